@@ -1,0 +1,173 @@
+"""Files that survive kill -9: atomic writes, bounded reads, JSON with errors that name the file, locks with an owner."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterator, List, Optional, Union
+
+from .errors import AlreadyRunning, SettingsError
+
+PathLike = Union[str, Path]
+
+
+def private_dir(path: PathLike) -> Path:
+    """Make a directory (and its parents) that only the owner can read (0700)."""
+    path = Path(path)
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)
+    return path
+
+
+def write_atomic(path: PathLike, content: Union[bytes, str], mode: int = 0o600, keep_mode: bool = False) -> None:
+    """Replace `path` whole or not at all. keep_mode keeps mode and owner of an existing file. A link is written through. Raises OSError."""
+    path = Path(os.path.realpath(str(path)))
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    before = os.stat(path) if keep_mode and path.exists() else None
+    handle, temporary = tempfile.mkstemp(prefix="." + path.name + ".", suffix=".tmp", dir=str(path.parent))
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(temporary, (before.st_mode & 0o7777) if before else mode)
+        if before and hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            with contextlib.suppress(OSError):
+                os.chown(temporary, before.st_uid, before.st_gid)
+        _replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if os.name != "nt":
+        with contextlib.suppress(OSError):
+            directory = os.open(str(path.parent), os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+def _replace(source: str, target: Path) -> None:
+    """os.replace, tried again for a moment: on Windows a virus scanner or a reader may hold the target."""
+    for attempt in range(10):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if os.name != "nt" or attempt == 9:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=False) + "\n")
+
+
+def read_json(path: PathLike, default: Any = None) -> Any:
+    """Given a JSON file, answer its value; `default` where it does not exist. Raise SettingsError with line and column."""
+    try:
+        raw = Path(path).read_bytes()
+    except FileNotFoundError:
+        return default
+    except OSError as error:
+        raise SettingsError(str(path), ["cannot be read: {}".format(error.strerror)]) from error
+    try:
+        return json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), ["is not UTF-8 at byte {}".format(error.start)]) from error
+    except json.JSONDecodeError as error:
+        raise SettingsError(str(path), ["line {} column {}: {}".format(error.lineno, error.colno, error.msg)]) from error
+
+
+def set_aside(path: PathLike) -> Optional[str]:
+    """Rename a damaged file to <name>.corrupt.<time>; answer its new name, None when it could not be moved."""
+    path = Path(path)
+    target = path.with_name("{}.corrupt.{}".format(path.name, time.strftime("%Y%m%dT%H%M%S")))
+    try:
+        os.replace(path, target)
+    except OSError:
+        return None
+    return str(target)
+
+
+def tail_bytes(path: PathLike, limit: int = 262144) -> bytes:
+    """The last `limit` bytes of a file, from a whole line on; b"" when it cannot be read."""
+    try:
+        with open(path, "rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, size - limit))
+            raw = handle.read(limit)
+    except OSError:
+        return b""
+    if size > limit:
+        cut = raw.find(b"\n")
+        raw = raw[cut + 1 :] if cut >= 0 else raw
+    return raw
+
+
+def append_line(path: PathLike, line: str, max_bytes: int = 5_000_000, keep: int = 5) -> None:
+    """Append one line (0600); rotate to .1 .. .keep past max_bytes. Raises OSError."""
+    path = Path(path)
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > max_bytes:
+            for number in range(keep - 1, 0, -1):
+                with contextlib.suppress(OSError):
+                    os.replace("{}.{}".format(path, number), "{}.{}".format(path, number + 1))
+            os.replace(path, "{}.1".format(path))
+    descriptor = os.open(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "ab") as out:
+        out.write(line.rstrip("\n").encode("utf-8", "replace") + b"\n")
+
+
+@contextlib.contextmanager
+def owned_lock(path: PathLike, what: str) -> Iterator[None]:
+    """Hold an operating-system lock for the block; it dies with the process. Raise AlreadyRunning naming pid and since."""
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    private_dir(path.parent)
+    owner = path.with_suffix(".owner")
+    lock = FileLock(str(path), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        pid, since = lock_owner(path)
+        raise AlreadyRunning(what, pid, since) from None
+    try:
+        write_atomic(owner, "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")))
+        yield
+    finally:
+        lock.release()
+
+
+def lock_owner(path: PathLike) -> "tuple[int, str]":
+    """(pid, since) as the holder of owned_lock(path) wrote them; (0, "?") when unknown."""
+    try:
+        words: List[str] = Path(path).with_suffix(".owner").read_text().split()
+        return int(words[0]), words[1]
+    except (OSError, ValueError, IndexError):
+        return 0, "?"
+
+
+def lock_held(path: PathLike) -> bool:
+    """True while somebody (maybe another process) holds owned_lock(path)."""
+    from filelock import FileLock, Timeout
+
+    if not Path(path).exists():
+        return False
+    probe = FileLock(str(path), timeout=0)
+    try:
+        probe.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    probe.release()
+    return False

@@ -1,0 +1,179 @@
+"""The one door to the world: clock, processes, HTTP, environment. A fake is a Host with other functions in it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Mapping, Optional, Sequence
+from urllib.parse import urlsplit
+
+WINDOWS = os.name == "nt"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program did. code is None when it was ended on timeout or could not be started (`missing`)."""
+
+    argv: Sequence[str]
+    code: Optional[int]
+    out: str = ""
+    err: str = ""
+    timed_out: bool = False
+    missing: bool = False
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a loopback HTTP probe got. error is "" or one of refused, timeout, reset, garbled, unreachable."""
+
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+    seconds: float = 0.0
+
+
+def end_group(process: "subprocess.Popen[bytes]", grace_s: float = 5.0) -> None:
+    """End a process we started and everything in its group: an orphan of `openclaw doctor` would hold the lock."""
+    if WINDOWS:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    else:
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, sig)
+            except (ProcessLookupError, PermissionError):
+                break
+            try:
+                process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                continue
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+def run_program(
+    argv: Sequence[str],
+    timeout: float = 30.0,
+    env: Optional[Mapping[str, str]] = None,
+    cwd: Optional[str] = None,
+    stdin: Optional[bytes] = None,
+) -> Completed:
+    """Run argv (never a shell) in its own process group; end the whole group after `timeout` seconds."""
+    began = time.monotonic()
+    flags = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            **flags,  # type: ignore[arg-type]
+        )
+    except (OSError, ValueError) as error:
+        return Completed(argv, None, "", str(error), missing=True, seconds=time.monotonic() - began)
+    timed_out = False
+    try:
+        out, err = process.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        end_group(process)
+        try:
+            out, err = process.communicate(timeout=5)
+        except (subprocess.TimeoutExpired, ValueError):
+            out, err = b"", b""
+    return Completed(
+        argv,
+        None if timed_out else process.returncode,
+        out.decode("utf-8", "replace"),
+        err.decode("utf-8", "replace"),
+        timed_out=timed_out,
+        seconds=time.monotonic() - began,
+    )
+
+
+def start_program(argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None, log: Optional[str] = None) -> int:
+    """Start argv detached from us, output appended to `log`; answer its pid. Raises OSError."""
+    flags = {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
+    try:
+        process = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=None if env is None else dict(env), cwd=cwd, **flags  # type: ignore[arg-type]
+        )
+    finally:
+        os.close(out)
+    return process.pid
+
+
+def http_get(url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
+    """GET a loopback URL without proxies, redirects or TLS verification of anything else: a probe, not a client.
+
+    `timeout` bounds each socket operation; the body is cut at `limit` bytes.
+    """
+    began = time.monotonic()
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    extra = {}
+    if parts.scheme == "https":
+        import ssl
+
+        # The gateway's own certificate is self-signed and the address is this machine: nothing secret is sent.
+        extra["context"] = ssl._create_unverified_context()
+    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout, **extra)  # type: ignore[arg-type]
+    status, body, error = 0, b"", ""
+    try:
+        connection.request("GET", parts.path or "/", headers={"Accept": "application/json", "Connection": "close"})
+        response = connection.getresponse()
+        status, body = response.status, response.read(limit)
+    except ConnectionRefusedError:
+        error = "refused"
+    except socket.timeout:
+        error = "timeout"
+    except (ConnectionResetError, BrokenPipeError):
+        error = "reset"
+    except http.client.HTTPException:
+        error = "garbled"
+    except OSError:
+        error = "unreachable"
+    finally:
+        connection.close()
+    return Reply(status, body, error, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Host:
+    """Every effect and every reading of the outer world that is not a plain file goes through one of these fields."""
+
+    now: Callable[[], float] = time.time  # epoch seconds
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    run: Callable[..., Completed] = run_program
+    start: Callable[..., int] = start_program
+    get: Callable[..., Reply] = http_get
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    system: str = sys.platform  # linux | darwin | win32
+
+    @property
+    def home(self) -> Path:
+        """The account's home as the environment says, else as the operating system says."""
+        name = "USERPROFILE" if self.system == "win32" else "HOME"
+        return Path(self.env.get(name) or os.path.expanduser("~"))
+
+    def which(self, program: str) -> Optional[str]:
+        import shutil
+
+        return shutil.which(program, path=self.env.get("PATH"))

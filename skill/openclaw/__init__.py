@@ -1,0 +1,1 @@
+"""All that is known about OpenClaw; nothing here heals anything."""

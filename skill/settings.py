@@ -1,0 +1,208 @@
+"""Settings: one schema, six sources, one error that names everything that is wrong.
+
+Precedence, low to high: schema default, config.json beside the skill, openclaw.json
+(skills.entries.openclaw-iflow-doctor.config), <state dir>/iflow-doctor/config.json, <state dir>/.env, process environment.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .errors import SettingsError
+from .files import private_dir, read_json, write_json
+from .host import Host
+from .openclaw import config as openclaw_config
+from .openclaw.home import Home
+
+SKILL = "openclaw-iflow-doctor"
+SHIPPED = Path(__file__).resolve().parent.parent / "config.json"
+SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
+
+# The user's documented environment variables -> (setting, type). EMERGENCY_* are added with the rooms that use them.
+ENVIRONMENT: Mapping[str, Tuple[str, type]] = {
+    "OPENCLAW_GATEWAY_URL": ("gateway_url", str),
+    "HEALTH_CHECK_INTERVAL": ("check_interval", float),
+    "HEALTH_CHECK_MAX_RETRIES": ("failures_before_action", int),
+    "HEALTH_CHECK_RETRY_DELAY": ("retry_delay", float),
+    "HEALTH_CHECK_ESCALATION_WAIT": ("escalation_time", float),
+    "EMERGENCY_RECOVERY_TIMEOUT": ("ai.timeout", float),
+    "EMERGENCY_ALERT_WINDOW": ("notify.alert_window", float),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its effective value; `sources` says where each one that is not a default came from."""
+
+    values: Mapping[str, Any]
+    sources: Mapping[str, str]
+
+    def __getitem__(self, dotted: str) -> Any:
+        found = openclaw_config.get(self.values, dotted, self)
+        if found is self:
+            raise KeyError(dotted)
+        return found
+
+    def get(self, dotted: str, default: Any = None) -> Any:
+        return openclaw_config.get(self.values, dotted, default)
+
+
+def schema() -> Dict[str, Any]:
+    return json.loads(SCHEMA.read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+def defaults(node: Mapping[str, Any]) -> Dict[str, Any]:
+    """The default of every key of a schema object."""
+    result: Dict[str, Any] = {}
+    for key, item in node.get("properties", {}).items():
+        if item.get("type") == "object" and "properties" in item:
+            result[key] = defaults(item)
+        elif "default" in item:
+            result[key] = copy.deepcopy(item["default"])
+    return result
+
+
+def known_keys(node: Mapping[str, Any], prefix: str = "") -> List[str]:
+    """Every dotted key of the schema."""
+    keys: List[str] = []
+    for key, item in node.get("properties", {}).items():
+        keys.append(prefix + key)
+        keys += known_keys(item, prefix + key + ".")
+    return keys
+
+
+def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[str]:
+    """One line per fault of a settings object: key, value, nearest valid key or what is allowed."""
+    import jsonschema
+
+    node = node or schema()
+    keys = known_keys(node)
+    lines: List[str] = []
+    for error in sorted(jsonschema.Draft7Validator(node).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+        place = ".".join(str(p) for p in error.absolute_path)
+        if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+            for key in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
+                full = (place + "." if place else "") + str(key)
+                near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(str(key), keys, 1, 0.5)
+                lines.append("unknown key {}{}".format(full, ", did you mean {}?".format(near[0]) if near else ""))
+        else:
+            lines.append("{} = {}: {}".format(place or "(file)", json.dumps(error.instance, ensure_ascii=False)[:80], error.message[:160]))
+    return lines + _impossible(value)
+
+
+def _impossible(value: Any) -> List[str]:
+    """Combinations that each key alone allows."""
+    if not isinstance(value, Mapping):
+        return []
+    interval, timeout = value.get("check_interval"), value.get("probe_timeout")
+    budget = value.get("start_budget")
+    lines = []
+    if isinstance(timeout, (int, float)) and isinstance(budget, (int, float)) and timeout * 3 > budget:
+        lines.append("probe_timeout = {}: three probes must fit into start_budget ({})".format(timeout, budget))
+    if isinstance(value.get("crash_window"), (int, float)) and isinstance(interval, (int, float)) and interval * 3 > value["crash_window"]:
+        lines.append("crash_window = {}: must be at least three times check_interval ({})".format(value["crash_window"], interval))
+    return lines
+
+
+def _overlay(low: Dict[str, Any], high: Mapping[str, Any], source: str, sources: Dict[str, str], prefix: str = "") -> None:
+    for key, item in high.items():
+        if isinstance(item, Mapping) and isinstance(low.get(key), dict):
+            _overlay(low[key], item, source, sources, prefix + key + ".")
+        else:
+            low[key] = copy.deepcopy(item)
+            sources[prefix + key] = source
+
+
+def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
+    found: Dict[str, Any] = {}
+    issues: List[str] = []
+    keys = set(known_keys(node))
+    for name, (dotted, kind) in ENVIRONMENT.items():
+        raw = str(values.get(name, "")).strip()
+        if not raw or dotted not in keys:
+            continue
+        try:
+            number = kind(raw)
+        except ValueError:
+            issues.append("{} = {!r}: must be a number".format(name, raw[:40]))
+            continue
+        target = found
+        *parents, last = dotted.split(".")
+        for part in parents:
+            target = target.setdefault(part, {})
+        target[last] = number
+    return found, issues
+
+
+def load(host: Host, home: Home) -> Settings:
+    """Read all sources. Raise SettingsError with every issue of the first source that is wrong."""
+    node = schema()
+    values = defaults(node)
+    sources: Dict[str, str] = {}
+    view = openclaw_config.load(home.config_path)
+    entry = view.get("skills.entries.{}.config".format(SKILL), {}) if isinstance(view.data, Mapping) else {}
+    own = home.doctor_dir / "config.json"
+    layers = [(str(SHIPPED), read_json(SHIPPED, {})), (str(home.config_path), entry or {}), (str(own), read_json(own, {}))]
+    for name, read in (
+        (str(home.env_file), openclaw_config.read_env_file(home.env_file)),
+        ("environment", dict(host.env)),
+    ):
+        found, issues = _from_environment(read, node)
+        if issues:
+            raise SettingsError(name, issues, "correct or remove these variables")
+        layers.append((name, found))
+    for name, layer in layers:
+        if layer:
+            issues = issues_of(layer, node)
+            if issues:
+                raise SettingsError(name, issues, "correct the file, or: iflow-doctor config --list")
+            _overlay(values, layer, name, sources)
+    issues = _impossible(values)
+    if issues:
+        raise SettingsError(str(own), issues, "iflow-doctor config --list shows every value and where it comes from")
+    return Settings(values, sources)
+
+
+def load_or_last_good(host: Host, home: Home) -> Tuple[Settings, Optional[SettingsError]]:
+    """As load(); when something is wrong, the last settings that were right (else the defaults) and the error."""
+    kept = home.doctor_dir / "settings.last-good.json"
+    try:
+        settings = load(host, home)
+    except SettingsError as error:
+        values = defaults(schema())
+        try:
+            _overlay(values, read_json(kept, {}), str(kept), {})
+        except SettingsError:
+            pass
+        return Settings(values, {}), error
+    try:
+        if read_json(kept) != settings.values:
+            private_dir(home.doctor_dir)
+            write_json(kept, settings.values)
+    except (OSError, SettingsError):
+        pass
+    return settings, None
+
+
+def save(home: Home, dotted: str, value: Any) -> None:
+    """Set one key in our own config.json. Raise SettingsError and write nothing when the result would be wrong."""
+    own = home.doctor_dir / "config.json"
+    current = read_json(own, {}) or {}
+    target = current
+    *parents, last = dotted.split(".")
+    for part in parents:
+        target = target.setdefault(part, {})
+    if value is None:
+        target.pop(last, None)
+    else:
+        target[last] = value
+    issues = issues_of(current)
+    if issues:
+        raise SettingsError(str(own), issues, "nothing was written")
+    private_dir(home.doctor_dir)
+    write_json(own, current)
