@@ -1,0 +1,404 @@
+"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only, except end_process().
+
+Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right fields counts; /readyz 503 names
+failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[]; <state>/tmp/openclaw-<uid>/gateway.state.lock names
+pid, port, stateDir of the process that holds this state directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from ..host import Host, Reply
+from .home import Home
+
+READY_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """One process. started: epoch seconds. status: R S D T Z. rss: bytes."""
+
+    pid: int
+    started: float
+    status: str = ""
+    command: str = ""
+    rss: int = 0
+    uid: int = -1
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look. Fields that were not looked at keep their defaults.
+
+    answer: "ready" | "not-ready" | "live" | "foreign" (answers, not OpenClaw) | "silent" (accepts, no answer) | "refused" |
+    "unreachable". owner: who listens on the port, when that was looked up. holder: who holds our state directory's lock.
+    """
+
+    at: float
+    mono: float
+    answer: str
+    failing: Tuple[str, ...] = ()
+    suppressed: Tuple[str, ...] = ()
+    startup: str = ""  # started | starting | draining
+    event_loop_degraded: bool = False
+    seconds: float = 0.0
+    process: Optional[ProcessInfo] = None
+    owner: Optional[ProcessInfo] = None
+    owner_known: bool = False
+    holder_pid: Optional[int] = None
+    service: Any = None  # platforms.ServiceState
+    updating: bool = False
+    doctor_running: bool = False
+    log_says_staying_alive: bool = False
+    log_age: Optional[float] = None
+
+
+def look_at(pid: int) -> Optional[ProcessInfo]:
+    """The process behind a pid, None when there is none (a zombie entry of the process table counts as none)."""
+    import psutil
+
+    short = {"running": "R", "sleeping": "S", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "idle": "S"}
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            status = short.get(process.status(), "S")
+            if status == "Z":
+                return None
+            command = " ".join(process.cmdline()) or process.name()
+            uid = process.uids().real if hasattr(process, "uids") else -1
+            return ProcessInfo(pid, process.create_time(), status, command[:300], process.memory_info().rss, uid)
+    except psutil.AccessDenied:
+        return ProcessInfo(pid, 0.0, "S", "")
+    except (psutil.NoSuchProcess, ValueError, OSError):
+        return None
+
+
+def lock_files(home: Home) -> List[str]:
+    """This state directory's gateway locks, as files."""
+    found: List[str] = []
+    base = home.state_dir / "tmp"
+    try:
+        for folder in sorted(base.glob("openclaw-*")):
+            found += [str(path) for path in sorted(folder.glob("gateway.*.lock"))]
+    except OSError:
+        pass
+    return sorted(found, key=lambda name: not name.endswith("gateway.state.lock"))
+
+
+def read_lock(home: Home) -> Dict[str, Any]:
+    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when there is none."""
+    for name in lock_files(home):
+        try:
+            with open(name, "rb") as handle:
+                value = json.loads(handle.read(8192).decode("utf-8", "replace"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, dict) and isinstance(value.get("pid"), int):
+            return value
+    return {}
+
+
+def is_gateway(process: Optional[ProcessInfo]) -> bool:
+    return bool(process) and "openclaw" in (process.command if process else "").lower()
+
+
+def lock_holder(home: Home) -> Optional[ProcessInfo]:
+    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock."""
+    lock = read_lock(home)
+    pid = lock.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return None
+    process = look_at(pid)
+    if process is None:
+        return None
+    created = _epoch(str(lock.get("createdAt", "")))
+    # A pid that was given to somebody else since: it began after the lock was written (2 s for clock rounding).
+    if created and process.started and process.started > created + 2 and not is_gateway(process):
+        return None
+    return process if is_gateway(process) or not process.command or _is_practice(process) else None
+
+
+def _is_practice(process: ProcessInfo) -> bool:
+    return "skill.practice" in process.command or "practice" in process.command
+
+
+def _epoch(stamp: str) -> float:
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def listens(pid: int, port: int) -> Optional[bool]:
+    """Whether this process listens on the port; None when the system does not let us look."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        look = getattr(process, "net_connections", None) or process.connections
+        return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in look(kind="tcp"))
+    except psutil.NoSuchProcess:
+        return False
+    except (psutil.Error, OSError):
+        return None
+
+
+def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
+    """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not tell."""
+    import psutil
+
+    try:
+        rows = [c for c in psutil.net_connections(kind="tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port]
+    except (psutil.Error, OSError):
+        return False, None
+    for row in rows:
+        if row.pid:
+            return True, look_at(row.pid)
+    return not rows, None
+
+
+def body_of(reply: Reply) -> Dict[str, Any]:
+    """The JSON object of a reply; {} for anything else."""
+    try:
+        value = json.loads(reply.body.decode("utf-8", "replace"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
+    """The endpoints, as fields of an Observation. One request when all is well, up to three otherwise."""
+    reply = host.get(home.url("/readyz"), timeout)
+    body = body_of(reply)
+    if reply.error:
+        answer = {"refused": "refused", "timeout": "silent", "reset": "silent"}.get(reply.error, "unreachable")
+        if reply.error == "garbled":
+            answer = "foreign"
+        return {"answer": answer, "seconds": reply.seconds}
+    loop = body.get("eventLoop")
+    found: Dict[str, Any] = {
+        "seconds": reply.seconds,
+        "event_loop_degraded": isinstance(loop, Mapping) and loop.get("degraded") is True,
+        "failing": _names(body.get("failing")),
+        "suppressed": _names(body.get("suppressed")),
+    }
+    if isinstance(body.get("ready"), bool):
+        found["answer"] = "ready" if body["ready"] and reply.status == 200 else "not-ready"
+        if found["answer"] == "ready":
+            found["startup"] = "started"
+            return found
+    else:
+        # Older gateways know no /readyz (404, or the 200 HTML of the control page): liveness is all they offer.
+        live = host.get(home.url("/healthz"), timeout)
+        said = body_of(live)
+        if live.status == 200 and said.get("ok") is True and said.get("status") == "live":
+            found["answer"] = "live"
+        elif live.error in ("timeout", "reset"):
+            found["answer"] = "silent"
+        elif live.error == "refused":
+            found["answer"] = "refused"
+        else:
+            found["answer"] = "foreign"
+        return found
+    startup = body_of(host.get(home.url("/startupz"), timeout))
+    found["startup"] = str(startup.get("status", ""))
+    if "gateway-draining" in found["failing"]:
+        found["startup"] = "draining"
+    return found
+
+
+def _names(value: Any) -> Tuple[str, ...]:
+    return tuple(str(item)[:80] for item in value[:50]) if isinstance(value, list) else ()
+
+
+def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, known: Optional[Observation] = None) -> Observation:
+    """Look once. Healthy and known: one request and one glance at the process. Anything else: the whole picture."""
+    found = ask(host, home, timeout)
+    holder = lock_holder(home)
+    base = {"at": host.now(), "mono": host.monotonic(), "holder_pid": holder.pid if holder else None}
+    same = known and known.process and holder and (known.process.pid, known.process.started) == (holder.pid, holder.started)
+    if found["answer"] == "ready" and same and known and known.owner_known:
+        return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
+    process, owner, could = holder, None, False
+    if found["answer"] not in ("refused", "unreachable"):
+        if holder and listens(holder.pid, home.port):
+            could, owner = True, holder
+        else:
+            could, owner = port_owner(home.port)
+    service = _service(platform)
+    if process is None:
+        for pid in (getattr(service, "main_pid", None), known.process.pid if known and known.process else None):
+            candidate = look_at(pid) if pid else None
+            if is_gateway(candidate) or (candidate and _is_practice(candidate)):
+                process = candidate
+                break
+    if process is None and owner and is_gateway(owner) and not read_lock(home):
+        process = owner
+    staying = False
+    if process and found["answer"] == "refused":
+        staying = _log_says(host, home, process, "Process will stay alive")
+    return Observation(
+        process=process, owner=owner, owner_known=could, service=service, updating=_updating(host, home),
+        doctor_running=doctor_running(home), log_says_staying_alive=staying, **base, **found,
+    )
+
+
+def _service(platform: Any) -> Any:
+    try:
+        return platform.service_state() if platform else None
+    except Exception:  # the manager may be gone; that is a fact for the checks, not a reason to stop looking
+        return None
+
+
+def _updating(host: Host, home: Home) -> bool:
+    try:
+        from .install import updating
+
+        return bool(updating(host, home))
+    except Exception:
+        return False
+
+
+def doctor_running(home: Home) -> bool:
+    """True while an `openclaw doctor` (or its orphaned child) of any state directory of this user runs: it holds the lock."""
+    import psutil
+
+    for process in psutil.process_iter(["name", "cmdline"]):
+        try:
+            words = process.info["cmdline"] or []
+            if (process.info["name"] or "").startswith("openclaw-docto") or (words and words[0].startswith("openclaw-doctor")):
+                if _state_dir_matches(process, home):
+                    return True
+        except psutil.Error:
+            continue
+    return False
+
+
+def _state_dir_matches(process: Any, home: Home) -> bool:
+    """Whether a process works on this state directory, by its environment; True when the system does not tell."""
+    import psutil
+
+    try:
+        env = process.environ()
+    except (psutil.Error, OSError):
+        return True
+    if not env:
+        return True
+    from .home import state_dir_of
+
+    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(str(home.state_dir))
+
+
+def _log_says(host: Host, home: Home, process: ProcessInfo, sentence: str) -> bool:
+    """Whether the newest boot's log has the sentence. The log is a shared file: ask for this gateway's lines only."""
+    try:
+        from .logs import newest_boot
+
+        return sentence in newest_boot(host, home)[-20000:]
+    except Exception:
+        return False
+
+
+def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None) -> bool:
+    """True once /readyz says ready three times in a row, one second apart, from the process that holds our state.
+
+    False after `budget_s` seconds, or at once when the start clearly failed: no process for 15 s and the service manager is
+    not bringing one, or the gateway exited with 78.
+    """
+    began, streak, gone_since = host.monotonic(), 0, None
+    while host.monotonic() - began < budget_s:
+        seen = ask(host, home, 5.0)
+        holder = lock_holder(home)
+        ours = holder is not None or not read_lock(home)
+        streak = streak + 1 if seen["answer"] in ("ready", "live") and ours else 0
+        if streak >= READY_IN_A_ROW:
+            return True
+        if progress:
+            progress(seen["answer"])
+        if holder is None and seen["answer"] == "refused":
+            gone_since = gone_since if gone_since is not None else host.monotonic()
+            if host.monotonic() - gone_since > 3:
+                state = _service(platform)
+                active = getattr(state, "active", "unknown")
+                if active in ("failed", "inactive") or (active == "unknown" and host.monotonic() - gone_since > 15):
+                    return False
+        else:
+            gone_since = None
+        host.sleep(1.0)
+    return False
+
+
+def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any = None) -> bool:
+    """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that outlived it. True when it is gone.
+
+    Pid, start time and command line are compared just before each signal: a reused pid is never touched.
+    """
+    import psutil
+
+    def same() -> Optional["psutil.Process"]:
+        now = look_at(target.pid)
+        if now is None or (target.started and abs(now.started - target.started) > 1.0) or now.command != target.command:
+            return None
+        try:
+            return psutil.Process(target.pid)
+        except psutil.NoSuchProcess:
+            return None
+
+    process = same()
+    if process is None:
+        return True
+    try:
+        children = [(child.pid, child.create_time()) for child in process.children(recursive=True)]
+    except psutil.Error:
+        children = []
+    for sig, wait in (("terminate", grace_s), ("kill", 10.0)):
+        process = same()
+        if process is None:
+            break
+        if sig == "terminate" and (target.status == "T" or grace_s <= 0):
+            continue  # a stopped process never sees SIGTERM
+        try:
+            getattr(process, sig)()
+        except psutil.Error:
+            return False
+        until = host.monotonic() + wait
+        while host.monotonic() < until and same() is not None:
+            if keepalive:
+                keepalive()
+            host.sleep(0.2)
+    gone = same() is None
+    if gone:
+        _end_orphans(children)
+    return gone
+
+
+def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:
+    import psutil
+
+    left = []
+    for pid, started in children:
+        try:
+            child = psutil.Process(pid)
+            if abs(child.create_time() - started) < 0.01 and child.status() != psutil.STATUS_ZOMBIE:
+                left.append(child)
+        except psutil.Error:
+            continue
+    for sig in ("terminate", "kill"):
+        for child in left:
+            try:
+                getattr(child, sig)()
+            except psutil.Error:
+                pass
+        _, left = psutil.wait_procs(left, timeout=2)
+
+
+def clock_stamp(now: float) -> str:
+    """Local time with offset, as every log line and record writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(now))

@@ -1,0 +1,243 @@
+"""Level 2's rule: step(state, verdict, now, rules) -> (state, decisions). Pure; time is an argument, nothing is read or done here.
+
+What may restart: HUNG, ZOMBIE, DOWN. What calls level 3: MISCONFIGURED, IMPOSTOR, a restart that did not help, a crash loop.
+Every other state has its own answer, and that is often to wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import List, Optional, Tuple
+
+from .model import State, Verdict
+
+RESTARTABLE = (State.HUNG, State.ZOMBIE, State.DOWN)
+BAD = RESTARTABLE + (State.MISCONFIGURED, State.IMPOSTOR)
+BURST = 600.0  # s: window of a quick crash loop
+HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
+HARD_LIMIT = 2
+HOUR = 3600.0  # no more than max_restarts restarts in any hour, over all incidents
+QUIET = 330.0  # s without a crash before suppressed channels are started again
+STREAK = 3  # healthy looks in a row that close an incident
+LOOP_STREAK = 30.0  # s a crash-looping gateway must stay ready before its incident is closed
+DEGRADED_AFTER = 300.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    restart_delays: Tuple[float, ...] = (10, 30, 90, 180, 600)
+    max_restarts: int = 5
+    crash_window: float = 21600.0
+    crash_limit: int = 3
+    escalation_time: float = 300.0
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One outage. Times are epoch seconds. treated: fingerprints of the causes level 3 has already worked on."""
+
+    id: str
+    opened: float
+    state: str
+    reason: str = ""
+    restarts: int = 0
+    next_restart: float = 0.0
+    treated: Tuple[str, ...] = ()
+    wants_doctor: bool = False
+    escalated: bool = False
+    hopeless: str = ""  # the state in which level 3 said that only a person can mend it: no restarts while it stays that one
+    healed_by: str = ""
+    ready_since: float = 0.0
+    loop: bool = False
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class WatchState:
+    """All that survives a kill -9 of the watchdog. Times are epoch seconds."""
+
+    incident: Optional[Incident] = None
+    crashes: Tuple[float, ...] = ()
+    restarts: Tuple[float, ...] = ()
+    hard_kills: Tuple[float, ...] = ()
+    streak: int = 0
+    pid: Optional[int] = None
+    expected_new_pid: bool = False  # we restarted it ourselves: the next new pid is no crash
+    last_good: float = 0.0
+    noted: Tuple[str, ...] = ()  # states that were told once and have not ended
+    degraded_since: float = 0.0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """kind: none | restart | heal | escalate | recovered | opened | note | resume-channels. reason: English, for the log."""
+
+    kind: str
+    reason: str = ""
+    hard: bool = False
+
+
+def shift(state: WatchState, delta: float) -> WatchState:
+    """Move every remembered time by `delta`: a clock that was set, or a host that slept, must not look like time that passed."""
+    moved = lambda times: tuple(t + delta for t in times)  # noqa: E731
+    incident = state.incident
+    if incident:
+        incident = replace(
+            incident, opened=incident.opened + delta, next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
+            ready_since=incident.ready_since + delta if incident.ready_since else 0.0,
+        )
+    return replace(
+        state, incident=incident, crashes=moved(state.crashes), restarts=moved(state.restarts), hard_kills=moved(state.hard_kills),
+        last_good=state.last_good + delta if state.last_good else 0.0, degraded_since=state.degraded_since + delta if state.degraded_since else 0.0,
+    )
+
+
+def step(state: WatchState, verdict: Verdict, now: float, rules: Rules, fingerprint: str = "", name: str = "") -> Tuple[WatchState, Tuple[Decision, ...]]:
+    """Given what was remembered and what is seen, answer what to remember and what to do.
+
+    fingerprint: of everything whose change is worth a new attempt (config, .env, service files). name: id for a new incident.
+    """
+    state = _forget(state, now, rules)
+    state, notes = _count_crash(state, verdict, now)
+    decisions: List[Decision] = list(notes)
+    if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
+        # A person (or a repair) changed something: the old conclusions no longer hold.
+        state = replace(state, incident=replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), wants_doctor=False))
+        decisions.append(Decision("none", "configuration changed during the incident: trying again"))
+    state = replace(state, fingerprint=fingerprint or state.fingerprint)
+    handler = _ANSWERS.get(verdict.state)
+    if verdict.state in BAD:
+        state, more = _bad(state, verdict, now, rules, name)
+    elif handler:
+        state, more = handler(state, verdict, now, rules)
+    else:
+        state, more = replace(state, streak=0), []
+    if state.incident and verdict.state not in (State.HEALTHY, State.SUSPENDED, State.STOPPED) and not state.incident.escalated:
+        if now - state.incident.opened >= rules.escalation_time:
+            state = replace(state, incident=replace(state.incident, escalated=True))
+            more = list(more) + [Decision("escalate", "down for {:.0f} s".format(now - state.incident.opened))]  # type: ignore[union-attr]
+    return state, tuple(decisions) + tuple(more)
+
+
+def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
+    def keep(times: Tuple[float, ...], window: float) -> Tuple[float, ...]:
+        return tuple(min(t, now) for t in times if now - t < window)
+
+    return replace(state, crashes=keep(state.crashes, rules.crash_window), restarts=keep(state.restarts, rules.crash_window), hard_kills=keep(state.hard_kills, HARD_WINDOW))
+
+
+def _count_crash(state: WatchState, verdict: Verdict, now: float) -> Tuple[WatchState, List[Decision]]:
+    """A pid that went away or changed without us is a crash, once."""
+    if state.pid and verdict.pid != state.pid and verdict.state not in (State.STOPPED, State.UPDATING, State.SUSPENDED):
+        if state.expected_new_pid:
+            return replace(state, pid=verdict.pid or None, expected_new_pid=verdict.pid is None), []
+        return replace(state, pid=verdict.pid, crashes=state.crashes + (now,)), [Decision("none", "process {} is gone".format(state.pid))]
+    if verdict.pid and verdict.pid != state.pid:
+        return replace(state, pid=verdict.pid, expected_new_pid=False), []
+    if verdict.state == State.STOPPED:
+        return replace(state, pid=None, expected_new_pid=False), []
+    return state, []
+
+
+def looping(state: WatchState, now: float, rules: Rules) -> bool:
+    """A crash loop: crash_limit crashes within ten minutes, or twice as many within the crash window."""
+    return sum(now - t < BURST for t in state.crashes) >= rules.crash_limit or len(state.crashes) >= 2 * rules.crash_limit
+
+
+def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+    state = replace(state, streak=state.streak + 1, noted=(), degraded_since=0.0)
+    incident = state.incident
+    if not incident:
+        return replace(state, last_good=now), []
+    since = incident.ready_since or now
+    state = replace(state, incident=replace(incident, ready_since=since))
+    loop = looping(state, now, rules)
+    if loop and not incident.wants_doctor and "loop" not in incident.treated:
+        state = replace(state, incident=replace(incident, loop=True, ready_since=since, treated=incident.treated + ("loop",)))
+        return state, [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
+    if state.streak < STREAK or ((incident.loop or loop) and now - since < LOOP_STREAK):
+        return state, []
+    return replace(state, incident=None, last_good=now), [Decision("recovered", "ready {} times in a row".format(state.streak))]
+
+
+def _open(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
+    if state.incident:
+        return state, []
+    incident = Incident(name or "incident-{:.0f}".format(now), now, verdict.state.value, verdict.reason.en)
+    return replace(state, incident=incident), [Decision("opened", verdict.reason.en)]
+
+
+def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str) -> Tuple[WatchState, List[Decision]]:
+    state = replace(state, streak=0, degraded_since=0.0)
+    state, decisions = _open(state, verdict, now, name)
+    incident = state.incident
+    assert incident is not None
+    incident = replace(incident, ready_since=0.0, hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "")
+    loop = looping(state, now, rules)
+    key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
+    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or incident.restarts >= 1
+    if needs_doctor and key not in incident.treated:
+        incident = replace(incident, treated=incident.treated + (key,), loop=incident.loop or loop)
+        return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]
+    if incident.hopeless or verdict.state not in RESTARTABLE:
+        return replace(state, incident=incident), decisions
+    if incident.restarts >= rules.max_restarts:
+        if not incident.escalated:
+            incident = replace(incident, escalated=True)
+            decisions.append(Decision("escalate", "{} restarts did not help".format(incident.restarts)))
+        return replace(state, incident=incident), decisions
+    recent = [t for t in state.restarts if now - t < HOUR]
+    wait = rules.restart_delays[min(len(recent), len(rules.restart_delays)) - 1] if recent else 0.0
+    if now < incident.next_restart or (recent and now - recent[-1] < wait) or len(recent) >= max(1, rules.max_restarts):
+        return replace(state, incident=incident), decisions
+    hard = verdict.state in (State.HUNG, State.ZOMBIE)
+    if hard and len(state.hard_kills) >= HARD_LIMIT:
+        return replace(state, incident=incident), decisions + [Decision("none", "two hard kills in five minutes: a third would trip OpenClaw's breaker")]
+    delay = rules.restart_delays[min(len(recent), len(rules.restart_delays) - 1)]
+    incident = replace(incident, restarts=incident.restarts + 1, next_restart=now + delay)
+    state = replace(
+        state, incident=incident, restarts=state.restarts + (now,), expected_new_pid=True,
+        hard_kills=state.hard_kills + ((now,) if hard else ()),
+    )
+    return state, decisions + [Decision("restart", "{} (restart {} of {}, next not before {:.0f} s)".format(verdict.reason.en, incident.restarts, rules.max_restarts, delay), hard)]
+
+
+def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+    state = replace(state, streak=0)
+    decisions: List[Decision] = []
+    if "safe_mode" not in state.noted:
+        state = replace(state, noted=state.noted + ("safe_mode",), degraded_since=now)
+        decisions.append(Decision("note", "safe_mode"))
+    last = max(state.crashes + (state.degraded_since,))
+    if now - last >= QUIET and "resumed" not in state.noted:
+        state = replace(state, noted=state.noted + ("resumed",))
+        decisions.append(Decision("resume-channels", "quiet for {:.0f} s".format(now - last)))
+    return state, decisions
+
+
+def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+    since = state.degraded_since or now
+    state = replace(state, streak=0, degraded_since=since)
+    if now - since >= DEGRADED_AFTER and "degraded" not in state.noted:
+        return replace(state, noted=state.noted + ("degraded",)), [Decision("note", "degraded")]
+    incident = state.incident
+    if incident and now - since >= LOOP_STREAK:
+        # Alive and answering; what is red now is a channel, and no restart mends that.
+        return replace(state, incident=None), [Decision("recovered", "alive; not ready because of " + ", ".join(verdict.failing))]
+    return state, []
+
+
+def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+    state = replace(state, streak=0, incident=None)
+    if "stopped" in state.noted:
+        return state, []
+    return replace(state, noted=state.noted + ("stopped",)), [Decision("note", "stopped")]
+
+
+_ANSWERS = {
+    State.HEALTHY: _healthy,
+    State.SAFE_MODE: _safe_mode,
+    State.DEGRADED: _degraded,
+    State.STOPPED: _stopped,
+}

@@ -1,0 +1,44 @@
+"""One structured line per decision, in <state dir>/logs/watchdog.log: rotated by day, kept `log_days` days."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from .files import append_line, private_dir
+from .redact import Redactor
+
+
+class WatchLog:
+    """Given a file, append JSON lines with time and event. A log that cannot be written never stops the watch."""
+
+    def __init__(self, path: Path, days: int = 14, echo: bool = False) -> None:
+        self.path, self.days, self.echo = path, days, echo
+        self._clean: Optional[Redactor] = None
+
+    def line(self, event: str, now: float, **fields: Any) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now)) + ".{:03d}".format(int(now * 1000) % 1000) + time.strftime("%z", time.localtime(now))
+        with contextlib.suppress(Exception):
+            text = json.dumps({"time": stamp, "at": round(now, 3), "event": event, **fields}, ensure_ascii=False, default=str)
+            self._clean = self._clean or Redactor.shapes_only()
+            text = self._clean.clean(text)
+            if self.echo:
+                print(text, file=sys.stderr, flush=True)
+            private_dir(self.path.parent) if not self.path.parent.exists() else None
+            self._rotate(now)
+            append_line(self.path, text, max_bytes=10_000_000, keep=5)
+
+    def _rotate(self, now: float) -> None:
+        """A file whose last line is of an earlier day is renamed to that day; files older than `days` days go."""
+        with contextlib.suppress(OSError):
+            day = time.strftime("%Y-%m-%d", time.localtime(self.path.stat().st_mtime))
+            if day != time.strftime("%Y-%m-%d", time.localtime(now)):
+                os.replace(self.path, "{}.{}".format(self.path, day))
+                for old in self.path.parent.glob(self.path.name + ".*"):
+                    if now - old.stat().st_mtime > self.days * 86400:
+                        old.unlink()
