@@ -1,0 +1,53 @@
+"""Put the practice `openclaw` where npm would: <prefix>/bin/openclaw, <prefix>/bin/node, <prefix>/lib/node_modules/openclaw."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ..files import write_json
+from .gateway import VERSION
+
+NODE = "24.16.0"  # the oldest Node that OpenClaw 2026.9.6 accepts
+
+PROGRAM = """#!{python}
+import sys
+sys.path[:0] = {path!r}
+from skill.practice.program import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+# `node --version`, and `node [flags] .../openclaw.mjs ARGS`, which is how service files start a gateway
+NODE_PROGRAM = """#!{python}
+import os, sys
+args = sys.argv[1:]
+if "--version" in args[:1] or "-v" in args[:1]:
+    print("v{version}")
+    sys.exit(0)
+while args and args[0].startswith("-"):
+    args.pop(0)
+os.execv({python!r}, [{python!r}] + args)
+"""
+
+
+def install(prefix: Path) -> Path:
+    """Given an empty folder, answer its bin folder, to be put first in PATH."""
+    package, bin_dir = prefix / "lib" / "node_modules" / "openclaw", prefix / "bin"
+    (package / "dist").mkdir(parents=True)
+    bin_dir.mkdir(parents=True)
+    python = sys.executable
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    path = [root] + [p for p in sys.path if p and p != root and os.path.isdir(p)]
+    _program(package / "openclaw.mjs", PROGRAM.format(python=python, path=path))
+    _program(bin_dir / "node", NODE_PROGRAM.format(python=python, version=NODE))
+    (package / "dist" / "entry.js").write_text("// practice\n", "utf-8")
+    manifest = {"name": "openclaw", "version": VERSION, "bin": {"openclaw": "openclaw.mjs"}, "engines": {"node": ">=24.16.0 <25 || >=26.1.0"}}
+    write_json(package / "package.json", manifest)
+    os.symlink(os.path.join("..", "lib", "node_modules", "openclaw", "openclaw.mjs"), bin_dir / "openclaw")
+    return bin_dir
+
+
+def _program(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+    path.chmod(0o755)

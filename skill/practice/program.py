@@ -1,0 +1,125 @@
+"""The practice `openclaw` program: the few commands that a keeper, a watchdog and a doctor call.
+
+`gateway run` replaces this process by one titled openclaw-gateway, as OpenClaw does. What it does not know it refuses with exit 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any, Dict, List
+
+from ..files import write_json
+from ..openclaw import config as openclaw_config
+from . import gateway, rules, state
+
+TITLE = "openclaw-gateway"
+
+
+def run_gateway(_: List[str]) -> int:
+    """Become the gateway. The title stands in argv[0], so Python must be told where its own library is."""
+    if os.name == "nt":
+        return gateway.main()
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONHOME=sys.base_prefix, PYTHONDONTWRITEBYTECODE="1")
+    os.execve(sys.executable, [TITLE, "-m", "skill.practice.gateway"], env)
+
+
+def validate(_: List[str]) -> int:
+    _, path = gateway.places()
+    view = openclaw_config.load(path)
+    broken = rules.parse_issue(view)
+    found = [broken] if broken else rules.issues(view.data)
+    if not found:
+        print(json.dumps({"valid": True, "path": str(path), "warnings": []}))
+        return 0
+    error = {"type": "cli_error", "message": "OpenClaw config is invalid: {}".format(path)}
+    print(json.dumps({"ok": False, "error": error, "valid": False, "path": str(path), "issues": found}))
+    return 1
+
+
+def doctor(args: List[str]) -> int:
+    """--lint looks; --fix removes unknown keys and, like the real one, writes the file anew without its comments."""
+    state_dir, path = gateway.places()
+    wish = state.control(state_dir).get("doctor")
+    view = openclaw_config.load(path)
+    if "--lint" in args:
+        found = [{"checkId": "practice", "severity": "error", "message": i["message"], "path": i["path"]} for i in rules.issues(view.data)]
+        print(json.dumps({"schemaVersion": 1, "ok": not found, "findings": found}))
+        return 1 if found else 0
+    if "--fix" not in args or wish == "nothing" or not view.ok:
+        return 0
+    if state.owner(state_dir):
+        print("Doctor could not enter maintenance: another OpenClaw process owns gateway-lifecycle", file=sys.stderr)
+        return 1
+    data: Dict[str, Any] = {key: value for key, value in view.data.items() if key in rules.TOP}
+    if isinstance(data.get("gateway"), dict):
+        data["gateway"] = {key: value for key, value in data["gateway"].items() if key in rules.GATEWAY}
+    if wish == "drop":
+        for section in ("channels", "agents", "skills"):
+            data.pop(section, None)
+    write_json(path, data)
+    return 0
+
+
+def signal_owner(number: int) -> int:
+    pid = state.owner(gateway.places()[0])
+    if pid is None:
+        print("gateway is not running", file=sys.stderr)
+        return 1
+    os.kill(pid, number)
+    return 0
+
+
+def restart(_: List[str]) -> int:
+    return signal_owner(signal.SIGUSR2) if hasattr(signal, "SIGUSR2") else 1
+
+
+def stop(args: List[str]) -> int:
+    if "--force" not in args:  # OpenClaw 2026.9.6 refuses in a shell without a terminal
+        print("This stops the operator's running gateway service. Re-run with --force if you really mean it.", file=sys.stderr)
+        return 1
+    return signal_owner(signal.SIGTERM)
+
+
+def start_channels(_: List[str]) -> int:
+    state.set_control(gateway.places()[0], suppressed=[])
+    print(json.dumps({"ok": True}))
+    return 0
+
+
+def status(_: List[str]) -> int:
+    pid = state.owner(gateway.places()[0])
+    print(json.dumps({"ok": pid is not None, "pid": pid}))
+    return 0 if pid else 1
+
+
+def version(_: List[str]) -> int:
+    print("OpenClaw {} (practice)".format(gateway.VERSION))
+    return 0
+
+
+COMMANDS = {
+    ("gateway", "run"): run_gateway,
+    ("gateway", "restart"): restart,
+    ("gateway", "stop"): stop,
+    ("gateway", "status"): status,
+    ("gateway", "health"): status,
+    ("gateway", "call", "channels.start"): start_channels,
+    ("config", "validate"): validate,
+    ("doctor",): doctor,
+    ("--version",): version,
+}
+
+
+def main(argv: List[str]) -> int:
+    for words, command in COMMANDS.items():
+        if tuple(argv[: len(words)]) == words:
+            return command(argv[len(words) :])
+    print("the practice gateway has no such command: {}".format(" ".join(argv[:3])), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
