@@ -1,0 +1,218 @@
+"""The entrypoint. Commands live in commands/, one file a group, and are imported only when they are called.
+
+Exit codes: 0 fine, 1 problem found (or could not act), 2 could not find out or wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+import click
+
+from . import __version__
+from .errors import HealerError
+from .host import Host
+
+# command -> (module of commands/, one line in English, in Chinese). The help is made of this table: nothing is imported for it.
+COMMANDS: Dict[str, Tuple[str, str, str]] = {
+    "status": ("watch", "What the gateway and the watchdog are doing.", "网关与守护进程的当前状态。"),
+    "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
+    "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题(先询问)。"),
+    "watch": ("watch", "Run the watchdog (level 2).", "运行守护进程(第二级)。"),
+    "pause": ("watch", "Do nothing for a while (maintenance).", "暂停一段时间(维护)。"),
+    "resume": ("watch", "End a pause.", "结束暂停。"),
+    "drill": ("drill", "Break a practice gateway and watch it heal.", "在练习网关上演练故障与自愈。"),
+    "service": ("service", "Install, remove or show the services.", "安装、移除或查看系统服务。"),
+    "check-config": ("check", "Check openclaw.json before a start.", "启动前检查 openclaw.json。"),
+    "list-cases": ("cases", "List the case library.", "列出案例库。"),
+    "explain": ("cases", "Explain one case.", "解释一个案例。"),
+    "add-case": ("cases", "Add a case of your own.", "添加自己的案例。"),
+    "stats": ("heal", "Incidents, time to recover, success rates.", "事故、恢复时间、成功率统计。"),
+    "snapshots": ("heal", "List or restore what repairs have kept.", "列出或还原修复前的快照。"),
+    "ai": ("ai", "The AI emergency doctor: status, attach, run.", "AI 急救医生:状态、旁观、运行。"),
+    "notify": ("notify", "Alerts: test, list, set up, flush.", "告警:测试、列出、设置、发送。"),
+    "ack": ("notify", "Acknowledge an incident: no more reminders.", "确认事故,不再提醒。"),
+    "config": ("config", "Show or change settings.", "查看或修改设置。"),
+}
+HIDDEN: Dict[str, str] = {"treat": "heal", "keep-good": "internal", "record": "internal", "evidence": "internal", "keeper": "internal", "shim": "internal"}
+
+# The user's documented flags at top level, and the command each one is.
+FLAGS = {
+    "--diagnose": ["diagnose"], "--stats": ["stats"], "--list-cases": ["list-cases"], "--add-case": ["add-case"],
+    "--check-config": ["check-config"], "--test": ["watch", "--test"], "--heal": ["heal"], "--fix": ["heal"],
+}  # fmt: skip
+
+
+def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
+    """"zh" or "en": --lang, else the locale of the environment."""
+    words = list(argv or [])
+    for index, word in enumerate(words):
+        if word == "--lang" and index + 1 < len(words):
+            return "zh" if words[index + 1].lower().startswith("zh") else "en"
+        if word.startswith("--lang="):
+            return "zh" if word[7:].lower().startswith("zh") else "en"
+    for name in ("IFLOW_DOCTOR_LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
+        value = env.get(name, "")
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+class Group(click.Group):
+    """Knows every command by name, imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> List[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
+        if name not in self.commands:
+            module = COMMANDS[name][0] if name in COMMANDS else HIDDEN.get(name)
+            if not module:
+                return None
+            importlib.import_module("skill.commands." + module).add(self)
+        return self.commands.get(name)
+
+    def resolve_command(self, ctx: click.Context, args: List[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], list(COMMANDS), 1)
+            if near:
+                error.message += " Did you mean {}?".format(near[0])
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        column = 2 if detect_lang(os.environ, sys.argv) == "zh" else 1
+        with formatter.section("命令" if column == 2 else "Commands"):
+            formatter.write_dl([(name, row[column]) for name, row in COMMANDS.items()])
+
+
+class App:
+    """What commands get as ctx.obj: language, json wish, and lazily the Context of this user's gateway."""
+
+    def __init__(self, lang: str, as_json: bool, host: Optional[Host] = None) -> None:
+        self.lang, self.as_json = lang, as_json
+        self.host = host or Host()
+
+    def context(self, strict: bool = False) -> Any:
+        """The Context of this user's gateway. strict: wrong settings are an error instead of the last good ones with a warning."""
+        from . import settings
+        from .context import Context
+        from .openclaw.home import locate
+
+        home = locate(self.host)
+        if strict:
+            loaded = settings.load(self.host, home)
+        else:
+            loaded, complaint = settings.load_or_last_good(self.host, home)
+            if complaint:
+                click.echo("settings: {}".format(complaint), err=True)
+        return Context(self.host, home, loaded, platform=self.platform(home, loaded))
+
+    def platform(self, home: Any, settings: Any) -> Any:
+        try:
+            from .platforms import choose
+
+            return choose(self.host, home, settings)
+        except HealerError:
+            return None
+
+    def say(self, text: Any) -> None:
+        """Print a Text in the chosen language, or a plain string."""
+        click.echo(text.to(self.lang) if hasattr(text, "to") else text)
+
+    def out(self, value: Any) -> None:
+        click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help="zh | en (default: the locale)")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.version_option(__version__, "-V", "--version", prog_name="iflow-doctor")
+@click.pass_context
+def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
+    """OpenClaw Self-Healing: brings the Gateway back, or tells its owner exactly what is wrong.
+
+    让 OpenClaw 网关自愈;自愈不了时,准确告诉主人出了什么问题。
+    """
+    ctx.obj = App(lang or detect_lang(os.environ), as_json)
+
+
+def rewrite(argv: List[str]) -> List[str]:
+    """Turn the user's documented flags into commands; lift --json and --lang to where the group reads them.
+
+    `--json` and `--lang` are accepted anywhere, before or after the command.
+    """
+    words, lifted, rest = list(argv), [], []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            rest += words[index:]
+            break
+        if word == "--json":
+            lifted.append(word)
+        elif word == "--lang" and index + 1 < len(words):
+            lifted += words[index : index + 2]
+            index += 1
+        elif word.startswith("--lang="):
+            lifted.append(word)
+        elif word.startswith("--diagnose=") and not _has_command(rest):
+            rest += ["diagnose", word.split("=", 1)[1]]
+        elif word in FLAGS and not _has_command(rest):
+            rest += FLAGS[word]
+        else:
+            rest.append(word)
+        index += 1
+    return lifted + rest
+
+
+def _has_command(words: List[str]) -> bool:
+    return any(not word.startswith("-") for word in words)
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Run the command line and exit with its honest code."""
+    words = rewrite(list(sys.argv[1:] if argv is None else argv))
+    as_json = "--json" in words
+    _utf8()
+    try:
+        code = main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "error": error.format_message(), "exit_code": 2}, ensure_ascii=False))
+        else:
+            error.show()
+        sys.exit(2)
+    except HealerError as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "error": error.message, "hint": error.hint, "exit_code": error.exit_code}, ensure_ascii=False))
+        else:
+            click.echo("error: {}{}".format(error.message, "\n  -> " + error.hint if error.hint else ""), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _utf8() -> None:
+    """Chinese on a console or pipe that claims ASCII must not crash us."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(errors="replace" if (stream.encoding or "").lower().startswith("utf") else "backslashreplace")  # type: ignore[union-attr]
+        except (AttributeError, ValueError):
+            pass

@@ -1,0 +1,87 @@
+"""What the watchdog calls as child processes: keep-good, record, evidence. And the keeper, for completeness of --help."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+
+def add(main: click.Group) -> None:
+    for command in (keep_good, record, evidence, keeper):
+        main.add_command(command)
+
+
+@click.command("keep-good", hidden=True)
+@click.pass_obj
+def keep_good(app: Any) -> None:
+    """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
+    from .. import lastgood
+    from ..files import private_dir, write_json
+    from ..openclaw import gateway
+
+    ctx = app.context()
+    seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
+    if seen.answer not in ("ready", "live"):
+        raise click.exceptions.Exit(1)
+    lastgood.keep(ctx)
+    if seen.process:
+        private_dir(ctx.home.doctor_dir)
+        write_json(ctx.home.doctor_dir / "usual.json", {"rss_mb": round(seen.process.rss / 1048576), "at": ctx.host.now()})
+    try:
+        from .. import notify
+
+        notify.remember_channels(ctx)
+    except Exception as error:  # an observer: the copy of the config is what matters
+        print("channels not remembered: {!r}".format(error), file=sys.stderr)
+
+
+@click.command(hidden=True)
+@click.option("--incident", required=True)
+@click.option("--by", required=True)
+@click.option("--opened", type=float, required=True)
+@click.option("--closed", type=float, required=True)
+@click.option("--state", default="")
+@click.option("--restarts", type=int, default=0)
+@click.pass_obj
+def record(app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int) -> None:
+    """Write a closed incident into records.json."""
+    from ..store import Store
+
+    ctx = app.context()
+    Store(ctx.home).close_incident(incident, by=by, opened=opened, closed=closed, state=state, restarts=restarts)
+
+
+@click.command(hidden=True)
+@click.option("--incident", required=True)
+@click.pass_obj
+def evidence(app: Any, incident: str) -> None:
+    """Keep what a hung gateway looks like before it is ended: log tail, /readyz body, process row."""
+    from ..files import private_dir, write_atomic
+    from ..openclaw import gateway
+    from ..openclaw.logs import newest_boot
+    from ..redact import Redactor
+
+    ctx = app.context()
+    reply = ctx.host.get(ctx.home.url("/readyz"), 2.0)
+    process = gateway.lock_holder(ctx.home)
+    value = {
+        "at": gateway.clock_stamp(ctx.host.now()),
+        "readyz": {"status": reply.status, "error": reply.error, "body": reply.body.decode("utf-8", "replace")[:2000]},
+        "process": process.__dict__ if process else None,
+        "log_tail": newest_boot(ctx.host, ctx.home)[-16000:],
+    }
+    folder = private_dir(private_dir(ctx.home.doctor_dir) / "incidents")
+    text = Redactor.shapes_only().clean(json.dumps(value, ensure_ascii=False, indent=1))
+    write_atomic(folder / (incident + ".evidence.json"), text)
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def keeper(app: Any) -> None:
+    """Level 1 where there is no service manager: python -m skill keeper run."""
+    from ..keeper import main
+
+    raise click.exceptions.Exit(main([]))

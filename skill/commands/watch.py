@@ -1,0 +1,173 @@
+"""watch, status, pause, resume: level 2 from the command line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, Optional
+
+import click
+
+from ..errors import AlreadyRunning, ServiceError, UsageError
+from ..messages import STATE_NAMES
+from ..model import State, Text
+
+
+def add(main: click.Group) -> None:
+    for command in (watch, status, pause, resume):
+        main.add_command(command)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Look once, act if needed, and exit. / 只看一次。")
+@click.option("--test", is_flag=True, help="Look, judge, and say what would be done. Acts on nothing. / 只看不动。")
+@click.option("--echo", is_flag=True, help="Print each decision as it is made. / 打印每个决定。")
+@click.pass_obj
+def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
+    """Run the watchdog. / 运行守护进程。"""
+    if test:
+        return _test(app)
+    import faulthandler
+
+    from .. import watchdog
+    from ..files import owned_lock
+    from ..openclaw.home import locate
+
+    if hasattr(sys.stderr, "fileno"):
+        try:
+            faulthandler.enable()
+        except (OSError, ValueError):
+            pass
+    home = locate(app.host)
+    from ..settings import load_or_last_good
+
+    platform = app.platform(home, load_or_last_good(app.host, home)[0])
+    if platform is None:
+        raise ServiceError("no way to start the gateway on this machine", "iflow-doctor service status")
+    with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
+        code = watchdog.run(watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty()), once)
+    raise click.exceptions.Exit(code)
+
+
+def _test(app: Any) -> None:
+    """Settings, lock, endpoints, service: everything the watchdog needs, and its verdict now. Exit 0 fine, 1 not, 2 cannot tell."""
+    report = look(app, strict=True)
+    show(app, report)
+    raise click.exceptions.Exit(report["exit_code"])
+
+
+def look(app: Any, strict: bool = False) -> Any:
+    """One look without any effect, as a plain value."""
+    from .. import judge, watchstate
+    from ..files import lock_held, lock_owner, read_json
+    from ..openclaw import gateway
+
+    ctx = app.context(strict)
+    memory = judge.Memory()
+    limits = judge.Limits(int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"]))
+    verdict = None
+    for attempt in range(limits.failures_before_action):
+        seen = gateway.observe(ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform)
+        verdict, memory = judge.judge(seen, memory, limits)
+        if verdict.state not in (State.UNKNOWN,):
+            break
+        ctx.host.sleep(0.3)
+    assert verdict is not None
+    lock = ctx.home.doctor_dir / "watch.lock"
+    held = lock_held(lock)
+    pid, since = lock_owner(lock) if held else (0, "")
+    state, _ = watchstate.load(ctx.home) if (ctx.home.doctor_dir / "watch.json").exists() else (None, None)
+    until = float((read_json(ctx.home.doctor_dir / "pause.json") or {}).get("until", 0)) if (ctx.home.doctor_dir / "pause.json").exists() else 0.0
+    fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
+    code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
+    incident = state.incident if state else None
+    return {
+        "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason, "pid": verdict.pid,
+        "gateway_exit_code": verdict.exit_code, "failing": list(verdict.failing), "url": ctx.home.url(""), "state_dir": str(ctx.home.state_dir),
+        "memory_mb": round(seen.process.rss / 1048576) if seen.process else None, "response_s": round(seen.seconds, 3),
+        "manager": ctx.platform.name if ctx.platform else None,
+        "watchdog": {"running": held, "pid": pid or None, "since": since},
+        "paused_until": gateway.clock_stamp(until) if until > ctx.host.now() else "",
+        "incident": {"id": incident.id, "since": gateway.clock_stamp(incident.opened), "restarts": incident.restarts, "cause": incident.cause, "escalated": incident.escalated} if incident else None,
+        "crashes_6h": len(state.crashes) if state else 0, "log": str(ctx.home.logs_dir / "watchdog.log"),
+    }  # fmt: skip
+
+
+def show(app: Any, report: Any) -> None:
+    if app.as_json:
+        return app.out({**report, "reason": report["reason"].to(app.lang)})  # type: ignore[no-any-return]
+    zh = app.lang == "zh"
+    state = State(report["state"])
+    mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
+    app.say("{} {}: {} - {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[state].to(app.lang), report["reason"].to(app.lang)))
+    app.say("   {} {}{}".format(report["url"], "进程 " if zh else "pid ", report["pid"] or "-") + (", {} MB".format(report["memory_mb"]) if report["memory_mb"] else ""))
+    watch = report["watchdog"]
+    if watch["running"]:
+        app.say(("   守护进程:运行中(进程 {},自 {})" if zh else "   Watchdog: running (pid {}, since {})").format(watch["pid"], watch["since"]))
+    else:
+        app.say("   守护进程:未运行 -> iflow-doctor service install" if zh else "   Watchdog: not running -> iflow-doctor service install")
+    if report["paused_until"]:
+        app.say(("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"]))
+    incident = report["incident"]
+    if incident:
+        app.say(("   事故 {} 自 {} 起,重启 {} 次。{}" if zh else "   Incident {} since {}, {} restarts. {}").format(incident["id"], incident["since"], incident["restarts"], incident["cause"]))
+    if report["exit_code"] == 1:
+        app.say("   下一步: iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
+
+
+@click.command()
+@click.pass_obj
+def status(app: Any) -> None:
+    """What the gateway and the watchdog are doing. / 当前状态。"""
+    report = look(app)
+    show(app, report)
+    raise click.exceptions.Exit(report["exit_code"])
+
+
+@click.command()
+@click.argument("duration")
+@click.pass_obj
+def pause(app: Any, duration: str) -> None:
+    """Do nothing for DURATION (30m, 2h, 1d): maintenance. / 暂停一段时间。"""
+    from ..files import private_dir, write_json
+    from ..openclaw.gateway import clock_stamp
+    from ..openclaw.home import locate
+
+    seconds = _seconds(duration)
+    if seconds is None:
+        raise UsageError("{!r} is not a duration".format(duration), "examples: 30m, 2h, 1d (at most 30d)")
+    home = locate(app.host)
+    private_dir(home.doctor_dir)
+    until = app.host.now() + seconds
+    write_json(home.doctor_dir / "pause.json", {"until": until, "since": app.host.now()})
+    if app.as_json:
+        app.out({"ok": True, "paused_until": clock_stamp(until)})
+    else:
+        app.say(Text("Paused until {}. End it with: iflow-doctor resume".format(clock_stamp(until)), "已暂停至 {}。提前结束:iflow-doctor resume".format(clock_stamp(until))))
+
+
+def _seconds(text: str) -> Optional[float]:
+    found = re.match(r"^(\d+(?:\.\d+)?)(s|m|h|d)?$", text.strip())
+    if not found:
+        return None
+    value = float(found.group(1)) * {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 60}[found.group(2)]
+    return value if 0 < value <= 30 * 86400 else None
+
+
+@click.command()
+@click.pass_obj
+def resume(app: Any) -> None:
+    """End a pause. / 结束暂停。"""
+    from ..openclaw.home import locate
+
+    path = locate(app.host).doctor_dir / "pause.json"
+    was = path.exists()
+    if was:
+        path.unlink()
+    if app.as_json:
+        app.out({"ok": True, "was_paused": was})
+    else:
+        app.say(Text("The watchdog acts again." if was else "It was not paused.", "守护进程已恢复工作。" if was else "当前没有暂停。"))
+
+
+__all__ = ["AlreadyRunning", "add", "look"]
