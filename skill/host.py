@@ -106,13 +106,21 @@ def run_program(
     )
 
 
-def start_program(argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None, log: Optional[str] = None) -> int:
+def start_program(
+    argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None, log: Optional[str] = None
+) -> int:
     """Start argv detached from us, output appended to `log`; answer its pid. Raises OSError."""
     flags = {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
     try:
         process = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=None if env is None else dict(env), cwd=cwd, **flags  # type: ignore[arg-type]
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            **flags,  # type: ignore[arg-type]
         )
     finally:
         os.close(out)

@@ -57,7 +57,10 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
     if slept and state in (State.HUNG, State.ZOMBIE, State.DOWN, State.UNKNOWN):
         after = replace(after, failures=0, first_failure=None, closed_since=None)
         state = State.SUSPENDED
-        reason = Text("the clock moved by {:.0f} s: the host slept or its clock was set".format(slept), "时钟跳动了 {:.0f} 秒:主机休眠过或时钟被修改".format(slept))
+        reason = Text(
+            "the clock moved by {:.0f} s: the host slept or its clock was set".format(slept),
+            "时钟跳动了 {:.0f} 秒:主机休眠过或时钟被修改".format(slept),
+        )
     pid = seen.process.pid if seen.process else None
     return Verdict(state, reason, pid, code, seen.failing or seen.suppressed), after
 
@@ -77,7 +80,9 @@ def _remember(seen: Observation, memory: Memory) -> Memory:
         pid_seen=memory.pid_seen if memory.pid == pid and memory.pid_seen is not None else seen.mono,
         at=seen.at,
         mono=seen.mono,
-        drain_since=(memory.drain_since if memory.drain_since is not None else seen.mono) if draining else (memory.drain_since if pid == memory.pid and closed else None),
+        drain_since=(memory.drain_since if memory.drain_since is not None else seen.mono)
+        if draining
+        else (memory.drain_since if pid == memory.pid and closed else None),
     )
 
 
@@ -103,7 +108,11 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
     answers = seen.answer in ("ready", "not-ready", "live")
     if answers and not _ours(seen):
         pid = seen.owner.pid if seen.owner else 0
-        return State.IMPOSTOR, Text("another gateway (pid {}) answers on our port".format(pid), "另一个网关(进程 {})占用了我们的端口".format(pid)), None
+        return (
+            State.IMPOSTOR,
+            Text("another gateway (pid {}) answers on our port".format(pid), "另一个网关(进程 {})占用了我们的端口".format(pid)),
+            None,
+        )
     if answers:
         return _answering(seen, memory) + (None,)
     confirmed = memory.failures >= limits.failures_before_action
@@ -111,7 +120,11 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
         return State.UPDATING, Text("a package manager is writing OpenClaw's files", "包管理器正在写入 OpenClaw 的文件"), None
     if seen.answer == "foreign":
         if not confirmed:
-            return State.UNKNOWN, Text("something that is not OpenClaw answered; looking again", "端口上有非 OpenClaw 的回答,再看一次"), None
+            return (
+                State.UNKNOWN,
+                Text("something that is not OpenClaw answered; looking again", "端口上有非 OpenClaw 的回答,再看一次"),
+                None,
+            )
         who = "{} (pid {})".format(seen.owner.command[:80], seen.owner.pid) if seen.owner else "?"
         return State.IMPOSTOR, Text("another program answers on our port: " + who, "另一个程序占用了我们的端口:" + who), None
     if seen.answer == "unreachable":
@@ -131,7 +144,9 @@ def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
         return State.DEGRADED, Text("alive, but not ready: " + names, "存活但未就绪:" + names)
     if seen.suppressed:
         names = ", ".join(seen.suppressed)
-        return State.SAFE_MODE, Text("OpenClaw's crash-loop breaker is on: {} do not run".format(names), "OpenClaw 的崩溃循环保护已触发:{} 未运行".format(names))
+        return State.SAFE_MODE, Text(
+            "OpenClaw's crash-loop breaker is on: {} do not run".format(names), "OpenClaw 的崩溃循环保护已触发:{} 未运行".format(names)
+        )
     return State.HEALTHY, Text("ready", "就绪")
 
 
@@ -139,23 +154,37 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
     assert seen.process is not None
     pid, age = seen.process.pid, _age(seen, memory)
     if seen.process.status == "T" and confirmed:
-        return State.HUNG, Text("process {} is stopped (SIGSTOP) and does not answer".format(pid), "进程 {} 已被暂停(SIGSTOP),没有回应".format(pid))
+        return State.HUNG, Text(
+            "process {} is stopped (SIGSTOP) and does not answer".format(pid), "进程 {} 已被暂停(SIGSTOP),没有回应".format(pid)
+        )
     if seen.answer == "silent":
         if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid:
-            return State.IMPOSTOR, Text("another program (pid {}) holds our port and is silent".format(seen.owner.pid), "另一个程序(进程 {})占着我们的端口且不回应".format(seen.owner.pid))
+            return State.IMPOSTOR, Text(
+                "another program (pid {}) holds our port and is silent".format(seen.owner.pid),
+                "另一个程序(进程 {})占着我们的端口且不回应".format(seen.owner.pid),
+            )
         if memory.ready_pid != pid and age < limits.start_budget:
-            return State.STARTING, Text("starting for {:.0f} s, port open, no answer yet".format(age), "已启动 {:.0f} 秒,端口已开,尚无回应".format(age))
+            return State.STARTING, Text(
+                "starting for {:.0f} s, port open, no answer yet".format(age), "已启动 {:.0f} 秒,端口已开,尚无回应".format(age)
+            )
         if not confirmed:
             return State.UNKNOWN, Text("no answer; looking again", "没有回应,再看一次")
         return State.HUNG, Text("process {} accepts connections and answers nothing".format(pid), "进程 {} 接受连接但不回应".format(pid))
     closed = seen.mono - (memory.closed_since if memory.closed_since is not None else seen.mono)
     if seen.log_says_staying_alive and confirmed:
-        return State.ZOMBIE, Text("process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid))
+        return State.ZOMBIE, Text(
+            "process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid)
+        )
     if memory.drain_since is not None and seen.mono - memory.drain_since < DRAIN_BUDGET:
         return State.DRAINING, Text("the port is closed, the gateway is finishing its work", "端口已关闭,网关正在完成收尾工作")
     if min(age, closed) < limits.start_budget or (seen.log_age is not None and seen.log_age < 30 and closed < 4 * limits.start_budget):
-        return State.STARTING, Text("process {} is up for {:.0f} s, its port is not open yet".format(pid, min(age, closed)), "进程 {} 已运行 {:.0f} 秒,端口尚未打开".format(pid, min(age, closed)))
-    return State.ZOMBIE, Text("process {} is alive, its port closed for {:.0f} s".format(pid, closed), "进程 {} 活着,端口已关闭 {:.0f} 秒".format(pid, closed))
+        return State.STARTING, Text(
+            "process {} is up for {:.0f} s, its port is not open yet".format(pid, min(age, closed)),
+            "进程 {} 已运行 {:.0f} 秒,端口尚未打开".format(pid, min(age, closed)),
+        )
+    return State.ZOMBIE, Text(
+        "process {} is alive, its port closed for {:.0f} s".format(pid, closed), "进程 {} 活着,端口已关闭 {:.0f} 秒".format(pid, closed)
+    )
 
 
 def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[int]]:
@@ -165,7 +194,11 @@ def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[i
     if seen.answer == "silent":
         if not confirmed:
             return State.UNKNOWN, Text("no answer; looking again", "没有回应,再看一次"), code
-        return State.IMPOSTOR, Text("a program that is not our gateway holds our port and is silent", "一个不是我们网关的程序占着端口且不回应"), code
+        return (
+            State.IMPOSTOR,
+            Text("a program that is not our gateway holds our port and is silent", "一个不是我们网关的程序占着端口且不回应"),
+            code,
+        )
     if seen.doctor_running:
         return State.UPDATING, Text("OpenClaw's own doctor is at work and holds the lock", "OpenClaw 自带的 doctor 正在运行并持有锁"), code
     if getattr(service, "stopped_by_operator", None) is True:
@@ -177,4 +210,8 @@ def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[i
     if not confirmed:
         return State.UNKNOWN, Text("no process; looking again", "没有进程,再看一次"), code
     said = "" if code is None else ", exit code {}".format(code)
-    return State.DOWN, Text("no gateway process, port closed" + said, "没有网关进程,端口已关闭" + ("" if code is None else ",退出码 {}".format(code))), code
+    return (
+        State.DOWN,
+        Text("no gateway process, port closed" + said, "没有网关进程,端口已关闭" + ("" if code is None else ",退出码 {}".format(code))),
+        code,
+    )

@@ -57,7 +57,10 @@ def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, sta
         done.append(Text("restarted {} times".format(incident.restarts), "已重启 {} 次".format(incident.restarts)))
     if kind == "recovered":
         title = Text("OpenClaw is back after {}".format(took.en), "OpenClaw 已恢复,中断 {}".format(took.zh))
-        what = Text("{}; {}".format(incident.reason, reason) if incident else reason, "{};{}".format(_zh(incident.state), reason) if incident else reason)
+        what = Text(
+            "{}; {}".format(incident.reason, reason) if incident else reason,
+            "{};{}".format(_zh(incident.state), reason) if incident else reason,
+        )
         if incident and incident.cause:
             done.append(Text(incident.cause, incident.cause))
     elif kind == "note":

@@ -43,12 +43,12 @@ class Incident:
     restarts: int = 0
     next_restart: float = 0.0
     treated: Tuple[str, ...] = ()
-    wants_doctor: bool = False
     escalated: bool = False
     hopeless: str = ""  # the state in which level 3 said that only a person can mend it: no restarts while it stays that one
     healed_by: str = ""
     ready_since: float = 0.0
     loop: bool = False
+    retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
     cause: str = ""
 
 
@@ -84,16 +84,25 @@ def shift(state: WatchState, delta: float) -> WatchState:
     incident = state.incident
     if incident:
         incident = replace(
-            incident, opened=incident.opened + delta, next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
+            incident,
+            opened=incident.opened + delta,
+            next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
             ready_since=incident.ready_since + delta if incident.ready_since else 0.0,
         )
     return replace(
-        state, incident=incident, crashes=moved(state.crashes), restarts=moved(state.restarts), hard_kills=moved(state.hard_kills),
-        last_good=state.last_good + delta if state.last_good else 0.0, degraded_since=state.degraded_since + delta if state.degraded_since else 0.0,
+        state,
+        incident=incident,
+        crashes=moved(state.crashes),
+        restarts=moved(state.restarts),
+        hard_kills=moved(state.hard_kills),
+        last_good=state.last_good + delta if state.last_good else 0.0,
+        degraded_since=state.degraded_since + delta if state.degraded_since else 0.0,
     )
 
 
-def step(state: WatchState, verdict: Verdict, now: float, rules: Rules, fingerprint: str = "", name: str = "") -> Tuple[WatchState, Tuple[Decision, ...]]:
+def step(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, fingerprint: str = "", name: str = ""
+) -> Tuple[WatchState, Tuple[Decision, ...]]:
     """Given what was remembered and what is seen, answer what to remember and what to do.
 
     fingerprint: of everything whose change is worth a new attempt (config, .env, service files). name: id for a new incident.
@@ -103,14 +112,14 @@ def step(state: WatchState, verdict: Verdict, now: float, rules: Rules, fingerpr
     decisions: List[Decision] = list(notes)
     if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
         # A person (or a repair) changed something: the old conclusions no longer hold.
-        state = replace(state, incident=replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), wants_doctor=False))
+        state = replace(state, incident=replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), retry=True))
         decisions.append(Decision("none", "configuration changed during the incident: trying again"))
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
     handler = _ANSWERS.get(verdict.state)
     if verdict.state in BAD:
         state, more = _bad(state, verdict, now, rules, name)
     elif handler:
-        state, more = handler(state, verdict, now, rules)
+        state, more = handler(state, verdict, now, rules, name)
     else:
         state, more = replace(state, streak=0), []
     if state.incident and verdict.state not in (State.HEALTHY, State.SUSPENDED, State.STOPPED) and not state.incident.escalated:
@@ -124,7 +133,12 @@ def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
     def keep(times: Tuple[float, ...], window: float) -> Tuple[float, ...]:
         return tuple(min(t, now) for t in times if now - t < window)
 
-    return replace(state, crashes=keep(state.crashes, rules.crash_window), restarts=keep(state.restarts, rules.crash_window), hard_kills=keep(state.hard_kills, HARD_WINDOW))
+    return replace(
+        state,
+        crashes=keep(state.crashes, rules.crash_window),
+        restarts=keep(state.restarts, rules.crash_window),
+        hard_kills=keep(state.hard_kills, HARD_WINDOW),
+    )
 
 
 def _count_crash(state: WatchState, verdict: Verdict, now: float) -> Tuple[WatchState, List[Decision]]:
@@ -145,20 +159,29 @@ def looping(state: WatchState, now: float, rules: Rules) -> bool:
     return sum(now - t < BURST for t in state.crashes) >= rules.crash_limit or len(state.crashes) >= 2 * rules.crash_limit
 
 
-def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=state.streak + 1, noted=(), degraded_since=0.0)
-    incident = state.incident
-    if not incident:
-        return replace(state, last_good=now), []
-    since = incident.ready_since or now
-    state = replace(state, incident=replace(incident, ready_since=since))
     loop = looping(state, now, rules)
-    if loop and not incident.wants_doctor and "loop" not in incident.treated:
-        state = replace(state, incident=replace(incident, loop=True, ready_since=since, treated=incident.treated + ("loop",)))
-        return state, [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
-    if state.streak < STREAK or ((incident.loop or loop) and now - since < LOOP_STREAK):
-        return state, []
-    return replace(state, incident=None, last_good=now), [Decision("recovered", "ready {} times in a row".format(state.streak))]
+    opened: List[Decision] = []
+    if not state.incident:
+        if not loop:
+            return replace(state, last_good=now), []
+        # Up at every look, and yet it dies again and again: level 1 hides an outage.
+        state, opened = _open(state, verdict, now, name)
+    incident = state.incident
+    assert incident is not None
+    incident = replace(incident, ready_since=incident.ready_since or now, loop=incident.loop or loop)
+    state = replace(state, incident=incident)
+    if loop and "loop" not in incident.treated:
+        state = replace(state, incident=replace(incident, treated=incident.treated + ("loop",)))
+        return state, opened + [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
+    if state.streak < STREAK or (incident.loop and now - incident.ready_since < LOOP_STREAK):
+        return state, opened
+    # The crashes of a loop that level 3 has seen are spent: only new ones call it again.
+    crashes = () if incident.loop else state.crashes
+    return replace(state, incident=None, last_good=now, crashes=crashes), [
+        Decision("recovered", "ready {} times in a row".format(state.streak))
+    ]
 
 
 def _open(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
@@ -175,10 +198,12 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     assert incident is not None
     incident = replace(incident, ready_since=0.0, hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "")
     loop = looping(state, now, rules)
+    if incident.retry and verdict.state == State.MISCONFIGURED and _may_restart(state, incident, now, rules):
+        return _restart(state, replace(incident, retry=False), verdict, now, rules, decisions)
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
     needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or incident.restarts >= 1
     if needs_doctor and key not in incident.treated:
-        incident = replace(incident, treated=incident.treated + (key,), loop=incident.loop or loop)
+        incident = replace(incident, treated=incident.treated + (key,), loop=incident.loop or loop, retry=False)
         return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]
     if incident.hopeless or verdict.state not in RESTARTABLE:
         return replace(state, incident=incident), decisions
@@ -187,23 +212,35 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
             incident = replace(incident, escalated=True)
             decisions.append(Decision("escalate", "{} restarts did not help".format(incident.restarts)))
         return replace(state, incident=incident), decisions
+    if not _may_restart(state, incident, now, rules):
+        return replace(state, incident=incident), decisions
+    return _restart(state, incident, verdict, now, rules, decisions)
+
+
+def _may_restart(state: WatchState, incident: Incident, now: float, rules: Rules) -> bool:
+    """Backoff over all incidents, and the hourly allowance."""
     recent = [t for t in state.restarts if now - t < HOUR]
     wait = rules.restart_delays[min(len(recent), len(rules.restart_delays)) - 1] if recent else 0.0
-    if now < incident.next_restart or (recent and now - recent[-1] < wait) or len(recent) >= max(1, rules.max_restarts):
-        return replace(state, incident=incident), decisions
+    return now >= incident.next_restart and not (recent and now - recent[-1] < wait) and len(recent) < rules.max_restarts
+
+
+def _restart(
+    state: WatchState, incident: Incident, verdict: Verdict, now: float, rules: Rules, decisions: List[Decision]
+) -> Tuple[WatchState, List[Decision]]:
     hard = verdict.state in (State.HUNG, State.ZOMBIE)
     if hard and len(state.hard_kills) >= HARD_LIMIT:
-        return replace(state, incident=incident), decisions + [Decision("none", "two hard kills in five minutes: a third would trip OpenClaw's breaker")]
-    delay = rules.restart_delays[min(len(recent), len(rules.restart_delays) - 1)]
+        reason = "two hard kills in five minutes: a third would trip OpenClaw's breaker"
+        return replace(state, incident=incident), decisions + [Decision("none", reason)]
+    recent = sum(now - t < HOUR for t in state.restarts)
+    delay = rules.restart_delays[min(recent, len(rules.restart_delays) - 1)]
     incident = replace(incident, restarts=incident.restarts + 1, next_restart=now + delay)
-    state = replace(
-        state, incident=incident, restarts=state.restarts + (now,), expected_new_pid=True,
-        hard_kills=state.hard_kills + ((now,) if hard else ()),
-    )
-    return state, decisions + [Decision("restart", "{} (restart {} of {}, next not before {:.0f} s)".format(verdict.reason.en, incident.restarts, rules.max_restarts, delay), hard)]
+    hard_kills = state.hard_kills + ((now,) if hard else ())
+    state = replace(state, incident=incident, restarts=state.restarts + (now,), expected_new_pid=True, hard_kills=hard_kills)
+    reason = "{} (restart {} of {}, next not before {:.0f} s)".format(verdict.reason.en, incident.restarts, rules.max_restarts, delay)
+    return state, decisions + [Decision("restart", reason, hard)]
 
 
-def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=0)
     decisions: List[Decision] = []
     if "safe_mode" not in state.noted:
@@ -216,7 +253,7 @@ def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules) ->
     return state, decisions
 
 
-def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     since = state.degraded_since or now
     state = replace(state, streak=0, degraded_since=since)
     if now - since >= DEGRADED_AFTER and "degraded" not in state.noted:
@@ -228,7 +265,7 @@ def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> 
     return state, []
 
 
-def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=0, incident=None)
     if "stopped" in state.noted:
         return state, []

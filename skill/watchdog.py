@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import judge as judging
-from . import policy, settings as settings_module, watchstate
-from .children import Child, Children
+from . import policy, watchstate
+from . import settings as settings_module
+from .children import Children
 from .context import Context
 from .errors import HealerError
 from .files import lock_held, read_json
 from .host import Host
-from .model import Alert, State, Text, Verdict
+from .model import State, Text, Verdict
 from .openclaw import gateway
 from .openclaw.home import Home, locate, remember
 from .policy import Decision, Rules
@@ -109,7 +110,9 @@ class Watchdog:
     # -- deciding -----------------------------------------------------------------------------------------------------
     def _rules(self) -> Rules:
         s = self.settings
-        return Rules(tuple(s["restart_delays"]), int(s["max_restarts"]), float(s["crash_window"]), int(s["crash_limit"]), float(s["escalation_time"]))
+        return Rules(
+            tuple(s["restart_delays"]), int(s["max_restarts"]), float(s["crash_window"]), int(s["crash_limit"]), float(s["escalation_time"])
+        )
 
     def _name(self, now: float) -> str:
         import time
@@ -132,13 +135,23 @@ class Watchdog:
         return (path,) if path.startswith("/") else ()
 
     def _paused(self, now: float) -> bool:
-        until = (read_json(self.home.doctor_dir / "pause.json") or {}).get("until", 0) if (self.home.doctor_dir / "pause.json").exists() else 0
+        until = (
+            (read_json(self.home.doctor_dir / "pause.json") or {}).get("until", 0) if (self.home.doctor_dir / "pause.json").exists() else 0
+        )
         return bool(until and now < float(until))
 
     # -- acting -------------------------------------------------------------------------------------------------------
     def _carry_out(self, decision: Decision, now: float) -> None:
         incident = self.state.incident
-        self.log.line("decision", now, kind=decision.kind, reason=decision.reason, state=self.verdict.state.value if self.verdict else "", incident=incident.id if incident else "", hard=decision.hard)
+        self.log.line(
+            "decision",
+            now,
+            kind=decision.kind,
+            reason=decision.reason,
+            state=self.verdict.state.value if self.verdict else "",
+            incident=incident.id if incident else "",
+            hard=decision.hard,
+        )
         action = getattr(self, "_do_" + decision.kind.replace("-", "_"), None)
         if action is None:
             return
@@ -172,7 +185,9 @@ class Watchdog:
         self.children.start("treat", ["treat", "--incident", self._incident_id(), "--json"], keep_result=self._incident_id())
 
     def _do_resume_channels(self, decision: Decision, now: float) -> None:
-        self.children.start("treat", ["treat", "--incident", self._name(now), "--repair", "resume-channels", "--json"], keep_result="resume")
+        self.children.start(
+            "treat", ["treat", "--incident", self._name(now), "--repair", "resume-channels", "--json"], keep_result="resume"
+        )
 
     def _do_opened(self, decision: Decision, now: float) -> None:
         self.children.forget("treat")
@@ -186,7 +201,24 @@ class Watchdog:
             by = incident.healed_by or ("level 2: restart" if incident.restarts else "level 1: restarted by the service manager")
             took = now - incident.opened
             self.log.line("recovered", now, incident=incident.id, by=by, seconds=round(took, 1), restarts=incident.restarts)
-            self.children.start("record", ["record", "--incident", incident.id, "--by", by, "--opened", repr(incident.opened), "--closed", repr(now), "--state", incident.state, "--restarts", str(incident.restarts)])
+            self.children.start(
+                "record",
+                [
+                    "record",
+                    "--incident",
+                    incident.id,
+                    "--by",
+                    by,
+                    "--opened",
+                    repr(incident.opened),
+                    "--closed",
+                    repr(now),
+                    "--state",
+                    incident.state,
+                    "--restarts",
+                    str(incident.restarts),
+                ],
+            )
             self._tell("recovered", by, incident)
 
     def _do_note(self, decision: Decision, now: float) -> None:
@@ -200,7 +232,15 @@ class Watchdog:
         result = self.children.result(incident.id) if incident else None
         if incident and result and not lock_held(self.home.doctor_dir / "healer.lock") and not self.children.busy("treat"):
             outcome = str(result.get("outcome", ""))
-            self.log.line("treated", now, incident=incident.id, outcome=outcome, cause=result.get("cause"), actions=result.get("actions"), seconds=result.get("seconds"))
+            self.log.line(
+                "treated",
+                now,
+                incident=incident.id,
+                outcome=outcome,
+                cause=result.get("cause"),
+                actions=result.get("actions"),
+                seconds=result.get("seconds"),
+            )
             incident = replace(incident, cause=str(result.get("cause", ""))[:500])
             if outcome == "healed":
                 incident = replace(incident, healed_by="level 3: " + ", ".join(str(a) for a in result.get("actions", [])))
@@ -211,10 +251,18 @@ class Watchdog:
                 incident = replace(incident, escalated=True, hopeless=self.verdict.state.value if only_person and self.verdict else "")
                 self.state = replace(self.state, incident=incident)
                 if first:
-                    self.log.line("decision", now, kind="escalate", reason=str(result.get("cause", "")), incident=incident.id, state=self.verdict.state.value if self.verdict else "")
+                    self.log.line(
+                        "decision",
+                        now,
+                        kind="escalate",
+                        reason=str(result.get("cause", "")),
+                        incident=incident.id,
+                        state=self.verdict.state.value if self.verdict else "",
+                    )
                     self._save()
                     self._tell("escalated", str(result.get("cause", "")))
-            self.state = replace(self.state, incident=incident)
+            # What the doctor itself wrote is no reason to try again: the next look sets a new base line.
+            self.state = replace(self.state, incident=incident, fingerprint="")
             self.children.drop_result(incident.id)
 
     # -- telling ------------------------------------------------------------------------------------------------------
@@ -280,7 +328,15 @@ class Watchdog:
         key = (self.verdict.state.value, str(self.verdict.pid))
         if key != self.last_verdict_key:
             self.last_verdict_key = key
-            self.log.line("state", now, state=self.verdict.state.value, reason=self.verdict.reason.en, pid=self.verdict.pid, exit_code=self.verdict.exit_code, failing=list(self.verdict.failing))
+            self.log.line(
+                "state",
+                now,
+                state=self.verdict.state.value,
+                reason=self.verdict.reason.en,
+                pid=self.verdict.pid,
+                exit_code=self.verdict.exit_code,
+                failing=list(self.verdict.failing),
+            )
 
     def _mark_settings(self) -> Tuple[Any, ...]:
         marks: List[Any] = []
@@ -326,7 +382,14 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
     """Tick for ever (or once); answer the exit code for `--once`: 0 healthy or rightly left alone, 1 not."""
     from . import sdnotify
 
-    watchdog.log.line("watch", watchdog.host.now(), pid=os.getpid(), port=watchdog.home.port, manager=watchdog.platform.name, python=sys.version.split()[0])
+    watchdog.log.line(
+        "watch",
+        watchdog.host.now(),
+        pid=os.getpid(),
+        port=watchdog.home.port,
+        manager=watchdog.platform.name,
+        python=sys.version.split()[0],
+    )
     sdnotify.ready(watchdog.host)
     while True:
         verdict = watchdog.tick()

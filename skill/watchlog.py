@@ -22,7 +22,11 @@ class WatchLog:
         self._clean: Optional[Redactor] = None
 
     def line(self, event: str, now: float, **fields: Any) -> None:
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now)) + ".{:03d}".format(int(now * 1000) % 1000) + time.strftime("%z", time.localtime(now))
+        stamp = (
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
+            + ".{:03d}".format(int(now * 1000) % 1000)
+            + time.strftime("%z", time.localtime(now))
+        )
         with contextlib.suppress(Exception):
             text = json.dumps({"time": stamp, "at": round(now, 3), "event": event, **fields}, ensure_ascii=False, default=str)
             self._clean = self._clean or Redactor.shapes_only()

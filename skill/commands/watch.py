@@ -77,7 +77,11 @@ def look(app: Any, strict: bool = False) -> Any:
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
     state, _ = watchstate.load(ctx.home) if (ctx.home.doctor_dir / "watch.json").exists() else (None, None)
-    until = float((read_json(ctx.home.doctor_dir / "pause.json") or {}).get("until", 0)) if (ctx.home.doctor_dir / "pause.json").exists() else 0.0
+    until = (
+        float((read_json(ctx.home.doctor_dir / "pause.json") or {}).get("until", 0))
+        if (ctx.home.doctor_dir / "pause.json").exists()
+        else 0.0
+    )
     fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
     code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
     incident = state.incident if state else None
@@ -100,17 +104,28 @@ def show(app: Any, report: Any) -> None:
     state = State(report["state"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
     app.say("{} {}: {} - {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[state].to(app.lang), report["reason"].to(app.lang)))
-    app.say("   {} {}{}".format(report["url"], "进程 " if zh else "pid ", report["pid"] or "-") + (", {} MB".format(report["memory_mb"]) if report["memory_mb"] else ""))
+    app.say(
+        "   {} {}{}".format(report["url"], "进程 " if zh else "pid ", report["pid"] or "-")
+        + (", {} MB".format(report["memory_mb"]) if report["memory_mb"] else "")
+    )
     watch = report["watchdog"]
     if watch["running"]:
-        app.say(("   守护进程:运行中(进程 {},自 {})" if zh else "   Watchdog: running (pid {}, since {})").format(watch["pid"], watch["since"]))
+        app.say(
+            ("   守护进程:运行中(进程 {},自 {})" if zh else "   Watchdog: running (pid {}, since {})").format(watch["pid"], watch["since"])
+        )
     else:
         app.say("   守护进程:未运行 -> iflow-doctor service install" if zh else "   Watchdog: not running -> iflow-doctor service install")
     if report["paused_until"]:
-        app.say(("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"]))
+        app.say(
+            ("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"])
+        )
     incident = report["incident"]
     if incident:
-        app.say(("   事故 {} 自 {} 起,重启 {} 次。{}" if zh else "   Incident {} since {}, {} restarts. {}").format(incident["id"], incident["since"], incident["restarts"], incident["cause"]))
+        app.say(
+            ("   事故 {} 自 {} 起,重启 {} 次。{}" if zh else "   Incident {} since {}, {} restarts. {}").format(
+                incident["id"], incident["since"], incident["restarts"], incident["cause"]
+            )
+        )
     if report["exit_code"] == 1:
         app.say("   下一步: iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
 
@@ -143,7 +158,12 @@ def pause(app: Any, duration: str) -> None:
     if app.as_json:
         app.out({"ok": True, "paused_until": clock_stamp(until)})
     else:
-        app.say(Text("Paused until {}. End it with: iflow-doctor resume".format(clock_stamp(until)), "已暂停至 {}。提前结束:iflow-doctor resume".format(clock_stamp(until))))
+        app.say(
+            Text(
+                "Paused until {}. End it with: iflow-doctor resume".format(clock_stamp(until)),
+                "已暂停至 {}。提前结束:iflow-doctor resume".format(clock_stamp(until)),
+            )
+        )
 
 
 def _seconds(text: str) -> Optional[float]:

@@ -245,8 +245,15 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process and found["answer"] == "refused":
         staying = _log_says(host, home, process, "Process will stay alive")
     return Observation(
-        process=process, owner=owner, owner_known=could, service=service, updating=_updating(host, home),
-        doctor_running=doctor_running(home), log_says_staying_alive=staying, **base, **found,
+        process=process,
+        owner=owner,
+        owner_known=could,
+        service=service,
+        updating=_updating(host, home),
+        doctor_running=doctor_running(home),
+        log_says_staying_alive=staying,
+        **base,
+        **found,
     )
 
 

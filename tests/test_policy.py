@@ -1,0 +1,153 @@
+"""Level 2's rule: what it may never do, whatever it is shown; and what it does for the states it knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Tuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skill.model import State, Text, Verdict
+from skill.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, Rules, WatchState, shift, step
+
+RULES = Rules()
+
+
+def verdict(state: State, pid=None, code=None) -> Verdict:
+    return Verdict(state, Text(state.value, state.value), pid, code)
+
+
+def play(rows, rules=RULES, start=1_000_000.0, state=WatchState()) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
+    """Given (seconds later, verdict) rows, answer the last state and every decision with its time."""
+    now, made = start, []
+    for later, seen in rows:
+        now += later
+        state, decisions = step(state, seen, now, rules, "same", "incident")
+        made += [(now, decision) for decision in decisions]
+    return state, made
+
+
+def kinds(made, *wanted):
+    return [d.kind for _, d in made if not wanted or d.kind in wanted]
+
+
+HEALTHY = verdict(State.HEALTHY, 10)
+DOWN = verdict(State.DOWN)
+
+
+def test_healthy_gateway_is_left_alone():
+    state, made = play([(10, HEALTHY)] * 50)
+    assert made == [] and state.incident is None
+
+
+def test_down_is_restarted_and_closed_after_three_ready_looks():
+    rows = [(10, HEALTHY), (10, DOWN), (1, verdict(State.STARTING, 11)), (1, verdict(State.HEALTHY, 11)), (1, verdict(State.HEALTHY, 11))]
+    state, made = play(rows)
+    assert kinds(made, "opened", "restart", "recovered") == ["opened", "restart"]
+    state, made = play([(1, verdict(State.HEALTHY, 11))], state=state, start=1_000_023.0)
+    assert kinds(made) == ["recovered"] and state.incident is None
+
+
+def test_second_failure_calls_the_doctor_before_another_restart():
+    _, made = play([(10, DOWN)] + [(1, DOWN)] * 5)
+    assert kinds(made, "restart", "heal") == ["restart", "heal"]
+
+
+def test_backoff_is_the_documented_one():
+    _, made = play([(1, DOWN)] * 3000)
+    times = [at for at, d in made if d.kind == "restart"]
+    gaps = [round(b - a) for a, b in zip(times, times[1:])]
+    assert gaps == [10, 30, 90, 180]
+
+
+def test_escalates_once_per_outage():
+    _, made = play([(1, DOWN)] * 5000)
+    assert kinds(made, "escalate") == ["escalate"]
+
+
+def test_misconfigured_is_never_restarted_but_diagnosed_once():
+    _, made = play([(1, verdict(State.MISCONFIGURED, code=78))] * 200)
+    assert kinds(made, "restart") == [] and kinds(made, "heal") == ["heal"]
+
+
+def test_a_changed_config_is_worth_one_start_and_then_the_doctor_again():
+    refused = verdict(State.MISCONFIGURED, code=78)
+    state, _ = play([(1, refused)] * 5)
+    state, decisions = step(state, refused, 1_000_010.0, RULES, "edited", "x")
+    assert [d.kind for d in decisions if d.kind != "none"] == ["restart"]
+    _, made = play([(1, refused)] * 30, state=replace(state, fingerprint="same"), start=1_000_011.0)
+    assert kinds(made) == ["heal"]
+
+
+def test_dying_every_five_minutes_trips_the_loop():
+    rows = []
+    for number in range(12):
+        rows += [(100, verdict(State.HEALTHY, 100 + number))] * 3
+    _, made = play(rows)
+    assert "heal" in kinds(made)
+
+
+def test_stopped_by_its_operator_is_respected():
+    _, made = play([(10, HEALTHY)] + [(10, verdict(State.STOPPED))] * 100)
+    assert kinds(made) == ["note"]
+
+
+def test_safe_mode_is_told_at_once_and_channels_wait_for_quiet():
+    _, made = play([(10, verdict(State.SAFE_MODE, 5))] * 60)
+    assert kinds(made) == ["note", "resume-channels"]
+    assert made[1][0] - made[0][0] >= 300
+
+
+@pytest.mark.parametrize(
+    "state",
+    [State.STARTING, State.DRAINING, State.DEGRADED, State.UPDATING, State.SUSPENDED, State.UNKNOWN, State.STOPPED, State.SAFE_MODE],
+)
+def test_states_that_never_restart(state):
+    _, made = play([(1, HEALTHY)] + [(1, verdict(state, 10))] * 1000)
+    assert kinds(made, "restart", "heal") == []
+
+
+def test_two_hard_kills_in_five_minutes_at_most():
+    rows = []
+    for number in range(40):
+        rows += [(2, verdict(State.HUNG, 100 + number))] * 3 + [(2, verdict(State.HEALTHY, 200 + number))] * 3
+    _, made = play(rows, Rules(restart_delays=(0.0,), max_restarts=50))
+    hard = [at for at, d in made if d.kind == "restart" and d.hard]
+    assert hard and all(sum(0 <= at - other < HARD_WINDOW for other in hard) <= HARD_LIMIT for at in hard)
+
+
+def test_a_clock_that_jumps_moves_every_remembered_time():
+    state, _ = play([(1, DOWN)] * 20)
+    moved = shift(state, 3600.0)
+    assert moved.incident.opened - state.incident.opened == 3600.0
+    assert [b - a for a, b in zip(state.restarts, moved.restarts)] == [3600.0] * len(state.restarts)
+
+
+STATES = st.sampled_from(list(State))
+ROWS = st.lists(st.tuples(st.floats(0.5, 900.0), STATES, st.sampled_from([None, 10, 11, 12])), max_size=250)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROWS, st.integers(0, 6))
+def test_whatever_happens(rows, most):
+    """Never more restarts an hour than allowed, only in restartable states, unknown never acts, one escalation an outage."""
+    rules = Rules(max_restarts=most)
+    now, state, restarts, escalated = 0.0, WatchState(), [], {}
+    for number, (later, seen, pid) in enumerate(rows):
+        now += later
+        before = state
+        state, decisions = step(state, verdict(seen, pid), now, rules, "same", "incident-{}".format(number))
+        for decision in decisions:
+            if decision.kind == "restart":
+                assert seen in RESTARTABLE
+                restarts.append(now)
+            if seen in (State.UNKNOWN, State.UPDATING, State.SUSPENDED):
+                assert decision.kind in ("none", "escalate")
+            if decision.kind == "escalate":
+                name = (state.incident or before.incident).id
+                assert name not in escalated
+                escalated[name] = True
+    for at in restarts:
+        assert sum(0 <= at - other < HOUR for other in restarts) <= most
