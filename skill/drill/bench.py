@@ -1,0 +1,174 @@
+"""The isolated place of one fault: home, state directory, config, port, program; and the gateway under our own keeper in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..errors import CannotTell, GatewayError, ToolError
+from ..files import private_dir, write_json
+from ..host import Host
+from ..openclaw import cli, gateway
+from ..openclaw.home import Home
+from . import processes, sandbox
+from .faults import Fault, argv
+
+BOOT_BUDGET_S = 300.0  # measured starts of the real gateway: 4 to 259 s
+SCRIPT_TIMEOUT_S = 180.0
+
+
+@dataclass
+class Bench:
+    """Made by lay_out(); everything in `root` and every process of `run_id` goes away with clear_up()."""
+
+    root: Path
+    home: Home
+    host: Host
+    fault: Fault
+    real: bool
+    run_id: str
+    package: Optional[Path] = None
+    pids: List[int] = field(default_factory=list)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return self.host.env
+
+    def platform(self) -> Any:
+        from ..platforms import direct
+
+        return direct.make(self.host, self.home)
+
+    # -- the gateway ----------------------------------------------------------------------------------------------------
+    def gateway_pid(self) -> Optional[int]:
+        """The process that holds this state directory's lock, alive or stopped; None when there is none."""
+        holder = gateway.lock_holder(self.home)
+        return holder.pid if holder else None
+
+    def ready(self, timeout_s: float = 2.0) -> bool:
+        reply = self.host.get(self.home.url("/readyz"), timeout_s)
+        return reply.status == 200 and gateway.body_of(reply).get("ready") is True
+
+    def start(self) -> float:
+        """Start the gateway by the direct keeper; answer the seconds until /readyz was 200. Raise GatewayError when it was not."""
+        began = time.monotonic()
+        self.platform().start()
+        while time.monotonic() - began < BOOT_BUDGET_S:
+            if self.ready():
+                return time.monotonic() - began
+            time.sleep(0.1)
+        raise GatewayError("the gateway of the drill was not ready within {:.0f} s".format(BOOT_BUDGET_S), "see " + str(self.root))
+
+    # -- the fault's scripts ---------------------------------------------------------------------------------------------
+    def script_env(self, extra: Mapping[str, str]) -> Dict[str, str]:
+        env = {**self.env, "GATEWAY_PORT": str(self.home.port), "DRILL_DIR": str(self.root), "DRILL_BIN": str(self.root / "bin"), **extra}
+        env["FAULT_DIR"] = str(self.fault.folder)
+        if self.package:
+            env["OPENCLAW_PACKAGE"] = str(self.package)
+        pid = self.gateway_pid()
+        if pid and "GATEWAY_PID" not in env:
+            env["GATEWAY_PID"] = str(pid)
+        return env
+
+    def script(self, name: str, **extra: str) -> Tuple[Optional[int], str]:
+        """Run the fault's `setup`, `inject` or `oracle`; answer (exit code, tail of its output). (0, "") where there is none."""
+        import subprocess
+
+        found = self.fault.script(name)
+        if found is None:
+            return 0, ""
+        log = self.root / (name + ".out")
+        # output goes to a file: what a script leaves running in the background must not keep us waiting on a pipe
+        with open(log, "ab") as out:
+            try:
+                process = subprocess.Popen(
+                    argv(found.resolve()), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.script_env(extra), cwd=str(self.root), start_new_session=os.name != "nt"
+                )
+            except OSError as error:
+                return None, str(error)
+            try:
+                code: Optional[int] = process.wait(SCRIPT_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                code = None
+        return code, log.read_bytes()[-2000:].decode("utf-8", "replace")
+
+    # -- the end -------------------------------------------------------------------------------------------------------------
+    def clear_up(self, keep: bool) -> int:
+        """End every process of this fault, then remove its files; answer how many processes are left (0, or something is wrong)."""
+        with contextlib.suppress(Exception):
+            self.platform().stop()
+        pid = self.gateway_pid()
+        left = processes.end_all(self.run_id, (pid,) if pid else ())
+        if not keep:
+            for _ in range(5):
+                shutil.rmtree(self.root, ignore_errors=True)
+                if not self.root.exists():
+                    break
+                time.sleep(0.2)
+        return left
+
+
+def config_of(port: int, token: str) -> Dict[str, Any]:
+    return {"gateway": {"mode": "local", "bind": "loopback", "port": port, "auth": {"mode": "token", "token": token}}}
+
+
+def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) -> Bench:
+    """Make the place. Raise CannotTell when `openclaw` is wanted and not installed."""
+    root = Path(tempfile.mkdtemp(prefix="iflow-drill-", dir=str(base) if base else None)).resolve()
+    os.chmod(root, 0o700)
+    run_id = uuid.uuid4().hex
+    home_dir = private_dir(root / "home")
+    state_dir = private_dir(home_dir / ".openclaw")
+    port = sandbox.free_port(outer.env)
+    package: Optional[Path] = None
+    folders = [str(private_dir(root / "bin"))]
+    if real:
+        program = cli.find(outer)
+        if not program:
+            shutil.rmtree(root, ignore_errors=True)
+            raise CannotTell("openclaw was not found in PATH", "install it (npm install -g openclaw), or run the drill without --real")
+        if fault.copy_install:
+            package = sandbox.copy_install(Path(program[-1]), root / "prefix")
+            folders.append(str(root / "prefix" / "bin"))
+            folders.append(str(Path(program[0]).parent))
+    else:
+        from ..practice import layout
+
+        folders.append(str(layout.install(root / "prefix")))
+        package = root / "prefix" / "lib" / "node_modules" / "openclaw"
+    path = os.pathsep.join(folders + [outer.env.get("PATH", os.defpath)])
+    env = sandbox.environment(outer.env, home_dir, state_dir, port, run_id, path)
+    home = Home(state_dir, state_dir / "openclaw.json", "", port)
+    (state_dir / "openclaw.json").write_text(json.dumps(config_of(port, secrets.token_hex(16)), indent=2) + "\n", "utf-8")
+    os.chmod(state_dir / "openclaw.json", 0o600)
+    private_dir(home.doctor_dir)
+    write_json(home.doctor_dir / "config.json", _settings(fault))
+    return Bench(root, home, replace(outer, env=env), fault, real, run_id, package)
+
+
+def _settings(fault: Fault) -> Dict[str, Any]:
+    """Our settings in the drill. Chat platforms get a dead address: an alert stays in the outbox."""
+    from .. import settings as settings_module
+
+    values: Dict[str, Any] = {key: dict(item) for key, item in sandbox.QUIET_SETTINGS.items()}
+    for dotted, value in fault.settings.items():
+        target = values
+        *parents, last = dotted.split(".")
+        for part in parents:
+            target = target.setdefault(part, {})
+        target[last] = value
+    issues = settings_module.issues_of(values)
+    if issues:
+        raise ToolError(["drill"], None, "settings of {}: {}".format(fault.id, "; ".join(issues)))
+    return values

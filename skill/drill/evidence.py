@@ -1,0 +1,115 @@
+"""What was seen after a fault was injected, and what that amounts to. Pure: times are arguments, nothing is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, List, Mapping, Optional, Set, Tuple
+
+Process = Tuple[int, float]
+READY_IN_A_ROW = 3
+# repairs that change nothing on the machine
+HARMLESS = ("tell-person", "none", "")
+
+
+@dataclass
+class Evidence:
+    """Collected while a fault is followed. Times are epoch seconds, 0.0 for never. first: the gateway before the fault."""
+
+    injected: float
+    first: Optional[Process] = None
+    opened: float = 0.0
+    recovered: float = 0.0
+    escalated: float = 0.0
+    open_incident: bool = False
+    by: str = ""
+    restart_events: int = 0
+    actions: List[str] = field(default_factory=list)
+    causes: List[str] = field(default_factory=list)
+    new_processes: Set[Process] = field(default_factory=set)
+    down_seen: float = 0.0
+    ready_since: float = 0.0
+    ready_streak: int = 0
+
+    # -- what comes in ------------------------------------------------------------------------------------------------------
+    def line(self, entry: Mapping[str, Any]) -> str:
+        """Take in one line of the watchdog's log; answer what a person should read about it, "" for nothing."""
+        at, event = float(entry.get("at") or 0.0), str(entry.get("event", ""))
+        if at < self.injected - 0.5:
+            return ""
+        if event == "decision":
+            return self._decision(at, str(entry.get("kind", "")), str(entry.get("reason", "")))
+        if event == "state":
+            return "{}: {}".format(entry.get("state"), entry.get("reason", ""))
+        if event == "restart":
+            return "restart by {}".format(entry.get("by", "?"))
+        if event == "treated":
+            names = [str(a) for a in entry.get("actions") or []]
+            self.actions += names
+            self.causes.append(str(entry.get("cause") or ""))
+            return "doctor: {} {} {}".format(entry.get("outcome", "?"), ", ".join(names), entry.get("cause") or "").strip()
+        if event == "recovered":
+            self.recovered, self.open_incident, self.by = at, False, str(entry.get("by", ""))
+            return "recovered by {}".format(self.by)
+        if event in ("action-failed", "notify-failed", "clock", "endpoint", "level"):
+            return "{}: {}".format(event, entry.get("error") or entry.get("detail") or entry.get("reason") or "")
+        return ""
+
+    def _decision(self, at: float, kind: str, reason: str) -> str:
+        if kind == "opened":
+            self.opened = self.opened or at
+            self.open_incident, self.recovered = True, 0.0
+            return "detected: " + reason
+        if kind == "restart":
+            self.restart_events += 1
+            self.actions.append("restart")
+        elif kind == "escalate":
+            self.escalated = self.escalated or at
+        elif kind == "resume-channels":
+            self.actions.append("resume-channels")
+        elif kind == "recovered":
+            self.recovered, self.open_incident = at, False
+            return ""
+        return "{}: {}".format(kind, reason) if kind not in ("none",) else reason
+
+    def look(self, at: float, ready: bool, process: Optional[Process]) -> None:
+        """Take in one probe of our own: the gateway's answer, and which process it is."""
+        if process and process != self.first:
+            self.new_processes.add(process)
+        if ready:
+            self.ready_since = self.ready_since or at
+            self.ready_streak += 1
+        else:
+            self.ready_since, self.ready_streak = 0.0, 0
+            self.down_seen = self.down_seen or at
+
+    # -- what it means ----------------------------------------------------------------------------------------------------------
+    @property
+    def restarts(self) -> int:
+        """Starts of the gateway since the fault, as far as the watchdog logged them or we saw the new process."""
+        return max(self.restart_events, len(self.new_processes))
+
+    @property
+    def changing_actions(self) -> List[str]:
+        return [name for name in self.actions if name.split(":")[0].strip() not in HARMLESS]
+
+    def healed(self, now: float, settle_s: float) -> bool:
+        """Ready again after harm was done, no open incident, and stayed so for settle_s seconds."""
+        harmed = bool(self.opened) or (bool(self.new_processes) and bool(self.down_seen))
+        steady = self.ready_streak >= READY_IN_A_ROW and now - self.ready_since >= settle_s
+        return harmed and steady and not self.open_incident and (not self.opened or bool(self.recovered))
+
+    def outcome(self, now: float, settle_s: float, changed: bool) -> str:
+        """heal | escalate | nothing | failed, as it stands. changed: the config or a file differs from what the fault left."""
+        acted = self.restarts > 0 or bool(self.changing_actions) or changed
+        if self.healed(now, settle_s) and acted:
+            return "heal"
+        if self.escalated:
+            return "escalate"
+        return "failed" if acted else "nothing"
+
+    @property
+    def healer(self) -> str:
+        """By what it was healed."""
+        if self.by:
+            return self.by
+        return "level 1: keeper" if self.new_processes else ""

@@ -1,0 +1,184 @@
+"""One fault from start to end: lay out, start, watch, break, follow, judge, clear up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+from ..errors import CannotTell, HealerError
+from ..host import Host
+from . import bench as benches
+from . import ledger, processes
+from .evidence import Evidence
+from .faults import Fault
+from .watcher import LogReader, Watcher
+
+LOOK_EVERY_S = 0.3
+GOOD_COPY_WAIT_S = 40.0  # the watchdog keeps its good copy 3 s after ready in a drill; starting a child takes the rest
+SETTLE_S = {False: 5.0, True: 12.0}  # practice, real: how long a healed gateway must stay ready
+AFTER_ESCALATION_S = 60.0  # a heal that was hoped for may still come after a person was told
+ORACLE_TRIES = 4
+Say = Callable[[float, str], None]
+
+
+@dataclass
+class Result:
+    """One row. Seconds count from the end of `inject`; None where it did not happen."""
+
+    fault: Fault
+    outcome: str = "failed"
+    detected_s: Optional[float] = None
+    healed_s: Optional[float] = None
+    boot_s: Optional[float] = None
+    restarts: int = 0
+    actions: List[str] = field(default_factory=list)
+    config_diff: List[str] = field(default_factory=list)
+    files_changed: List[str] = field(default_factory=list)
+    by: str = ""
+    cause: str = ""
+    oracle: Optional[bool] = None
+    detail: str = ""
+    kept: str = ""
+    timeline: List[Dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def as_expected(self) -> bool:
+        return self.outcome == self.fault.expect and self.oracle is not False and not self.detail.startswith("left behind")
+
+
+def run(fault: Fault, real: bool, host: Host, say: Say, keep: bool = False, base: Optional[Path] = None, watch: Optional[List[str]] = None) -> Result:
+    """Carry out one fault. Raise CannotTell when the drill itself could not be done (no openclaw, gateway does not start)."""
+    result = Result(fault)
+    began = time.time()
+
+    def tell(text: str) -> None:
+        result.timeline.append({"s": round(time.time() - began, 1), "text": text})
+        say(time.time() - began, text)
+
+    bench = benches.lay_out(fault, real, host, base)
+    watcher = Watcher(bench, watch)
+    try:
+        _prepare(bench, watcher, result, tell)
+        _follow(bench, watcher, result, tell)
+    finally:
+        watcher.stop()
+        left = bench.clear_up(keep)
+        if keep:
+            result.kept = str(bench.root)
+        if left:
+            result.detail = "left behind: {} processes".format(left)
+    return result
+
+
+def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[str], None]) -> None:
+    """Setup, first start, watchdog, good copy."""
+    tell("state in {}, port {}".format(bench.root, bench.home.port))
+    code, words = bench.script("setup")
+    if code != 0:
+        raise CannotTell("setup of {} ended with {}: {}".format(result.fault.id, code, words.strip()[-300:]))
+    result.boot_s = round(bench.start(), 1)
+    tell("gateway ready after {:.1f} s (pid {})".format(result.boot_s, bench.gateway_pid()))
+    reader = LogReader(bench.home.logs_dir / "watchdog.log")
+    watcher.start()
+    until = time.monotonic() + GOOD_COPY_WAIT_S
+    while time.monotonic() < until:
+        for entry in reader.new():
+            if entry.get("event") == "child" and entry.get("what") == "keep-good":
+                tell("watchdog on guard, good copy kept")
+                return
+        if watcher.process is not None and watcher.process.poll() is not None:
+            raise CannotTell("the watchdog ended by itself: {}".format(watcher.words()[-400:]))
+        time.sleep(0.2)
+    tell("watchdog on guard, no good copy within {:.0f} s".format(GOOD_COPY_WAIT_S))
+
+
+def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[str], None]) -> None:
+    """Break it, and look until the outcome is certain or the time is over."""
+    fault = result.fault
+    before = ledger.take(bench.home)
+    reader = LogReader(bench.home.logs_dir / "watchdog.log")
+    list(reader.new())
+    first = processes.identity(bench.gateway_pid())
+    evidence = Evidence(time.time(), first)
+    tell("inject: " + fault.title.en)
+    _launch_environment(bench, fault)
+    code, words = bench.script("inject", WATCHDOG_PID=str(watcher.pid or 0))
+    if code != 0:
+        result.detail = "inject ended with {}: {}".format(code, words.strip()[-300:])
+        return
+    evidence.injected = time.time()
+    broken = ledger.take(bench.home)
+    settle = fault.settle_s if fault.settle_s is not None else SETTLE_S[bench.real]
+    deadline = evidence.injected + fault.timeout_s
+    while True:
+        at = time.time()
+        for entry in reader.new():
+            text = evidence.line(entry)
+            if text:
+                tell(text)
+        evidence.look(at, bench.ready(1.0), processes.identity(bench.gateway_pid()))
+        if watcher.keep_alive():
+            tell("the watchdog was gone and was started again")
+        if _over(evidence, fault, at, settle) or at >= deadline:
+            break
+        time.sleep(LOOK_EVERY_S)
+    _judge(bench, result, evidence, before, broken, settle, tell)
+
+
+def _over(evidence: Evidence, fault: Fault, now: float, settle: float) -> bool:
+    """Whether nothing more is to be learned before the time is over. A fault that expects nothing is watched to its end."""
+    if fault.expect == "nothing":
+        return False
+    if evidence.healed(now, settle) and evidence.restarts + len(evidence.changing_actions):
+        return True
+    if not evidence.escalated:
+        return False
+    return now - evidence.escalated >= (3.0 if fault.expect == "escalate" else AFTER_ESCALATION_S)
+
+
+def _judge(
+    bench: benches.Bench, result: Result, evidence: Evidence, before: ledger.Ledger, broken: ledger.Ledger, settle: float, tell: Callable[[str], None]
+) -> None:
+    now = time.time()
+    after = ledger.take(bench.home)
+    result.files_changed = ledger.changed_files(broken, after)
+    result.config_diff = ledger.config_diff(before, after)
+    result.outcome = evidence.outcome(now, settle, bool(result.files_changed))
+    found = evidence.opened or (evidence.down_seen if evidence.new_processes else 0.0)
+    result.detected_s = round(max(0.0, found - evidence.injected), 1) if found else None
+    if result.outcome == "heal":
+        result.healed_s = round(max(0.0, evidence.ready_since - evidence.injected), 1)
+        result.by = evidence.healer
+    result.restarts, result.actions = evidence.restarts, evidence.actions
+    result.cause = next((cause for cause in reversed(evidence.causes) if cause), "")
+    if result.fault.script("oracle"):
+        for attempt in range(ORACLE_TRIES):
+            code, words = bench.script("oracle", OUTCOME=result.outcome)
+            result.oracle = code == 0
+            if result.oracle:
+                break
+            time.sleep(1.0)
+        if not result.oracle:
+            result.detail = "oracle ended with {}: {}".format(code, words.strip()[-300:])
+    tell("outcome: {}{}".format(result.outcome, "" if result.oracle is not False else ", but the oracle says no"))
+
+
+def _launch_environment(bench: benches.Bench, fault: Fault) -> None:
+    """Change what the keeper starts the gateway with, the way a broken service file would."""
+    if fault.gateway_env:
+        bench.platform().environment_override(dict(fault.gateway_env))
+
+
+def run_all(faults: List[Fault], real: bool, host: Host, say: Say, keep: bool = False, base: Optional[Path] = None, watch: Optional[List[str]] = None) -> List[Result]:
+    """Every fault, one after another. A fault whose drill broke down is a failed one; the others go on."""
+    results: List[Result] = []
+    for fault in faults:
+        say(-1.0, "{}/{}  {}: {}".format(len(results) + 1, len(faults), fault.id, fault.title.en))
+        try:
+            results.append(run(fault, real, host, say, keep, base, watch))
+        except HealerError as error:
+            say(0.0, "could not be run: {}".format(error.message))
+            results.append(Result(fault, detail=error.message))
+    return results
