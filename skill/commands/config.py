@@ -1,0 +1,123 @@
+"""config: show or change settings, in our own config.json in the state directory."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import click
+
+from ..errors import UsageError
+from ..model import Text
+
+_TRUE, _FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")
+
+
+def add(main: click.Group) -> None:
+    main.add_command(config)
+
+
+@click.command()
+@click.option("--get", "wanted", metavar="KEY", help="Print one value. / 打印一个值。")
+@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set a value; may be repeated. / 设置一个值,可重复。")
+@click.option("--unset", "removed", metavar="KEY", multiple=True, help="Back to the default. / 恢复默认。")
+@click.option("--list", "everything", is_flag=True, help="Every setting, its value and where it comes from. / 列出全部设置及来源。")
+@click.pass_obj
+def config(app: Any, wanted: Optional[str], assignments: Tuple[str, ...], removed: Tuple[str, ...], everything: bool) -> None:
+    """Show or change settings. Without an option: --list. / 查看或修改设置。"""
+    from .. import settings
+    from ..openclaw.home import locate
+
+    home = locate(app.host)
+    node = settings.schema()
+    pairs = [_pair(text, node) for text in assignments]  # all are judged before the first is written
+    for key in removed:
+        rule(node, key)
+    for key, value in pairs:
+        settings.save(home, key, value)
+    for key in removed:
+        settings.save(home, key, None)
+    loaded = settings.load(app.host, home)
+    if pairs or removed:
+        for key in [key for key, _ in pairs] + list(removed):
+            _tell_set(app, key, loaded, str(home.doctor_dir / "config.json"))
+        return
+    if wanted:
+        rule(node, wanted)
+        value = loaded[wanted]
+        click.echo(json.dumps(value, ensure_ascii=False) if app.as_json or not isinstance(value, str) else value)
+        return
+    _list(app, node, loaded)
+
+
+def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
+    """The schema of one key. Raise UsageError with the nearest valid key where there is none."""
+    from ..settings import known_keys
+
+    found: Any = node
+    for part in dotted.split("."):
+        found = found.get("properties", {}).get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        near = difflib.get_close_matches(dotted, known_keys(node), 1, 0.5)
+        raise UsageError("unknown key {}".format(dotted), "did you mean {}?".format(near[0]) if near else "iflow-doctor config --list")
+    return found
+
+
+def parse_value(text: str, node: Mapping[str, Any]) -> Any:
+    """Given what a person typed and the key's schema, answer the value; a word stays a word where the schema wants one."""
+    kinds = node.get("type", "string")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "boolean" in kinds and text.strip().lower() in _TRUE + _FALSE:
+        return text.strip().lower() in _TRUE
+    if "array" in kinds and not text.lstrip().startswith("["):
+        text = "[{}]".format(text)
+    if kinds != ["string"]:
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("--set {}: must be KEY=VALUE".format(text), "iflow-doctor config --set auto_heal=true")
+    value = parse_value(value, rule(node, key.strip()))
+    return key.strip(), value
+
+
+def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
+    """Say what holds now: an environment variable may still win over what was just written."""
+    value, source = loaded.get(key), loaded.sources.get(key, "")
+    if app.as_json:
+        app.out({"key": key, "value": value, "source": source or "default"})
+        return
+    shown = json.dumps(value, ensure_ascii=False)
+    if source not in ("", own):
+        app.say(Text("{} = {} still: {} wins".format(key, shown, source), "{} 仍为 {}:{} 优先".format(key, shown, source)))
+    else:
+        app.say(Text("{} = {}".format(key, shown), "{} = {}".format(key, shown)))
+
+
+def _list(app: Any, node: Mapping[str, Any], loaded: Any) -> None:
+    rows: Dict[str, Any] = {}
+    for key, item in leaves(node):
+        rows[key] = {"value": loaded.get(key), "source": loaded.sources.get(key, "default"),
+                     "description": item.get("x-zh" if app.lang == "zh" else "description", item.get("description", ""))}  # fmt: skip
+    if app.as_json:
+        app.out(rows)
+        return
+    for key, row in rows.items():
+        mark = "" if row["source"] == "default" else "   [{}]".format(row["source"])
+        click.echo("{} = {}{}\n    {}".format(key, json.dumps(row["value"], ensure_ascii=False), mark, row["description"]))
+
+
+def leaves(node: Mapping[str, Any], prefix: str = "") -> Any:
+    """(dotted key, schema) of every setting that holds a value, in the order of the schema."""
+    for key, item in node.get("properties", {}).items():
+        if item.get("type") == "object" and item.get("properties"):
+            yield from leaves(item, prefix + key + ".")
+        else:
+            yield prefix + key, item

@@ -1,0 +1,53 @@
+"""What is shipped: a whitelist, so that nobody's .git, tests or notes are copied."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Iterator, List
+
+SKILL = "openclaw-iflow-doctor"
+REQUIRED = ("SKILL.md", "skill", "cases.json", "records.json", "config.json", "pyproject.toml", "requirements.lock", "install.sh", "install.bat")
+OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md")
+PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
+MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
+_NEVER = ("__pycache__", ".pyc", ".pyo", ".DS_Store", ".tmp", "~")
+
+
+def missing(source: Path) -> List[str]:
+    """Names of the whitelist that are not there: then this is no complete copy and nothing may be installed from it."""
+    return [name for name in REQUIRED if not (source / name).exists()]
+
+
+def files(source: Path) -> Iterator[Path]:
+    """Every shipped file, as a path relative to `source`, in a fixed order. Links are not followed out of the tree."""
+    for name in REQUIRED + OPTIONAL + PLUGIN:
+        top = source / name
+        found = sorted(top.rglob("*")) if top.is_dir() else [top]
+        for path in found:
+            relative = path.relative_to(source)
+            if path.is_file() and not any(part.endswith(_NEVER) for part in relative.parts):
+                yield relative
+
+
+def fingerprint(source: Path) -> str:
+    """A hash over names and contents: equal trees need no new environment, changed ones get one of their own."""
+    digest = hashlib.sha256()
+    for relative in files(source):
+        digest.update(relative.as_posix().encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(hashlib.sha256((source / relative).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def copy(source: Path, target: Path) -> int:
+    """Copy the whitelist into a fresh folder; answer how many files. Raises OSError."""
+    count = 0
+    for relative in files(source):
+        place = target / relative
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(source / relative), str(place))
+        if relative.suffix == ".sh":
+            place.chmod(0o755)
+        count += 1
+    return count

@@ -1,0 +1,149 @@
+"""Flags, questions and printing of the installer; install.sh and install.bat end here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from ..errors import HealerError
+from .lock import only_one
+from ..host import Host
+from ..model import Text
+from . import install, selfcheck, uninstall
+from .places import Places, locate
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="install", description="Install, upgrade or remove openclaw-iflow-doctor for this user. No root needed.")
+    parser.add_argument("--dry-run", action="store_true", help="list every change, make none")
+    parser.add_argument("--yes", "-y", action="store_true", help="ask nothing, agree to every listed change")
+    parser.add_argument("--no-service", action="store_true", help="no KeepAlive and no watchdog service")
+    parser.add_argument("--no-shim", action="store_true", help="no `openclaw skills run|config` shim")
+    parser.add_argument("--no-drill", action="store_true", help="skip the practice-gateway drill of the self-check")
+    parser.add_argument("--prefix", metavar="DIR", help="put our programs here (default: <state dir>/iflow-doctor)")
+    parser.add_argument("--with-plugin", action="store_true", help="also link the OpenClaw plugin (/heal, gateway_doctor, /plugins/doctor)")
+    parser.add_argument("--wheelhouse", metavar="DIR", help="install the packages from this folder, without any network")
+    parser.add_argument("--uninstall", action="store_true", help="remove everything but your records, cases and settings")
+    parser.add_argument("--purge", action="store_true", help="with --uninstall: those too")
+    parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the locale)")
+    return parser.parse_args(list(arguments))
+
+
+def main(source: str, arguments: Sequence[str]) -> int:
+    """Answer 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks something."""
+    args = parse(arguments)
+    host = Host()
+    lang = args.lang or ("zh" if any(host.env.get(n, "").startswith("zh") for n in ("LC_ALL", "LC_MESSAGES", "LANG")) else "en")
+    places = locate(host, Path(source), args.prefix or _known_prefix(host, source))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        if args.uninstall:
+            return _remove(host, places, args, lang)
+        return _install(host, places, args, lang)
+    except HealerError as error:
+        print("error: {}{}".format(error.message, "\n  -> " + error.hint if error.hint else ""), file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print("error: {}".format(error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\n" + Text("interrupted; run it again to finish or --uninstall to undo", "已中断;可再次运行以完成,或用 --uninstall 撤销").to(lang), file=sys.stderr)
+        return 130
+
+
+def _known_prefix(host: Host, source: str) -> Optional[str]:
+    from . import manifest
+
+    return manifest.read(locate(host, Path(source)).manifest)["prefix"] or None
+
+
+def _show(steps: List[install.Step], lang: str) -> None:
+    for step in steps:
+        print("  - " + step.what.to(lang))
+
+
+def _agree(args: argparse.Namespace, lang: str) -> bool:
+    if args.yes or not sys.stdin.isatty():
+        return True
+    return input(Text("Go on? [Y/n] ", "继续吗?[Y/n] ").to(lang)).strip().lower() in ("", "y", "yes", "是", "好")
+
+
+def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
+    interactive = sys.stdin.isatty() and not args.yes
+    run = install.Install(host, places, install.Options(
+        service=not args.no_service, shim=not args.no_shim, plugin=args.with_plugin, profile=(args.yes or interactive) and not args.no_shim,
+        drill=not args.no_drill, wheelhouse=args.wheelhouse))
+    steps = run.steps()
+    head = Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级:".format(places.state_dir)) if run.upgrade else Text(
+        "Install for OpenClaw in {}:".format(places.state_dir), "为 {} 的 OpenClaw 安装:".format(places.state_dir))
+    print(head.to(lang))
+    _show(steps, lang)
+    if args.dry_run:
+        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
+        return 0
+    if not _agree(args, lang):
+        return 1
+    with only_one(places.doctor_dir / "install.lock"):
+        run.begin()
+        for step in steps:
+            began = time.monotonic()
+            print("  * {}".format(step.what.to(lang)), end="", flush=True)
+            try:
+                step.do()
+            except BaseException:
+                print()
+                if run.roll_back():
+                    print(Text("the previous version is back in place", "已恢复上一版本").to(lang), file=sys.stderr)
+                raise
+            print("  ({:.1f} s)".format(time.monotonic() - began))
+    if interactive and not selfcheck.channels(host, places, run.current()):
+        _ask_webhook(host, places, run, lang)
+    _summary(run, lang)
+    return 1 if run.notes else 0
+
+
+def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) -> None:
+    print(Text("No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: none).",
+               "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警(空行跳过)。").to(lang))
+    for kind, host_part in (("feishu", "feishu.cn"), ("dingtalk", "dingtalk.com"), ("discord", "discord.com")):
+        url = input("  {} webhook ({}): ".format(kind, host_part)).strip()
+        if url:  # on stdin: a webhook is a secret and must not be on a command line
+            done = host.run((str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"), timeout=60, stdin=url.encode() + b"\n")
+            print("    " + ((done.out or done.err).strip().splitlines() or ["?"])[-1])
+
+
+def _summary(run: install.Install, lang: str) -> None:
+    for note in run.notes:
+        print("! " + note.to(lang))
+    program = run.done["launcher"] or str(run.places.program(run.current()))
+    print(Text("Done. Proved by running: ", "完成。已通过实际运行验证:").to(lang)
+          + ", ".join("{} {:.1f} s".format(proof.name, proof.seconds) for proof in run.proofs))
+    if not run.where.in_path:
+        print(Text("Open a new shell, or: export PATH={}:\"$PATH\"".format(run.where.folder),
+                   "打开新的终端,或执行:export PATH={}:\"$PATH\"".format(run.where.folder)).to(lang))
+    print("  {} status\n  {} notify test\n  openclaw skills run openclaw-iflow-doctor --diagnose \"...\"".format(program, program)
+          if run.options.shim else "  {} status".format(program))
+
+
+def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
+    steps = uninstall.steps(host, places, args.purge)
+    print(Text("Remove from {}:".format(places.state_dir), "从 {} 移除:".format(places.state_dir)).to(lang))
+    _show(steps, lang)
+    if args.dry_run:
+        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
+        return 0
+    if not _agree(args, lang):
+        return 1
+    os.chdir(str(host.home))  # our own folder may be about to go
+    for step in steps:
+        step.do()
+    left = sorted(path.name for path in places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []
+    print(Text("Done.", "完成。").to(lang) + (" " + Text("Kept in {}: {} (--purge removes them)", "保留在 {}:{}(--purge 一并删除)").to(lang).format(
+        places.doctor_dir, ", ".join(left)) if left else ""))
+    return 0

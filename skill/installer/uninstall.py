@@ -1,0 +1,83 @@
+"""The way back: everything the manifest names, and what an interrupted run may have left. Records stay unless purged."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import List
+
+from ..host import Host
+from ..model import Text
+from ..shim import place, profiles
+from ..shim import text as shim_text
+from . import launcher, manifest, python_env, selfcheck
+from .install import Step
+from .places import Places
+
+# What belongs to the user: the history, their own cases and settings, the reports of incidents.
+KEPT = ("records.json", "cases.json", "config.json", "incidents")
+
+
+def steps(host: Host, places: Places, purge: bool) -> List[Step]:
+    """What will be undone, in order. Reads only."""
+    done = manifest.read(places.manifest)
+    found: List[Step] = []
+    env = python_env.target_of(places)
+    if env is not None and places.python(env).exists():
+        found.append(Step(Text("stop and remove the services", "停止并移除服务"), lambda: _service(host, places, env)))
+    if done["plugin"]:
+        found.append(Step(Text("unlink the plugin from OpenClaw", "从 OpenClaw 移除插件链接"), lambda: _plugin(host)))
+    folder = place.choose(host, places.bin_dir).folder
+    for name in sorted({done["shim"], str(folder / shim_text.name(host.system))} - {""}):
+        if shim_text.is_shim(Path(name)):
+            found.append(_delete(Path(name)))
+    for name in sorted({done["launcher"], str(folder / launcher.name(places.windows))} - {""}):
+        if launcher.is_ours(Path(name)):
+            found.append(_delete(Path(name)))
+    for profile in sorted(set(done["profiles"]) | {str(path) for path in profiles.files(host)}):
+        if profiles.present(Path(profile)):
+            found.append(Step(Text("take our line out of {}".format(profile), "从 {} 中去掉我们的行".format(profile)),
+                              lambda profile=profile: _quiet(profiles.remove, Path(profile))))  # type: ignore[misc]
+    if done["skill_dir"] and Path(done["skill_dir"]).is_dir():
+        found.append(_delete(Path(done["skill_dir"])))
+    for path in [places.current] + python_env.old(places, []) + ([places.prefix / "venv.txt"] if places.windows else []):
+        if path.exists() or path.is_symlink():
+            found.append(_delete(path))
+    for path in sorted(places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []:
+        named = any(step.what.en.endswith(str(path)) for step in found)
+        if (purge or not path.name.startswith(KEPT)) and not named:
+            found.append(_delete(path))
+    folders = list(done["made_dirs"]) + [str(places.bin_dir), str(places.prefix), str(places.doctor_dir)]
+    found.append(Step(Text("remove the folders that are empty now", "删除已空的文件夹"), lambda: _empty(folders)))
+    return found
+
+
+def _service(host: Host, places: Places, env: Path) -> None:
+    selfcheck.run(host, places, env if places.windows else places.current, ("service", "uninstall"), timeout=120.0)
+
+
+def _plugin(host: Host) -> None:
+    real = place.real(host)
+    if real is not None:
+        host.run((str(real), "plugins", "uninstall", "openclaw-iflow-doctor", "--force"), timeout=120.0)
+
+
+def _delete(path: Path) -> Step:
+    def do() -> None:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(str(path), ignore_errors=True)
+        else:
+            _quiet(path.unlink)
+
+    return Step(Text("delete {}".format(path), "删除 {}".format(path)), do)
+
+
+def _quiet(do, *arguments) -> None:  # type: ignore[no-untyped-def]
+    with contextlib.suppress(OSError):
+        do(*arguments)
+
+
+def _empty(folders: List[str]) -> None:
+    for name in sorted(set(folders), key=len, reverse=True):
+        _quiet(Path(name).rmdir)

@@ -1,0 +1,65 @@
+"""Where the shim goes: a directory of the user's that already precedes the real openclaw in PATH, else our own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List, NamedTuple, Optional
+
+from ..host import Host
+from . import text
+
+
+class Place(NamedTuple):
+    """folder: where to put the shim. in_path: it already precedes the real openclaw there, so no profile needs a line."""
+
+    folder: Path
+    in_path: bool
+
+
+def path_folders(host: Host) -> List[Path]:
+    separator = ";" if host.system == "win32" else ":"
+    return [Path(part.strip('"')) for part in host.env.get("PATH", "").split(separator) if part]
+
+
+def real(host: Host) -> Optional[Path]:
+    """The first openclaw in PATH that is no shim of ours; None when there is none."""
+    names = ("openclaw.exe", "openclaw.cmd") if host.system == "win32" else ("openclaw",)
+    for folder in path_folders(host):
+        for name in names:
+            candidate = folder / name
+            if candidate.is_file() and os.access(candidate, os.X_OK) and not text.is_shim(candidate):
+                return candidate
+    return None
+
+
+def choose(host: Host, own: Path) -> Place:
+    """Given our own folder as the last resort, answer the best place. Changes nothing.
+
+    A folder counts when it is below the user's home, exists, is writable, belongs to no package manager, and precedes the
+    real openclaw: an update of Node or npm must not sweep the shim away or mistake it for its own file.
+    """
+    found = real(host)
+    stop = found.parent if found else None
+    home = os.path.realpath(str(host.home))
+    for folder in path_folders(host):
+        if stop is not None and folder == stop:
+            break
+        if folder == own:
+            return Place(own, True)
+        if _ours_to_use(folder, home) and not _taken(folder / text.name(host.system)):
+            return Place(folder, True)
+    return Place(own, own in path_folders(host) and stop is None)
+
+
+def _taken(target: Path) -> bool:
+    return target.exists() and not text.is_shim(target)
+
+
+def _ours_to_use(folder: Path, home: str) -> bool:
+    whole = os.path.realpath(str(folder))
+    inside = whole.startswith(home + os.sep)
+    managed = {"node_modules", ".nvm", ".fnm", ".volta", ".asdf", ".npm-global", ".local/share", ".pyenv", "Temp", "tmp"}
+    parts = set(Path(whole[len(home) :]).parts) if inside else set()
+    bad = parts & managed or any(m in whole[len(home) :] for m in (".local/share", "venv", ".openclaw")) if inside else True
+    return inside and not bad and folder.is_absolute() and folder.is_dir() and os.access(folder, os.W_OK)
