@@ -1,0 +1,159 @@
+"""Judging: each state from real signals, never from one; and thirty simulated days without a restart."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Optional
+
+import pytest
+
+from skill import judge as judging
+from skill.judge import Limits, Memory, judge
+from skill.model import State
+from skill.openclaw.gateway import Observation, ProcessInfo
+from skill.policy import Rules, WatchState, shift, step
+
+OURS = ProcessInfo(10, 900.0, "S", "openclaw-gateway", 700 << 20)
+OTHER = ProcessInfo(77, 100.0, "S", "python3 -m http.server")
+
+
+@dataclass(frozen=True)
+class Service:
+    active: str = "active"
+    exit_code: Optional[int] = None
+    stopped_by_operator: Optional[bool] = None
+
+
+READY = Observation(1000.0, 0.0, "ready", startup="started", process=OURS, owner=OURS, owner_known=True, holder_pid=10)
+
+
+def last(*rows, memory=Memory(), limits=Limits(), gap=1.0):
+    """Judge the rows one after another (gap seconds apart) and answer the last verdict."""
+    verdict = None
+    for number, row in enumerate(rows):
+        row = replace(row, at=row.at + number * gap, mono=row.mono + number * gap)
+        verdict, memory = judge(row, memory, limits)
+    return verdict
+
+
+def was_ready():
+    return judge(READY, Memory(), Limits())[1]
+
+
+def test_ready():
+    assert last(READY).state == State.HEALTHY
+
+
+def test_suppressed_channels_are_not_healthy_although_ready():
+    assert last(replace(READY, suppressed=("telegram",))).state == State.SAFE_MODE
+
+
+@pytest.mark.parametrize(
+    "startup,failing,state",
+    [
+        ("starting", ("startup-sidecars",), State.STARTING),
+        ("draining", ("gateway-draining",), State.DRAINING),
+        ("started", ("telegram",), State.DEGRADED),
+    ],
+)
+def test_not_ready_is_told_apart(startup, failing, state):
+    assert last(replace(READY, answer="not-ready", startup=startup, failing=failing)).state == state
+
+
+def test_one_unanswered_probe_is_no_outage():
+    silent = replace(READY, answer="silent", at=1010.0, mono=10.0)
+    assert last(silent, memory=was_ready()).state == State.UNKNOWN
+    assert last(silent, silent, silent, memory=was_ready()).state == State.HUNG
+
+
+def test_silence_of_a_young_process_that_never_was_ready_is_a_start():
+    young = replace(READY, answer="silent", process=replace(OURS, started=995.0))
+    assert last(*[young] * 10).state == State.STARTING
+
+
+def test_a_stopped_process_is_hung_even_when_young():
+    stopped = replace(READY, answer="silent", process=replace(OURS, started=995.0, status="T"))
+    assert last(*[stopped] * 3).state == State.HUNG
+
+
+def test_a_start_of_240_seconds_is_left_alone_and_a_zombie_is_found():
+    closed = Observation(1000.0, 0.0, "refused", process=replace(OURS, started=1000.0), holder_pid=10, service=Service())
+    assert last(*[closed] * 240).state == State.STARTING
+    assert last(*[closed] * 310).state == State.ZOMBIE
+
+
+def test_the_log_that_says_it_stays_alive_makes_a_zombie_at_once():
+    closed = Observation(1000.0, 0.0, "refused", process=OURS, holder_pid=10, log_says_staying_alive=True)
+    assert last(closed, closed, closed).state == State.ZOMBIE
+
+
+def test_nobody_there():
+    gone = Observation(1000.0, 0.0, "refused", service=Service("failed", 1))
+    assert last(gone).state == State.UNKNOWN
+    assert last(gone, gone, gone).state == State.DOWN
+
+
+def test_exit_78_is_a_refusal():
+    assert last(Observation(1000.0, 0.0, "refused", service=Service("failed", 78))).state == State.MISCONFIGURED
+
+
+def test_the_operators_stop_is_respected():
+    gone = Observation(1000.0, 0.0, "refused", service=Service("inactive", 0, True))
+    assert last(gone, gone, gone).state == State.STOPPED
+
+
+def test_level_one_gets_its_chance():
+    gone = Observation(1000.0, 0.0, "refused", service=Service("activating"))
+    assert last(gone, gone, gone, gone).state == State.STARTING
+
+
+def test_foreign_program_and_other_gateway():
+    foreign = Observation(1000.0, 0.0, "foreign", owner=OTHER, owner_known=True)
+    assert last(foreign, foreign, foreign).state == State.IMPOSTOR
+    other = replace(READY, owner=replace(OURS, pid=99), holder_pid=10)
+    assert last(other).state == State.IMPOSTOR
+
+
+def test_npm_at_work_is_waited_for():
+    gone = Observation(1000.0, 0.0, "refused", updating=True)
+    assert last(*[gone] * 50).state == State.UPDATING
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps_is_no_outage(hours):
+    silent = replace(READY, answer="silent", at=1010.0 + hours * 3600, mono=10.0)
+    verdict, memory = judge(silent, replace(was_ready(), failures=5), Limits())
+    assert verdict.state == State.SUSPENDED and memory.failures == 0
+
+
+def test_thirty_noisy_healthy_days_without_one_restart():
+    """Single lost probes, slow answers, a daily drain, channels that go red, a clock set by an hour: nothing restarts."""
+    chance = random.Random(20261121)
+    now, mono, memory, state, restarts, looks = 1_000_000.0, 0.0, Memory(), WatchState(), 0, 0
+    limits, rules = Limits(), Rules()
+    base = replace(READY, process=replace(OURS, started=now - 100))
+    failed = 0
+    while mono < 30 * 86400:
+        gap = 10.0 if memory.failures == 0 else 1.0
+        now, mono, looks = now + gap, mono + gap, looks + 1
+        seen = base
+        roll = chance.random()
+        if roll < 0.01 and failed < 2:
+            failed += 1
+            seen = replace(base, answer="silent")
+        else:
+            failed = 0
+            if roll < 0.02:
+                seen = replace(base, answer="not-ready", failing=("telegram",), startup="started")
+            elif 43200 < mono % 86400 < 43500:
+                seen = replace(base, answer="not-ready", failing=("gateway-draining",), startup="draining")
+        if looks % 50000 == 0:
+            now += chance.choice([3600.0, -3600.0])
+        seen = replace(seen, at=now, mono=mono)
+        moved = judging.jump(memory, seen)
+        state = shift(state, moved) if moved else state
+        verdict, memory = judge(seen, memory, limits)
+        state, decisions = step(state, verdict, now, rules, "same", "incident")
+        restarts += sum(d.kind in ("restart", "heal", "escalate") for d in decisions)
+    assert looks > 250_000 and restarts == 0
