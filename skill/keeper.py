@@ -1,0 +1,281 @@
+"""Level 1 where no service manager is: a small process that starts the gateway, waits for it, and starts it again after a crash.
+
+Runs as a script of its own (`python -I -S skill/keeper.py run DIR`), so it imports nothing of ours and nothing heavy. It talks
+through files in DIR (= <state dir>/iflow-doctor): keeper.spec.json says what to start, keeper.env.json what to change in the
+environment, keeper.request is a wish (start | stop | restart | leave), keeper.json is what it knows, keeper.lock is held by it.
+
+kill -9 of the keeper leaves the gateway running; the next keeper adopts it by pid and start time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__))) if __name__ == "__main__" else None
+try:
+    from . import keeperlib as lib
+except ImportError:
+    import keeperlib as lib  # type: ignore[import-not-found,no-redef]
+
+DELAYS = (1.0, 2.0, 5.0, 10.0)  # s before the 1st, 2nd, 3rd, later restart of a gateway that keeps dying young
+YOUNG = 120.0  # s: a gateway that lived longer counts as having worked
+LIMIT, WINDOW = 10, 300.0  # more starts than this within WINDOW seconds: give up, the watchdog decides
+REFUSED = 78  # OpenClaw refuses to start until something changes: starting again cannot help
+CLEAN = (0, 143, -15)  # ended because somebody asked it to
+PORT_PATIENCE = 60.0  # s to wait for a port that another program holds, then try all the same
+SETTLE = 2.0  # s between a clean end and believing in it: a machine that goes down ends the gateway first
+
+
+class Keeper:
+    """One gateway. step() looks once and acts; run() does so for ever."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.child = None  # type: subprocess.Popen | None
+        self.ending = False
+        self.kill_at = 0.0
+        self.state = {
+            "keeper_pid": os.getpid(),
+            "keeper_started": time.time(),
+            "boot": lib.boot_mark(),
+            "pid": None,
+            "ticks": None,
+            "started": None,
+            "exit_code": None,
+            "exited_at": None,
+            "restarts": 0,
+            "wanted": "up",
+            "phase": "starting",
+            "reason": "",
+            "starts": [],
+            "young": 0,
+            "next_at": 0.0,
+            "waiting_since": 0.0,
+            "request": "",
+        }
+        before = lib.read_json(self.path("keeper.json"))
+        for key in ("exit_code", "exited_at", "restarts", "starts", "young", "request"):
+            if key in before:
+                self.state[key] = before[key]
+        if before.get("boot") == self.state["boot"]:  # else: machine or container was started anew, and everything with it
+            self.state["wanted"] = before.get("wanted", "up")
+            for key in ("pid", "ticks", "started"):
+                self.state[key] = before.get(key)
+            if self._running():
+                self.state.update(phase="running", reason="adopted")
+            if before.get("phase") in ("refused", "gave-up"):
+                self.state.update(phase=before["phase"], reason=before.get("reason", ""))
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def save(self, **changes) -> None:
+        self.state.update(changes)
+        lib.write_json(self.path("keeper.json"), self.state)
+
+    # -- one look -----------------------------------------------------------------------------------------------------
+    def step(self) -> bool:
+        """Look once; False when the keeper should end."""
+        if not self._obey():
+            return False
+        if self._running():
+            if self.kill_at and time.monotonic() > self.kill_at:
+                self._signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+            lib.rotate(self.path("gateway.log"))
+        elif self.state["pid"]:
+            self._after_end()
+        elif self.ending:
+            return False
+        elif self.state["phase"] == "settling":
+            if time.time() >= self.state["next_at"]:
+                self.save(wanted="down", phase="stopped", reason="ended cleanly, nobody asked for a restart")
+        elif self.state["wanted"] == "up" and self.state["phase"] not in ("refused", "gave-up") and time.time() >= self.state["next_at"]:
+            self._start()
+        return True
+
+    def _obey(self) -> bool:
+        wish = lib.take_request(self.path("keeper.request"))
+        action = wish.get("action")
+        if action == "leave":
+            self.save(phase="left", reason="asked to leave the gateway alone", request=wish.get("id", ""))
+            return False
+        if action in ("start", "restart"):
+            self.save(wanted="up", request=wish.get("id", ""), next_at=0.0, waiting_since=0.0, starts=[], young=0)
+            if self.state["phase"] in ("refused", "gave-up", "stopped", "settling"):
+                self.save(phase="starting", reason="asked to start")
+        if action in ("stop", "restart"):
+            if action == "stop":
+                self.save(wanted="down", request=wish.get("id", ""))
+            if self._running():
+                self._end(float(wish.get("grace", 60)))
+            elif action == "stop":
+                self.save(phase="stopped", reason="asked to stop", next_at=0.0)
+        return True
+
+    def _running(self) -> bool:
+        if self.child is not None:
+            return self.child.poll() is None
+        return bool(self.state["pid"]) and lib.alive(self.state["pid"], self.state["ticks"])
+
+    def _end(self, grace: float) -> None:
+        self.save(phase="stopping", reason="asked to end")
+        self.kill_at = time.monotonic() + grace
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        try:
+            if self.child is not None:
+                self.child.send_signal(number)
+            elif lib.alive(self.state["pid"], self.state["ticks"]):
+                os.kill(self.state["pid"], number)
+        except OSError:
+            pass
+
+    # -- starting -----------------------------------------------------------------------------------------------------
+    def _start(self) -> None:
+        spec = lib.read_json(self.path("keeper.spec.json"))
+        if not spec.get("command"):
+            self.save(phase="gave-up", reason="keeper.spec.json names no command")
+            return
+        holder, what = lib.lock_holder(spec.get("state_dir", ""))
+        if holder and what == "gateway":
+            self._adopt(holder)
+            return
+        if self._must_wait(holder, what, spec):
+            return
+        now = time.time()
+        starts = [at for at in self.state["starts"] if 0 <= now - at < WINDOW]
+        if len(starts) >= LIMIT:
+            self.save(phase="gave-up", reason="{} starts within {:.0f} s".format(len(starts), WINDOW), starts=starts)
+            return
+        lib.rotate(self.path("gateway.log"))
+        out = os.open(self.path("gateway.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        first = self.state["started"] is None
+        try:
+            os.write(out, "{} [keeper] starting {}\n".format(lib.stamp(), spec["command"][0]).encode("utf-8", "replace"))
+            env = lib.environment(spec, lib.read_json(self.path("keeper.env.json")))
+            flags = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+            self.child = subprocess.Popen(
+                spec["command"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=spec.get("cwd") or None, **flags
+            )
+        except (OSError, ValueError) as error:
+            os.write(out, "{} [keeper] cannot start: {}\n".format(lib.stamp(), error).encode("utf-8", "replace"))
+            self.save(
+                starts=starts + [now],
+                exit_code=127,
+                exited_at=now,
+                young=self.state["young"] + 1,
+                phase="waiting",
+                reason="cannot start: {}".format(error),
+                next_at=now + self._delay(self.state["young"] + 1),
+            )
+            return
+        finally:
+            os.close(out)
+        self.kill_at = 0.0
+        self.save(
+            pid=self.child.pid,
+            ticks=lib.ticks(self.child.pid),
+            started=lib.create_time(self.child.pid) or now,
+            phase="running",
+            reason="",
+            starts=starts + [now],
+            restarts=self.state["restarts"] + (0 if first else 1),
+            waiting_since=0.0,
+            next_at=0.0,
+        )
+
+    def _adopt(self, pid: int) -> None:
+        """An old gateway is alive: keep that one. Its exit code will be unknown to us."""
+        self.child = None
+        self.save(
+            pid=pid, ticks=lib.ticks(pid), started=lib.create_time(pid) or time.time(), phase="running", reason="adopted", waiting_since=0.0
+        )
+
+    def _must_wait(self, holder: int, what: str, spec: dict) -> bool:
+        """A doctor at work makes the gateway refuse (78); a taken port makes it fail after 30 s."""
+        reason = "pid {} ({}) holds the lock".format(holder, what) if holder else ""
+        if not reason and lib.port_taken(spec.get("port")):
+            since = self.state["waiting_since"] or time.time()
+            if time.time() - since < PORT_PATIENCE:
+                reason = "port {} is taken by another program".format(spec.get("port"))
+        if reason:
+            self.state["next_at"] = time.time() + 1.0
+            if (self.state["phase"], self.state["reason"]) != ("waiting", reason):
+                self.save(phase="waiting", reason=reason, waiting_since=self.state["waiting_since"] or time.time())
+        return bool(reason)
+
+    # -- after the end ------------------------------------------------------------------------------------------------
+    def _after_end(self) -> None:
+        code = self.child.returncode if self.child is not None else None
+        pid, lived = self.state["pid"], time.time() - (self.state["started"] or 0)
+        self.child, asked = None, bool(self.kill_at)
+        self.kill_at = 0.0
+        young = self.state["young"] + 1 if lived < YOUNG else 1
+        self.save(pid=None, ticks=None, exit_code=code, exited_at=time.time(), phase="ended", reason="exit code {}".format(code))
+        if self.ending:
+            return
+        if asked:
+            self.save(phase="starting" if self.state["wanted"] == "up" else "stopped", reason="asked to", next_at=0.0)
+            return
+        tail = lib.tail(self.path("gateway.log"))
+        if lib.RESTART_MARK in tail:
+            self.save(phase="starting", reason="the gateway asked for a fresh process", next_at=0.0)
+        elif code in CLEAN or (code is None and lib.CLEAN_MARK in tail):
+            spec = lib.read_json(self.path("keeper.spec.json"))
+            if lib.handed_over(spec, pid):
+                self.save(phase="starting", reason="the gateway handed over to a fresh process", next_at=0.0)
+            else:
+                self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)
+        elif code == REFUSED:
+            self.save(phase="refused", reason="exit 78: refuses to start until something changes", young=young)
+        else:
+            delay = self._delay(young)
+            self.save(
+                phase="waiting", reason="crashed ({}), again in {:.0f} s".format(code, delay), young=young, next_at=time.time() + delay
+            )
+
+    @staticmethod
+    def _delay(young: int) -> float:
+        return DELAYS[min(max(young, 1), len(DELAYS)) - 1]
+
+
+def run(folder: str) -> int:
+    """Keep the gateway of DIR until told to leave. Exit 0; 3 when another keeper is at work."""
+    lock = lib.take_lock(os.path.join(folder, "keeper.lock"))
+    if lock is None:
+        return 3
+    keeper = Keeper(folder)
+    wake = lib.Wake(("SIGCHLD", "SIGUSR1", "SIGTERM", "SIGINT"))
+    try:
+        keeper.save()
+        while keeper.step():
+            wake.wait(keeper.child, 0.5)
+            if wake.asked_to_end and not keeper.ending:
+                keeper.ending = True
+                if keeper._running():
+                    keeper._end(float(lib.read_json(keeper.path("keeper.spec.json")).get("grace", 60)))
+    finally:
+        os.close(lock)
+    return 0
+
+
+def main(argv=None) -> int:
+    """`run DIR`: keep; `state DIR`: print keeper.json."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if len(words) != 2 or words[0] not in ("run", "state"):
+        sys.stderr.write("usage: keeper run|state DIR\n")
+        return 2
+    if words[0] == "run":
+        return run(words[1])
+    sys.stdout.write(json.dumps(lib.read_json(os.path.join(words[1], "keeper.json")), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

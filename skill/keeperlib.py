@@ -1,0 +1,312 @@
+"""What the keeper needs of the operating system: files, locks, who is alive, waking up. Standard library only, imports nothing of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+
+MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
+RESTART_MARK = "restart mode: full process restart"  # OpenClaw 2026.9.6's last log line before it ends for a fresh process
+CLEAN_MARK = "completed cleanly"  # its log line after an orderly shutdown
+WINDOWS = os.name == "nt"
+# What a service manager or Python told us about ourselves must not reach the gateway.
+NOT_FOR_CHILDREN = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "SYSTEMD_EXEC_PID",
+    "MANAGERPID",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "OPENCLAW_SYSTEMD_UNIT",
+    "OPENCLAW_LAUNCHD_LABEL",
+    "OPENCLAW_WINDOWS_TASK_NAME",
+    "OPENCLAW_SERVICE_MARKER",
+    "OPENCLAW_SERVICE_KIND",
+)
+
+
+def stamp() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def read_json(path: str) -> dict:
+    """The object in a file; {} when there is none or it is damaged."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            value = json.load(handle)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_json(path: str, value: dict) -> None:
+    """Replace whole or not at all, 0600. A full disk must not stop the keeper: then the old content stays."""
+    temporary = "{}.{}.tmp".format(path, os.getpid())
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(value, out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+
+
+def take_request(path: str) -> dict:
+    """Read a wish and remove it; {} when there is none."""
+    if not os.path.exists(path):
+        return {}
+    wish = read_json(path)
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+    return wish
+
+
+def take_lock(path: str, patience: float = 1.0):
+    """As try_lock(), tried for a moment: whoever asks whether it is held holds it for an instant."""
+    until = time.monotonic() + patience
+    while True:
+        handle = try_lock(path)
+        if handle is not None or time.monotonic() > until:
+            return handle
+        time.sleep(0.05)
+
+
+def try_lock(path: str):
+    """Hold an operating-system lock (the same kind filelock uses); the descriptor, or None when somebody else has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if WINDOWS:
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def tail(path: str, limit: int = 4096) -> str:
+    """The end of the log as text. Only what the last boot wrote: from the keeper's last own line on."""
+    try:
+        with open(path, "rb") as handle:
+            handle.seek(max(0, handle.seek(0, 2) - limit))
+            text = handle.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return text[text.rfind("[keeper] starting") + 1 :]
+
+
+def rotate(path: str) -> None:
+    """Copy and empty the log when it is too long: the gateway keeps writing to the same open file (O_APPEND)."""
+    try:
+        if os.path.getsize(path) <= MAX_LOG:
+            return
+        with open(path, "rb+") as source, open(os.open(path + ".1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+            source.seek(-MAX_LOG, 2)
+            for block in iter(lambda: source.read(1 << 16), b""):
+                target.write(block)
+            source.truncate(0)
+    except OSError:
+        pass
+
+
+# -- who is alive --------------------------------------------------------------------------------------------------------
+def _stat(pid: int) -> list:
+    with open("/proc/{}/stat".format(pid), "rb") as handle:
+        return handle.read().rsplit(b")", 1)[1].split()
+
+
+def ticks(pid: int):
+    """Clock ticks after boot at which the process started: with the pid its identity. None where there is no /proc."""
+    try:
+        return int(_stat(pid)[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def create_time(pid: int):
+    """Epoch seconds at which a process started, computed as psutil does. None where there is no /proc."""
+    try:
+        with open("/proc/stat", "rb") as handle:
+            boot = next(float(line.split()[1]) for line in handle if line.startswith(b"btime"))
+        return boot + int(_stat(pid)[19]) / float(os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def alive(pid, wanted_ticks=None) -> bool:
+    """True while exactly this process runs. A zombie is dead, and so is a pid that belongs to somebody else now."""
+    if not pid:
+        return False
+    if WINDOWS:
+        return _alive_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    if not os.path.isdir("/proc/self"):
+        return True
+    try:
+        fields = _stat(pid)
+    except OSError:
+        return False
+    return fields[0] not in (b"Z", b"X") and (wanted_ticks is None or int(fields[19]) == wanted_ticks)
+
+
+def _alive_windows(pid: int) -> bool:
+    import ctypes
+
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION; os.kill(pid, 0) would end it
+    if not handle:
+        return False
+    code = ctypes.c_ulong()
+    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    kernel.CloseHandle(handle)
+    return code.value == 259  # STILL_ACTIVE
+
+
+def boot_mark() -> str:
+    """Differs after a reboot of the machine or a restart of the container; "" where that cannot be told."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as handle:
+            return "{}:{}".format(handle.read().strip(), ticks(1))
+    except OSError:
+        return ""
+
+
+def lock_holder(state_dir: str):
+    """(pid, "gateway" | "doctor" | "other") of the live process in OpenClaw's own lock file; (0, "") when the lock is free."""
+    folder = os.path.join(state_dir, "tmp")
+    try:
+        places = [os.path.join(folder, name, "gateway.state.lock") for name in os.listdir(folder) if name.startswith("openclaw-")]
+    except OSError:
+        return 0, ""
+    for place in places:
+        try:
+            with open(place, encoding="utf-8", errors="replace") as handle:
+                value = json.loads(handle.read().split("}")[0] + "}")
+            pid, started = int(value["pid"]), value.get("startTime")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if alive(pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None):
+            words = command_line(pid)
+            return pid, "doctor" if "doctor" in words else "gateway" if "openclaw" in words or "gateway" in words or not words else "other"
+    return 0, ""
+
+
+def command_line(pid: int) -> str:
+    """The first 300 characters of a process's command line; "" when unknown."""
+    try:
+        with open("/proc/{}/cmdline".format(pid), "rb") as handle:
+            return handle.read(300).replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        pass
+    if WINDOWS:
+        return ""
+    try:
+        return subprocess.run(
+            ["ps", "-o", "command=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5
+        ).stdout.decode("utf-8", "replace")[:300]
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def port_taken(port) -> bool:
+    """True when somebody accepts connections on 127.0.0.1:port."""
+    if not port:
+        return False
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    probe.settimeout(1.0)
+    try:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+    except (OSError, ValueError):
+        return False
+    finally:
+        probe.close()
+
+
+# -- the gateway's start and end ------------------------------------------------------------------------------------------
+def environment(spec: dict, override: dict, base=None) -> dict:
+    """Ours, without what is about ourselves, plus the spec's, plus the repairs' overrides."""
+    env = {k: v for k, v in (os.environ if base is None else base).items() if k not in NOT_FOR_CHILDREN}
+    for source in (spec, override):
+        env.update({str(k): str(v) for k, v in (source.get("set") or {}).items()})
+        for name in source.get("unset") or ():
+            env.pop(name, None)
+    return env
+
+
+def handed_over(spec: dict, pid: int) -> bool:
+    """Ask OpenClaw's documented machine contract whether the ended gateway wants a fresh process (protocol 1, 1 to 8 s)."""
+    consume = spec.get("consume")
+    if not consume:
+        return False
+    try:
+        done = subprocess.run(
+            consume + ["--expected-pid", str(pid), "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            env=environment(spec, {}),
+        )
+        answer = json.loads(done.stdout.decode("utf-8", "replace"))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False
+    return isinstance(answer, dict) and answer.get("ok") is True and answer.get("status") == "accepted"
+
+
+class Wake:
+    """Sleep that a signal, a request or the child's end cuts short."""
+
+    def __init__(self, names) -> None:
+        self.asked_to_end = False
+        self.reader = None
+        if not WINDOWS:
+            self.reader, writer = os.pipe()
+            os.set_blocking(self.reader, False)
+            os.set_blocking(writer, False)
+            signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for name in names:
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._note)
+
+    def _note(self, number, frame) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self.asked_to_end = True
+
+    def wait(self, child, seconds: float) -> None:
+        if self.reader is None:
+            try:
+                child.wait(seconds) if child else time.sleep(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+            return
+        try:
+            select.select([self.reader], [], [], seconds)
+            os.read(self.reader, 512)
+        except (BlockingIOError, InterruptedError):
+            pass

@@ -1,0 +1,295 @@
+"""No service manager (containers, isolated state directories): our own keeper process keeps the gateway alive. See keeper.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from .. import keeperlib
+from ..errors import ServiceError
+from ..files import lock_held, private_dir, write_json
+from ..host import Host
+from ..model import Service, Write
+from ..openclaw.home import Home
+from . import ServicePlan, ServiceState
+
+KEEPER = Path(__file__).resolve().parent.parent / "keeper.py"
+ANSWER = 10.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
+GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
+ACTIVE = {
+    "running": "active",
+    "starting": "activating",
+    "waiting": "activating",
+    "ended": "activating",
+    "settling": "deactivating",
+    "stopping": "deactivating",
+    "stopped": "inactive",
+    "left": "inactive",
+    "refused": "failed",
+    "gave-up": "failed",
+}
+
+
+class Direct:
+    name = "direct"
+
+    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+        self.host, self.home, self.settings = host, home, settings
+
+    def path(self, name: str) -> Path:
+        return self.home.doctor_dir / name
+
+    def kept(self) -> bool:
+        """True while a keeper is at work here."""
+        return lock_held(self.path("keeper.lock"))
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+    def service_state(self) -> ServiceState:
+        """What the keeper wrote, checked against the process table; a change that is just happening is waited for (<= 1 s)."""
+        exists = self.path("keeper.spec.json").exists()
+        if not exists and not self.path("keeper.json").exists():
+            pid, what = keeperlib.lock_holder(str(self.home.state_dir))
+            if pid and what == "gateway":
+                return ServiceState(False, "active", "foreground", main_pid=pid, detail="started by somebody else; nothing keeps it alive")
+            return ServiceState(False, "inactive", detail="no keeper was ever started here")
+        known, kept = self._settled()
+        pid = known.get("pid") if keeperlib.alive(known.get("pid"), known.get("ticks")) else None
+        phase = str(known.get("phase", ""))
+        same_boot = known.get("boot") == keeperlib.boot_mark()
+        down = known.get("wanted") == "down" and same_boot
+        if kept:
+            active = ACTIVE.get(phase, "unknown")
+        elif pid:
+            active, phase = "active", "unkept"
+        else:
+            active = "failed" if phase in ("refused", "gave-up") and same_boot else "inactive"
+        return ServiceState(
+            exists=exists,
+            active=active,
+            sub=phase,
+            result={"refused": "exit-code", "gave-up": "start-limit-hit"}.get(phase, ""),
+            exit_code=known.get("exit_code"),
+            main_pid=pid,
+            restarts=int(known.get("restarts") or 0),
+            enabled=True,
+            stopped_by_operator=bool(down and not pid),
+            path=str(self.path("keeper.json")),
+            detail=str(known.get("reason", "")) if kept else "no keeper is running" + ("; the gateway lives" if pid else ""),
+        )
+
+    def _settled(self) -> Tuple[Dict[str, Any], bool]:
+        """keeper.json, and whether a keeper is at work. Waits a moment where its process has just ended and it does not know yet."""
+        for _ in range(10):
+            known, kept = keeperlib.read_json(str(self.path("keeper.json"))), self.kept()
+            stale = known.get("phase") in ("running", "stopping", "ended") and not keeperlib.alive(known.get("pid"), known.get("ticks"))
+            if not kept or not stale:
+                break
+            self.host.sleep(0.1)
+        return known, kept
+
+    # -- acting -------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Ask for a running gateway; a keeper is started when there is none. Returns once a process is there or the keeper waits."""
+        self._write_spec()
+        known = self._ask("start")
+        if known.get("phase") == "gave-up":
+            raise ServiceError(
+                "the keeper did not start the gateway: {}".format(known.get("reason")), "see {}".format(self.path("gateway.log"))
+            )
+
+    def stop(self) -> None:
+        """Ask for no gateway. Also ends one that nobody keeps. Raise ServiceError when it is still there afterwards."""
+        if not self.path("keeper.spec.json").exists():
+            self._write_spec()
+        self._ask("stop", GRACE + ANSWER)
+
+    def restart(self) -> None:
+        self._write_spec()
+        self._ask("restart", GRACE + ANSWER)
+
+    def reset_failed(self) -> None:
+        """Nothing to do: a wish to start makes the keeper forget what was before."""
+
+    def reload(self) -> None:
+        self._write_spec()
+        self.tend()
+
+    def tend(self) -> bool:
+        """Start a keeper where one is wanted and gone: it adopts a gateway that is alive. True when it did."""
+        if not self.path("keeper.spec.json").exists() or self.kept():
+            return False
+        known = keeperlib.read_json(str(self.path("keeper.json")))
+        if known.get("wanted") == "down" and known.get("boot") == keeperlib.boot_mark():
+            return False
+        return self._start_keeper()
+
+    def _start_keeper(self) -> bool:
+        if self.kept():
+            return False
+        private_dir(self.home.doctor_dir)
+        try:
+            self.host.start(
+                [sys.executable, "-I", "-S", str(KEEPER), "run", str(self.home.doctor_dir)],
+                env=self._keeper_env(),
+                cwd=str(self.home.doctor_dir),
+            )
+        except OSError as error:
+            raise ServiceError("the keeper cannot be started: {}".format(error)) from error
+        return True
+
+    def _ask(self, action: str, patience: float = ANSWER) -> Dict[str, Any]:
+        """Leave a wish, make sure that a keeper reads it, wait until it is fulfilled."""
+        private_dir(self.home.doctor_dir)
+        wish = {"id": "{}-{}".format(os.getpid(), time.monotonic_ns()), "action": action, "at": self.host.now(), "grace": GRACE}
+        write_json(self.path("keeper.request"), wish)
+        if not self._start_keeper():
+            self._wake()
+        until = self.host.monotonic() + patience
+        while self.host.monotonic() < until:
+            known = keeperlib.read_json(str(self.path("keeper.json")))
+            if known.get("request") == wish["id"] and _fulfilled(action, known):
+                return known
+            if not self.kept():
+                self._start_keeper()
+            self.host.sleep(0.1)
+        known = keeperlib.read_json(str(self.path("keeper.json")))
+        if known.get("request") != wish["id"]:
+            raise ServiceError(
+                "the keeper did not take up '{}' within {:.0f} s".format(action, patience), "see {}".format(self.path("keeper.json"))
+            )
+        if action == "stop":
+            raise ServiceError("the gateway did not end within {:.0f} s".format(patience), "see {}".format(self.path("gateway.log")))
+        return known
+
+    def _wake(self) -> None:
+        known = keeperlib.read_json(str(self.path("keeper.json")))
+        if hasattr(signal, "SIGUSR1") and known.get("keeper_pid") and self.kept():
+            try:
+                os.kill(int(known["keeper_pid"]), signal.SIGUSR1)
+            except OSError:
+                pass
+
+    # -- what is started ----------------------------------------------------------------------------------------------
+    def command(self) -> List[str]:
+        """The setting gateway_command, else `openclaw gateway run`; else what the keeper was told before. [] when there is none."""
+        own = self.settings.get("gateway_command") if self.settings is not None else None
+        if own:
+            return [str(part) for part in own]
+        from ..openclaw import cli
+
+        found = cli.find(self.host)
+        if found:
+            return [*found, "gateway", "run"]
+        return [str(part) for part in keeperlib.read_json(str(self.path("keeper.spec.json"))).get("command") or ()]
+
+    def _spec(self) -> Dict[str, Any]:
+        command = self.command()
+        if not command:
+            raise ServiceError("the openclaw program was not found", "put it into PATH, or set gateway_command")
+        openclaw = command[:-2] if command[-2:] == ["gateway", "run"] else []
+        return {
+            "command": command,
+            "state_dir": str(self.home.state_dir),
+            "port": self.home.port,
+            "set": self._own_env(),
+            "unset": [],
+            "grace": GRACE,
+            "cwd": str(self.host.home) if self.host.home.is_dir() else "",
+            "consume": openclaw + ["gateway", "restart-handoff", "consume"] if openclaw else [],
+        }
+
+    def _own_env(self) -> Dict[str, str]:
+        """What makes a start by hand and a start by the keeper the same, whoever started the keeper."""
+        kept = {"OPENCLAW_SUPERVISOR_MODE": "external"}
+        for name in (
+            "HOME",
+            "USERPROFILE",
+            "PATH",
+            "OPENCLAW_STATE_DIR",
+            "OPENCLAW_CONFIG_PATH",
+            "OPENCLAW_PROFILE",
+            "OPENCLAW_HOME",
+            "OPENCLAW_GATEWAY_PORT",
+        ):
+            if self.host.env.get(name):
+                kept[name] = self.host.env[name]
+        return kept
+
+    def _keeper_env(self) -> Dict[str, str]:
+        return {k: v for k, v in self.host.env.items() if k not in keeperlib.NOT_FOR_CHILDREN}
+
+    def _write_spec(self) -> None:
+        spec = self._spec()
+        if keeperlib.read_json(str(self.path("keeper.spec.json"))) != spec:
+            private_dir(self.home.doctor_dir)
+            write_json(self.path("keeper.spec.json"), spec)
+
+    def environment(self) -> Dict[str, str]:
+        """What the next start will see."""
+        spec = keeperlib.read_json(str(self.path("keeper.spec.json"))) or {"set": self._own_env()}
+        return keeperlib.environment(spec, keeperlib.read_json(str(self.path("keeper.env.json"))), self._keeper_env())
+
+    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        """keeper.env.json holds the overrides; they count from the next start on."""
+        target = str(self.path("keeper.env.json"))
+        before = keeperlib.read_json(target)
+        values = {k: v for k, v in dict(before.get("set") or {}, **set).items() if k not in unset}
+        gone = sorted({*(before.get("unset") or ()), *unset} - {*set})
+        content = json.dumps({"set": values, "unset": gone}, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"
+        return (Write(target, content), Service("restart")), (target,)
+
+    # -- installing ---------------------------------------------------------------------------------------------------
+    def plan_service(self, kind: str) -> ServicePlan:
+        if kind == "watchdog":
+            return ServicePlan()  # nothing would start it at boot: the container's own entry point has to
+        spec = json.dumps(self._spec(), indent=1, ensure_ascii=False).encode("utf-8")
+        return ServicePlan(
+            ((str(self.path("keeper.spec.json")), spec),), ((sys.executable, "-I", "-S", str(KEEPER), "run", str(self.home.doctor_dir)),)
+        )
+
+    def install(self, dry_run: bool = False) -> ServicePlan:
+        plan = self.plan_service("gateway")
+        if not dry_run:
+            self.start()
+        return plan
+
+    def uninstall(self, dry_run: bool = False) -> ServicePlan:
+        """The keeper goes; the gateway stays as it is."""
+        if not dry_run and self.kept():
+            write_json(self.path("keeper.request"), {"id": "leave", "action": "leave"})
+            self._wake()
+            for _ in range(50):
+                if not self.kept():
+                    break
+                self.host.sleep(0.1)
+        if not dry_run:
+            for name in ("keeper.spec.json", "keeper.request"):
+                try:
+                    self.path(name).unlink()
+                except OSError:
+                    pass
+        return ServicePlan()
+
+    def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        raise ServiceError(
+            "there is no service manager here that could start the watchdog", "run it as the container's process: iflow-doctor watch"
+        )
+
+    def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        return ServicePlan()
+
+    def watchdog_state(self) -> ServiceState:
+        held = lock_held(self.path("watchdog.lock"))
+        return ServiceState(False, "active" if held else "inactive", detail="no service manager: started by hand or by the container")
+
+
+def _fulfilled(action: str, known: Mapping[str, Any]) -> bool:
+    phase = known.get("phase")
+    if action == "stop":
+        return phase == "stopped"
+    return phase in ("running", "waiting", "gave-up", "refused") and (phase != "running" or bool(known.get("pid")))
