@@ -46,7 +46,7 @@ def copy(source: Path, target: Path) -> int:
     for relative in files(source):
         place = target / relative
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(source / relative), str(place))
+        shutil.copy(str(source / relative), str(place))
         if relative.suffix == ".sh":
             place.chmod(0o755)
         count += 1
