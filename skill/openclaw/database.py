@@ -1,0 +1,106 @@
+"""The state databases, looked at without touching them: a live one is only ever read (mode=ro), never written, never locked for long."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+from urllib.parse import quote
+
+from .home import Home
+
+MAGIC = b"SQLite format 3\x00"
+QUICK_CHECK_LIMIT = 64 * 1024 * 1024  # bytes; a larger file is only opened and its schema read, to stay within the run's 5 s
+
+
+@dataclass(frozen=True)
+class Database:
+    """problem: "" | missing | zero | header | corrupt | locked | unreadable | not-a-file. kind: state | agent."""
+
+    path: Path
+    kind: str
+    size: int = 0
+    user_version: int = 0
+    problem: str = ""
+    detail: str = ""
+
+
+def paths(home: Home) -> List[Path]:
+    """state/openclaw.sqlite first, then each agent's."""
+    agents = sorted((home.state_dir / "agents").glob("*/agent/openclaw-agent.sqlite"))
+    return [home.state_dir / "state" / "openclaw.sqlite"] + agents
+
+
+def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) -> Database:
+    """Look at one database. `thorough`: also PRAGMA quick_check, at most `seconds` long (then it counts as sound)."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return Database(path, kind, problem="missing")
+    except OSError as error:
+        return Database(path, kind, problem="unreadable", detail=error.strerror or "")
+    if not path.is_file():
+        return Database(path, kind, size, problem="not-a-file")
+    if size == 0:
+        return Database(path, kind, 0, problem="zero")
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(100)
+    except OSError as error:
+        return Database(path, kind, size, problem="unreadable", detail=error.strerror or "")
+    version = int.from_bytes(head[60:64], "big")
+    if not head.startswith(MAGIC):
+        return Database(path, kind, size, version, "header", "file is not a database")
+    return _open(path, kind, size, version, thorough and size <= QUICK_CHECK_LIMIT, seconds)
+
+
+def _open(path: Path, kind: str, size: int, version: int, thorough: bool, seconds: float) -> Database:
+    """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With one: an ordinary reader."""
+    import time
+
+    wal = Path(str(path) + "-wal")
+    live = wal.exists() and Path(str(path) + "-shm").exists()
+    place = "file:{}?mode=ro{}".format(quote(str(path)), "" if live else "&immutable=1")
+    try:
+        connection = sqlite3.connect(place, uri=True, timeout=1.0)
+    except sqlite3.Error as error:
+        return Database(path, kind, size, version, "unreadable", str(error))
+    until = time.monotonic() + seconds
+    try:
+        connection.set_progress_handler(lambda: 1 if time.monotonic() > until else 0, 20000)
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if thorough:
+            said = connection.execute("PRAGMA quick_check(3)").fetchall()
+            words = "; ".join(str(row[0]) for row in said)
+            if words != "ok":
+                return Database(path, kind, size, version, "corrupt", words[:300])
+    except sqlite3.OperationalError as error:
+        return Database(path, kind, size, version, *_operational(str(error)))
+    except sqlite3.DatabaseError as error:
+        return Database(path, kind, size, version, "corrupt", str(error))
+    finally:
+        connection.close()
+    return Database(path, kind, size, version)
+
+
+def _operational(text: str) -> "tuple[str, str]":
+    if "interrupted" in text:
+        return "", ""
+    if "locked" in text or "busy" in text:
+        return "locked", text
+    # An older SQLite library cannot parse newer table definitions (STRICT needs 3.37): that is our limit, not a fault of the file.
+    if "malformed" in text and "syntax error" not in text and 'near "STRICT"' not in text:
+        return "corrupt", text
+    return ("unreadable", text) if "unable to open" in text else ("", text)
+
+
+def inspect_all(home: Home, thorough: bool = True, most: int = 20) -> List[Database]:
+    """Every database that exists (and the main one also when it does not). Each at most 2 s."""
+    found = []
+    for index, path in enumerate(paths(home)[:most]):
+        found.append(inspect(path, "state" if index == 0 else "agent", thorough))
+    return found
+
+

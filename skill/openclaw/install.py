@@ -1,0 +1,181 @@
+"""The installed openclaw package: where, which version, whole or not, being written, and which node runs it. Read only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..host import Host
+from . import cli
+
+# package.json "engines" of 2026.9.6; used when the package itself does not say.
+ENGINES = ">=24.16.0 <25 || >=26.1.0"
+
+
+def package_dir(host: Host, platform: Any = None) -> Optional[Path]:
+    """The folder with openclaw's package.json. The service's own package comes first: that is the one that must work."""
+    for program in (cli.service_program(platform), cli.find(host, platform)):
+        found = _package_of(program[-1]) if program else None
+        if found:
+            return found
+    return None
+
+
+def _package_of(program: str) -> Optional[Path]:
+    path = Path(os.path.realpath(program))
+    for folder in list(path.parents)[:5]:
+        if folder.name == "openclaw" and (folder / "package.json").is_file() or _named(folder):
+            return folder
+    for folder in list(path.parents)[:3]:  # Windows: npm's openclaw.cmd lies beside node_modules
+        if (folder / "node_modules" / "openclaw").is_dir():
+            return folder / "node_modules" / "openclaw"
+    return path.parent if path.name.startswith("openclaw.") and path.parent.name == "openclaw" else None
+
+
+def _named(folder: Path) -> bool:
+    return manifest(folder).get("name") == "openclaw"
+
+
+def manifest(package: Optional[Path]) -> Mapping[str, Any]:
+    """package.json as a mapping; {} when it is missing or broken."""
+    if package is None:
+        return {}
+    try:
+        value = json.loads((package / "package.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def version(package: Optional[Path]) -> str:
+    return str(manifest(package).get("version") or "")
+
+
+def schema_versions(package: Optional[Path]) -> Dict[str, int]:
+    """{"state": 18, "agent": 23}: the database schemas this build can read. {} when unknown."""
+    own = manifest(package).get("openclaw")
+    found = own.get("schemaVersions") if isinstance(own, Mapping) else None
+    return {str(k): int(v) for k, v in found.items() if isinstance(v, int)} if isinstance(found, Mapping) else {}
+
+
+def missing_files(package: Path, limit: int = 20) -> List[str]:
+    """Files of the package's own inventory that are gone or have another size. [] when whole (or no inventory to compare with).
+
+    One directory listing per folder, no hashing: 7300 files in about 0.1 s.
+    """
+    missing = [n for n in ("package.json", "openclaw.mjs", "dist") if not (package / n).exists()]
+    if not any((package / "dist" / n).exists() for n in ("entry.js", "entry.mjs")):
+        missing.append("dist/entry.js")
+    sizes = _inventory(package)
+    folders: Dict[str, Dict[str, int]] = {}
+    for name, size in sizes.items():
+        folder, _, base = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _listing(package / folder)
+        found = folders[folder].get(base)
+        if found is None or (size >= 0 and found != size):
+            missing.append(name)
+            if len(missing) >= limit:
+                break
+    return list(dict.fromkeys(missing))
+
+
+def _listing(folder: Path) -> Dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {e.name: e.stat().st_size for e in entries}
+    except OSError:
+        return {}
+
+
+def _inventory(package: Path) -> Dict[str, int]:
+    for name in ("postinstall-content-inventory.json", "postinstall-inventory.json"):
+        try:
+            value = json.loads((package / "dist" / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, list) and value:
+            return {i["path"]: int(i.get("size", -1)) for i in value if isinstance(i, dict) and "path" in i} or {str(i): -1 for i in value}
+    return {}
+
+
+def missing_dependencies(package: Path) -> List[str]:
+    """Run-time dependencies that lie neither inside the package nor beside it."""
+    names = manifest(package).get("dependencies") or {}
+    roots = [package / "node_modules"] + [p / "node_modules" for p in package.parents] + [package.parent]
+    return [n for n in names if not any((r / n / "package.json").is_file() for r in roots)]
+
+
+def being_written(package: Optional[Path], now: float) -> str:
+    """Why an installation seems to be under way: npm's temporary sibling, a pending marker. "" when it does not."""
+    if package is None:
+        return ""
+    if (package / ".openclaw-lifecycle-pending").exists():
+        return "lifecycle-pending"
+    try:
+        for entry in os.scandir(package.parent):
+            if re.match(r"\.openclaw-[A-Za-z0-9]{6,}$", entry.name) and now - entry.stat().st_mtime < 900:
+                return entry.name
+    except OSError:
+        pass
+    return ""
+
+
+def writers(processes: Any) -> List[int]:
+    """pids of package managers that are installing openclaw right now, from [(pid, argv)]."""
+    found = []
+    for pid, argv in processes:
+        line = " ".join(argv)
+        if re.search(r"\b(npm|pnpm|yarn|bun)\b", line) and re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line) and "openclaw" in line:
+            found.append(pid)
+    return found
+
+
+def node_of(host: Host, platform: Any = None) -> Optional[str]:
+    """The node that the service uses; else the one beside the program; else the one in PATH."""
+    program = cli.service_program(platform)
+    if len(program) > 1:
+        return program[0]
+    found = cli.find(host, platform)
+    if found:
+        beside = os.path.join(os.path.dirname(found[0]), "node")
+        if os.access(beside, os.X_OK):
+            return beside
+    return host.which("node")
+
+
+def node_version(host: Host, node: str) -> str:
+    """"24.21.0"; "" when it cannot be run. 0.05 s."""
+    env = {k: v for k, v in host.env.items() if k != "NODE_OPTIONS"}
+    done = host.run([node, "--version"], timeout=4.0, env=env)
+    found = re.match(r"v(\d+\.\d+\.\d+)", done.out.strip()) if done.ok else None
+    return found.group(1) if found else ""
+
+
+def satisfies(found: str, wanted: str) -> bool:
+    """Does a version satisfy an npm range of the form ">=A <B || >=C"? True when the range is of another form."""
+    have = _numbers(found)
+    for part in wanted.split("||"):
+        terms = re.findall(r"(>=|<=|>|<|=)?\s*v?(\d+(?:\.\d+)*)", part)
+        if not terms:
+            return True
+        if all(_holds(have, op or ">=", _numbers(number)) for op, number in terms):
+            return True
+    return False
+
+
+def _holds(have: Tuple[int, ...], operator: str, want: Tuple[int, ...]) -> bool:
+    return {">=": have >= want, "<=": have <= want, ">": have > want, "<": have < want, "=": have == want}[operator]
+
+
+def _numbers(text: str) -> Tuple[int, ...]:
+    parts = [int(n) for n in re.findall(r"\d+", text)[:3]]
+    return tuple(parts + [0] * (3 - len(parts)))
+
+
+def newer(one: str, other: str) -> bool:
+    """Is calendar version `one` newer than `other`? Suffixes such as -beta.2 do not count."""
+    return bool(one and other) and _numbers(one) > _numbers(other)
