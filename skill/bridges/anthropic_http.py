@@ -1,0 +1,47 @@
+"""The Anthropic Messages API, for machines without a CLI. The answer comes as a forced tool call."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional
+
+from . import failures, http, jsontext
+from .base import Answer, Bridge, Question
+
+VERSION = "2023-06-01"
+MAX_TOKENS = 8192
+
+
+def find(ctx: Any) -> str:
+    return str(http.endpoint(ctx, "anthropic_http").get("base_url", ""))
+
+
+def login(ctx: Any, program: str) -> Optional[bool]:
+    del program
+    return http.login(ctx, "anthropic_http")
+
+
+def ask(ctx: Any, question: Question) -> Answer:
+    settings = http.endpoint(ctx, "anthropic_http")
+    if not settings:
+        raise failures.failure("not-installed", "ai.anthropic_http is not set up")
+    key, began = http.key_of(ctx, settings), time.monotonic()
+    body = {
+        "model": settings["model"], "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": question.prompt}],
+        "tools": [{"name": http.TOOL, "description": http.DESCRIPTION, "input_schema": question.schema}],
+        "tool_choice": {"type": "tool", "name": http.TOOL},
+    }  # fmt: skip
+    headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+    reply = http.post(ctx, http.url_of(settings["base_url"], "/messages"), headers, body, question.deadline_s)
+    if reply.get("stop_reason") == "refusal":
+        raise failures.failure("refused", "the model refused to answer")
+    parts = [p for p in reply.get("content") or [] if isinstance(p, dict)]
+    data = next((p.get("input") for p in parts if p.get("type") == "tool_use" and p.get("name") == http.TOOL), None)
+    if not isinstance(data, dict):
+        data = jsontext.find_object("".join(str(p.get("text", "")) for p in parts))
+    if data is None or reply.get("stop_reason") == "max_tokens":
+        raise failures.failure("bad-output", "no structured answer ({})".format(reply.get("stop_reason")))
+    return Answer(data, None, str(reply.get("id", "")), time.monotonic() - began, {"model": reply.get("model"), "usage": reply.get("usage")}, (), ("POST", settings["base_url"]))
+
+
+BRIDGE = Bridge("anthropic_http", "Anthropic endpoint", find, ask, login)

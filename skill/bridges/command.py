@@ -1,0 +1,54 @@
+"""Any other program, from the settings: ai.command = {"argv": [...], "env": [...]}. Prompt on stdin, a JSON object on stdout.
+
+In argv, {workdir} and {schema} stand for the private directory and a file with the JSON Schema. Never a shell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, List, Mapping, Optional
+
+from ..model import Text
+from . import child, failures, jsontext
+from .base import Answer, Bridge, Question
+
+
+def _settings(ctx: Any) -> Mapping[str, Any]:
+    return ctx.settings.get("ai.command") or {}
+
+
+def find(ctx: Any) -> str:
+    argv = _settings(ctx).get("argv") or []
+    if not argv:
+        return ""
+    return argv[0] if os.path.isabs(argv[0]) and os.access(argv[0], os.X_OK) else child.find_program(ctx, argv[0], "command")
+
+
+def login(ctx: Any, program: str) -> Optional[bool]:
+    del ctx, program
+    return None
+
+
+def ask(ctx: Any, question: Question) -> Answer:
+    program = find(ctx)
+    if not program:
+        raise failures.failure("not-installed", "ai.command is not set or its program is missing")
+    schema = Path(question.workdir) / "schema.json"
+    schema.write_text(json.dumps(question.schema), "utf-8")
+    places = {"{workdir}": question.workdir, "{schema}": str(schema)}
+    argv: List[str] = [program]
+    for word in list(_settings(ctx)["argv"])[1:]:
+        for place, value in places.items():
+            word = word.replace(place, value)
+        argv.append(word)
+    env = child.environment(ctx, program, tuple(_settings(ctx).get("env") or ()), question.run_id)
+    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    data = jsontext.find_object(done.out) if done.code == 0 else None
+    if data is None:
+        raise failures.of_completed(done)
+    return Answer(data, None, "", done.seconds, {}, (), tuple(argv))
+
+
+BRIDGE = Bridge("command", "command from the settings", find, ask, login, note=Text("runs without our rules: what it may do is up to it", "不受我们的规则约束,其权限由它自己决定"))

@@ -1,0 +1,54 @@
+"""iFlow CLI. Its service closed on 2026-04-17 and the npm package is gone; where the binary still exists it works with an endpoint of
+the person's own (settings.json or IFLOW_* variables). Public reports only: the real binary could not be had any more.
+
+Its prompt is an argument (`-p`): it is redacted, so no secret is on the command line, but any user can see it while it runs; `-y`
+(approve everything) is never given.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from ..model import Text
+from . import child, failures, jsontext
+from .base import Answer, Bridge, Question
+
+ENV = ("IFLOW_*",)
+MAX_ARGUMENT = 100_000  # bytes; Linux allows 131,072 for one argument
+CLOSED = Text("the iFlow service closed on 2026-04-17; works only with your own endpoint", "iFlow 服务已于 2026-04-17 关闭,仅可配合自有接口使用")
+
+
+def find(ctx: Any) -> str:
+    return child.find_program(ctx, "iflow")
+
+
+def login(ctx: Any, program: str) -> Optional[bool]:
+    """An endpoint of one's own: base URL and key, from the environment or its settings file."""
+    del program
+    values = child.variables(ctx)
+    if values.get("IFLOW_apiKey") and values.get("IFLOW_baseUrl"):
+        return True
+    try:
+        settings = json.loads((ctx.host.home / ".iflow" / "settings.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(isinstance(settings, dict) and settings.get("apiKey") and settings.get("baseUrl"))
+
+
+def ask(ctx: Any, question: Question) -> Answer:
+    program = find(ctx)
+    if not program:
+        raise failures.failure("not-installed", "iflow is not installed; " + CLOSED.en)
+    if not login(ctx, program):
+        raise failures.failure("not-logged-in", CLOSED.en)
+    prompt = question.prompt.encode("utf-8")[:MAX_ARGUMENT].decode("utf-8", "ignore")
+    env = child.environment(ctx, program, ENV, question.run_id)
+    done = child.run(ctx, [program, "-p", prompt], env, question.deadline_s, question.workdir, "", failures.hopeless)
+    data = jsontext.find_object(done.out) if done.code == 0 else None
+    if data is None:
+        raise failures.of_completed(done)
+    return Answer(data, None, "", done.seconds, {}, (), (program, "-p", "<prompt>"))
+
+
+BRIDGE = Bridge("iflow", "iFlow CLI", find, ask, login, ENV, note=CLOSED)

@@ -1,0 +1,126 @@
+"""Every secret value that is written down for one gateway: config and its kept copies, .env, environment, SecretRefs. Read only.
+
+For redaction: a value too many costs nothing, a value too few leaks. Nothing here calls a program (exec providers are skipped).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
+
+from ..host import Host
+from ..redact import is_secret_key
+from . import config as openclaw_config
+from .home import Home
+
+# Sections in which every text is private, whatever its key is called.
+_PRIVATE = ("env.", "secrets.values.")
+_HEADERS = re.compile(r"(^|\.)(headers|cookies|credentials|env|vars)\.[^.]+$", re.I)
+_RECIPIENT = re.compile(r"(allowFrom|groupAllowFrom|ownerAllowFrom|defaultTo|allowlist)(\.\d+)?$")
+_QUOTED = re.compile(r"""["']?([A-Za-z_][\w-]*)["']?\s*:\s*["']([^"'\n]{4,})["']""")
+_HARMLESS_ENV = re.compile(r"^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|LANG|LC_\w+|TERM|TZ|TMPDIR|DISPLAY|NODE_ENV|NODE_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$")
+_PUBLIC_URL = re.compile(r"^\w+://[^@?]*$")
+
+
+def values(host: Host, home: Home, last_good: Optional[Mapping[str, Any]] = None) -> List[str]:
+    """All values, in no order. Never raises."""
+    found: Set[str] = set()
+    env_file = openclaw_config.read_env_file(home.env_file)
+    found.update(_of_env_file(env_file))
+    found.update(value for name, value in host.env.items() if is_secret_key(name) and not _HARMLESS_ENV.match(name))
+    found.update(_of_config(openclaw_config.load(home.doctor_dir / "config.json").data))
+    copies = [home.config_path] + sorted(home.config_path.parent.glob(home.config_path.name + ".*"))[:12]
+    for path in copies:
+        view = openclaw_config.load(path)
+        if view.raw and not view.ok:
+            found.update(_of_broken(view.raw.decode("utf-8", "replace")))
+        found.update(_of_config(view.data))
+        if path == home.config_path:
+            found.update(_of_references(host, home, view, env_file))
+    if isinstance(last_good, Mapping):
+        found.update(_of_config(last_good.get("config")))
+    return [value for value in found if value]
+
+
+def _of_config(data: Any) -> Iterator[str]:
+    for path, value in openclaw_config.leaves(data):
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            continue
+        text = str(value)
+        last = re.sub(r"\.\d+$", "", path).rsplit(".", 1)[-1]
+        if text.startswith("${") or not text:
+            continue
+        if (is_secret_key(last) or (last == "key" and len(text) >= 8)) and not re.search(r"(^|\.)(source|provider|id|mode)$", path):
+            yield text
+        elif isinstance(value, str) and (path.startswith(_PRIVATE) or _HEADERS.search(path)) and not _plain(last, text):
+            yield text
+        elif _RECIPIENT.search(path) and len(text) > 5 and text != "*":
+            yield text.split(":", 1)[-1]
+
+
+def _of_broken(raw: str) -> Iterator[str]:
+    """A config that does not parse still holds its secrets."""
+    for name, value in _QUOTED.findall(raw):
+        if is_secret_key(name) and not value.startswith("${"):
+            yield value
+
+
+def _of_env_file(found: Mapping[str, str]) -> Iterator[str]:
+    for name, value in found.items():
+        if is_secret_key(name) or not _plain(name, value):
+            yield value
+
+
+def _plain(name: str, value: str) -> bool:
+    """A value that is plainly configuration: a number, a switch, a path, an address without credentials, a word."""
+    if _HARMLESS_ENV.match(name) or len(value) < 6:
+        return True
+    return bool(re.match(r"^(\d{1,6}|true|false|[a-z]{1,12}|[~/.][\w./~-]*|[A-Z]:\\.*)$", value) or _PUBLIC_URL.match(value))
+
+
+def _of_references(host: Host, home: Home, view: Any, env_file: Mapping[str, str]) -> Iterator[str]:
+    variables: Dict[str, str] = openclaw_config.variables(view, host.env, home.env_file)
+    del env_file
+    for name in set(re.findall(r"\$\{([A-Z_][A-Z0-9_]*)\}", view.raw.decode("utf-8", "replace"))):
+        if variables.get(name) and not _HARMLESS_ENV.match(name):
+            yield variables[name]
+    for ref in _references(view.data):
+        if ref.get("source") == "exec":
+            continue
+        try:
+            from .secrets import Secrets
+
+            yield Secrets(host, home, view.data, variables).reveal(ref)
+        except Exception:  # unresolvable: then it is not known to anybody here either
+            continue
+    yield from _of_files(host, view.data)
+
+
+def _of_files(host: Host, data: Any) -> Iterator[str]:
+    """Everything in the files of file providers: one of them may hold more than is referenced."""
+    providers = openclaw_config.get(data, "secrets.providers", {})
+    for provider in providers.values() if isinstance(providers, Mapping) else ():
+        if not isinstance(provider, Mapping) or not isinstance(provider.get("path"), str):
+            continue
+        raw = provider["path"]
+        path = Path(str(host.home) + raw[1:] if raw.startswith("~/") else raw)
+        try:
+            text = path.read_text("utf-8")[:1_000_000]
+            yield from (v for _, v in openclaw_config.leaves(json.loads(text)) if isinstance(v, str))
+        except ValueError:
+            yield text.strip()
+        except OSError:
+            continue
+
+
+def _references(data: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(data, Mapping):
+        if "source" in data and "id" in data:
+            yield data
+        for item in data.values():
+            yield from _references(item)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _references(item)
