@@ -38,7 +38,14 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "ack": ("notify", "Acknowledge an incident: no more reminders.", "确认事故,不再提醒。"),
     "config": ("config", "Show or change settings.", "查看或修改设置。"),
 }
-HIDDEN: Dict[str, str] = {"treat": "heal", "keep-good": "internal", "record": "internal", "evidence": "internal", "keeper": "internal", "shim": "internal"}
+HIDDEN: Dict[str, str] = {
+    "treat": "heal",
+    "keep-good": "internal",
+    "record": "internal",
+    "evidence": "internal",
+    "keeper": "internal",
+    "shim": "internal",
+}
 
 # The user's documented flags at top level, and the command each one is.
 FLAGS = {
@@ -48,7 +55,7 @@ FLAGS = {
 
 
 def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
-    """"zh" or "en": --lang, else the locale of the environment."""
+    """ "zh" or "en": --lang, else the locale of the environment."""
     words = list(argv or [])
     for index, word in enumerate(words):
         if word == "--lang" and index + 1 < len(words):
@@ -198,7 +205,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         sys.exit(2)
     except HealerError as error:
         if as_json:
-            click.echo(json.dumps({"ok": False, "error": error.message, "hint": error.hint, "exit_code": error.exit_code}, ensure_ascii=False))
+            click.echo(
+                json.dumps({"ok": False, "error": error.message, "hint": error.hint, "exit_code": error.exit_code}, ensure_ascii=False)
+            )
         else:
             click.echo("error: {}{}".format(error.message, "\n  -> " + error.hint if error.hint else ""), err=True)
         sys.exit(error.exit_code)

@@ -33,6 +33,7 @@ class Memory:
     at: Optional[float] = None
     mono: Optional[float] = None
     drain_since: Optional[float] = None
+    starts: int = 0  # the service manager's own count of automatic restarts
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,18 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
             "时钟跳动了 {:.0f} 秒:主机休眠过或时钟被修改".format(slept),
         )
     pid = seen.process.pid if seen.process else None
-    return Verdict(state, reason, pid, code, seen.failing or seen.suppressed), after
+    return Verdict(state, reason, pid, code, seen.failing or seen.suppressed, _unclean(seen, memory)), after
+
+
+def _unclean(seen: Observation, memory: Memory) -> bool:
+    """Whether the process of the last look ended by itself. An exit code of 0, or no automatic restart, is a planned end."""
+    pid = seen.process.pid if seen.process else None
+    if memory.pid is None or pid == memory.pid:
+        return False
+    code = getattr(seen.service, "exit_code", None)
+    if code is not None:
+        return bool(code != 0)
+    return seen.service is None or getattr(seen.service, "restarts", 0) > memory.starts
 
 
 def _remember(seen: Observation, memory: Memory) -> Memory:
@@ -80,6 +92,7 @@ def _remember(seen: Observation, memory: Memory) -> Memory:
         pid_seen=memory.pid_seen if memory.pid == pid and memory.pid_seen is not None else seen.mono,
         at=seen.at,
         mono=seen.mono,
+        starts=getattr(seen.service, "restarts", memory.starts) if seen.service else memory.starts,
         drain_since=(memory.drain_since if memory.drain_since is not None else seen.mono)
         if draining
         else (memory.drain_since if pid == memory.pid and closed else None),

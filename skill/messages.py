@@ -63,6 +63,9 @@ def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, sta
         )
         if incident and incident.cause:
             done.append(Text(incident.cause, incident.cause))
+    elif kind == "opened":
+        title = Text("OpenClaw has been down for {}; repairing".format(took.en), "OpenClaw 已停机 {},正在修复".format(took.zh))
+        what = Text(incident.reason if incident else reason, what.zh)
     elif kind == "note":
         if reason.startswith("level:"):
             _, name, text = reason.split(":", 2)

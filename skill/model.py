@@ -96,6 +96,7 @@ class Verdict:
     pid: Optional[int] = None
     exit_code: Optional[int] = None
     failing: Tuple[str, ...] = ()  # /readyz failing[] or suppressed[]
+    unclean: bool = False  # the process that was there ended by a crash or a kill, not by a planned stop or restart
     findings: Tuple[Finding, ...] = ()
 
     def has(self, check_id: str) -> bool:
@@ -211,6 +212,7 @@ class Plan:
     config_paths: Tuple[str, ...] = ()
     verify: str = "ready"
     advice: Optional[Text] = None  # for tell-person: what to do, with the exact command
+    settle_s: float = 0.0  # seconds it must stay up after it is ready: a plugin that exits later is not healed by a restart
 
 
 @dataclass(frozen=True)

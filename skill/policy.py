@@ -21,6 +21,7 @@ QUIET = 330.0  # s without a crash before suppressed channels are started again
 STREAK = 3  # healthy looks in a row that close an incident
 LOOP_STREAK = 30.0  # s a crash-looping gateway must stay ready before its incident is closed
 DEGRADED_AFTER = 300.0
+ANNOUNCE_AFTER = 45.0  # s: an outage that level 1 and 2 have not ended by then is told
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Incident:
     healed_by: str = ""
     ready_since: float = 0.0
     loop: bool = False
+    announced: bool = False
     retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
     cause: str = ""
 
@@ -108,7 +110,7 @@ def step(
     fingerprint: of everything whose change is worth a new attempt (config, .env, service files). name: id for a new incident.
     """
     state = _forget(state, now, rules)
-    state, notes = _count_crash(state, verdict, now)
+    state, notes = _count_crash(state, verdict, now, name)
     decisions: List[Decision] = list(notes)
     if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
         # A person (or a repair) changed something: the old conclusions no longer hold.
@@ -122,11 +124,21 @@ def step(
         state, more = handler(state, verdict, now, rules, name)
     else:
         state, more = replace(state, streak=0), []
-    if state.incident and verdict.state not in (State.HEALTHY, State.SUSPENDED, State.STOPPED) and not state.incident.escalated:
-        if now - state.incident.opened >= rules.escalation_time:
-            state = replace(state, incident=replace(state.incident, escalated=True))
-            more = list(more) + [Decision("escalate", "down for {:.0f} s".format(now - state.incident.opened))]  # type: ignore[union-attr]
-    return state, tuple(decisions) + tuple(more)
+    state, late = _tell_in_time(state, verdict, now, rules)
+    return state, tuple(decisions) + tuple(more) + tuple(late)
+
+
+def _tell_in_time(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+    """A person learns of an outage that lasts, whatever else is being tried."""
+    incident = state.incident
+    if not incident or incident.escalated or verdict.state in (State.HEALTHY, State.SUSPENDED, State.STOPPED):
+        return state, []
+    age = now - incident.opened
+    if age >= rules.escalation_time:
+        return replace(state, incident=replace(incident, escalated=True)), [Decision("escalate", "down for {:.0f} s".format(age))]
+    if age >= ANNOUNCE_AFTER and not incident.announced:
+        return replace(state, incident=replace(incident, announced=True)), [Decision("announce", "down for {:.0f} s".format(age))]
+    return state, []
 
 
 def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
@@ -141,17 +153,19 @@ def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
     )
 
 
-def _count_crash(state: WatchState, verdict: Verdict, now: float) -> Tuple[WatchState, List[Decision]]:
-    """A pid that went away or changed without us is a crash, once."""
-    if state.pid and verdict.pid != state.pid and verdict.state not in (State.STOPPED, State.UPDATING, State.SUSPENDED):
-        if state.expected_new_pid:
-            return replace(state, pid=verdict.pid or None, expected_new_pid=verdict.pid is None), []
-        return replace(state, pid=verdict.pid, crashes=state.crashes + (now,)), [Decision("none", "process {} is gone".format(state.pid))]
-    if verdict.pid and verdict.pid != state.pid:
-        return replace(state, pid=verdict.pid, expected_new_pid=False), []
-    if verdict.state == State.STOPPED:
-        return replace(state, pid=None, expected_new_pid=False), []
-    return state, []
+def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
+    """A process that went away by itself is a crash, once, and opens an incident: level 1 may already be mending it."""
+    if state.pid is None or verdict.pid == state.pid:
+        return replace(state, pid=verdict.pid or state.pid, expected_new_pid=state.expected_new_pid and not verdict.pid), []
+    ours, state = state.expected_new_pid, replace(state, pid=verdict.pid, expected_new_pid=state.expected_new_pid and not verdict.pid)
+    if ours or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED) or not verdict.unclean:
+        return state, []
+    state = replace(state, crashes=state.crashes + (now,))
+    code = "" if verdict.exit_code is None else " with exit code {}".format(verdict.exit_code)
+    if state.incident or verdict.state == State.MISCONFIGURED:
+        return state, [Decision("none", "the process ended by itself" + code)]
+    incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, "the gateway process ended by itself" + code)
+    return replace(state, incident=incident), [Decision("opened", incident.reason)]
 
 
 def looping(state: WatchState, now: float, rules: Rules) -> bool:

@@ -93,7 +93,7 @@ class Watchdog:
             return float(self.settings["check_interval"])
         return float(self.settings["retry_delay"])
 
-    def sleep(self, notifier: Any = None) -> None:
+    def sleep(self) -> None:
         """Wait for the next look; a process that goes away, or a config that changes while one is down, ends the wait."""
         until = self.host.monotonic() + self.pause_for()
         pid = self.verdict.pid if self.verdict else None
@@ -101,8 +101,7 @@ class Watchdog:
             left = until - self.host.monotonic()
             if left <= 0:
                 return
-            if notifier:
-                notifier.alive()
+            self._alive()
             self.host.sleep(min(1.0, left))
             if pid and not _exists(pid):
                 return
@@ -132,7 +131,9 @@ class Watchdog:
 
     def _service_files(self) -> Tuple[str, ...]:
         path = str(getattr(getattr(self.seen, "service", None), "path", "") or "")
-        return (path,) if path.startswith("/") else ()
+        if not path.endswith((".service", ".plist")):
+            return ()  # the keeper's own notes change with every start
+        return (path, path + ".d", path + ".d/iflow-doctor.conf")
 
     def _paused(self, now: float) -> bool:
         until = (
@@ -191,6 +192,9 @@ class Watchdog:
 
     def _do_opened(self, decision: Decision, now: float) -> None:
         self.children.forget("treat")
+
+    def _do_announce(self, decision: Decision, now: float) -> None:
+        self._tell("opened", self.state.incident.reason if self.state.incident else decision.reason)
 
     def _do_escalate(self, decision: Decision, now: float) -> None:
         self._tell("escalated", decision.reason)
@@ -319,9 +323,7 @@ class Watchdog:
         return self.state.incident.id if self.state.incident else self._name(self.host.now())
 
     def _alive(self) -> None:
-        from . import sdnotify
-
-        sdnotify.alive(self.host)
+        _beat(self.host, "WATCHDOG=1")
 
     def _log_change(self, now: float) -> None:
         assert self.verdict is not None
@@ -380,8 +382,6 @@ def _exists(pid: int) -> bool:
 
 def run(watchdog: Watchdog, once: bool = False) -> int:
     """Tick for ever (or once); answer the exit code for `--once`: 0 healthy or rightly left alone, 1 not."""
-    from . import sdnotify
-
     watchdog.log.line(
         "watch",
         watchdog.host.now(),
@@ -390,20 +390,18 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         manager=watchdog.platform.name,
         python=sys.version.split()[0],
     )
-    sdnotify.ready(watchdog.host)
+    _beat(watchdog.host, "READY=1")
     while True:
         verdict = watchdog.tick()
-        sdnotify.alive(watchdog.host)
+        watchdog._alive()
         if once:
             return 0 if verdict.state in (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING) else 1
-        watchdog.sleep(_Notifier(watchdog.host))
+        watchdog.sleep()
 
 
-class _Notifier:
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    def alive(self) -> None:
+def _beat(host: Host, word: str) -> None:
+    """Tell systemd; without systemd this is nothing."""
+    if host.env.get("NOTIFY_SOCKET"):
         from . import sdnotify
 
-        sdnotify.alive(self.host)
+        sdnotify.notify(host, word)

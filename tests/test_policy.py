@@ -15,8 +15,8 @@ from skill.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, R
 RULES = Rules()
 
 
-def verdict(state: State, pid=None, code=None) -> Verdict:
-    return Verdict(state, Text(state.value, state.value), pid, code)
+def verdict(state: State, pid=None, code=None, unclean=True) -> Verdict:
+    return Verdict(state, Text(state.value, state.value), pid, code, unclean=unclean)
 
 
 def play(rows, rules=RULES, start=1_000_000.0, state=WatchState()) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
@@ -89,6 +89,14 @@ def test_dying_every_five_minutes_trips_the_loop():
     assert "heal" in kinds(made)
 
 
+def test_a_crash_that_level_one_mends_is_an_incident_and_a_planned_restart_is_none():
+    again = [(1, verdict(State.HEALTHY, 11))] * 3
+    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=-9))] + again)
+    assert kinds(made) == ["opened", "recovered"]
+    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=0, unclean=False))] + again)
+    assert kinds(made) == []
+
+
 def test_stopped_by_its_operator_is_respected():
     _, made = play([(10, HEALTHY)] + [(10, verdict(State.STOPPED))] * 100)
     assert kinds(made) == ["note"]
@@ -144,7 +152,7 @@ def test_whatever_happens(rows, most):
                 assert seen in RESTARTABLE
                 restarts.append(now)
             if seen in (State.UNKNOWN, State.UPDATING, State.SUSPENDED):
-                assert decision.kind in ("none", "escalate")
+                assert decision.kind in ("none", "escalate", "announce", "opened")
             if decision.kind == "escalate":
                 name = (state.incident or before.incident).id
                 assert name not in escalated

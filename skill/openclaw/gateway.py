@@ -403,7 +403,7 @@ def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:
                 getattr(child, sig)()
             except psutil.Error:
                 pass
-        _, left = psutil.wait_procs(left, timeout=2)
+        _, left = psutil.wait_procs(left, timeout=1)
 
 
 def clock_stamp(now: float) -> str:
