@@ -49,6 +49,7 @@ class Watchdog:
         self.ready_at: Optional[float] = None
         self.ticks = 0
         self.levels: Dict[str, bool] = {}
+        self.before: Optional[policy.Incident] = None
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
         if self.complaint:
@@ -77,6 +78,7 @@ class Watchdog:
             # Somebody is repairing: only look. A watchdog that was killed finds its doctor still at work here.
             self._save()
             return self.verdict
+        self.before = self.state.incident
         self.state, decisions = policy.step(self.state, self.verdict, self.host.now(), self._rules(), self._fingerprint(), self._name(now))
         for decision in decisions:
             self._carry_out(decision, now)
@@ -200,7 +202,7 @@ class Watchdog:
         self._tell("escalated", decision.reason)
 
     def _do_recovered(self, decision: Decision, now: float) -> None:
-        incident = self.saved.incident
+        incident = self.before
         if incident:
             by = incident.healed_by or ("level 2: restart" if incident.restarts else "level 1: restarted by the service manager")
             took = now - incident.opened
