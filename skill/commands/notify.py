@@ -1,0 +1,181 @@
+"""notify test|list|flush|preview|set-*, ack: level 4 from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Dict, List, Optional
+
+import click
+
+from ..errors import UsageError
+from ..model import Text
+
+WEBHOOKS = ("feishu", "dingtalk", "discord", "slack", "wecom", "webhook")
+
+
+def add(main: click.Group) -> None:
+    main.add_command(notify)
+    main.add_command(ack)
+
+
+@click.group()
+def notify() -> None:
+    """Alerts: who is told, and how. / 告警:通知谁、如何通知。"""
+
+
+@notify.command("list")
+@click.pass_obj
+def list_ways(app: Any) -> None:
+    """What was found, where, and whom it would reach. / 找到了哪些通道,会通知谁。"""
+    from ..notify import report
+
+    value = report.overview(app.context())
+    app.out(value) if app.as_json else click.echo(report.overview_text(value, app.lang))
+
+
+@notify.command()
+@click.option("--all", "everyone", is_flag=True, help="Also the recipients that only stand in for others. / 也测试候补接收人。")
+@click.pass_obj
+def test(app: Any, everyone: bool) -> None:
+    """Send a test message by every way that is configured. / 向每个已配置的通道发测试消息。"""
+    from ..notify import report
+
+    results = report.test(app.context(), app.lang, everyone)
+    if app.as_json:
+        app.out({"ok": all(row["ok"] for row in results), "ways": results})
+    elif not results:
+        app.say(Text("No channel with a known recipient and no webhook: nothing to test.", "没有可用的通道或 Webhook:无需测试。"))
+    for row in [] if app.as_json else results:
+        click.echo("{} {}  {}".format("✓" if row["ok"] else "✗", row["way"], row["answer"]))
+    raise click.exceptions.Exit(0 if all(row["ok"] for row in results) else 1)
+
+
+@notify.command()
+@click.option("--deadline", type=float, default=60.0, help="Seconds. / 秒。")
+@click.pass_obj
+def flush(app: Any, deadline: float) -> None:
+    """Send what waits in the outbox. / 发送等待中的告警。"""
+    from ..notify import flush as send
+
+    done = send(app.context(), deadline)
+    if app.as_json:
+        app.out(done.to_json())
+    elif done.waiting or done.delivered or done.errors:
+        app.say(
+            Text(
+                "{} alerts delivered, {} waiting".format(done.delivered, done.waiting),
+                "已送达 {} 条,等待 {} 条".format(done.delivered, done.waiting),
+            )
+        )
+        for way, error in done.errors[-5:]:
+            click.echo("  {}: {}".format(way, error))
+    raise click.exceptions.Exit(1 if done.waiting and not done.busy and done.errors else 0)
+
+
+@notify.command()
+@click.argument("kind", default="all")
+@click.option("--platform", default="", help="feishu, dingtalk, discord, telegram, slack, wecom, webhook")
+@click.pass_obj
+def preview(app: Any, kind: str, platform: str) -> None:
+    """Show a message as it would be sent. / 预览消息。"""
+    from ..notify import render
+    from ..notify.deliver import redactor
+    from ..notify.samples import SAMPLES
+    from ..notify.senders import SENDERS
+
+    if kind != "all" and kind not in SAMPLES:
+        raise UsageError("no such kind: {}".format(kind), "one of: all, " + ", ".join(SAMPLES))
+    if platform and platform not in SENDERS:
+        raise UsageError("no such platform: {}".format(platform), "one of: " + ", ".join(SENDERS))
+    ctx = app.context()
+    shown: List[Dict[str, Any]] = []
+    for name in SAMPLES if kind == "all" else [kind]:
+        doc = render.single([SAMPLES[name]], app.lang, redactor(ctx), render.origin(ctx.home.profile, ctx.home.port))
+        form = SENDERS[platform].form(doc) if platform else None
+        shown.append({"kind": name, "text": render.text(doc), "form": form})
+        if not app.as_json:
+            click.echo("── {} ──\n{}\n".format(name, render.text(doc)))
+            if form is not None:
+                click.echo(json.dumps(form, ensure_ascii=False, indent=1))
+    if app.as_json:
+        app.out(shown)
+
+
+@click.command()
+@click.argument("code", default="")
+@click.option("--all", "everyone", is_flag=True, help="Every open incident. / 所有未恢复的事件。")
+@click.pass_obj
+def ack(app: Any, code: str, everyone: bool) -> None:
+    """Acknowledge an incident: no more reminders. / 确认事件,不再提醒。"""
+    from ..notify import incidents
+    from ..openclaw.home import locate
+
+    home = locate(app.host)
+    known = incidents.open_incidents(home)
+    if not code and len(known) > 1 and not everyone:
+        raise UsageError("several incidents are open: " + ", ".join(item["code"] for item in known), "iflow-doctor ack CODE, or ack --all")
+    done = incidents.ack(home, code, app.host.now())
+    if app.as_json:
+        app.out({"ok": bool(done), "acknowledged": done})
+    elif done:
+        app.say(Text("No more reminders for {}.".format(", ".join(done)), "已确认 {},不再提醒。".format("、".join(done))))
+    else:
+        app.say(
+            Text("No such open incident." if code else "No incident is open.", "没有这个未恢复的事件。" if code else "没有未恢复的事件。")
+        )
+    raise click.exceptions.Exit(0 if done or not code else 1)
+
+
+def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str) -> None:
+    from urllib.parse import urlsplit
+
+    from .. import settings
+    from ..openclaw.home import locate
+
+    if url == "-":
+        url = _ask("URL")
+    if secret == "":
+        secret = _ask("secret")
+    home = locate(app.host)
+    if url.lower() in ("off", "none", "remove"):
+        settings.save(home, "notify.webhooks." + platform, None)
+        return app.say(Text("{}: removed".format(platform), "{}:已移除".format(platform)))
+    if not url.startswith("${"):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError("not a web address: {}".format(url[:60]), "it starts with https://")
+    value: Dict[str, Any] = {"url": url}
+    value.update({k: v for k, v in (("secret", secret), ("keyword", keyword)) if v})
+    settings.save(home, "notify.webhooks." + platform, value)
+    if app.as_json:
+        return app.out({"ok": True, "platform": platform})
+    app.say(
+        Text("{}: saved. Try it: iflow-doctor notify test".format(platform), "{}:已保存。试一下:iflow-doctor notify test".format(platform))
+    )
+
+
+def _ask(what: str) -> str:
+    """From a person without echo, from a pipe as one line: a secret need not stand on a command line."""
+    return str(click.prompt(what, hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+def _setter(platform: str) -> click.Command:
+    @click.pass_obj
+    def command(app: Any, url: str, secret: Optional[str], keyword: str) -> None:
+        _set(app, platform, url, secret, keyword)
+
+    command.__doc__ = "Set your {0} webhook: URL, - to be asked, or off. / 设置 {0} 的 Webhook。".format(platform)
+    made = click.command("set-" + platform)(command)
+    made.params = [
+        click.Argument(["url"]),
+        click.Option(
+            ["--secret"], is_flag=False, flag_value="", default=None, help="Signing secret; without a value it is asked for. / 加签密钥。"
+        ),
+        click.Option(["--keyword"], default="", help="A word the robot demands (DingTalk). / 机器人要求的关键词。"),
+    ]
+    return made
+
+
+for _platform in WEBHOOKS:
+    notify.add_command(_setter(_platform))

@@ -1,0 +1,28 @@
+"""The many other services, through the optional package apprise (pip install openclaw-iflow-doctor[apprise])."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ..errors import NotifyError
+from . import render
+from .render import Doc
+from .sending import Call
+
+
+def form(doc: Doc) -> Dict[str, Any]:
+    text = str(render.fit(doc, render.text, lambda value: len(value) <= 3500))
+    return {"title": doc.title, "body": text}
+
+
+def send(call: Call, doc: Doc) -> str:
+    try:
+        import apprise
+    except ImportError:
+        raise NotifyError("the package apprise is not installed: pip install apprise", permanent=True) from None
+    service = apprise.Apprise()
+    if not service.add(call.secret("url")):
+        raise NotifyError("apprise does not know this kind of address", permanent=True)
+    if not service.notify(**form(doc), body_format=apprise.NotifyFormat.TEXT):
+        raise NotifyError("apprise could not deliver the message")
+    return ""

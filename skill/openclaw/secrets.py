@@ -1,0 +1,183 @@
+"""A secret as OpenClaw writes it: plain text, `${NAME}`, `$NAME`, or a SecretRef {source, provider, id}. Read only.
+
+Source: OpenClaw 2026.9.6 docs, gateway/secrets/secretref-contract. Values live only in the memory of the process that asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sqlite3
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..errors import CannotTell
+from ..host import Host
+from .config import get
+from .home import Home
+
+_SHORT = re.compile(r"^\$(?:\{([A-Z][A-Z0-9_]{0,127})\}|([A-Z][A-Z0-9_]{0,127}))$")
+_MAX = 1 << 20  # OpenClaw's own bound for a file or an exec provider's output
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What is needed to resolve references: `data` is openclaw.json (or its kept copy), `values` the variables OpenClaw would see."""
+
+    host: Host
+    home: Home
+    data: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def reveal(self, raw: Any) -> str:
+        """Given a secret in any form, answer its text. Raise CannotTell with the reason (never with a value)."""
+        if isinstance(raw, Mapping):
+            return self._reference(raw)
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+            return str(raw)
+        if not isinstance(raw, str):
+            raise CannotTell("a secret is neither text nor a SecretRef")
+        found = _SHORT.match(raw.strip())
+        if found:
+            return self._environment(found.group(1) or found.group(2))
+        text = re.sub(r"\$\{([A-Z_][A-Z0-9_]*)\}", lambda m: self._environment(m.group(1)), raw)
+        if not text.strip():
+            raise CannotTell("a secret is empty")
+        return text
+
+    def _reference(self, ref: Mapping[str, Any]) -> str:
+        source, name = str(ref.get("source", "")), str(ref.get("id", ""))
+        alias = str(ref.get("provider") or get(self.data, "secrets.defaults." + source, "default"))
+        provider = get(self.data, "secrets.providers", {})
+        provider = provider.get(alias) if isinstance(provider, Mapping) else None
+        if not isinstance(provider, Mapping) or provider.get("source") != source:
+            provider = None
+        if source == "env":
+            allowed = (provider or {}).get("allowlist")
+            if isinstance(allowed, list) and name not in allowed:
+                raise CannotTell("SecretRef env:{}: not in the provider's allowlist".format(name))
+            return self._environment(name)
+        if source == "store":
+            return self._store(name)
+        if provider is None:
+            raise CannotTell("SecretRef {}:{}: no provider {!r} is configured".format(source, name, alias))
+        if source == "file":
+            return self._file(provider, name)
+        if source == "exec":
+            return self._exec(provider, alias, name)
+        raise CannotTell("SecretRef source {!r} is not known".format(source))
+
+    def _environment(self, name: str) -> str:
+        value = self.values.get(name, "")
+        if not value:
+            raise CannotTell("the variable {} is not set".format(name))
+        return value
+
+    def _store(self, name: str) -> str:
+        path = self.home.state_dir / "state" / "openclaw.sqlite"
+        rows = query(
+            path,
+            "SELECT value FROM secret_store_entries WHERE scope_kind='team' AND scope_id='' AND name=? AND deleted_at_ms IS NULL",
+            name,
+        )
+        if not rows:
+            raise CannotTell("SecretRef store:{}: no such entry (openclaw secrets store list)".format(name))
+        return str(rows[0][0])
+
+    def _file(self, provider: Mapping[str, Any], pointer: str) -> str:
+        path = expand(self.host, str(provider.get("path", "")))
+        text = read_private(path, int(provider.get("maxBytes") or _MAX))
+        if provider.get("mode") == "singleValue":
+            return text.rstrip("\r\n")
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            raise CannotTell("{}: is not JSON".format(path)) from None
+        for part in pointer.split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+            elif isinstance(value, Mapping) and part in value:
+                value = value[part]
+            else:
+                raise CannotTell("{}: has nothing at {}".format(path, pointer))
+        if not isinstance(value, str) or not value:
+            raise CannotTell("{}: {} is not text".format(path, pointer))
+        return value
+
+    def _exec(self, provider: Mapping[str, Any], alias: str, name: str) -> str:
+        """Run the configured program as OpenClaw does: absolute path, no shell, only the named variables."""
+        command = str(provider.get("command") or "")
+        if not os.path.isabs(command):
+            raise CannotTell("secrets provider {!r}: command is not an absolute path".format(alias))
+        self._trusted(command, alias)
+        env: Dict[str, str] = {str(k): str(v) for k, v in (provider.get("env") or {}).items()}
+        env.update({k: self.host.env[k] for k in provider.get("passEnv") or [] if k in self.host.env})
+        ask = json.dumps({"protocolVersion": 1, "provider": alias, "ids": [name]}).encode()
+        argv: List[str] = [command] + [str(a) for a in provider.get("args") or []]
+        done = self.host.run(argv, timeout=float(provider.get("timeoutMs") or 5000) / 1000, env=env, stdin=ask)
+        if not done.ok:
+            raise CannotTell(
+                "secrets provider {!r}: {}".format(alias, "timed out" if done.timed_out else "ended with {}".format(done.code))
+            )
+        try:
+            answer = json.loads(done.out[:_MAX])
+        except ValueError:
+            if provider.get("jsonOnly") is False and done.out.strip():
+                return done.out.strip()
+            raise CannotTell("secrets provider {!r}: answered no JSON".format(alias)) from None
+        value = answer.get("values", {}).get(name) if isinstance(answer, Mapping) else None
+        if not isinstance(value, str) or not value:
+            raise CannotTell("secrets provider {!r}: has no value for {}".format(alias, name))
+        return value
+
+    def _trusted(self, command: str, alias: str) -> None:
+        """OpenClaw's own rule: no link, ours or root's, nobody else may write it."""
+        if os.name == "nt":
+            return
+        try:
+            seen = os.lstat(command)
+        except OSError as error:
+            raise CannotTell("secrets provider {!r}: {}".format(alias, error.strerror)) from None
+        if stat.S_ISLNK(seen.st_mode) or seen.st_mode & 0o022 or seen.st_uid not in (0, os.geteuid()):
+            raise CannotTell("secrets provider {!r}: the program is a link or others may write it".format(alias))
+
+
+def expand(host: Host, path: str) -> Path:
+    return Path(str(host.home) + path[1:]) if path == "~" or path.startswith("~/") else Path(path)
+
+
+def read_private(path: Path, limit: int = _MAX) -> str:
+    """A small regular file that is not a link. Raise CannotTell."""
+    try:
+        seen = os.lstat(path)
+        if not stat.S_ISREG(seen.st_mode):
+            raise CannotTell("{}: is not a regular file".format(path))
+        if seen.st_size > limit:
+            raise CannotTell("{}: is larger than {} bytes".format(path, limit))
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotTell("{}: cannot be read: {}".format(path, getattr(error, "strerror", "") or "not UTF-8")) from None
+
+
+def query(path: Path, sql: str, *arguments: Any) -> List[Any]:
+    """Rows of a read-only query; the gateway may be writing meanwhile. Raise CannotTell where the database cannot be read.
+
+    mode=ro keeps the write-ahead log usable; a damaged or too new file is an answer ("cannot tell"), never a crash.
+    """
+    if not path.is_file():
+        return []
+    connection: Optional[sqlite3.Connection] = None
+    try:
+        connection = sqlite3.connect("{}?mode=ro".format(path.resolve().as_uri()), uri=True, timeout=2)
+        return connection.execute(sql, arguments).fetchall()
+    except sqlite3.Error as error:
+        raise CannotTell("{}: {}".format(path, error)) from None
+    finally:
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
