@@ -1,0 +1,172 @@
+"""heal (a person asks), treat (the watchdog asks), stats, snapshots."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional
+
+import click
+
+
+def add(main: click.Group) -> None:
+    for command in (heal, treat, stats, snapshots):
+        main.add_command(command)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing. / 只显示方案,不做改动。")
+@click.option("--yes", is_flag=True, help="Carry it out without asking. / 不询问直接执行。")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Repair what is wrong now. / 修复当前问题。"""
+    from .. import doctor
+    from ..model import Text
+
+    as_json = as_json or app.as_json
+    ctx = app.context()
+    name = "manual-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
+    say = (lambda text: None) if as_json else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
+    if not as_json:
+        app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
+    result = doctor.treat(ctx, name, plan_only=True)
+    if not dry_run and result.outcome == "asked":
+        if not yes and not as_json:
+            _show(app, result)
+            yes = click.confirm(Text("Carry this out?", "执行吗?").to(app.lang), default=False)
+        if yes or (as_json and ctx.settings.get("auto_heal", True)):
+            result = doctor.treat(ctx, name, yes=True, say=say)
+    if as_json:
+        app.out(result.to_json(app.lang))
+    else:
+        _show(app, result)
+    raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
+
+
+def _show(app: Any, result: Any) -> None:
+    from .. import healing
+    from ..model import Text
+
+    heads = {
+        "healed": Text("Healed: the gateway is ready.", "已修复:网关已就绪。"),
+        "nothing": Text("Nothing to repair.", "无需修复。"),
+        "asked": Text("This can be repaired.", "可以修复。"),
+        "escalate": Text("This needs you.", "需要您处理。"),
+    }
+    app.say(heads[result.outcome])
+    app.say(Text("Cause: ", "原因:").to(app.lang) + result.cause.to(app.lang))
+    for action in result.actions:
+        app.say("  - {}: {} ({} s)".format(action["repair"], action["outcome"], action.get("seconds", 0)))
+        if action.get("config_diff"):
+            app.say(Text("    config differs at: ", "    配置变化:").to(app.lang) + ", ".join(action["config_diff"]))
+        if action.get("advice"):
+            app.say("    " + action["advice"])
+    for plan in result.plans:
+        app.say(Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value))
+        app.say("  " + plan.why.to(app.lang))
+        for number, step in enumerate(plan.steps, 1):
+            app.say("  {}. {}".format(number, healing.describe(step)))
+    if result.next_step:
+        app.say(Text("Next: ", "下一步:").to(app.lang) + result.next_step.to(app.lang))
+
+
+@click.command(hidden=True)
+@click.option("--incident", required=True)
+@click.option("--repair", default="", help="Only this repair, for a state that needs no diagnosis (resume-channels).")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
+    """Level 3 for one incident, called by the watchdog. The result is also written to incidents/<id>.treat.json."""
+    from .. import doctor
+    from ..errors import CannotPlan
+
+    ctx = app.context()
+    if repair:
+        try:
+            result: Any = doctor.one(ctx, incident, repair)
+        except CannotPlan as error:
+            app.out({"outcome": "nothing", "cause": str(error), "actions": []})
+            raise click.exceptions.Exit(0) from None
+    else:
+        result = doctor.treat(ctx, incident)
+    app.out(result.to_json("en"))
+    raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def stats(app: Any, as_json: bool) -> None:
+    """Incidents, time to recover, success rates. / 事故、恢复时间与成功率。"""
+    from ..model import Text
+    from ..store import Store
+
+    value = Store(app.context().home).stats()
+    if as_json or app.as_json:
+        app.out(value)
+        return
+    took = value["time_to_recover_s"]
+    app.say(Text("Incidents: {}, healed: {}", "事故:{},已恢复:{}").to(app.lang).format(value["incidents"], value["healed"]))
+    if took["n"]:
+        line = Text("Time to recover: half within {:.0f} s, 95 % within {:.0f} s", "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内").to(app.lang)
+        app.say(line.format(took["p50"], took["p95"]))
+    for title, key in ((Text("By level", "按级别"), "by_level"), (Text("By outcome", "按结果"), "by_outcome")):
+        if value[key]:
+            app.say("{}: {}".format(title.to(app.lang), ", ".join("{} {}".format(k, v) for k, v in sorted(value[key].items()))))
+    for case, row in sorted(value["by_case"].items()):
+        rate = "-" if row["success_rate"] is None else "{:.0%}".format(row["success_rate"])
+        line = Text("{}: {} incidents, {} healed, success at least {}", "{}:{} 次,恢复 {} 次,成功率下限 {}").to(app.lang)
+        app.say("  " + line.format(case, row["incidents"], row["healed"], rate) + (" (demoted)" if row["demoted"] else ""))
+    for week, row in value["by_week"].items():
+        app.say("  {}: {} / {}".format(week, row["healed"], row["incidents"]))
+    if value["ai"]["calls"]:
+        app.say(Text("AI calls: {}, cost {} USD", "AI 调用:{} 次,费用 {} 美元").to(app.lang).format(value["ai"]["calls"], value["ai"]["cost_usd"]))
+    if value["set_aside"]:
+        app.say(Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至:{}").to(app.lang).format(value["set_aside"]))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def snapshots(ctx: click.Context) -> None:
+    """List or restore what repairs have kept. / 列出或还原修复前的快照。"""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_snapshots)
+
+
+@snapshots.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_snapshots(app: Any, as_json: bool = False) -> None:
+    """Newest first. / 最新在前。"""
+    from .. import snapshots as kept
+
+    found = kept.all_of(app.context().home)
+    if as_json or app.as_json:
+        app.out([{"id": s.id, "repair": s.repair, "taken": s.taken, "files": sorted(s.files)} for s in found])
+        return
+    for snapshot in found:
+        app.say("{}  {}".format(snapshot.id, ", ".join(sorted(snapshot.files))))
+
+
+@snapshots.command("restore")
+@click.argument("name")
+@click.option("--yes", is_flag=True)
+@click.pass_obj
+def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
+    """Put the files of a snapshot back; what is there now is snapshotted first. / 还原快照(先保存现状)。"""
+    from .. import healer
+    from .. import snapshots as kept
+    from ..errors import UsageError
+    from ..files import owned_lock
+    from ..model import Text
+
+    ctx = app.context()
+    chosen = next((s for s in kept.all_of(ctx.home) if s.id == name), None)
+    if chosen is None:
+        raise UsageError("no snapshot {}".format(name), "iflow-doctor snapshots list")
+    if not yes and not click.confirm(Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))):
+        raise click.exceptions.Exit(1)
+    with owned_lock(healer.lock_path(ctx.home), "a repair"):
+        before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
+        changed = kept.restore(chosen)
+    app.say(Text("Put back: {}. As it was: {}", "已还原:{}。还原前的状态:{}").to(app.lang).format(", ".join(changed) or "-", before.id))

@@ -1,0 +1,85 @@
+"""After a repair the config differs only where the fault was. What else changed is put back, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
+
+from . import jsonedit
+from .context import Context
+from .files import write_atomic
+from .jsonedit import UNSET
+from .openclaw import config as openclaw_config
+from .snapshots import Snapshot
+
+OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
+
+
+def allowed(path: str, config_paths: Sequence[str]) -> bool:
+    """Is this dotted path, or one above or below it, in the plan?"""
+    if "*" in config_paths:
+        return True
+    return any(path == one or path.startswith(one + ".") or one.startswith(path + ".") for one in config_paths)
+
+
+def keys_lost(before: Any, after: Any, config_paths: Sequence[str]) -> List[str]:
+    """Leaves that were there and are not any more, outside the plan and OpenClaw's own stamps."""
+    now = {path for path, _value in openclaw_config.leaves(after)}
+    lost = [path for path, _value in openclaw_config.leaves(before) if path not in now]
+    return [path for path in lost if not allowed(path, tuple(config_paths) + OWN_STAMPS)]
+
+
+def measure(ctx: Context, before: Any) -> Optional[Mapping[str, Any]]:
+    """What the config should hold: as it was when it parsed, else as it was in the last good copy."""
+    if isinstance(before, Mapping) and before:
+        return before
+    kept = (ctx.last_good or {}).get("config")
+    return kept if isinstance(kept, Mapping) else None
+
+
+def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: Sequence[str]) -> Tuple[bool, List[str]]:
+    """After a foreign program edited the config: start from the bytes before and take over only the allowed changes.
+
+    Answers (all well, dotted paths that were put back). Not well: the result does not parse, or lost keys that cannot be put back.
+    """
+    view = openclaw_config.load(ctx.home.config_path)
+    if not view.ok:
+        return False, []
+    if not before:  # it did not parse before: there are no bytes to start from, so nothing of the last good copy may be lost
+        good = measure(ctx, None)
+        lost = keys_lost(good, view.data, ()) if good else []
+        return not lost, lost
+    changed = jsonedit.changes(before, view.data)
+    outside = [path for path in changed if not allowed(jsonedit.dotted(path), config_paths)]
+    inside = [path for path in changed if path not in outside]
+    if not changed:
+        _same_bytes(snapshot)
+        return True, []
+    _same_bytes(snapshot)
+    edits: List[Tuple[Tuple[str, ...], Any]] = []
+    for path in inside:
+        edits += _narrow(before, view.data, path, config_paths)
+    from .repairs.common import writes
+
+    for write in writes(ctx, edits):
+        write_atomic(write.path, write.content, keep_mode=True)
+    return openclaw_config.load(ctx.home.config_path).ok, [jsonedit.dotted(path) for path in outside]
+
+
+def _narrow(before: Any, after: Any, path: Tuple[str, ...], config_paths: Sequence[str]) -> List[Tuple[Tuple[str, ...], Any]]:
+    """A change that is wider than what is allowed (a whole section vanished) shrinks to the allowed keys in it."""
+    name = jsonedit.dotted(path)
+    if "*" in config_paths or any(name == one or name.startswith(one + ".") for one in config_paths):
+        return [(path, jsonedit.value_at(after, path) if jsonedit.has(after, path) else UNSET)]
+    below = [jsonedit.split(before, one) for one in config_paths if one.startswith(name + ".")]
+    below = [one for one in below if jsonedit.has(before, one) or jsonedit.has(after, one)]
+    return [(one, jsonedit.value_at(after, one) if jsonedit.has(after, one) else UNSET) for one in below]
+
+
+def _same_bytes(snapshot: Snapshot) -> None:
+    for path, name in snapshot.files.items():
+        raw = snapshot.raw(path) if name else None
+        if raw is not None and path.endswith((".json", ".json5")):
+            target = Path(path)
+            if not target.is_file() or target.read_bytes() != raw:
+                write_atomic(target, raw, keep_mode=True)

@@ -1,0 +1,252 @@
+"""Snapshot, steps, verification, keep or roll back; with a journal, so that kill -9 leaves either a finish or a rollback."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from . import configguard, healing, snapshots
+from .context import Context
+from .errors import HealerError, RepairError, SettingsError
+from .files import owned_lock, private_dir, read_json, set_aside, write_json
+from .model import Outcome, Plan, Risk, Run, Text
+from .openclaw import config as openclaw_config
+from .openclaw import gateway
+from .openclaw.home import Home, locate
+
+ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
+
+
+def lock_path(home: Home) -> Path:
+    return home.doctor_dir / "healer.lock"
+
+
+def journal_path(home: Home) -> Path:
+    return home.doctor_dir / "healer.journal.json"
+
+
+def execute(ctx: Context, plan: Plan, dry_run: bool = False, cured: Optional[Callable[[Context], bool]] = None) -> Outcome:
+    """Carry out a plan. Raises RepairError before any change (not allowed, no snapshot) and AlreadyRunning.
+
+    cured: asked when the gateway is not ready afterwards. True keeps the change, because the fault it was for is gone and another
+    one remains (Outcome.healed stays False).
+    """
+    healing.refuse(ctx, plan)
+    if dry_run or not plan.steps:
+        said = plan.advice or plan.why
+        return Outcome(plan, False, said if not plan.steps else Text("dry run: nothing was changed", "预演:未做任何改动"))
+    with owned_lock(lock_path(ctx.home), "a repair"):
+        return _Execution(ctx, plan).run(cured)
+
+
+class _Execution:
+    """One plan on its way. `begun` counts the steps that may have had an effect."""
+
+    def __init__(self, ctx: Context, plan: Plan) -> None:
+        self.ctx, self.plan, self.began = ctx, plan, ctx.host.monotonic()
+        self.before = openclaw_config.load(ctx.home.config_path)
+        self.put_back: List[str] = []
+
+    def run(self, cured: Optional[Callable[[Context], bool]]) -> Outcome:
+        ctx, plan = self.ctx, self.plan
+        private_dir(ctx.home.doctor_dir)
+        self.snapshot = snapshots.take(ctx.home, plan.repair, _touched(ctx, plan), ctx.host.now())
+        try:
+            for index, step in enumerate(plan.steps):
+                self._journal(index, "steps")
+                healing.do(ctx, step)
+                if isinstance(step, Run):
+                    self._guard()
+            self._guard_own()
+        except (RepairError, HealerError, OSError) as error:
+            return self._roll_back(Text("did not work: {}".format(error), "没有成功:{}".format(error)))
+        self._journal(len(plan.steps), "verify")
+        if plan.verify == "none":
+            return self._keep(False, Text("done; there is nothing to verify", "已完成;无需验证"))
+        ready = verify(ctx, plan)
+        if ready:
+            lost = self._lost()
+            if lost:
+                return self._roll_back(Text("config keys were lost: {}".format(", ".join(lost[:5])), "配置项丢失:{}".format("、".join(lost[:5]))))
+            return self._keep(True, Text("the gateway is ready", "网关已就绪"))
+        if cured is not None and cured(ctx):
+            return self._keep(False, Text("this fault is gone, another one remains", "该故障已消除,但仍有其他故障"))
+        return self._roll_back(Text("the gateway did not become ready", "网关没有恢复就绪"))
+
+    def _journal(self, step: int, phase: str) -> None:
+        value = {
+            "repair": self.plan.repair, "phase": phase, "step": step, "snapshot": str(self.snapshot.folder), "pid": os.getpid(),
+            "started": self.ctx.host.now(), "moves": healing.moves_of(self.plan.steps[: step + 1]), "verify": self.plan.verify,
+            "runs": step < len(self.plan.steps) and isinstance(self.plan.steps[step], Run),
+            "config_paths": list(self.plan.config_paths), "why": list(self.plan.why),
+        }  # fmt: skip
+        write_json(journal_path(self.ctx.home), value)
+
+    def _guard(self) -> None:
+        """After a foreign program ran: only the implicated keys of the config may differ."""
+        if not any(path == str(self.ctx.home.config_path) for path in self.snapshot.files):
+            return
+        well, put_back = configguard.undo_the_rest(self.ctx, self.snapshot, self.before.data if self.before.ok else None, self.plan.config_paths)
+        self.put_back += put_back
+        if not well:
+            raise RepairError("it damaged the config: {}".format(", ".join(put_back[:5]) or "it does not parse"))
+
+    def _guard_own(self) -> None:
+        if not self.before.ok:
+            return
+        after = openclaw_config.load(self.ctx.home.config_path)
+        differs = openclaw_config.diff(self.before.data, after.data) if after.ok else ["(does not parse)"]
+        allowed = tuple(self.plan.config_paths) + configguard.OWN_STAMPS  # the gateway that was started may have stamped it by now
+        outside = [path for path in differs if not configguard.allowed(path, allowed)]
+        if outside:
+            raise RepairError("the config changed outside the fault: {}".format(", ".join(outside[:5])))
+
+    def _lost(self) -> List[str]:
+        after = openclaw_config.load(self.ctx.home.config_path)
+        before = self.before.data if self.before.ok else None
+        return configguard.keys_lost(before, after.data, self.plan.config_paths) if before and after.ok else []
+
+    def _diff(self) -> List[str]:
+        after = openclaw_config.load(self.ctx.home.config_path)
+        before = configguard.measure(self.ctx, self.before.data if self.before.ok else None)
+        return openclaw_config.diff(before, after.data) if before is not None and after.ok else []
+
+    def _keep(self, healed: bool, detail: Text) -> Outcome:
+        _forget_journal(self.ctx.home)
+        return Outcome(self.plan, healed, detail, False, self.ctx.host.monotonic() - self.began, tuple(self._diff()))
+
+    def _roll_back(self, detail: Text) -> Outcome:
+        undo(self.ctx, self.snapshot, healing.moves_of(self.plan.steps))
+        _forget_journal(self.ctx.home)
+        return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
+
+
+def _touched(ctx: Context, plan: Plan) -> List[str]:
+    """What is snapshotted: what the plan names, what it writes, and the config whenever a program may edit it."""
+    paths = list(plan.touches) + [step.path for step in plan.steps if type(step).__name__ == "Write" and not _ours(ctx, step.path)]
+    view = openclaw_config.load(ctx.home.config_path)
+    return list(dict.fromkeys([str(ctx.home.config_path), *(str(path) for path in view.files), *paths]))
+
+
+def _ours(ctx: Context, path: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.realpath(str(ctx.home.doctor_dir)) + os.sep)
+
+
+def undo(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]) -> None:
+    """Everything as it was before. A database comes back only under a stopped gateway. Raises OSError when that is impossible."""
+    done = [(path, to) for path, to in moves if os.path.lexists(to)]
+    if any(".sqlite" in path for path, _to in done):
+        try:
+            healing.service(ctx, "stop", 60.0)
+        except HealerError:
+            pass
+    for path, to in reversed(done):
+        healing.move_back(path, to)
+    snapshots.restore(snapshot)
+
+
+def fresh(ctx: Context) -> Context:
+    """The same look at places that a repaired config may have moved (port, scheme)."""
+    home = locate(ctx.host)
+    return replace(ctx, home=home) if home.state_dir == ctx.home.state_dir and home.config_path == ctx.home.config_path else ctx
+
+
+def verify(ctx: Context, plan: Plan) -> bool:
+    """Does the gateway itself say so? ready: /readyz three times in a row (and still up after settle_s). live: /healthz likewise."""
+    ctx = fresh(ctx)
+    host, budget = ctx.host, float(ctx.settings.get("start_budget", 300))
+    if plan.verify == "live":
+        return _streak(ctx, budget, ("ready", "not-ready", "live"))
+    until = host.monotonic() + budget
+    while True:
+        if gateway.wait_ready(host, ctx.home, max(1.0, until - host.monotonic()), ctx.platform):
+            break
+        if host.monotonic() >= until or not healing.live_process(ctx):
+            return False
+    return _stays(ctx, plan.settle_s)
+
+
+def _streak(ctx: Context, budget: float, answers: Sequence[str]) -> bool:
+    until, streak = ctx.host.monotonic() + budget, 0
+    while ctx.host.monotonic() < until:
+        streak = streak + 1 if gateway.ask(ctx.host, ctx.home, 5.0)["answer"] in answers else 0
+        if streak >= gateway.READY_IN_A_ROW:
+            return True
+        ctx.host.sleep(1.0)
+    return False
+
+
+def _stays(ctx: Context, seconds: float) -> bool:
+    """Still the same process and answering after `seconds`; two silent probes in a row are a no."""
+    holder = gateway.lock_holder(ctx.home)
+    until, silent = ctx.host.monotonic() + seconds, 0
+    while ctx.host.monotonic() < until:
+        ctx.host.sleep(1.0)
+        answer = gateway.ask(ctx.host, ctx.home, 5.0)["answer"]
+        silent = 0 if answer in ("ready", "not-ready", "live") else silent + 1
+        now = gateway.lock_holder(ctx.home)
+        if answer == "refused" or silent >= 2 or (holder and now and now.pid != holder.pid):
+            return False
+    return True
+
+
+def _forget_journal(home: Home) -> None:
+    try:
+        os.unlink(str(journal_path(home)))
+    except FileNotFoundError:
+        pass
+
+
+def recover(ctx: Context) -> Optional[Outcome]:
+    """Finish or roll back a repair that kill -9 interrupted. None when there is none. Raises AlreadyRunning while one is under way."""
+    if not journal_path(ctx.home).exists():
+        return None
+    with owned_lock(lock_path(ctx.home), "a repair"):
+        try:
+            journal: Any = read_json(journal_path(ctx.home))
+            snapshot = snapshots.load(Path(str(journal["snapshot"])))
+        except (SettingsError, RepairError, KeyError, TypeError):
+            set_aside(journal_path(ctx.home))
+            return None
+        return _recover(ctx, journal, snapshot)
+
+
+def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snapshot) -> Outcome:
+    why = journal.get("why") or ["", ""]
+    plan = Plan(
+        str(journal.get("repair", "?")), (), Risk.SAFE, Text(str(why[0]), str(why[1])),
+        config_paths=tuple(journal.get("config_paths", ())), verify=str(journal.get("verify", "ready")),
+    )  # fmt: skip
+    began = ctx.host.monotonic()
+    if journal.get("runs"):
+        _await_orphan(ctx)
+    if journal.get("phase") == "verify" and plan.verify != "none" and _ready_now(ctx):
+        _forget_journal(ctx.home)
+        detail = Text("an interrupted repair was finished: the gateway is ready", "已完成一次被中断的修复:网关已就绪")
+        return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
+    undo(ctx, snapshot, journal.get("moves", ()))
+    _forget_journal(ctx.home)
+    return Outcome(plan, False, Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"), True, ctx.host.monotonic() - began)
+
+
+def _ready_now(ctx: Context) -> bool:
+    """Ready, or on its way: a gateway that was started by the interrupted repair gets its start budget."""
+    ctx = fresh(ctx)
+    if healing.live_process(ctx):
+        return gateway.wait_ready(ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform)
+    return False
+
+
+def _await_orphan(ctx: Context) -> None:
+    until = ctx.host.monotonic() + ORPHAN_WAIT_S
+    while gateway.doctor_running(ctx.home) and ctx.host.monotonic() < until:
+        ctx.host.sleep(1.0)
+
+
+def outcome_json(outcome: Outcome, lang: str = "en") -> Dict[str, Any]:
+    return {
+        "repair": outcome.plan.repair, "healed": outcome.healed, "detail": outcome.detail.to(lang), "rolledBack": outcome.rolled_back,
+        "seconds": round(outcome.seconds, 1), "configDiff": list(outcome.config_diff),
+    }  # fmt: skip

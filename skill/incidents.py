@@ -1,0 +1,79 @@
+"""What was already tried in one incident: <doctor dir>/incidents/<id>.json. Survives kill -9, so that nothing fails twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from .errors import SettingsError
+from .files import private_dir, read_json, write_json
+from .openclaw.home import Home
+
+KEEP = 60  # incidents whose files are kept
+INTERRUPTED = 2  # a repair that was interrupted this often is not begun again
+
+
+class Incident:
+    """One incident's memory. Every change is on disk before the act that it is about."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        self.id = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:80] or "incident"
+        self.folder = home.doctor_dir / "incidents"
+        self.path = self.folder / (self.id + ".json")
+        try:
+            value = read_json(self.path, {})
+        except SettingsError:
+            value = {}
+        self.value: Dict[str, Any] = value if isinstance(value, dict) else {}
+        self.value.setdefault("id", self.id)
+        self.value.setdefault("tried", {})
+
+    def opened(self, now: float) -> float:
+        """When it began: as the watchdog knows, else the first time we saw it."""
+        known = watched(self.folder.parent, self.id)
+        self.value.setdefault("opened", float(known.get("opened") or now))
+        return float(self.value["opened"])
+
+    def may_try(self, key: str) -> bool:
+        row = self.value["tried"].get(key)
+        return not row or (row["outcome"] == "begun" and row["times"] < INTERRUPTED)
+
+    def begin(self, key: str) -> None:
+        row = self.value["tried"].get(key) or {"times": 0}
+        self.value["tried"][key] = {"times": int(row["times"]) + 1, "outcome": "begun"}
+        self._save()
+
+    def end(self, key: str, outcome: str) -> None:
+        self.value["tried"].setdefault(key, {"times": 1})["outcome"] = outcome
+        self._save()
+
+    def tried(self) -> List[Dict[str, Any]]:
+        return [{"repair": key.split(" ", 1)[0], "key": key, "outcome": row["outcome"]} for key, row in self.value["tried"].items()]
+
+    def write_result(self, result: Mapping[str, Any]) -> Path:
+        """What `treat` answered, where the watchdog looks for it."""
+        target = private_dir(self.folder) / (self.id + ".treat.json")
+        write_json(target, dict(result))
+        return target
+
+    def _save(self) -> None:
+        private_dir(self.folder)
+        write_json(self.path, self.value)
+        files = sorted(self.folder.glob("*.json"), key=lambda item: item.stat().st_mtime)
+        for old in files[: -KEEP * 3]:
+            old.unlink()
+
+
+def key_of(repair: str, params: Mapping[str, Any]) -> str:
+    return "{} {}".format(repair, json.dumps(dict(params), sort_keys=True, ensure_ascii=False)) if params else repair
+
+
+def watched(doctor_dir: Path, name: Optional[str] = None) -> Dict[str, Any]:
+    """The incident as the watchdog keeps it (id, opened, state, loop, ...); {} when it is another one or there is none."""
+    try:
+        value = (read_json(doctor_dir / "watch.json", {}) or {}).get("incident") or {}
+    except (SettingsError, AttributeError):
+        return {}
+    return dict(value) if name is None or value.get("id") == name else {}

@@ -1,0 +1,109 @@
+"""What the doctor knows when it decides: verdict with findings, the newest boot's log, cases, the last good run. And what it records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Optional, Sequence, Tuple
+
+from . import lastgood, treatments
+from .context import Context
+from .incidents import Incident
+from .model import Confidence, Finding, Match, Severity, State, Text
+
+
+def examined(ctx: Context, loop: bool = False) -> Context:
+    """Judge and examine. loop: the watchdog saw it die again and again, so being up right now means nothing."""
+    ctx = replace(ctx, last_good=lastgood.newest(ctx.home), logs=_logs(ctx))
+    ctx = judged(ctx)
+    if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
+        reason = Text("it keeps dying (crash loop)", "反复崩溃(崩溃循环)")
+        ctx = ctx.with_verdict(replace(ctx.verdict, state=State.DOWN, reason=reason))
+    try:
+        from . import diagnose
+    except ImportError:
+        return ctx
+    return ctx.with_verdict(diagnose.examine(ctx))
+
+
+def judged(ctx: Context) -> Context:
+    """Several looks, as many as it takes to be sure; the last one's verdict."""
+    from . import judge
+    from .openclaw import gateway
+
+    limits = judge.Limits(int(ctx.settings.get("failures_before_action", 3)), float(ctx.settings.get("start_budget", 300)))
+    memory, verdict = judge.Memory(), ctx.verdict
+    for attempt in range(limits.failures_before_action + 1):
+        if attempt:
+            ctx.host.sleep(0.5)
+        seen = gateway.observe(ctx.host, ctx.home, float(ctx.settings.get("probe_timeout", 5)), ctx.platform)
+        verdict, memory = judge.judge(seen, memory, limits)
+        if verdict.state is State.HEALTHY:
+            break
+    return ctx.with_verdict(replace(verdict, findings=ctx.verdict.findings))
+
+
+def _logs(ctx: Context) -> str:
+    try:
+        from .openclaw.logs import newest_boot
+
+        return str(newest_boot(ctx.host, ctx.home))
+    except Exception:  # an observer: without a log the live checks still speak
+        return ""
+
+
+def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
+    """Ranked cases for this log. () when the library cannot be read."""
+    try:
+        from . import case_matcher, cases
+        from .openclaw import install
+
+        version = install.version(install.package_dir(ctx.host, ctx.platform))
+        return tuple(case_matcher.match(cases.load(ctx.home), symptom, ctx.logs, version))
+    except Exception:  # without cases the findings still speak
+        return ()
+
+
+def main_finding(ctx: Context) -> Optional[Finding]:
+    """The most fundamental error, in the order in which the tables would treat it."""
+    order = [row.check for row in treatments.PERSON + treatments.SPECIFIC + treatments.PERSON_AFTER + treatments.CHANGED + treatments.CHEAP]
+    errors = [f for f in ctx.verdict.findings if f.severity is Severity.ERROR]
+    known = [f for f in errors if f.check_id in order]
+    return min(known, key=lambda f: order.index(f.check_id)) if known else (errors[0] if errors else None)
+
+
+def cause(ctx: Context, found: Sequence[Match]) -> Text:
+    finding = main_finding(ctx)
+    if finding is not None:
+        return finding.message
+    if found and found[0].confidence is Confidence.CERTAIN:
+        return found[0].case.title
+    return ctx.verdict.reason
+
+
+def case_advice(found: Sequence[Match]) -> Optional[Text]:
+    """The best match's solution, unless it is only possible."""
+    return found[0].case.solution if found and found[0].confidence is not Confidence.POSSIBLE else None
+
+
+def record(ctx: Context, incident: Incident, result: Any) -> None:
+    """Into records.json and, for the watchdog, into the incident's file. Memory must not break the work."""
+    from .files import private_dir
+    from .store import Store
+
+    now = ctx.host.now()
+    opened = incident.opened(now)
+    entry = {
+        "id": incident.id, "opened": opened, "first_failed_probe": opened, "closed": now if result.outcome == "healed" else None,
+        "state": result.state, "case": result.case, "level": 3 if result.outcome == "healed" else 4, "by": result.by,
+        "cause": result.cause.en, "cause_zh": result.cause.zh, "actions": [dict(a) for a in result.actions], "outcome": result.outcome,
+        "verified": result.outcome == "healed", "verify": "readyz" if result.outcome == "healed" else "",
+        "healed_s": round(now - opened, 1) if result.outcome == "healed" else None, "treat_s": round(result.seconds, 1),
+        "ai_calls": result.ai_calls, "cost_usd": result.cost_usd, "evidence": sorted({f.check_id for f in ctx.verdict.findings}),
+    }  # fmt: skip
+    try:
+        private_dir(ctx.home.doctor_dir)
+        if result.outcome != "nothing":
+            Store(ctx.home).add(entry)
+        incident.write_result(result.to_json())
+    except Exception:
+        pass

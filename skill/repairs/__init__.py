@@ -1,0 +1,56 @@
+"""The repairs. One file each; this literal map is the registry, and nothing else can be planned or executed."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+from ..model import Repair
+from . import (
+    clear_stale_lock,
+    disable_plugin,
+    end_stale_process,
+    free_disk,
+    openclaw_doctor_fix,
+    quarantine_database,
+    quarantine_plugin,
+    rebuild_native_module,
+    reinstall_openclaw,
+    reinstall_service,
+    reload_keepalive,
+    repair_service_env,
+    reset_failed,
+    restart,
+    restart_channel,
+    restore_config,
+    resume_channels,
+    revert_config_keys,
+    set_config_key,
+    start,
+    tell_person,
+    unset_config_key,
+)
+
+ALL: Dict[str, Repair] = {
+    "restart": restart.REPAIR,
+    "start": start.REPAIR,
+    "restore-config": restore_config.REPAIR,
+    "revert-config-keys": revert_config_keys.REPAIR,
+    "unset-config-key": unset_config_key.REPAIR,
+    "set-config-key": set_config_key.REPAIR,
+    "openclaw-doctor-fix": openclaw_doctor_fix.REPAIR,
+    "reinstall-service": reinstall_service.REPAIR,
+    "reload-keepalive": reload_keepalive.REPAIR,
+    "reset-failed": reset_failed.REPAIR,
+    "clear-stale-lock": clear_stale_lock.REPAIR,
+    "end-stale-process": end_stale_process.REPAIR,
+    "free-disk": free_disk.REPAIR,
+    "repair-service-env": repair_service_env.REPAIR,
+    "quarantine-database": quarantine_database.REPAIR,
+    "rebuild-native-module": rebuild_native_module.REPAIR,
+    "reinstall-openclaw": reinstall_openclaw.REPAIR,
+    "restart-channel": restart_channel.REPAIR,
+    "resume-channels": resume_channels.REPAIR,
+    "disable-plugin": disable_plugin.REPAIR,
+    "quarantine-plugin": quarantine_plugin.REPAIR,
+    "tell-person": tell_person.REPAIR,
+}

@@ -1,0 +1,33 @@
+"""Move a gateway lock aside whose owner is dead. OpenClaw reclaims most by itself; one that it does not is left to us."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Mapping
+
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import Move, Plan, Repair, Risk, Text
+from . import common
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    from ..openclaw.gateway import doctor_running, lock_files, lock_holder
+
+    if lock_holder(ctx.home) is not None or doctor_running(ctx.home):
+        raise CannotPlan("the lock's owner is alive")
+    files = [path for path in lock_files(ctx.home) if os.path.isfile(path)]
+    if not files:
+        raise CannotPlan("there is no lock")
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
+    aside = ctx.home.doctor_dir / "quarantine" / (stamp + "-locks")
+    return Plan(
+        "clear-stale-lock",
+        tuple(Move(path, str(aside / os.path.basename(path))) for path in files) + (common.bring_up(),),
+        Risk.SAFE,
+        Text("the process that held the lock is gone", "持有锁的进程已经不存在"),
+    )
+
+
+REPAIR = Repair("clear-stale-lock", Risk.SAFE, Text("Move a dead lock aside", "移走失效的锁"), plan)

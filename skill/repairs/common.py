@@ -1,0 +1,145 @@
+"""What several repairs share: which file a key lives in, edits as Write steps, good copies that may be used."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .. import jsonedit
+from ..context import Context
+from ..errors import CannotPlan
+from ..jsonedit import UNSET
+from ..lastgood import Good, candidates
+from ..model import Service, Write
+from ..openclaw import config as openclaw_config
+
+KeyPath = Tuple[str, ...]
+# Keys that OpenClaw or we write by ourselves: never the cause, never reverted.
+OWN_KEYS = (("meta",), ("wizard",), ("skills", "entries", "openclaw-iflow-doctor"))
+
+
+def config_files(ctx: Context) -> Tuple[str, ...]:
+    """The config and its includes, as text paths."""
+    view = openclaw_config.load(ctx.home.config_path)
+    return tuple(dict.fromkeys(str(path) for path in (ctx.home.config_path, *view.files)))
+
+
+def current(ctx: Context) -> openclaw_config.ConfigView:
+    """The config as it is; CannotPlan when it does not parse."""
+    view = openclaw_config.load(ctx.home.config_path)
+    if not view.ok:
+        raise CannotPlan("the config cannot be edited by key: {} ({})".format(view.error, view.message))
+    return view
+
+
+def mounts(path: Path, prefix: KeyPath = (), depth: int = 0) -> List[Tuple[Path, KeyPath]]:
+    """Each file of a config with the key path at which its content appears, main file first."""
+    found = [(path, prefix)]
+    if depth > 10:
+        return found
+    try:
+        data = openclaw_config.parse(path.read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return found
+    return found + _mounts_in(data, path.parent, prefix, depth)
+
+
+def _mounts_in(data: Any, folder: Path, prefix: KeyPath, depth: int) -> List[Tuple[Path, KeyPath]]:
+    found: List[Tuple[Path, KeyPath]] = []
+    if isinstance(data, Mapping):
+        names = data.get("$include", [])
+        for name in names if isinstance(names, list) else [names]:
+            found += mounts(folder / str(name), prefix, depth + 1)
+        for key, item in data.items():
+            found += _mounts_in(item, folder, prefix + (str(key),), depth)
+    return found
+
+
+def writes(ctx: Context, edits: Iterable[Tuple[KeyPath, Any]]) -> List[Write]:
+    """Edits of merged key paths as whole-file writes; each key is edited in the file that defines it, new keys in the main file."""
+    files = mounts(ctx.home.config_path)
+    texts: Dict[Path, str] = {}
+    original: Dict[Path, str] = {}
+    for path, value in edits:
+        target, rest = _file_of(files, path, texts)
+        if target not in texts:
+            original[target] = texts[target] = target.read_bytes().decode("utf-8-sig")
+        texts[target] = jsonedit.apply(texts[target], [(rest, value)])
+    return [Write(str(p), text.encode("utf-8")) for p, text in texts.items() if text != original[p]]
+
+
+def _file_of(files: Sequence[Tuple[Path, KeyPath]], path: KeyPath, texts: Mapping[Path, str]) -> Tuple[Path, KeyPath]:
+    for target, mount in files:
+        if path[: len(mount)] != mount:
+            continue
+        text = texts[target] if target in texts else target.read_text("utf-8-sig")
+        if jsonedit.has(openclaw_config.parse(text), path[len(mount) :]):
+            return target, path[len(mount) :]
+    return files[0][0], path
+
+
+def related(path: KeyPath, other: KeyPath) -> bool:
+    """One is the other or lies above or below it."""
+    length = min(len(path), len(other))
+    return path[:length] == other[:length]
+
+
+def changed_since(ctx: Context, good: Good) -> List[KeyPath]:
+    """Key paths that differ between now and a good copy, without those that nobody set on purpose."""
+    found = jsonedit.changes(good.data, current(ctx).data)
+    return [path for path in found if not any(path[: len(own)] == own for own in OWN_KEYS)]
+
+
+def reverting(ctx: Context, good: Good, paths: Iterable[KeyPath]) -> List[Tuple[KeyPath, Any]]:
+    return [(path, jsonedit.value_at(good.data, path) if jsonedit.has(good.data, path) else UNSET) for path in paths]
+
+
+def usable(ctx: Context, good: Good) -> bool:
+    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as usable: it is verified later."""
+    try:
+        from ..openclaw.cli import validate
+    except ImportError:
+        return True
+    with tempfile.TemporaryDirectory(prefix="iflow-doctor-") as folder:
+        trial = Path(folder) / "openclaw.json"
+        trial.write_text(json.dumps(good.data), "utf-8")
+        home = replace(ctx.home, config_path=trial)
+        try:
+            answer = validate(replace(ctx, home=home), 30.0)
+        except Exception:  # a validator that fails says nothing about the copy
+            return True
+    return bool(answer.valid) or not answer.known
+
+
+def best_good(ctx: Context) -> Good:
+    """The first good copy that may be used. CannotPlan when there is none."""
+    for good in candidates(ctx.home):
+        if usable(ctx, good):
+            return good
+    raise CannotPlan("no good copy of the config is known", hint="restore openclaw.json from your own backup")
+
+
+def any_good(ctx: Context) -> Optional[Good]:
+    found = candidates(ctx.home)
+    return found[0] if found else None
+
+
+def rejected(ctx: Context) -> List[Write]:
+    """Keep the person's own version of the config aside, where it survives a successful repair."""
+    import time
+
+    try:
+        raw = ctx.home.config_path.read_bytes()
+    except OSError:
+        return []
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
+    target = ctx.home.doctor_dir / "snapshots" / "{}.rejected-by-doctor.{}".format(ctx.home.config_path.name, stamp)
+    return [Write(str(target), raw)] if raw else []
+
+
+def bring_up() -> Service:
+    """Start it, or restart it when a process is still there (a gateway that stays alive with a bad config has to go first)."""
+    return Service("restart", 120.0)

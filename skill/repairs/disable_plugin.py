@@ -1,0 +1,58 @@
+"""Set plugins.entries.<id>.enabled = false for a plugin that stops or breaks the gateway."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, List, Mapping
+
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import Plan, Repair, Risk, Text
+from . import common
+
+BLAMED_BY = ("plugins/crash", "plugins/load-failed", "plugins/missing", "log/plugin")
+NAME = re.compile(r"^[A-Za-z0-9@][A-Za-z0-9@/_.-]{0,100}$")
+
+
+def blamed(ctx: Context) -> List[str]:
+    """Plugins that a finding names, surest first; then those that are new since the last good run."""
+    names = [str(f.evidence["plugin"]) for check in BLAMED_BY for f in ctx.findings(check) if f.evidence.get("plugin")]
+    for finding in ctx.findings("plugins/new-since-good"):
+        names += [str(name) for name in finding.evidence.get("plugins", ())]
+    return list(dict.fromkeys(names))
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    names = blamed(ctx)
+    name = str(params.get("plugin") or (names[0] if names else ""))
+    if not name or not NAME.match(name):
+        raise CannotPlan("no plugin is named")
+    if name not in names:
+        raise CannotPlan("nothing on this machine points at the plugin {}".format(name))
+    data = common.current(ctx).data
+    entry = ("plugins", "entries", name, "enabled")
+    from ..jsonedit import value_at
+
+    if value_at(data, entry) is False:
+        raise CannotPlan("{} is disabled already".format(name))
+    steps = list(common.writes(ctx, [(entry, False)]))
+    return Plan(
+        "disable-plugin",
+        tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
+        Risk.GUARDED,
+        Text(
+            "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again with: openclaw plugins enable {}".format(name, name),
+            "插件 {} 使网关停止;将其停用,文件保留。重新启用:openclaw plugins enable {}".format(name, name),
+        ),
+        touches=tuple(step.path for step in steps),
+        config_paths=("plugins.entries.{}".format(name),),
+    )
+
+
+REPAIR = Repair(
+    "disable-plugin",
+    Risk.GUARDED,
+    Text("Disable one plugin", "停用一个插件"),
+    plan,
+    {"type": "object", "additionalProperties": False, "properties": {"plugin": {"type": "string", "pattern": NAME.pattern}}},
+)

@@ -1,0 +1,44 @@
+"""End a frozen, busy or port-less gateway of OUR state directory (never another's), then start it."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import EndProcess, Plan, Repair, Risk, State, Text
+from ..openclaw.gateway import ProcessInfo, lock_holder, look_at
+from . import common
+
+GRACE_S = 10.0
+
+
+def stale(ctx: Context) -> Optional[ProcessInfo]:
+    """The process that must go: who holds our lock, or the pid of the verdict when it still is a gateway."""
+    holder = lock_holder(ctx.home)
+    if holder is not None:
+        return holder
+    found = look_at(ctx.verdict.pid) if ctx.verdict.pid else None
+    return found if found is not None and "openclaw" in found.command.lower() else None
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    if ctx.verdict.state not in (State.HUNG, State.ZOMBIE, State.DOWN, State.MISCONFIGURED):
+        raise CannotPlan("a gateway that is {} is not ended".format(ctx.verdict.state.value))
+    process = stale(ctx)
+    if process is None:
+        raise CannotPlan("no process of this state directory is left")
+    if not process.started:
+        raise CannotPlan("pid {} belongs to another account".format(process.pid))
+    return Plan(
+        "end-stale-process",
+        (EndProcess(process.pid, process.started, 0.0 if process.status == "T" else GRACE_S), common.bring_up()),
+        Risk.SAFE,
+        Text(
+            "pid {} holds this gateway's place and does not answer".format(process.pid),
+            "进程 {} 占着本网关的位置却不回应".format(process.pid),
+        ),
+    )
+
+
+REPAIR = Repair("end-stale-process", Risk.SAFE, Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"), plan)

@@ -1,0 +1,75 @@
+"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm only; another version is never chosen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, List, Mapping, Tuple
+
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import Plan, Repair, Risk, Run, State, Text
+from . import common
+
+CERTAIN = ("installation/missing-file", "installation/missing")
+VERSION = re.compile(r"^\d{4}\.\d+\.\d+([.-][0-9A-Za-z.-]+)?$")
+
+
+def wanted_version(ctx: Context) -> str:
+    from ..openclaw import install
+
+    version = install.version(install.package_dir(ctx.host, ctx.platform))
+    inventory = (ctx.last_good or {}).get("inventory") or {}
+    for key in ("openclaw", "openclaw_version", "version"):
+        kept = inventory.get(key)
+        kept = kept.get("version") if isinstance(kept, Mapping) else kept
+        version = version or str(kept or "")
+    if not VERSION.match(version):
+        raise CannotPlan("it is not known which version was installed")
+    return version
+
+
+def target(ctx: Context) -> Tuple[List[str], Path]:
+    """(npm arguments that name the place, package folder): a global prefix or a local project."""
+    from ..openclaw import install
+
+    package = install.package_dir(ctx.host, ctx.platform)
+    if package is None:
+        inventory = (ctx.last_good or {}).get("inventory") or {}
+        package = Path(str(inventory.get("package") or inventory.get("package_dir") or "")) if inventory else None
+    if package is None or package.name != "openclaw" or package.parent.name != "node_modules":
+        raise CannotPlan("it is not known where npm put openclaw")
+    above = package.parent.parent
+    if above.name == "lib":
+        return ["--global", "--prefix", str(above.parent)], package
+    return ["--prefix", str(above)], package
+
+
+def npm(ctx: Context) -> str:
+    found = ctx.host.which("npm")
+    if not found:
+        raise CannotPlan("npm was not found", hint="install Node.js with npm")
+    return found
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    if ctx.verdict.state is State.UPDATING or ctx.findings("installation/updating"):
+        raise CannotPlan("an installation is under way")
+    if not any(ctx.findings(check) for check in CERTAIN):
+        raise CannotPlan("nothing says that files of the installation are gone")
+    version = wanted_version(ctx)
+    place, package = target(ctx)
+    spec = "openclaw@" + version
+    return Plan(
+        "reinstall-openclaw",
+        (
+            Run((npm(ctx), "install", *place, "--ignore-scripts", "--no-audit", "--no-fund", spec), 900.0),
+            Run((npm(ctx), "ls", *place, "--depth=0", spec), 60.0),  # exits 1 when the version is another one
+            common.bring_up(),
+        ),
+        Risk.GUARDED,
+        Text("files of {} are gone; the same version is installed again".format(package), "{} 的文件缺失;重新安装同一版本".format(package)),
+    )
+
+
+REPAIR = Repair("reinstall-openclaw", Risk.GUARDED, Text("Install the same version of OpenClaw again", "重新安装同一版本的 OpenClaw"), plan)

@@ -1,0 +1,80 @@
+"""Put the whole config back from the newest good copy: for a missing, empty, broken, cut or clobbered file, or lost includes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, List, Mapping
+
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import Plan, Repair, Risk, Text, Write
+from ..openclaw import config as openclaw_config
+from . import common
+
+BROKEN = ("config/missing", "config/empty", "config/syntax", "config/include-missing", "config/unreadable", "config/shrunk")
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    view = openclaw_config.load(ctx.home.config_path)
+    if view.error == "unreadable":
+        raise CannotPlan("the config cannot be read: {}".format(view.message), hint="give it back to the account that runs the gateway")
+    if view.ok and not any(ctx.findings(name) for name in BROKEN):
+        raise CannotPlan("the config parses and nothing says that it was clobbered")
+    good = common.best_good(ctx)
+    main = str(ctx.home.config_path)
+    steps: List[Any] = []
+    if view.error == "include":
+        # The person's own main file stays: only include files that are gone or broken come back.
+        steps = [Write(path, raw) for path, raw in good.files.items() if _include_is_broken(path, main, ctx)]
+    if not steps:
+        steps = common.rejected(ctx)
+        steps += [Write(main, good.files[main])]
+        steps += [Write(path, raw) for path, raw in good.files.items() if path != main and _belongs(path, ctx) and not os.path.isfile(path)]
+    touched = tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir)))
+    for path in touched:
+        if not Path(path).parent.is_dir():
+            raise CannotPlan("the folder of {} is gone".format(path))
+    return Plan(
+        "restore-config",
+        tuple(steps) + (common.bring_up(),),
+        Risk.SAFE if good.verified else Risk.GUARDED,
+        Text(
+            "{} is {}; the copy {} is the last one the gateway {}".format(
+                main, view.error or "not what it was", good.source, "was ready with" if good.verified else "is known to have had"
+            ),
+            "{} {};将恢复副本 {}({})".format(
+                main, _zh(view.error), good.source, "网关最近一次正常运行时的版本" if good.verified else "OpenClaw 自己留下的备份"
+            ),
+        ),
+        touches=touched,
+        config_paths=("*",),
+    )
+
+
+def _belongs(path: str, ctx: Context) -> bool:
+    """Config files only: a service file or .env comes back by its own repair."""
+    return path.endswith((".json", ".json5")) and path != str(ctx.home.env_file)
+
+
+def _include_is_broken(path: str, main: str, ctx: Context) -> bool:
+    if path == main or not _belongs(path, ctx):
+        return False
+    try:
+        openclaw_config.parse(Path(path).read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _zh(error: str) -> str:
+    names = {"missing": "不存在", "empty": "是空的", "syntax": "有语法错误", "include": "引用的文件缺失"}
+    return names.get(error, "内容不完整")
+
+
+REPAIR = Repair(
+    "restore-config",
+    Risk.SAFE,
+    Text("Restore the config from the newest good copy", "从最近的可用副本恢复配置"),
+    plan,
+)

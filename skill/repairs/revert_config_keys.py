@@ -1,0 +1,120 @@
+"""Put back only the keys that changed since the last good copy and are implicated; everything else in the file stays as it is.
+
+Implicated: `paths` when given, else the paths of the config findings, else every changed key (a valid config that the gateway
+refuses, or that it dies of right after the edit). variables: names of .env that were there in the good copy and are gone now.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, List, Mapping, Sequence
+
+from .. import jsonedit
+from ..context import Context
+from ..errors import CannotPlan
+from ..lastgood import Good, candidates
+from ..model import Plan, Repair, Risk, Text, Write
+from ..openclaw import config as openclaw_config
+from . import common
+from .common import KeyPath
+
+IMPLICATING = (
+    "config/unrecognized-key",
+    "config/invalid-value",
+    "config/bind-without-auth",
+    "config/tls-files",
+    "config/mode-missing",
+    "config/secret-missing",
+    "config/channel-plugin-missing",
+    "config/models-missing",
+)
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    steps: List[Any] = []
+    good = _good(ctx)
+    names = [str(name) for name in params.get("variables", ())]
+    paths: List[KeyPath] = []
+    if names:
+        steps += _variables(ctx, good, names)
+    if not names or params.get("paths"):
+        paths = _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
+        steps += common.rejected(ctx) + list(common.writes(ctx, common.reverting(ctx, good, paths)))
+    if not steps:
+        raise CannotPlan("nothing that is implicated changed since the last good copy")
+    shown = [jsonedit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
+    certain = bool(params.get("paths") or names or _finding_paths(ctx))
+    return Plan(
+        "revert-config-keys",
+        tuple(steps) + (common.bring_up(),),
+        Risk.SAFE if certain and good.verified else Risk.GUARDED,
+        Text(
+            "changed since the gateway last ran well ({}), put back: {}".format(good.source, ", ".join(shown)),
+            "自网关上次正常运行({})以来被改动、现恢复原值:{}".format(good.source, "、".join(shown)),
+        ),
+        touches=tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))),
+        config_paths=tuple(jsonedit.dotted(path) for path in paths),
+    )
+
+
+def _good(ctx: Context) -> Good:
+    """The newest copy that differs from now: the one before the edit. A copy that is already the present state explains nothing."""
+    now = openclaw_config.load(ctx.home.config_path)
+    env = _read(str(ctx.home.env_file))
+    for good in candidates(ctx.home):
+        changed = now.ok and bool(common.changed_since(ctx, good))
+        if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(ctx, good):
+            return good
+    raise CannotPlan("no good copy of the config differs from what is there now")
+
+
+def _finding_paths(ctx: Context) -> List[str]:
+    return [f.path for f in ctx.verdict.findings if f.check_id in IMPLICATING and f.path and not os.path.isabs(f.path)]
+
+
+def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath]:
+    changed = common.changed_since(ctx, good)
+    now = common.current(ctx).data
+    named = wanted or _finding_paths(ctx)
+    if named and not any(name in ("", "<root>") for name in named):
+        targets = [jsonedit.split(now, name) for name in named] + [jsonedit.split(good.data, name) for name in named]
+        changed = [path for path in changed if any(common.related(path, target) for target in targets)]
+    if not changed:
+        raise CannotPlan("the implicated keys did not change since the last good copy")
+    return changed
+
+
+def _variables(ctx: Context, good: Good, names: Sequence[str]) -> List[Write]:
+    """The lines of .env that define these names, as they were in the good copy."""
+    path = str(ctx.home.env_file)
+    before, now = good.files.get(path, b""), _read(path)
+    have = openclaw_config.read_env_file(ctx.home.env_file)
+    lines = [
+        line
+        for line in before.decode("utf-8", "surrogateescape").splitlines()
+        for name in names
+        if not have.get(name) and re.match(r"\s*(?:export\s+)?{}\s*=".format(re.escape(name)), line)
+    ]
+    if not lines:
+        raise CannotPlan("no good copy defines {}".format(", ".join(names)))
+    start = now if not now or now.endswith(b"\n") else now + b"\n"
+    return [Write(path, start + "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except OSError:
+        return b""
+
+
+_NAMES = {"type": "array", "items": {"type": "string", "maxLength": 300}, "maxItems": 50}
+REPAIR = Repair(
+    "revert-config-keys",
+    Risk.GUARDED,
+    Text("Put back the config keys that changed since it last worked", "恢复上次正常之后被改动的配置项"),
+    plan,
+    {"type": "object", "additionalProperties": False, "properties": {"paths": _NAMES, "variables": _NAMES}},
+)

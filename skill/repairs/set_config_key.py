@@ -1,0 +1,57 @@
+"""Set one key to one of a few values that are safe for everybody. Nothing else can be set, whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Tuple
+
+from .. import jsonedit
+from ..context import Context
+from ..errors import CannotPlan
+from ..model import Plan, Repair, Risk, Text
+from . import common
+
+# (dotted path, value, the finding that must be there). Narrower than before in every case: never opens anything.
+ALLOWED: Tuple[Tuple[str, Any, Tuple[str, ...]], ...] = (
+    ("gateway.mode", "local", ("config/mode-missing",)),
+    ("gateway.bind", "loopback", ("config/bind-without-auth", "config/invalid-value")),
+    ("gateway.tls.enabled", False, ("config/tls-files",)),
+    ("gateway.reload.mode", "hybrid", ("config/invalid-value",)),
+)
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    name, value = str(params.get("path", "")), params.get("value")
+    rule = [row for row in ALLOWED if row[0] == name and row[1] == value]
+    if not rule:
+        raise CannotPlan("{} may not be set to that by anybody but you".format(name))
+    if not any(ctx.findings(check) for check in rule[0][2]):
+        raise CannotPlan("no finding asks for {}".format(name))
+    data = common.current(ctx).data
+    path = jsonedit.split(data, name)
+    if jsonedit.value_at(data, path) == value:
+        raise CannotPlan("{} has that value already".format(name))
+    if name == "gateway.tls.enabled" and str(jsonedit.value_at(data, ("gateway", "bind"), "loopback")) != "loopback":
+        raise CannotPlan("without TLS a gateway that others reach would speak in clear text")
+    steps = list(common.writes(ctx, [(path, value)]))
+    return Plan(
+        "set-config-key",
+        tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
+        Risk.GUARDED,
+        Text("{} is set to {}".format(name, value), "将 {} 设为 {}".format(name, value)),
+        touches=tuple(step.path for step in steps),
+        config_paths=(name,),
+    )
+
+
+REPAIR = Repair(
+    "set-config-key",
+    Risk.GUARDED,
+    Text("Set one missing config key to its safe value", "把缺失的配置项设为安全值"),
+    plan,
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["path", "value"],
+        "properties": {"path": {"enum": sorted({row[0] for row in ALLOWED})}, "value": {"enum": ["local", "loopback", "hybrid", False]}},
+    },
+)

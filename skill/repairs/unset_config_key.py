@@ -1,0 +1,56 @@
+"""Remove a key that OpenClaw does not know. Only keys that a validation finding names."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .. import jsonedit
+from ..context import Context
+from ..errors import CannotPlan
+from ..jsonedit import UNSET
+from ..model import Plan, Repair, Risk, Text
+from . import common
+
+NAMED_BY = ("config/unrecognized-key", "config/channel-plugin-missing", "plugins/missing", "plugins/slot-missing", "config/version-newer")
+# A whole section never goes, whatever is asked: removing it would lose more than the fault.
+SECTIONS = ("gateway", "agents", "models", "channels", "plugins", "env", "skills", "auth", "secrets", "commands")
+
+
+def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    named = [f.path for f in ctx.verdict.findings if f.check_id in NAMED_BY and f.path]
+    wanted = [str(params["path"])] if params.get("path") else list(dict.fromkeys(named))
+    if not wanted:
+        raise CannotPlan("no finding names a key to remove")
+    data = common.current(ctx).data
+    edits = []
+    for name in wanted:
+        path = jsonedit.split(data, name)
+        if name not in named:
+            raise CannotPlan("{} is not named by any finding".format(name))
+        if len(path) < 2 and path[:1] and path[0] in SECTIONS:
+            raise CannotPlan("{} is a whole section".format(name))
+        if jsonedit.has(data, path):
+            edits.append((path, UNSET))
+    if not edits:
+        raise CannotPlan("{} is not in the config".format(", ".join(wanted)))
+    steps = list(common.writes(ctx, edits))
+    return Plan(
+        "unset-config-key",
+        tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
+        Risk.SAFE,
+        Text(
+            "OpenClaw does not accept {}; it is removed, its value is kept in the snapshot".format(", ".join(wanted)),
+            "OpenClaw 不认识 {};将其移除,原值保存在快照中".format("、".join(wanted)),
+        ),
+        touches=tuple(step.path for step in steps),
+        config_paths=tuple(jsonedit.dotted(path) for path, _value in edits),
+    )
+
+
+REPAIR = Repair(
+    "unset-config-key",
+    Risk.SAFE,
+    Text("Remove one config key that OpenClaw rejects", "移除一个 OpenClaw 不接受的配置项"),
+    plan,
+    {"type": "object", "additionalProperties": False, "properties": {"path": {"type": "string", "minLength": 1, "maxLength": 300}}},
+)
