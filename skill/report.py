@@ -1,0 +1,126 @@
+"""The answer to "what is wrong?": state, cause, next command, in that order, for a tired person at 3 a.m. Reads only."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
+
+FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
+
+
+def diagnose_live(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
+    """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words.
+
+    exit_code: 0 nothing to repair, 1 a problem was found, 2 it could not be told.
+    """
+    from dataclasses import replace
+
+    from . import case_matcher, cases, diagnose
+    from .commands.watch import look
+    from .openclaw.logs import newest_boot
+
+    ctx = app.context()
+    seen = look(app)
+    state = State(seen["state"])
+    verdict = Verdict(state, seen["reason"], seen["pid"], seen["gateway_exit_code"], tuple(seen["failing"]))
+    ctx = replace(ctx, verdict=verdict, logs=newest_boot(ctx.host, ctx.home), last_good=_last_good(ctx))
+    verdict = diagnose.examine(ctx)
+    from_log: List[Match] = case_matcher.match(cases.load(ctx.home), text, log or ctx.logs) if state not in FINE or log else []
+    from_words: List[Match] = case_matcher.match(cases.load(ctx.home), text, "") if text and not from_log else []
+    errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
+    return {
+        **seen,
+        "findings": list(verdict.findings),
+        "matches": (from_log or from_words)[:3],
+        "matched_on": "log" if from_log else "words",
+        **_answer(ctx.with_verdict(verdict), errors, from_log, from_words),
+    }
+
+
+def _last_good(ctx: Any) -> Any:
+    try:
+        from . import lastgood
+
+        return lastgood.newest(ctx.home)
+    except Exception:  # a damaged copy is no reason not to answer
+        return None
+
+
+def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: List[Match]) -> Dict[str, Any]:
+    state = ctx.verdict.state
+    best: Optional[Match] = (from_log or from_words or [None])[0]  # type: ignore[list-item]
+    if state in FINE and not errors:
+        cause = Text("The gateway is fine right now.", "网关当前一切正常。")
+        if state == State.STOPPED:
+            cause = Text("The gateway was stopped by its operator.", "网关是被操作者停止的。")
+            return {"cause": cause, "next": Text("openclaw gateway start", "openclaw gateway start"), "exit_code": 0}
+        if best:
+            return {"cause": cause, "next": best.case.solution, "exit_code": 0}
+        return {"cause": cause, "next": Text("nothing to do", "无需操作"), "exit_code": 0}
+    if errors:
+        first = _most_fundamental(errors)
+        hint = first.fix_hint or (best.case.solution if best else Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"))
+        return {"cause": first.message, "next": hint, "exit_code": 1}
+    if state in (State.UNKNOWN, State.SUSPENDED):
+        return {"cause": ctx.verdict.reason, "next": Text("iflow-doctor status", "iflow-doctor status"), "exit_code": 2}
+    if best and best.confidence != Confidence.POSSIBLE:
+        return {"cause": best.case.title, "next": best.case.solution, "exit_code": 1}
+    return {"cause": ctx.verdict.reason, "next": Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"), "exit_code": 1}
+
+
+def _most_fundamental(errors: List[Finding]) -> Finding:
+    """The finding the doctor would work on first."""
+    from .treatments import GENERIC, PERSON, SPECIFIC
+
+    order = [row.check for row in PERSON + SPECIFIC + GENERIC]
+    return min(errors, key=lambda f: order.index(f.check_id) if f.check_id in order else len(order))
+
+
+def show(app: Any, report: Dict[str, Any]) -> None:
+    """Print it: JSON when asked for, else few lines, the command to type last."""
+    lang = app.lang
+    if app.as_json:
+        app.out(
+            {
+                **report,
+                "reason": report["reason"].to(lang),
+                "cause": report["cause"].to(lang),
+                "next": report["next"].to(lang),
+                "findings": [f.to_json(lang) for f in report["findings"]],
+                "matches": [
+                    {
+                        "slug": m.case.slug,
+                        "case": m.case.id,
+                        "title": m.case.title.to(lang),
+                        "confidence": m.confidence.value,
+                        "score": round(m.score, 3),
+                        "because": list(m.because),
+                    }
+                    for m in report["matches"]
+                ],
+            }
+        )
+        return
+    from .messages import STATE_NAMES
+
+    zh = lang == "zh"
+    mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
+    app.say("{} {}: {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[State(report["state"])].to(lang)))
+    app.say("{}: {}".format("原因" if zh else "Cause", report["cause"].to(lang)))
+    shown = 0
+    for finding in report["findings"]:
+        if finding.severity != Severity.INFO and finding.message != report["cause"] and shown < 4:
+            app.say("   - {}{}".format(finding.message.to(lang), " ({})".format(finding.path) if finding.path else ""))
+            shown += 1
+    if report["matches"] and report["matched_on"] == "log":
+        best = report["matches"][0]
+        app.say("{}: {} {} [{}]".format("案例" if zh else "Case", best.case.id, best.case.title.to(lang), best.confidence.value))
+    elif report["matches"]:
+        best = report["matches"][0]
+        words = "你的描述最像案例" if zh else "Your words sound like"
+        app.say("{}: {} {}".format(words, best.case.id, best.case.title.to(lang)))
+    app.say("{}: {}".format("下一步" if zh else "Next", report["next"].to(lang)))
+    if report["exit_code"] == 1:
+        app.say("   iflow-doctor heal" + ("   # 自动修复(先给你看计划)" if zh else "   # repair it (shows the plan first)"))
+    app.say("{}: {}".format("日志" if zh else "Log", report["log"]))
