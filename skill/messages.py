@@ -97,6 +97,14 @@ def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, sta
     )  # fmt: skip
 
 
+def quiet(name: str, what: Text, hint: Text, now: float, home: Home) -> Alert:
+    """Given damage that no health endpoint shows, build its Alert."""
+    title = Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看起来健康,但有问题")
+    return Alert(
+        name, "escalated", "error", title, now, what, next_step=hint if hint.en else None, paths=(str(home.logs_dir / "watchdog.log"),)
+    )
+
+
 def _zh(state: str) -> str:
     try:
         return STATE_NAMES[State(state)].zh

@@ -9,7 +9,7 @@ import hashlib
 import os
 import sys
 from dataclasses import replace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import judge as judging
 from . import policy, watchstate
@@ -17,9 +17,9 @@ from . import settings as settings_module
 from .children import Children
 from .context import Context
 from .errors import HealerError
-from .files import lock_held, read_json
+from .files import lock_held, read_json, write_json
 from .host import Host
-from .model import State, Text, Verdict
+from .model import Alert, State, Text, Verdict
 from .openclaw import gateway
 from .openclaw.home import Home, locate, remember
 from .policy import Decision, Rules
@@ -234,6 +234,8 @@ class Watchdog:
         """Take in what finished children answered; and what a doctor left whose watchdog was killed meanwhile."""
         for child in self.children.finished():
             self.log.line("child", now, what=child.name, code=child.code, seconds=round(child.seconds, 1))
+            if child.name == "keep-good" and child.code == 3:
+                self._tell_quiet_damage(now)
         incident = self.state.incident
         result = self.children.result(incident.id) if incident else None
         if incident and result and not lock_held(self.home.doctor_dir / "healer.lock") and not self.children.busy("treat"):
@@ -271,15 +273,30 @@ class Watchdog:
             self.state = replace(self.state, incident=incident, fingerprint="")
             self.children.drop_result(incident.id)
 
+    def _tell_quiet_damage(self, now: float) -> None:
+        """Everything is green, and something is wrong all the same: tell it once, until it is something else."""
+        found = (read_json(self.home.doctor_dir / "quiet.json") or {}).get("findings") or []
+        key = "|".join(sorted(str(row[0]) + str(row[1]) for row in found))
+        told = self.home.doctor_dir / "quiet.told.json"
+        if not found or (read_json(told) or {}).get("key") == key:
+            return
+        write_json(told, {"key": key, "at": now})
+        what = Text("; ".join(row[1] for row in found), ";".join(row[2] for row in found))
+        hint = Text("; ".join(row[3] for row in found), ";".join(row[4] for row in found))
+        self.log.line("decision", now, kind="escalate", reason=what.en, state="healthy", incident="")
+        self._send(lambda messages: messages.quiet(self._name(now), what, hint, now, self.home))
+
     # -- telling ------------------------------------------------------------------------------------------------------
     def _tell(self, kind: str, reason: str, incident: Any = None) -> None:
         """Queue an alert and send it from a child process. Nothing here may stop the watch."""
+        incident = incident or self.state.incident
+        self._send(lambda messages: messages.alert(kind, reason, self.verdict, incident, self.state, self.host.now(), self.home))
+
+    def _send(self, build: Callable[[Any], Alert]) -> None:
         try:
             from . import messages, notify
 
-            incident = incident or self.state.incident
-            alert = messages.alert(kind, reason, self.verdict, incident, self.state, self.host.now(), self.home)
-            if notify.enqueue(self.context(), alert):
+            if notify.enqueue(self.context(), build(messages)):
                 self.children.start("notify", ["notify", "flush", "--json"])
         except Exception as error:
             self.log.line("notify-failed", self.host.now(), error=repr(error))
