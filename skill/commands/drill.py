@@ -59,13 +59,17 @@ def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...
     reasons = [(fault, faults.missing(fault)) for fault in wanted]
     runnable = [fault for fault, reason in reasons if not reason]
     if not runnable:
-        raise UsageError("none of these faults can be run on the {} gateway here".format(target), "; ".join(f.id + ": " + r for f, r in reasons if r))
+        raise UsageError(
+            "none of these faults can be run on the {} gateway here".format(target), "; ".join(f.id + ": " + r for f, r in reasons if r)
+        )
     return runnable, [{"id": fault.id, "reason": reason} for fault, reason in reasons if reason]
 
 
 def _list(app: Any, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
     if app.as_json:
-        rows = [{"id": f.id, "title": f.title.to(app.lang), "family": f.family, "expect": f.expect, "timeout_s": f.timeout_s} for f in chosen]
+        rows = [
+            {"id": f.id, "title": f.title.to(app.lang), "family": f.family, "expect": f.expect, "timeout_s": f.timeout_s} for f in chosen
+        ]
         return app.out({"faults": rows, "skipped": skipped})  # type: ignore[no-any-return]
     for fault in chosen:
         app.say("{:32} {:9} {}".format(fault.id, fault.expect, fault.title.to(app.lang)))

@@ -9,14 +9,14 @@ import secrets
 import shutil
 import tempfile
 import time
-import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import CannotTell, GatewayError, ToolError
-from ..files import private_dir, write_json
+from ..files import private_dir, write_atomic, write_json
 from ..host import Host
+from ..model import Write
 from ..openclaw import cli, gateway
 from ..openclaw.home import Home
 from . import processes, sandbox
@@ -44,9 +44,17 @@ class Bench:
         return self.host.env
 
     def platform(self) -> Any:
-        from ..platforms import direct
+        from ..platforms.direct import Direct
 
-        return direct.make(self.host, self.home)
+        return Direct(self.host, self.home)
+
+    def change_launch(self, changes: Mapping[str, Optional[str]]) -> None:
+        """Give the keeper another environment for the gateway's next start, as a broken service file would."""
+        wanted = {name: value for name, value in changes.items() if value is not None}
+        steps, _ = self.platform().environment_override(wanted, [name for name, value in changes.items() if value is None])
+        for step in steps:
+            if isinstance(step, Write):
+                write_atomic(step.path, step.content, step.mode)
 
     # -- the gateway ----------------------------------------------------------------------------------------------------
     def gateway_pid(self) -> Optional[int]:
@@ -68,6 +76,13 @@ class Bench:
             time.sleep(0.1)
         raise GatewayError("the gateway of the drill was not ready within {:.0f} s".format(BOOT_BUDGET_S), "see " + str(self.root))
 
+    def pace(self, hurry: bool) -> None:
+        """Write our settings. hurry: look every second, so that the good copy is soon there; the fault itself meets the defaults."""
+        values = _settings(self.fault)
+        if hurry:
+            values["check_interval"] = 1
+        write_json(self.home.doctor_dir / "config.json", values)
+
     # -- the fault's scripts ---------------------------------------------------------------------------------------------
     def script_env(self, extra: Mapping[str, str]) -> Dict[str, str]:
         env = {**self.env, "GATEWAY_PORT": str(self.home.port), "DRILL_DIR": str(self.root), "DRILL_BIN": str(self.root / "bin"), **extra}
@@ -80,7 +95,7 @@ class Bench:
         return env
 
     def script(self, name: str, **extra: str) -> Tuple[Optional[int], str]:
-        """Run the fault's `setup`, `inject` or `oracle`; answer (exit code, tail of its output). (0, "") where there is none."""
+        """Run the fault's `setup`, `inject`, `oracle` or `teardown`; answer (exit code, tail of its output); (0, "") for none."""
         import subprocess
 
         found = self.fault.script(name)
@@ -91,7 +106,13 @@ class Bench:
         with open(log, "ab") as out:
             try:
                 process = subprocess.Popen(
-                    argv(found.resolve()), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.script_env(extra), cwd=str(self.root), start_new_session=os.name != "nt"
+                    argv(found.resolve()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    env=self.script_env(extra),
+                    cwd=str(self.root),
+                    start_new_session=os.name != "nt",
                 )
             except OSError as error:
                 return None, str(error)
@@ -110,6 +131,8 @@ class Bench:
             self.platform().stop()
         pid = self.gateway_pid()
         left = processes.end_all(self.run_id, (pid,) if pid else ())
+        with contextlib.suppress(OSError):
+            self.script("teardown")
         if not keep:
             for _ in range(5):
                 shutil.rmtree(self.root, ignore_errors=True)
@@ -127,7 +150,7 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
     """Make the place. Raise CannotTell when `openclaw` is wanted and not installed."""
     root = Path(tempfile.mkdtemp(prefix="iflow-drill-", dir=str(base) if base else None)).resolve()
     os.chmod(root, 0o700)
-    run_id = uuid.uuid4().hex
+    run_id = processes.new_mark()
     home_dir = private_dir(root / "home")
     state_dir = private_dir(home_dir / ".openclaw")
     port = sandbox.free_port(outer.env)
@@ -153,12 +176,13 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
     (state_dir / "openclaw.json").write_text(json.dumps(config_of(port, secrets.token_hex(16)), indent=2) + "\n", "utf-8")
     os.chmod(state_dir / "openclaw.json", 0o600)
     private_dir(home.doctor_dir)
-    write_json(home.doctor_dir / "config.json", _settings(fault))
-    return Bench(root, home, replace(outer, env=env), fault, real, run_id, package)
+    bench = Bench(root, home, replace(outer, env=env), fault, real, run_id, package)
+    bench.pace(hurry=True)
+    return bench
 
 
 def _settings(fault: Fault) -> Dict[str, Any]:
-    """Our settings in the drill. Chat platforms get a dead address: an alert stays in the outbox."""
+    """Our settings in the drill: what it forbids, and what the fault asks for. Raise ToolError when that is not valid."""
     from .. import settings as settings_module
 
     values: Dict[str, Any] = {key: dict(item) for key, item in sandbox.QUIET_SETTINGS.items()}

@@ -112,4 +112,8 @@ class Evidence:
         """By what it was healed."""
         if self.by:
             return self.by
+        if self.changing_actions and set(self.changing_actions) != {"restart"}:
+            return "level 3: " + ", ".join(name for name in self.changing_actions if name != "restart")
+        if self.restart_events:
+            return "level 2: restart"
         return "level 1: keeper" if self.new_processes else ""

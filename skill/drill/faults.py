@@ -71,10 +71,24 @@ def read(folder: Path) -> Fault:
     if not set(targets) <= set(TARGETS):
         issues.append("targets = {!r}: must be practice, real or both".format(targets))
     title = value.get("title", name)
-    text = Text(str(title.get("en", name)), str(title.get("zh", title.get("en", name)))) if isinstance(title, dict) else Text(str(title), str(title))
+    text = (
+        Text(str(title.get("en", name)), str(title.get("zh", title.get("en", name))))
+        if isinstance(title, dict)
+        else Text(str(title), str(title))
+    )
     fault = Fault(
-        folder, name, text, str(value.get("family", "")), str(expect), float(timeout) if not issues else 1.0, targets, value.get("settle_s"),
-        value.get("gateway_env") or {}, bool(value.get("copy_install")), tuple(value.get("needs") or ()), value.get("settings") or {},
+        folder,
+        name,
+        text,
+        str(value.get("family", "")),
+        str(expect),
+        float(timeout) if not issues else 1.0,
+        targets,
+        value.get("settle_s"),
+        value.get("gateway_env") or {},
+        bool(value.get("copy_install")),
+        tuple(value.get("needs") or ()),
+        value.get("settings") or {},
     )
     inject = fault.script("inject")
     if inject is None:

@@ -5,9 +5,37 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import uuid
 from typing import Any, List, Optional, Tuple
 
 from .sandbox import RUN_MARK
+
+
+def new_mark() -> str:
+    """A name for one fault's processes that also says which drill they belong to: <random>.<pid>.<start time of this process>."""
+    import psutil
+
+    return "{}.{}.{:.2f}".format(uuid.uuid4().hex, os.getpid(), psutil.Process().create_time())
+
+
+def sweep() -> int:
+    """End what drills left behind that were themselves killed (kill -9); answer how many processes that were."""
+    import psutil
+
+    orphans = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            mark = process.environ().get(RUN_MARK, "")
+            parts = mark.split(".", 2)
+            if len(parts) == 3:
+                who = identity(int(parts[1]))
+                if who is None or "{:.2f}".format(who[1]) != parts[2]:
+                    orphans.add(mark)
+    ended = 0
+    for mark in orphans:
+        ended += len(members(mark))
+        end_all(mark)
+    return ended
 
 
 def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Any]:

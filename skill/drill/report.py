@@ -80,7 +80,9 @@ def table(results: Sequence[Result], lang: str) -> str:
 
 def summary(results: Sequence[Result], lang: str) -> str:
     good = sum(result.as_expected for result in results)
-    return Text("{} of {} faults ended as expected.".format(good, len(results)), "{} 个故障中 {} 个符合预期。".format(len(results), good)).to(lang)
+    return Text(
+        "{} of {} faults ended as expected.".format(good, len(results)), "{} 个故障中 {} 个符合预期。".format(len(results), good)
+    ).to(lang)
 
 
 def seconds(value: Optional[float]) -> str:

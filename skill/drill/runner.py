@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+from .. import lastgood
 from ..errors import CannotTell, HealerError
 from ..host import Host
 from . import bench as benches
@@ -17,6 +18,7 @@ from .watcher import LogReader, Watcher
 
 LOOK_EVERY_S = 0.3
 GOOD_COPY_WAIT_S = 40.0  # the watchdog keeps its good copy 3 s after ready in a drill; starting a child takes the rest
+CALM_S = 2.0  # in which it takes up its default pace
 SETTLE_S = {False: 5.0, True: 12.0}  # practice, real: how long a healed gateway must stay ready
 AFTER_ESCALATION_S = 60.0  # a heal that was hoped for may still come after a person was told
 ORACLE_TRIES = 4
@@ -48,7 +50,9 @@ class Result:
         return self.outcome == self.fault.expect and self.oracle is not False and not self.detail.startswith("left behind")
 
 
-def run(fault: Fault, real: bool, host: Host, say: Say, keep: bool = False, base: Optional[Path] = None, watch: Optional[List[str]] = None) -> Result:
+def run(
+    fault: Fault, real: bool, host: Host, say: Say, keep: bool = False, base: Optional[Path] = None, watch: Optional[List[str]] = None
+) -> Result:
     """Carry out one fault. Raise CannotTell when the drill itself could not be done (no openclaw, gateway does not start)."""
     result = Result(fault)
     began = time.time()
@@ -80,18 +84,16 @@ def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Calla
         raise CannotTell("setup of {} ended with {}: {}".format(result.fault.id, code, words.strip()[-300:]))
     result.boot_s = round(bench.start(), 1)
     tell("gateway ready after {:.1f} s (pid {})".format(result.boot_s, bench.gateway_pid()))
-    reader = LogReader(bench.home.logs_dir / "watchdog.log")
     watcher.start()
     until = time.monotonic() + GOOD_COPY_WAIT_S
-    while time.monotonic() < until:
-        for entry in reader.new():
-            if entry.get("event") == "child" and entry.get("what") == "keep-good":
-                tell("watchdog on guard, good copy kept")
-                return
-        if watcher.process is not None and watcher.process.poll() is not None:
+    while time.monotonic() < until and not lastgood.newest(bench.home):
+        if watcher.pid is None:
             raise CannotTell("the watchdog ended by itself: {}".format(watcher.words()[-400:]))
         time.sleep(0.2)
-    tell("watchdog on guard, no good copy within {:.0f} s".format(GOOD_COPY_WAIT_S))
+    kept = bool(lastgood.newest(bench.home))
+    bench.pace(hurry=False)
+    time.sleep(CALM_S)
+    tell("the watchdog is on guard" + ("" if kept else ", without a good copy of the config"))
 
 
 def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[str], None]) -> None:
@@ -103,7 +105,8 @@ def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callab
     first = processes.identity(bench.gateway_pid())
     evidence = Evidence(time.time(), first)
     tell("inject: " + fault.title.en)
-    _launch_environment(bench, fault)
+    if fault.gateway_env:
+        bench.change_launch(fault.gateway_env)
     code, words = bench.script("inject", WATCHDOG_PID=str(watcher.pid or 0))
     if code != 0:
         result.detail = "inject ended with {}: {}".format(code, words.strip()[-300:])
@@ -139,7 +142,13 @@ def _over(evidence: Evidence, fault: Fault, now: float, settle: float) -> bool:
 
 
 def _judge(
-    bench: benches.Bench, result: Result, evidence: Evidence, before: ledger.Ledger, broken: ledger.Ledger, settle: float, tell: Callable[[str], None]
+    bench: benches.Bench,
+    result: Result,
+    evidence: Evidence,
+    before: ledger.Ledger,
+    broken: ledger.Ledger,
+    settle: float,
+    tell: Callable[[str], None],
 ) -> None:
     now = time.time()
     after = ledger.take(bench.home)
@@ -154,7 +163,7 @@ def _judge(
     result.restarts, result.actions = evidence.restarts, evidence.actions
     result.cause = next((cause for cause in reversed(evidence.causes) if cause), "")
     if result.fault.script("oracle"):
-        for attempt in range(ORACLE_TRIES):
+        for _ in range(ORACLE_TRIES):
             code, words = bench.script("oracle", OUTCOME=result.outcome)
             result.oracle = code == 0
             if result.oracle:
@@ -165,15 +174,20 @@ def _judge(
     tell("outcome: {}{}".format(result.outcome, "" if result.oracle is not False else ", but the oracle says no"))
 
 
-def _launch_environment(bench: benches.Bench, fault: Fault) -> None:
-    """Change what the keeper starts the gateway with, the way a broken service file would."""
-    if fault.gateway_env:
-        bench.platform().environment_override(dict(fault.gateway_env))
-
-
-def run_all(faults: List[Fault], real: bool, host: Host, say: Say, keep: bool = False, base: Optional[Path] = None, watch: Optional[List[str]] = None) -> List[Result]:
+def run_all(
+    faults: List[Fault],
+    real: bool,
+    host: Host,
+    say: Say,
+    keep: bool = False,
+    base: Optional[Path] = None,
+    watch: Optional[List[str]] = None,
+) -> List[Result]:
     """Every fault, one after another. A fault whose drill broke down is a failed one; the others go on."""
     results: List[Result] = []
+    swept = processes.sweep()
+    if swept:
+        say(0.0, "ended {} processes that an earlier drill left behind when it was killed".format(swept))
     for fault in faults:
         say(-1.0, "{}/{}  {}: {}".format(len(results) + 1, len(faults), fault.id, fault.title.en))
         try:

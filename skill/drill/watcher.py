@@ -29,7 +29,13 @@ class Watcher:
         env["PYTHONPATH"] = os.pathsep.join(p for p in (ROOT, env.get("PYTHONPATH", "")) if p)
         with open(self.bench.root / "watchdog.out", "ab") as out:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=str(self.bench.root), start_new_session=os.name != "nt"
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=env,
+                cwd=str(self.bench.root),
+                start_new_session=os.name != "nt",
             )
         self.starts += 1
 

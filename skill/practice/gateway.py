@@ -80,7 +80,11 @@ class Gateway:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         status, value = self.health(path, wish)
         if value is None:
-            return 200, "text/html; charset=utf-8", b"<!doctype html>\n<html><head><title>OpenClaw</title></head><body>practice</body></html>\n"
+            return (
+                200,
+                "text/html; charset=utf-8",
+                b"<!doctype html>\n<html><head><title>OpenClaw</title></head><body>practice</body></html>\n",
+            )
         return status, "application/json; charset=utf-8", json.dumps(value, separators=(",", ":")).encode()
 
     def health(self, path: str, wish: Dict[str, Any]) -> Tuple[int, Optional[Dict[str, Any]]]:
@@ -123,11 +127,21 @@ class Gateway:
         fault = state.database_fault(self.state_dir)
         if fault:
             place = self.state_dir / "state" / "openclaw.sqlite"
-            log("Gateway failed to start: shared state database is unreadable at {}: {}. | gateway.maintenance_required".format(place, fault), "")
+            log(
+                "Gateway failed to start: shared state database is unreadable at {}: {}. | gateway.maintenance_required".format(
+                    place, fault
+                ),
+                "",
+            )
             raise Refused(rules.REFUSED)
         other = state.take_lock(self.state_dir, self.config_path, port)
         if other:
-            log("Gateway failed to start: another OpenClaw process owns gateway-lifecycle (pid {}). | gateway.maintenance_required".format(other), "")
+            log(
+                "Gateway failed to start: another OpenClaw process owns gateway-lifecycle (pid {}). | gateway.maintenance_required".format(
+                    other
+                ),
+                "",
+            )
             raise Refused(rules.REFUSED)
         log("starting...")
         self.breaker(view)
@@ -143,7 +157,11 @@ class Gateway:
         self.suppressed = []
         if unclean >= state.BREAKER_BOOTS:
             self.suppressed = [name for name, item in channels.items() if isinstance(item, dict) and item.get("enabled") is not False]
-            log("restart-loop breaker tripped: {} unclean boot(s) within 300000ms; suppressing channel/provider account auto-start.".format(unclean))
+            log(
+                "restart-loop breaker tripped: {} unclean boot(s) within 300000ms; suppressing channel/provider account auto-start.".format(
+                    unclean
+                )
+            )
 
     def listen(self, port: int) -> None:
         handler = type("BoundHandler", (Handler,), {"gateway": self})
@@ -159,8 +177,8 @@ class Gateway:
 
     def _taken(self, port: int, error: OSError) -> None:
         log(
-            "Gateway failed to start: another gateway instance is already listening on ws://127.0.0.1:{} | listen EADDRINUSE: address already in"
-            " use 127.0.0.1:{}".format(port, port),
+            "Gateway failed to start: another gateway instance is already listening on ws://127.0.0.1:{} | listen EADDRINUSE: address"
+            " already in use 127.0.0.1:{}".format(port, port),
             "",
         )
         log("Port {} is already in use. ({})".format(port, error.strerror), "")

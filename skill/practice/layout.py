@@ -42,7 +42,12 @@ def install(prefix: Path) -> Path:
     _program(package / "openclaw.mjs", PROGRAM.format(python=python, path=path))
     _program(bin_dir / "node", NODE_PROGRAM.format(python=python, version=NODE))
     (package / "dist" / "entry.js").write_text("// practice\n", "utf-8")
-    manifest = {"name": "openclaw", "version": VERSION, "bin": {"openclaw": "openclaw.mjs"}, "engines": {"node": ">=24.16.0 <25 || >=26.1.0"}}
+    manifest = {
+        "name": "openclaw",
+        "version": VERSION,
+        "bin": {"openclaw": "openclaw.mjs"},
+        "engines": {"node": ">=24.16.0 <25 || >=26.1.0"},
+    }
     write_json(package / "package.json", manifest)
     os.symlink(os.path.join("..", "lib", "node_modules", "openclaw", "openclaw.mjs"), bin_dir / "openclaw")
     return bin_dir

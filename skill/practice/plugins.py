@@ -28,7 +28,10 @@ class Plugin:
             os._exit(int(self.do.split()[1]))
         if self.do == "reject":
             source = self.folder / "index.js"
-            log("Unhandled promise rejection: Error: {} unhandled\n    at Timeout._onTimeout (file://{}:3:9)".format(self.id, source), "openclaw")
+            log(
+                "Unhandled promise rejection: Error: {} unhandled\n    at Timeout._onTimeout (file://{}:3:9)".format(self.id, source),
+                "openclaw",
+            )
             os._exit(1)
         if self.do == "block":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})

@@ -16,7 +16,9 @@ TOP = (
     "$schema agents auth bindings browser channels commands cron diagnostics discovery env gateway hooks logging mcp memory messages"
     " meta models plugins secrets session skills tools ui update wizard"
 ).split()
-GATEWAY = "auth bind channelHealthCheckMinutes controlUi customBindHost http mode port reload remote tailscale tls tools trustedProxies".split()
+GATEWAY = (
+    "auth bind channelHealthCheckMinutes controlUi customBindHost http mode port reload remote tailscale tls tools trustedProxies".split()
+)
 MODES = ("local", "remote")
 BINDS = ("auto", "lan", "loopback", "custom", "tailnet")
 RELOADS = ("off", "restart", "hot", "hybrid")  # "hot" is retired: rewritten to "hybrid" at start

@@ -1,4 +1,5 @@
 """Take the port as soon as it is free, then stay in the background with it."""
+
 import http.server
 import os
 import sys
