@@ -110,13 +110,14 @@ def step(
     fingerprint: of everything whose change is worth a new attempt (config, .env, service files). name: id for a new incident.
     """
     state = _forget(state, now, rules)
-    state, notes = _count_crash(state, verdict, now, name)
-    decisions: List[Decision] = list(notes)
+    decisions: List[Decision] = []
     if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
         # A person (or a repair) changed something: the old conclusions no longer hold.
         state = replace(state, incident=replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), retry=True))
         decisions.append(Decision("none", "configuration changed during the incident: trying again"))
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
+    state, crashed = _count_crash(state, verdict, now, name)
+    decisions += crashed
     handler = _ANSWERS.get(verdict.state)
     if verdict.state in BAD:
         state, more = _bad(state, verdict, now, rules, name)

@@ -20,6 +20,7 @@ from .errors import HealerError
 from .files import lock_held, read_json, write_json
 from .host import Host
 from .model import Alert, State, Text, Verdict
+from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate, remember
 from .policy import Decision, Rules
@@ -92,7 +93,8 @@ class Watchdog:
     def pause_for(self) -> float:
         """Seconds until the next look."""
         if self.verdict and self.verdict.state == State.HEALTHY and not self.state.incident:
-            return float(self.settings["check_interval"])
+            interval = float(self.settings["check_interval"])
+            return interval if self.good_for or self._good_after() > interval else min(interval, self._good_after())
         return float(self.settings["retry_delay"])
 
     def sleep(self) -> None:
@@ -306,16 +308,20 @@ class Watchdog:
 
     # -- keeping ------------------------------------------------------------------------------------------------------
     def _healthy(self, now: float) -> None:
-        self.ready_at = self.ready_at if self.ready_at is not None else now
-        after = 3.0 if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else GOOD_AFTER
+        if self.ready_at is None:
+            self.ready_at = now
+            remember(self.home)
+        after = self._good_after()
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
         if now - self.ready_at >= after and not self.state.incident and not policy.looping(self.state, now, self._rules()):
             if mark != self.good_for or now - self.good_at > GOOD_AGAIN * 24:
                 self.good_for, self.good_at = mark, now
-                remember(self.home)
                 self.children.start("keep-good", ["keep-good"])
         if self.ticks % MEMORY_EVERY == 1:
             self._judge_levels(now)
+
+    def _good_after(self) -> float:
+        return 3.0 if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else GOOD_AFTER
 
     def _judge_levels(self, now: float) -> None:
         """Memory, response time and crash frequency against the user's table; told when one changes, not at every look."""
@@ -379,7 +385,8 @@ class Watchdog:
         if self.complaint and str(self.complaint) != str(before):
             self.log.line("settings", self.host.now(), error=str(self.complaint), using="the last good settings")
         fresh = locate(self.host)
-        if fresh != self.home and not self.complaint and fresh.state_dir == self.home.state_dir:
+        readable = openclaw_config.load(self.home.config_path).ok
+        if fresh != self.home and readable and fresh.state_dir == self.home.state_dir:
             self.log.line("endpoint", self.host.now(), port=fresh.port, before=self.home.port)
             self.home = fresh
 
