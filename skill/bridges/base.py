@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from typing import Any, Callable, FrozenSet, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ..model import Text
 
@@ -74,3 +75,19 @@ class Bridge:
     env: Tuple[str, ...] = ()
     capabilities: FrozenSet[str] = frozenset({PLAN})
     note: Optional[Text] = None
+
+
+def trial(ctx: Any, question: Question) -> Dict[str, str]:
+    """With hands: `openclaw config validate` looks at the copy, in a state directory of its own, never at the live one."""
+    if not question.hands:
+        return {}
+    found = {"OPENCLAW_CONFIG_PATH": question.edit, "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state")}
+    try:
+        from ..openclaw.cli import find
+
+        program = find(ctx.host, ctx.platform)
+    except Exception:  # without it the AI only cannot validate
+        program = None
+    if program:
+        found["PATH"] = os.pathsep.join([os.path.dirname(program[0]), ctx.host.env.get("PATH", os.defpath)])
+    return found

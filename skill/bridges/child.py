@@ -70,7 +70,9 @@ def environment(ctx: Any, program: str, names: Sequence[str], run_id: str, extra
     folders += [os.path.dirname(found) for found in _node(ctx)]
     env["PATH"] = os.pathsep.join(dict.fromkeys(f for f in folders if f))
     env.update({"NO_COLOR": "1", "CI": "1", RUN_ID: run_id})
-    env.update(extra or {})
+    more = dict(extra or {})
+    env["PATH"] = os.pathsep.join(part for part in (env["PATH"], more.pop("PATH", "")) if part)
+    env.update(more)
     return env
 
 

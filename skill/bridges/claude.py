@@ -10,7 +10,7 @@ import json
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import base, child, failures, jsontext
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
 ENV = ("ANTHROPIC_*", "CLAUDE_CODE_*", "CLAUDE_CONFIG_DIR", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "CLOUD_ML_REGION", "VERTEX_*")
@@ -82,7 +82,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise failures.failure("not-installed", "claude is not installed")
     model = (ctx.settings.get("ai.models") or {}).get("claude", "")
     argv = argv_of(program, flags_of(ctx, program), question, model)
-    env = child.environment(ctx, program, ENV, question.run_id, QUIET)
+    env = child.environment(ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question)))
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
     events = list(jsontext.lines(done.out)) if question.hands else [jsontext.find_object(done.out) or {}]
     result = next((e for e in reversed(events) if e.get("type") == "result"), {})

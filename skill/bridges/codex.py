@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import base, child, failures, jsontext
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
@@ -72,7 +72,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv = argv_of(program, known, question, values.get("OPENAI_BASE_URL", ""), (ctx.settings.get("ai.models") or {}).get("codex", ""))
     folder = Path(question.workdir)
     (folder / "schema.json").write_text(json.dumps(question.strict), "utf-8")
-    env = child.environment(ctx, program, ENV, question.run_id)
+    env = child.environment(ctx, program, ENV, question.run_id, base.trial(ctx, question))
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)

@@ -1,0 +1,180 @@
+"""The AI's plan: its JSON Schema, and the check that turns it into a model.Plan or says why not. What passes is what a case could do too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..errors import HealerError
+from ..model import EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
+from ..openclaw import config as openclaw_config
+from . import allowed
+
+LIMIT = 2000  # characters of any text in a plan
+# A GUARDED repair runs unattended only when one of these findings is there (a trailing * matches any). Not in this table: refused.
+NEEDS: Mapping[str, Tuple[str, ...]] = {
+    "restore-config": ("config/*",),
+    "revert-config-keys": ("config/*",),
+    "set-config-key": ("config/*",),
+    "openclaw-doctor-fix": ("config/*", "installation/*", "plugins/*"),
+    "reinstall-service": ("service/missing", "service/failed", "service/duplicate", "service/node-missing", "service/environment"),
+    "repair-service-env": ("service/*", "node/*", "resources/*"),
+    "quarantine-database": ("database/*",),
+    "disable-plugin": ("plugins/*",),
+    "quarantine-plugin": ("plugins/*",),
+    "rebuild-native-module": ("installation/native-module",),
+    "reinstall-openclaw": ("installation/missing-file", "installation/missing"),
+    "ai-hands": ("*",),
+}
+# States in which a running gateway may be restarted or ended. DEGRADED: only together with a change, never a bare restart.
+BROKEN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
+UNTOUCHABLE = {
+    State.HEALTHY: "healthy", State.STARTING: "starting", State.DRAINING: "draining", State.UPDATING: "being updated",
+    State.STOPPED: "stopped by a person", State.SUSPENDED: "on a host that just slept", State.IMPOSTOR: "another program's port", State.UNKNOWN: "unknown",
+}  # fmt: skip
+
+
+def schema(strict: bool = False) -> Dict[str, Any]:
+    """The schema of an answer. strict: for vendors that demand every property and no free objects (params is then a JSON string)."""
+    from ..repairs import ALL
+
+    text = {"type": "string", "maxLength": LIMIT} if not strict else {"type": "string"}
+    params: Dict[str, Any] = {"type": "string", "description": "The repair's parameters as a JSON object in a string, e.g. {}"}
+    if not strict:
+        params = {"type": "object", "description": "The repair's parameters, as the list of repairs describes them"}
+    properties: Dict[str, Any] = {
+        "repair": {"type": "string", "enum": list(ALL)},
+        "params": params,
+        "root_cause": dict(text, description="One or two sentences, English"),
+        "root_cause_zh": dict(text, description="The same in Chinese"),
+        "confidence": {"type": "string", "enum": ["certain", "probable", "possible"]},
+        "tell_person": dict(text, description="What the owner should know or do, English"),
+        "tell_person_zh": dict(text, description="The same in Chinese"),
+        "prevention": dict(text, description="How to prevent it, English"),
+    }
+    required = list(properties) if strict else ["repair", "params", "root_cause", "confidence", "tell_person"]
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+
+
+class Refused(HealerError):
+    """The plan may not be carried out. The message goes back to the model as feedback."""
+
+
+def read(data: Mapping[str, Any]) -> Dict[str, Any]:
+    """Given an answer, check its form. Raise Refused with every fault."""
+    import jsonschema
+
+    value = dict(data)
+    if isinstance(value.get("params"), str):
+        try:
+            value["params"] = json.loads(value["params"] or "{}")
+        except ValueError:
+            raise Refused("params is not a JSON object") from None
+    errors = sorted(jsonschema.Draft7Validator(schema()).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
+    if errors:
+        raise Refused("; ".join("{}: {}".format(".".join(map(str, e.absolute_path)) or "answer", e.message[:200]) for e in errors[:5]))
+    return value
+
+
+def texts(value: Mapping[str, Any], name: str) -> Text:
+    english = str(value.get(name) or "").strip()
+    return Text(english, str(value.get(name + "_zh") or "").strip() or english)
+
+
+def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Plan:
+    """Given a well-formed answer, answer the plan that may be executed. Raise Refused with the reason."""
+    import jsonschema
+
+    from ..repairs import ALL
+
+    repair = ALL.get(str(value["repair"]))
+    if repair is None:
+        raise Refused("{} is not a repair".format(value["repair"]))
+    error = next(iter(jsonschema.Draft7Validator(dict(repair.params)).iter_errors(value["params"])), None)
+    if error is not None:
+        raise Refused("params of {}: {}".format(repair.id, error.message[:200]))
+    try:
+        plan = repair.plan(ctx, value["params"])
+    except HealerError as refused:
+        raise Refused("{} does not apply: {}".format(repair.id, refused.message)) from None
+    check(ctx, plan, tried)
+    return plan
+
+
+def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
+    """The rules that hold for every plan an AI caused. Raise Refused."""
+    if plan.risk is Risk.NEVER:
+        raise Refused("{} is only ever done by a person".format(plan.repair))
+    if plan.risk is Risk.GUARDED and not _has_finding(ctx, NEEDS.get(plan.repair, ())):
+        raise Refused("{} needs a finding that asks for it, and there is none".format(plan.repair))
+    if any(plan.repair == old.plan.repair and plan.steps == old.plan.steps and not old.healed for old in tried):
+        raise Refused("{} was tried already in this incident and did not heal it".format(plan.repair))
+    disruptive = [step for step in plan.steps if isinstance(step, (Service, EndProcess))]
+    state = ctx.verdict.state
+    if disruptive and state in UNTOUCHABLE:
+        raise Refused("a gateway that is {} is not restarted".format(UNTOUCHABLE[state]))
+    if disruptive and state not in BROKEN and len(disruptive) == len(plan.steps):
+        raise Refused("a gateway that is {} is not restarted without a change".format(state.value))
+    if disruptive and ready(ctx):
+        raise Refused("the gateway is ready now: it is not restarted")
+    _check_writes(ctx, plan)
+
+
+def _check_writes(ctx: Any, plan: Plan) -> None:
+    """What the config would become: it must parse, and nothing may be weaker or off the list."""
+    target = str(ctx.home.config_path)
+    write = next((step for step in reversed(plan.steps) if isinstance(step, Write) and step.path == target), None)
+    if write is None:
+        return
+    try:
+        after = openclaw_config.parse(write.content.decode("utf-8-sig"))
+    except (ValueError, UnicodeDecodeError, RecursionError):
+        raise Refused("the config would not parse any more") from None
+    if not isinstance(after, Mapping):
+        raise Refused("the config would not be an object any more")
+    good = allowed.as_mapping((ctx.last_good or {}).get("config"))
+    before = _as_written(ctx)
+    found = allowed.weaker(before or good, after) if before or good else []
+    if plan.repair == "restore-config" and good:  # back to the person's own verified config, whatever the clobbered one says
+        found = allowed.weaker(good, after)
+    if plan.repair == "ai-hands":
+        found += allowed.refusals(before or good, after, allowed.named_paths(ctx.verdict.findings), good)
+    if found:
+        raise Refused("the config would be weaker: {}".format("; ".join(dict.fromkeys(found[:5]))))
+
+
+def _as_written(ctx: Any) -> Mapping[str, Any]:
+    """The main config file alone (no includes), {} when it does not parse: what a Write of it is compared with."""
+    try:
+        return allowed.as_mapping(openclaw_config.parse(ctx.home.config_path.read_bytes().decode("utf-8-sig")))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _has_finding(ctx: Any, wanted: Sequence[str]) -> bool:
+    ids = [f.check_id for f in ctx.verdict.findings]
+    return any(w == "*" or any(i.startswith(w[:-1]) if w.endswith("*") else i == w for i in ids) for w in wanted)
+
+
+def ready(ctx: Any) -> bool:
+    """Does the gateway answer /readyz with ready and nothing suppressed, right now?"""
+    reply = ctx.host.get(ctx.home.url("/readyz"), 5.0)
+    try:
+        body = json.loads(reply.body.decode("utf-8")) if reply.status == 200 else {}
+    except ValueError:
+        body = {}
+    return bool(isinstance(body, dict) and body.get("ready") is True and not body.get("suppressed"))
+
+
+def repairs_table(ctx: Any) -> List[Dict[str, Optional[Any]]]:
+    """The registry as the prompt shows it: id, what it does, risk, the JSON Schema of its parameters."""
+    from ..repairs import ALL
+
+    del ctx
+    rows: List[Dict[str, Optional[Any]]] = []
+    for repair in ALL.values():
+        if repair.risk is not Risk.NEVER:
+            needs = list(NEEDS.get(repair.id, ())) if repair.risk is Risk.GUARDED else None
+            row = {"id": repair.id, "does": repair.title.en, "risk": repair.risk.value, "params": dict(repair.params)}
+            rows.append(dict(row, needs_finding=needs) if needs else row)
+    return rows
