@@ -22,7 +22,7 @@ try:
 except ImportError:
     import keeperlib as lib  # type: ignore[import-not-found,no-redef]
 
-DELAYS = (1.0, 2.0, 5.0, 10.0)  # s before the 1st, 2nd, 3rd, later restart of a gateway that keeps dying young
+DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)  # s before the 1st, 2nd, 3rd, ... restart of a gateway that keeps dying young
 YOUNG = 120.0  # s: a gateway that lived longer counts as having worked
 LIMIT, WINDOW = 10, 300.0  # more starts than this within WINDOW seconds: give up, the watchdog decides
 REFUSED = 78  # OpenClaw refuses to start until something changes: starting again cannot help
@@ -226,7 +226,7 @@ class Keeper:
         tail = lib.tail(self.path("gateway.log"))
         if lib.RESTART_MARK in tail:
             self.save(phase="starting", reason="the gateway asked for a fresh process", next_at=0.0)
-        elif code in CLEAN or (code is None and lib.CLEAN_MARK in tail):
+        elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
             spec = lib.read_json(self.path("keeper.spec.json"))
             if lib.handed_over(spec, pid):
                 self.save(phase="starting", reason="the gateway handed over to a fresh process", next_at=0.0)
@@ -237,7 +237,7 @@ class Keeper:
         else:
             delay = self._delay(young)
             self.save(
-                phase="waiting", reason="crashed ({}), again in {:.0f} s".format(code, delay), young=young, next_at=time.time() + delay
+                phase="waiting", reason="crashed ({}), again in {:.1f} s".format(code, delay), young=young, next_at=time.time() + delay
             )
 
     @staticmethod

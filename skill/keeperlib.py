@@ -12,7 +12,7 @@ import time
 
 MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
 RESTART_MARK = "restart mode: full process restart"  # OpenClaw 2026.9.6's last log line before it ends for a fresh process
-CLEAN_MARK = "completed cleanly"  # its log line after an orderly shutdown
+CLEAN_MARKS = ("closed: stop (", "completed cleanly")  # its log lines at an orderly stop; both, for a process that was not our child
 WINDOWS = os.name == "nt"
 # What a service manager or Python told us about ourselves must not reach the gateway.
 NOT_FOR_CHILDREN = (

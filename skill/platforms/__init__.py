@@ -139,10 +139,3 @@ def canonical(host: Host, home: Home) -> bool:
     wanted = account_home(host) / (".openclaw" + ("-" + home.profile if home.profile else ""))
     same = os.path.realpath(str(wanted)) == os.path.realpath(str(home.state_dir))
     return same and os.path.realpath(str(home.config_path)) == os.path.realpath(str(home.state_dir / "openclaw.json"))
-
-
-def watchdog_argv() -> List[str]:
-    """How a service starts the watchdog: this very Python, so that the virtual environment is the right one."""
-    import sys
-
-    return [sys.executable, "-m", "skill", "watch"]

@@ -14,7 +14,7 @@ from .. import keeperlib
 from ..errors import ServiceError
 from ..files import lock_held, private_dir, write_json
 from ..host import Host
-from ..model import Service, Write
+from ..model import Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState
 
@@ -241,7 +241,7 @@ class Direct:
         values = {k: v for k, v in dict(before.get("set") or {}, **set).items() if k not in unset}
         gone = sorted({*(before.get("unset") or ()), *unset} - {*set})
         content = json.dumps({"set": values, "unset": gone}, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"
-        return (Write(target, content), Service("restart")), (target,)
+        return (Write(target, content),), (target,)
 
     # -- installing ---------------------------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
@@ -284,7 +284,7 @@ class Direct:
         return ServicePlan()
 
     def watchdog_state(self) -> ServiceState:
-        held = lock_held(self.path("watchdog.lock"))
+        held = lock_held(self.path("watch.lock"))
         return ServiceState(False, "active" if held else "inactive", detail="no service manager: started by hand or by the container")
 
 

@@ -1,0 +1,126 @@
+"""service install | uninstall | status: level 1 and the watchdog's own service, from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Dict, List, Tuple
+
+import click
+
+from ..errors import HealerError, ServiceError
+from ..model import Text
+
+
+def add(main: click.Group) -> None:
+    main.add_command(service)
+
+
+@click.group()
+def service() -> None:
+    """Install, remove or show the services. / 安装、移除或查看系统服务。"""
+
+
+def _both(function: Any) -> Any:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show every change, make none. / 只列出将要做的更改。"),
+        click.option("--only", type=click.Choice(["gateway", "watchdog"]), help="Only this one of the two. / 只处理其中一个。"),
+        click.option("--json", "as_json", is_flag=True, help="One JSON value. / 输出 JSON。"),
+        click.pass_obj,
+    ):
+        function = option(function)
+    return function
+
+
+@service.command()
+@_both
+def install(app: Any, dry_run: bool, only: Any, as_json: bool) -> None:
+    """Keep the gateway and the watchdog alive from now on. / 让网关与守护进程保持运行。"""
+    platform = _platform(app)
+    steps = [("gateway", platform.install), ("watchdog", platform.install_watchdog)]
+    _carry_out(app, platform, steps, dry_run, only, as_json, "install")
+
+
+@service.command()
+@_both
+def uninstall(app: Any, dry_run: bool, only: Any, as_json: bool) -> None:
+    """Remove our services; OpenClaw's own stay. / 移除我们的服务,保留 OpenClaw 自己的。"""
+    platform = _platform(app)
+    steps = [("watchdog", platform.uninstall_watchdog), ("gateway", platform.uninstall)]
+    _carry_out(app, platform, steps, dry_run, only, as_json, "uninstall")
+
+
+@service.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON value. / 输出 JSON。")
+@click.pass_obj
+def status(app: Any, as_json: bool) -> None:
+    """What the service manager says. Exit 0 both run, 1 not, 2 cannot tell. / 服务管理器的说法。"""
+    platform = _platform(app)
+    states = {"gateway": platform.service_state(), "watchdog": platform.watchdog_state()}
+    unknown = any(state.active == "unknown" for state in states.values())
+    code = 2 if unknown else 0 if all(state.active == "active" for state in states.values()) else 1
+    if as_json or app.json:
+        app.out({"manager": platform.name, "exit_code": code, **{kind: asdict(state) for kind, state in states.items()}})
+    else:
+        app.say(Text("service manager: " + platform.name, "服务管理器:" + platform.name))
+        for kind, state in states.items():
+            app.say(_line(kind, state))
+    raise click.exceptions.Exit(code)
+
+
+def _line(kind: str, state: Any) -> Text:
+    parts: List[str] = [state.active] + [part for part in (state.sub, state.result) if part and part not in (state.active, "success")]
+    en, zh = ", ".join(parts), "、".join(parts)
+    if state.main_pid:
+        en, zh = en + ", pid {}".format(state.main_pid), zh + ",进程 {}".format(state.main_pid)
+    if state.restarts:
+        en, zh = en + ", restarted {} times".format(state.restarts), zh + ",已重启 {} 次".format(state.restarts)
+    if state.stopped_by_operator:
+        en, zh = en + ", stopped by a person", zh + ",由人停止"
+    if not state.exists:
+        en, zh = en + ", not installed", zh + ",未安装"
+    tail = "  [{}]".format(state.detail) if state.detail else ""
+    return Text("{:9s} {}{}".format(kind, en, tail), "{} {}{}".format({"gateway": "网关", "watchdog": "守护进程"}[kind], zh, tail))
+
+
+def _platform(app: Any) -> Any:
+    from ..openclaw.home import locate
+    from ..platforms import choose
+    from ..settings import load_or_last_good
+
+    home = locate(app.host)
+    return choose(app.host, home, load_or_last_good(app.host, home)[0])
+
+
+def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, as_json: bool, what: str) -> None:
+    """Do each step; a failure of one does not keep the other from being done. Exit 1 when one failed."""
+    report: Dict[str, Any] = {"manager": platform.name, "action": what, "dry_run": dry_run}
+    failed = False
+    for kind, act in steps:
+        if only and kind != only:
+            continue
+        try:
+            plan = act(dry_run)
+        except HealerError as error:
+            failed = failed or not isinstance(error, ServiceError) or kind == "gateway" or platform.name != "direct"
+            report[kind] = {"ok": False, "error": error.message, "hint": error.hint}
+            if not (as_json or app.json):
+                app.say("{}: {}{}".format(kind, error.message, "\n  -> " + error.hint if error.hint else ""))
+            continue
+        report[kind] = {"ok": True, "files": [path for path, _ in plan.files], "commands": [list(argv) for argv in plan.commands]}
+        if not (as_json or app.json):
+            _show(app, kind, plan, dry_run)
+    if as_json or app.json:
+        app.out(dict(report, ok=not failed))
+    raise click.exceptions.Exit(1 if failed else 0)
+
+
+def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:
+    app.say(Text("{}: {}".format(kind, "would do" if dry_run else "done"), "{}:{}".format(kind, "将执行" if dry_run else "完成")))
+    for path, content in plan.files:
+        app.say("  write {} ({} bytes)".format(path, len(content)))
+        if dry_run:
+            text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
+            for line in text.splitlines():
+                app.say("    | " + line)
+    for argv in plan.commands:
+        app.say("  run   " + " ".join(argv))

@@ -1,0 +1,114 @@
+"""What the service managers share: names, the watchdog's command line and environment, filling in templates."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from .. import shipped
+from ..errors import ServiceError
+from ..files import private_dir, write_atomic
+from ..host import Host
+from ..openclaw.home import Home
+from . import ServicePlan, canonical
+
+# What a gateway or a watchdog needs of the environment it was installed from. Nothing secret: a unit file is not a vault.
+_PASSED = (
+    "HOME",
+    "USERPROFILE",
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "OPENCLAW_HOME",
+    "OPENCLAW_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
+    "OPENCLAW_PROFILE",
+)
+
+
+def suffix(host: Host, home: Home, joint: str = "-") -> str:
+    """What a service's name gets so that two gateways of one account never share one: the profile, or a mark of the directory."""
+    if canonical(host, home):
+        return joint + home.profile if home.profile else ""
+    mark = hashlib.sha256(os.path.realpath(str(home.state_dir)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return joint + (home.profile + "-" if home.profile else "") + mark
+
+
+def watchdog_command() -> List[str]:
+    """This very Python, so that the virtual environment is the right one."""
+    return [sys.executable, "-m", "skill", "watch"]
+
+
+def watchdog_environment(host: Host) -> Dict[str, str]:
+    """The environment the watchdog's service gets. PYTHONPATH only when the package is not installed but run from a checkout."""
+    env = {name: host.env[name] for name in _PASSED if host.env.get(name)}
+    package = Path(__file__).resolve().parent.parent
+    if "site-packages" not in package.parts and "dist-packages" not in package.parts:
+        env["PYTHONPATH"] = str(package.parent)
+    return env
+
+
+def gateway_environment(host: Host) -> Dict[str, str]:
+    return {name: host.env[name] for name in _PASSED if host.env.get(name)}
+
+
+def gateway_command(host: Host) -> List[str]:
+    """`openclaw gateway run` of the program that is installed. Raise ServiceError when there is none."""
+    from ..openclaw import cli
+
+    found = cli.find(host)
+    if not found:
+        raise ServiceError("the openclaw program was not found", "put it into PATH and try again")
+    return [*found, "gateway", "run"]
+
+
+def render(folder: str, name: str, values: Mapping[str, str]) -> str:
+    """Given a file of templates/, answer it with every @NAME@ filled in; a line of its own that becomes empty goes."""
+    place = shipped.path("templates", folder, name)
+    try:
+        text = place.read_text("utf-8")
+    except OSError as error:
+        raise ServiceError(
+            "the template {} cannot be read: {}".format(place, error.strerror), "install openclaw-iflow-doctor again"
+        ) from error
+    lines = []
+    for line in text.splitlines():
+        filled = re.sub(r"@([A-Z_]+)@", lambda m: values[m.group(1)], line)
+        if filled.strip() or not re.fullmatch(r"\s*@[A-Z_]+@\s*", line):
+            lines.append(filled)
+    return "\n".join(lines) + "\n"
+
+
+def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None:
+    """Write every file whose content differs. Raise ServiceError naming the one that could not be written."""
+    for path, content in files:
+        target = Path(path)
+        try:
+            if target.is_file() and target.read_bytes() == content:
+                continue
+            private_dir(target.parent)
+            write_atomic(target, content, mode)
+        except OSError as error:
+            raise ServiceError(
+                "{} cannot be written: {}".format(path, error.strerror or error), "check the rights of that directory"
+            ) from error
+
+
+def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: float = 60.0, files_last: bool = False) -> None:
+    """Write the files, run the programs in order (files_last: the first program before). Raise ServiceError at the first that fails."""
+    commands = list(plan.commands)
+    if files_last and commands:
+        _run(host, commands.pop(0), env, timeout)
+    write_files(plan.files)
+    for argv in commands:
+        _run(host, argv, env, timeout)
+
+
+def _run(host: Host, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> None:
+    done = host.run(list(argv), timeout=timeout, env=dict(env))
+    if not done.ok:
+        raise ServiceError("{} failed: {}".format(" ".join(argv), (done.err or done.out).strip()[-300:] or done.code))

@@ -1,0 +1,58 @@
+"""What `systemctl show` says, as a ServiceState. Pure but for one look whether the unit file is still there."""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, Optional
+
+from . import ServiceState
+
+SHOWN = (
+    "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,MainPID,NRestarts,UnitFileState,FragmentPath,"
+    "Restart,NeedDaemonReload"
+)
+
+
+def read_state(seen: Mapping[str, str], file_there: bool) -> ServiceState:
+    """Given `systemctl show`, answer what it means."""
+    load, active, result = seen.get("LoadState", ""), seen.get("ActiveState", "unknown"), seen.get("Result", "")
+    ran = bool(seen.get("ExecMainStartTimestamp", "").strip())
+    status = int(seen.get("ExecMainStatus") or 0)
+    ended = seen.get("ExecMainCode", "0") not in ("0", "")
+    code = (-status if seen.get("ExecMainCode") in ("2", "3") else status) if ended else None
+    enabled = {"enabled": True, "enabled-runtime": True, "disabled": False, "masked": False}.get(seen.get("UnitFileState", ""))
+    known = {"reloading": "active"}.get(active, active)
+    there = load == "masked" or (load == "loaded" and (file_there or not _lost(seen)))
+    return ServiceState(
+        exists=there,
+        active=known if known in ("active", "activating", "deactivating", "inactive", "failed") else "unknown",
+        sub=seen.get("SubState", ""),
+        result=result,
+        exit_code=code,
+        main_pid=int(seen.get("MainPID") or 0) or None,
+        restarts=int(seen.get("NRestarts") or 0),
+        enabled=enabled,
+        stopped_by_operator=_stopped(load, active, result, ran, code in (0, 143, -15), seen),
+        path=seen.get("FragmentPath", ""),
+        detail="needs daemon-reload" if seen.get("NeedDaemonReload") == "yes" else "",
+    )
+
+
+def _lost(seen: Mapping[str, str]) -> bool:
+    """The manager still has in memory what is no longer on disk."""
+    path = seen.get("FragmentPath", "")
+    return bool(path) and not os.path.exists(path)
+
+
+def _stopped(load: str, active: str, result: str, ran: bool, clean: bool, seen: Mapping[str, str]) -> Optional[bool]:
+    """With Restart=always only a person's stop leaves a unit that ran inactive, or failed by a timeout."""
+    if load == "masked":
+        return True
+    if load != "loaded" or active in ("active", "activating", "deactivating"):
+        return False
+    if seen.get("Restart") != "always" or (active == "inactive" and not ran):
+        return None
+    if active == "inactive":
+        # Not clean and yet "success": somebody cleared a failure (reset-failed) and was interrupted before the start.
+        return clean or result != "success"
+    return result == "timeout"
