@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from ..files import read_json, write_json
+from ..files import private_dir, read_json, write_json
 
 BREAKER_BOOTS, BREAKER_WINDOW_S = 3, 300  # OpenClaw 2026.9.6: three unclean boots within 300 s
 
@@ -123,6 +123,7 @@ def note_clean_end(state_dir: Path) -> None:
 
 
 def _boots_path(state_dir: Path) -> Path:
+    private_dir(state_dir / "state")
     return state_dir / "state" / "practice-boots.json"
 
 
