@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..files import private_dir, read_json, write_json
 from ..host import Completed, Host
@@ -201,5 +201,3 @@ def json_of(text: str) -> Any:
         except ValueError:
             continue
     return None
-
-

@@ -24,6 +24,7 @@ class Database:
     user_version: int = 0
     problem: str = ""
     detail: str = ""
+    created: int = 0  # epoch ms, from schema_meta; tells one database from another in its place
 
 
 def paths(home: Home) -> List[Path]:
@@ -71,6 +72,7 @@ def _open(path: Path, kind: str, size: int, version: int, thorough: bool, second
         connection.set_progress_handler(lambda: 1 if time.monotonic() > until else 0, 20000)
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        created = _created(connection)
         if thorough:
             said = connection.execute("PRAGMA quick_check(3)").fetchall()
             words = "; ".join(str(row[0]) for row in said)
@@ -82,7 +84,7 @@ def _open(path: Path, kind: str, size: int, version: int, thorough: bool, second
         return Database(path, kind, size, version, "corrupt", str(error))
     finally:
         connection.close()
-    return Database(path, kind, size, version)
+    return Database(path, kind, size, version, created=created)
 
 
 def _operational(text: str) -> "tuple[str, str]":
@@ -96,11 +98,17 @@ def _operational(text: str) -> "tuple[str, str]":
     return ("unreadable", text) if "unable to open" in text else ("", text)
 
 
+def _created(connection: sqlite3.Connection) -> int:
+    try:
+        row = connection.execute("SELECT created_at FROM schema_meta WHERE meta_key='primary'").fetchone()
+        return int(row[0]) if row else 0
+    except (sqlite3.Error, TypeError, ValueError):
+        return 0
+
+
 def inspect_all(home: Home, thorough: bool = True, most: int = 20) -> List[Database]:
     """Every database that exists (and the main one also when it does not). Each at most 2 s."""
     found = []
     for index, path in enumerate(paths(home)[:most]):
         found.append(inspect(path, "state" if index == 0 else "agent", thorough))
     return found
-
-

@@ -129,7 +129,11 @@ def writers(processes: Any) -> List[int]:
     found = []
     for pid, argv in processes:
         line = " ".join(argv)
-        if re.search(r"\b(npm|pnpm|yarn|bun)\b", line) and re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line) and "openclaw" in line:
+        if (
+            re.search(r"\b(npm|pnpm|yarn|bun)\b", line)
+            and re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line)
+            and "openclaw" in line
+        ):
             found.append(pid)
     return found
 
@@ -148,7 +152,7 @@ def node_of(host: Host, platform: Any = None) -> Optional[str]:
 
 
 def node_version(host: Host, node: str) -> str:
-    """"24.21.0"; "" when it cannot be run. 0.05 s."""
+    """ "24.21.0"; "" when it cannot be run. 0.05 s."""
     env = {k: v for k, v in host.env.items() if k != "NODE_OPTIONS"}
     done = host.run([node, "--version"], timeout=4.0, env=env)
     found = re.match(r"v(\d+\.\d+\.\d+)", done.out.strip()) if done.ok else None
@@ -179,3 +183,13 @@ def _numbers(text: str) -> Tuple[int, ...]:
 def newer(one: str, other: str) -> bool:
     """Is calendar version `one` newer than `other`? Suffixes such as -beta.2 do not count."""
     return bool(one and other) and _numbers(one) > _numbers(other)
+
+
+def updating(host: Host, home: Any) -> bool:
+    """Is a package manager writing openclaw right now? For the watchdog: a glance at the package and at the process table."""
+    del home
+    if being_written(package_dir(host), host.now()):
+        return True
+    from .processes import table
+
+    return bool(writers([(row.pid, row.argv) for row in table(host)]))

@@ -76,16 +76,32 @@ def is_gateway(row: Process) -> bool:
     if title == "openclaw-gateway" or (row.name.startswith("openclaw-gatewa") and not row.argv):
         return True
     words = list(row.argv[:8])
-    program = next((i for i, w in enumerate(words) if re.search(r"(^|[\\/])openclaw(\.mjs|\.cmd|\.exe)?$|openclaw[\\/](dist[\\/])?(index|entry)\.m?js$", w)), None)
+    program = next(
+        (
+            i
+            for i, w in enumerate(words)
+            if re.search(r"(^|[\\/])openclaw(\.mjs|\.cmd|\.exe)?$|openclaw[\\/](dist[\\/])?(index|entry)\.m?js$", w)
+        ),
+        None,
+    )
     if program is None:
         return False
     rest = [w for w in words[program + 1 :] if not w.startswith("-")]
-    return bool(rest) and rest[0] == "gateway" and (len(rest) == 1 or rest[1] in ("run", "start") or rest[1].isdigit()) and "--help" not in words
+    return (
+        bool(rest)
+        and rest[0] == "gateway"
+        and (len(rest) == 1 or rest[1] in ("run", "start") or rest[1].isdigit())
+        and "--help" not in words
+    )
 
 
 def is_doctor(row: Process) -> bool:
     """An `openclaw doctor` (it holds the gateway's lock while it works)."""
-    return row.state != "zombie" and bool(row.argv) and (row.argv[0] == "openclaw-doctor" or ("openclaw" in row.line and "doctor" in row.argv[:6]))
+    return (
+        row.state != "zombie"
+        and bool(row.argv)
+        and (row.argv[0] == "openclaw-doctor" or ("openclaw" in row.line and "doctor" in row.argv[:6]))
+    )
 
 
 def state_dir(row: Process) -> Optional[Path]:

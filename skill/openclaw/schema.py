@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..files import private_dir, write_atomic
+from . import install
 from .cli import Validation, call, json_of
 from .config import load, resolve, variables
 from .home import Home
-from . import install
 
 
 def path_of(home: Home, version: str) -> Path:
@@ -102,7 +102,10 @@ def _issues(error: Any) -> Iterable[Dict[str, Any]]:
         known = set(error.schema.get("properties", {}))
         patterns = list(error.schema.get("patternProperties", {}))
         extra = [str(k) for k in error.instance if k not in known and not any(re.search(p, k) for p in patterns)]
-        yield {"path": path, "message": "Unrecognized key{}: {}".format("s" if len(extra) > 1 else "", ", ".join('"{}"'.format(k) for k in extra))}
+        yield {
+            "path": path,
+            "message": "Unrecognized key{}: {}".format("s" if len(extra) > 1 else "", ", ".join('"{}"'.format(k) for k in extra)),
+        }
     elif error.validator == "type":
         yield {"path": path, "message": "Invalid input: expected {}, received {}".format(error.validator_value, _kind(error.instance))}
     else:

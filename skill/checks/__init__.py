@@ -1,0 +1,48 @@
+"""Every check there is. A new check is one file and one line here; see docs/design.md for the finding ids."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from ..model import Check
+from . import (
+    channels,
+    clock,
+    config,
+    database,
+    disk,
+    duplicates,
+    health,
+    installation,
+    lock,
+    log,
+    models,
+    node,
+    permissions,
+    plugins,
+    port,
+    process,
+    resources,
+    service,
+)
+
+ALL: Tuple[Check, ...] = (
+    process.CHECK,
+    health.CHECK,
+    config.CHECK,
+    port.CHECK,
+    lock.CHECK,
+    service.CHECK,
+    node.CHECK,
+    installation.CHECK,
+    disk.CHECK,
+    permissions.CHECK,
+    resources.CHECK,
+    database.CHECK,
+    plugins.CHECK,
+    channels.CHECK,
+    models.CHECK,
+    clock.CHECK,
+    duplicates.CHECK,
+    log.CHECK,
+)

@@ -1,0 +1,263 @@
+"""openclaw.json: there, readable, parses, valid in OpenClaw's own eyes, and still what it was."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Iterable, Iterator, List, Mapping
+
+from ..model import Check, Finding, Text
+from ..openclaw import cli
+from ..openclaw.config import ConfigView, diff, leaves, parse
+from . import config_rules
+from .look import Look, looking
+from .tell import error, info, warning
+
+RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可用副本:iflow-doctor heal")
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    view = look.config
+    if view.error:
+        yield from _broken(look, view)
+        if view.error != "include":
+            return
+    validation = cli.validate(look, look.cli_timeout)
+    if validation.known and not validation.valid and not view.error:
+        yield from issues(validation.issues, validation.source)
+    elif not validation.known and not view.error:
+        yield info(
+            "config/unvalidated", "OpenClaw could not validate the config: " + validation.error, "OpenClaw 无法校验配置:" + validation.error
+        )
+    yield from _history(look, view)
+    if isinstance(view.data, Mapping):
+        yield from config_rules.check(look, view, validation)
+
+
+def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
+    path = str(view.path)
+    if view.error == "missing":
+        link = os.path.islink(path)
+        why = (" (a link to {} that does not exist)".format(os.readlink(path)), ",它是一个指向不存在文件的链接") if link else ("", "")
+        yield error("config/missing", "There is no config file" + why[0], "配置文件不存在" + why[1], path, RESTORE, broken_link=link)
+    elif view.error == "unreadable":
+        kind = "directory" if os.path.isdir(path) else "permission"
+        en = (
+            "A directory lies where the config file should be" if kind == "directory" else "The config file cannot be read: " + view.message
+        )
+        zh = "配置文件的位置上是一个目录" if kind == "directory" else "配置文件无法读取:" + view.message
+        fix = (
+            "Move the directory away, then: iflow-doctor heal"
+            if kind == "directory"
+            else "chown $(id -un) '{}' && chmod 600 '{}'".format(path, path),
+            "移走该目录,然后运行:iflow-doctor heal" if kind == "directory" else "chown $(id -un) '{}' && chmod 600 '{}'".format(path, path),
+        )
+        yield error("config/unreadable", en, zh, path, fix, kind=kind)
+    elif view.error == "empty":
+        yield error("config/empty", "The config file is empty", "配置文件是空的", path, RESTORE, size=len(view.raw))
+    elif view.error == "include":
+        yield from _include(view)
+    else:
+        yield from _syntax(look, view)
+
+
+def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
+    shape = shape_of(view.raw)
+    if shape == "not-utf8" and _accepted(look):  # OpenClaw reads such bytes as U+FFFD and goes on
+        yield warning("config/encoding", "The config file holds bytes that are not UTF-8", "配置文件含有非 UTF-8 字节", view.path)
+        return
+    place = "line {} column {}".format(view.line, view.column) if view.line else ""
+    en = {
+        "text-before": "Text stands before the JSON",
+        "truncated": "The file ends too early",
+        "encoding": "The file is not UTF-8",
+        "nul": "The file is full of NUL bytes",
+    }
+    zh = {
+        "text-before": "JSON 之前有多余文字",
+        "truncated": "文件不完整(被截断)",
+        "encoding": "文件不是 UTF-8 编码",
+        "nul": "文件内容全是空字节",
+    }
+    where = " ({})".format(place) if place else ""
+    yield error(
+        "config/syntax",
+        "The config file does not parse{}: {}".format(where, en.get(shape, view.message[:200])),
+        "配置文件语法错误{}:{}".format(
+            "(第 {} 行第 {} 列)".format(view.line, view.column) if place else "", zh.get(shape, view.message[:200])
+        ),
+        view.path,
+        RESTORE,
+        line=view.line,
+        column=view.column,
+        shape=shape,
+    )
+
+
+def shape_of(raw: bytes) -> str:
+    """What kind of damage: nul, encoding (UTF-16), not-utf8, text-before, truncated, syntax."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "encoding"
+    if not raw.strip(b"\0 \r\n\t"):
+        return "nul"
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "not-utf8"
+    start = re.search(r"^\s*\{", text, re.M)
+    if start and text[: start.start()].strip() and not text.lstrip().startswith(("{", "//", "/*")):
+        try:
+            parse(text[start.start() :])
+            return "text-before"
+        except (ValueError, RecursionError):
+            return "syntax"
+    bare = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', "", text, flags=re.S)
+    return "truncated" if bare.count("{") > bare.count("}") else "syntax"
+
+
+def _accepted(look: Look) -> bool:
+    validation = cli.validate(look, look.cli_timeout)
+    return validation.known and validation.valid and validation.source == "cli"
+
+
+def _include(view: ConfigView) -> Iterator[Finding]:
+    gone = [p for p in view.files[1:] if not p.is_file()]
+    for path in gone:
+        yield error(
+            "config/include-missing",
+            "An included file is missing: {}".format(path),
+            "缺少被 $include 的文件:{}".format(path),
+            path,
+            RESTORE,
+            file=str(path),
+        )
+    if not gone:
+        path = view.files[-1] if view.files else view.path
+        yield error(
+            "config/include-missing",
+            "An included file cannot be read: {}: {}".format(path, view.message[:160]),
+            "被 $include 的文件无法解析:{}:{}".format(path, view.message[:160]),
+            path,
+            RESTORE,
+            file=str(path),
+            broken=True,
+        )
+
+
+# -- what OpenClaw says ----------------------------------------------------------------------------------------------------
+def issues(found: Iterable[Mapping[str, Any]], source: str) -> Iterator[Finding]:
+    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of the fault."""
+    for issue in list(found)[:30]:
+        path, message = str(issue.get("path", "")), str(issue.get("message", ""))[:300]
+        path = "" if path == "<root>" else path
+        keys = (
+            re.findall(r'"([^"]+)"', message)
+            if message.startswith(("Unrecognized key", "invalid config: must not have additional"))
+            else []
+        )
+        for key in keys:
+            dotted = "{}.{}".format(path, key) if path else key
+            yield error(
+                "config/unrecognized-key",
+                "OpenClaw does not know the key {}".format(dotted),
+                "OpenClaw 不认识配置项 {}".format(dotted),
+                dotted,
+                ("openclaw config unset {}".format(dotted), "openclaw config unset {}".format(dotted)),
+                key=key,
+                parent=path,
+                source=source,
+            )
+        if not keys:
+            yield _issue(path, message, issue.get("allowedValues"), source)
+
+
+def _issue(path: str, message: str, allowed: Any, source: str) -> Finding:
+    if re.match(r"unknown channel id", message):
+        channel = path.split(".")[-1]
+        return error(
+            "config/channel-plugin-missing",
+            "Channel {} is configured, and its plugin is not installed".format(channel),
+            "已配置频道 {},但对应插件未安装".format(channel),
+            path,
+            (
+                "openclaw plugins install <plugin of {}>, or: openclaw config unset {}".format(channel, path),
+                "openclaw plugins install <{} 的插件>,或:openclaw config unset {}".format(channel, path),
+            ),
+            channel=channel,
+            source=source,
+        )
+    if path.startswith("plugins.slots"):
+        name = message.split(":")[-1].strip()
+        return error(
+            "plugins/slot-missing",
+            "{}: {}".format(path, message),
+            "{} 指定的插件 {} 不存在".format(path, name),
+            path,
+            ("openclaw config unset {}".format(path), "openclaw config unset {}".format(path)),
+            plugin=name,
+            source=source,
+        )
+    missing = re.match(r"plugin not found: (\S+)", message)
+    if missing:
+        return error(
+            "plugins/missing",
+            "{}: {}".format(path, message),
+            "{}:找不到插件 {}".format(path, missing.group(1)),
+            path,
+            None,
+            plugin=missing.group(1),
+            source=source,
+        )
+    extra = {"allowed": list(allowed)[:20]} if isinstance(allowed, list) else {}
+    hint = " (allowed: {})".format(", ".join(str(v) for v in extra["allowed"])) if extra and "allowed" not in message else ""
+    if "include file" in message:
+        return error("config/include-missing", message, "被 $include 的文件有问题:" + message, path, RESTORE, source=source)
+    return error(
+        "config/invalid-value",
+        "{}: {}{}".format(path or "the config", message, hint),
+        "{} 的值无效:{}{}".format(path or "配置", message, hint),
+        path,
+        RESTORE,
+        message=message,
+        source=source,
+        **extra,
+    )
+
+
+# -- what it was -----------------------------------------------------------------------------------------------------------
+def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
+    before = look.last_config
+    if before is None or not isinstance(view.data, Mapping) or not view.data:
+        return
+    changed = diff(before, view.data)
+    if changed:
+        yield info(
+            "config/changed",
+            "The config differs from the last healthy run in {} place(s)".format(len(changed)),
+            "配置与上次健康运行时相比有 {} 处不同".format(len(changed)),
+            view.path,
+            None,
+            paths=changed[:100],
+            since=(look.last_good or {}).get("taken"),
+        )
+    old = {path for path, _ in leaves(before)}
+    lost = sorted(old - {path for path, _ in leaves(view.data)})
+    sections = lost_sections(before, view.data)
+    if len(old) >= 8 and len(lost) * 2 > len(old) or "gateway" in sections:
+        yield error(
+            "config/shrunk",
+            "The config lost {} of {} values since the last healthy run".format(len(lost), len(old)),
+            "配置自上次健康运行以来丢失了 {}/{} 个值".format(len(lost), len(old)),
+            view.path,
+            RESTORE,
+            lost=lost[:50],
+            sections=sections,
+        )
+
+
+def lost_sections(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
+    return sorted(str(key) for key in before if key not in after)
+
+
+CHECK = Check("config", Text("Config file", "配置文件"), run)

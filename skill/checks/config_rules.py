@@ -1,0 +1,265 @@
+"""What makes a config that OpenClaw calls valid stop the gateway all the same: mode, bind and auth, TLS, secrets, variables, version.
+
+Each rule was seen on the real 2026.9.6: `config validate` says valid, `gateway run` refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Tuple
+from urllib.parse import quote
+
+from ..model import Finding
+from ..openclaw import install
+from ..openclaw.cli import Validation
+from ..openclaw.config import ConfigView, missing_variables, resolve
+from .look import Look
+from .tell import error, info, warning
+
+
+def check(look: Look, view: ConfigView, validation: Validation) -> Iterator[Finding]:
+    if view.error:
+        return
+    data = resolve(view.data, look.variables)
+    gateway = data.get("gateway") if isinstance(data.get("gateway"), Mapping) else {}
+    yield from _mode(gateway, validation)
+    yield from _auth(look, gateway)
+    yield from _tls(gateway)
+    yield from _secrets(look, data)
+    yield from _variables(look, view)
+    yield from _version(look, data)
+    yield from _models(data)
+
+
+def _mode(gateway: Mapping[str, Any], validation: Validation) -> Iterator[Finding]:
+    mode = gateway.get("mode")
+    if mode is None:
+        yield error(
+            "config/mode-missing",
+            "gateway.mode is not set: the gateway refuses to start (exit 78)",
+            "未设置 gateway.mode:网关拒绝启动(退出码 78)",
+            "gateway.mode",
+            ("openclaw config set gateway.mode local", "openclaw config set gateway.mode local"),
+        )
+    elif mode == "remote":
+        yield error(
+            "config/invalid-value",
+            "gateway.mode is remote: no gateway can start on this machine",
+            "gateway.mode 为 remote:本机不会启动网关",
+            "gateway.mode",
+            ("openclaw config set gateway.mode local", "openclaw config set gateway.mode local"),
+            value="remote",
+            allowed=["local"],
+        )
+
+
+def _has(gateway: Mapping[str, Any], env: Mapping[str, str], name: str) -> bool:
+    auth = gateway.get("auth") if isinstance(gateway.get("auth"), Mapping) else {}
+    value = auth.get(name)
+    if isinstance(value, str) and value.startswith("${"):
+        value = ""
+    return bool(value) or bool(env.get("OPENCLAW_GATEWAY_" + name.upper()))
+
+
+def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
+    auth = gateway.get("auth") if isinstance(gateway.get("auth"), Mapping) else {}
+    mode, bind, env = auth.get("mode"), gateway.get("bind"), look.variables
+    wide = bind in ("lan", "tailnet", "custom", "auto")
+    open_door = mode == "none" or (
+        mode != "password" and not _has(gateway, env, "token") and not (mode is None and _has(gateway, env, "password"))
+    )
+    if wide and mode != "trusted-proxy" and open_door:
+        # `auto` means loopback outside containers: then the gateway starts, and only a container is refused.
+        say = warning if bind == "auto" else error
+        path = "gateway.bind" if mode == "none" else "gateway.auth.token"
+        before = look.last_config or {}
+        was = before.get("gateway", {}) if isinstance(before.get("gateway"), Mapping) else {}
+        if was and was.get("bind") == bind:
+            path = "gateway.auth.mode" if mode == "none" else "gateway.auth.token"
+        yield say(
+            "config/bind-without-auth",
+            "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(bind),
+            "gateway.bind={} 但没有认证:网关拒绝启动(退出码 78)".format(bind),
+            path,
+            (
+                "Put gateway.auth back (mode token and a token), or: openclaw config set gateway.bind loopback",
+                "恢复 gateway.auth(mode 为 token 并设置 token),或:openclaw config set gateway.bind loopback",
+            ),
+            bind=bind,
+            auth=mode or "",
+        )
+    if mode == "password" and not _has(gateway, env, "password"):
+        yield error(
+            "config/auth-missing",
+            "gateway.auth.mode is password and no password is set: the gateway refuses to start (exit 78)",
+            "gateway.auth.mode 为 password 但未设置密码:网关拒绝启动(退出码 78)",
+            "gateway.auth.password",
+            (
+                "Put gateway.auth.password back, or: openclaw config set gateway.auth.mode token",
+                "恢复 gateway.auth.password,或:openclaw config set gateway.auth.mode token",
+            ),
+            name="password",
+        )
+    elif mode == "token" and not wide and not _has(gateway, env, "token"):
+        yield warning(
+            "config/auth-missing",
+            "gateway.auth.token is not set: each start makes up a new token and locks the clients out",
+            "未设置 gateway.auth.token:每次启动都会生成新令牌,客户端会被拒之门外",
+            "gateway.auth.token",
+            None,
+            name="token",
+        )
+
+
+def _tls(gateway: Mapping[str, Any]) -> Iterator[Finding]:
+    tls = gateway.get("tls")
+    if not isinstance(tls, Mapping) or tls.get("enabled") is not True:
+        return
+    makes = tls.get("autoGenerate") is not False
+    for key in ("certPath", "keyPath", "caPath"):
+        value = tls.get(key)
+        if not isinstance(value, str) or not value:
+            continue
+        path = os.path.expanduser(value)
+        if os.path.isfile(path) and os.access(path, os.R_OK) and os.path.getsize(path) > 0:
+            continue
+        # OpenClaw makes a certificate of its own where it may write and neither file is there.
+        others = [tls.get(k) for k in ("certPath", "keyPath")]
+        none = not any(isinstance(o, str) and os.path.exists(os.path.expanduser(o)) for o in others)
+        if makes and none and key != "caPath" and _can_make(path):
+            yield warning(
+                "config/tls-created",
+                "The TLS file {} is missing: OpenClaw makes a self-signed one, which clients may not trust".format(path),
+                "TLS 文件 {} 缺失:OpenClaw 会生成自签名证书,客户端可能不信任".format(path),
+                "gateway.tls." + key,
+                None,
+                file=path,
+            )
+            continue
+        yield error(
+            "config/tls-files",
+            "The TLS file {} (gateway.tls.{}) is missing or cannot be read".format(path, key),
+            "TLS 文件 {}(gateway.tls.{})缺失或无法读取".format(path, key),
+            "gateway.tls." + key,
+            ("Put the file back, or set the paths as they were", "把文件放回原处,或改回原来的路径"),
+            file=path,
+        )
+
+
+def _can_make(path: str) -> bool:
+    folder = os.path.dirname(path) or "."
+    while not os.path.exists(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK) and not os.path.exists(path)
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------------
+def refs(data: Any, prefix: str = "") -> Iterator[Tuple[str, Mapping[str, Any]]]:
+    """(dotted path, SecretRef) for each {source, provider, id}."""
+    if isinstance(data, Mapping):
+        if data.get("source") in ("env", "file", "exec", "store") and isinstance(data.get("id"), str):
+            yield prefix, data
+            return
+        for key, item in data.items():
+            yield from refs(item, "{}.{}".format(prefix, key) if prefix else str(key))
+    elif isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from refs(item, "{}.{}".format(prefix, index))
+
+
+def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
+    section = data.get("secrets") if isinstance(data.get("secrets"), Mapping) else {}
+    providers = section.get("providers") if isinstance(section.get("providers"), Mapping) else {}
+    for path, ref in refs({k: v for k, v in data.items() if k != "secrets"}):
+        why = _unresolved(look, ref, providers.get(ref.get("provider")) or {})
+        if why:
+            say = error if path.startswith("gateway.auth") else warning  # a channel's or model's secret: that one stays cold
+            yield say(
+                "config/secret-missing",
+                "{}: the secret cannot be resolved: {}".format(path, why[0]),
+                "{}:密钥无法解析:{}".format(path, why[1]),
+                path,
+                ("Put the secret back, then start the gateway", "恢复该密钥后再启动网关"),
+                source=ref["source"],
+                name=ref["id"],
+                provider=str(ref.get("provider", "")),
+            )
+
+
+def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]) -> "Tuple[str, str] | Tuple[()]":
+    name = str(ref["id"])
+    if ref["source"] == "env":
+        return () if look.variables.get(name) else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
+    if ref["source"] == "file":
+        place = os.path.expanduser(str(provider.get("path", "")))
+        if not place or not os.access(place, os.R_OK):
+            return "file {} is missing or unreadable".format(place or "(none)"), "文件 {} 缺失或不可读".format(place or "(无)")
+    if ref["source"] == "exec":
+        place = os.path.expanduser(str(provider.get("command", "")))
+        if os.path.isabs(place) and not os.access(place, os.X_OK):
+            return "program {} is missing".format(place), "程序 {} 不存在".format(place)
+    if ref["source"] == "store" and _stored(look.home.state_dir / "state" / "openclaw.sqlite", name) is False:
+        return "{} is not in the secret store".format(name), "密钥库中没有 {}".format(name)
+    return ()
+
+
+def _stored(database: Path, name: str) -> Any:
+    """True or False; None when it cannot be told."""
+    try:
+        connection = sqlite3.connect("file:{}?mode=ro".format(quote(str(database))), uri=True, timeout=0.5)
+        try:
+            return (
+                connection.execute("SELECT 1 FROM secret_store_entries WHERE name=? AND deleted_at_ms IS NULL", (name,)).fetchone()
+                is not None
+            )
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return None
+
+
+# -- the rest --------------------------------------------------------------------------------------------------------------
+def _variables(look: Look, view: ConfigView) -> Iterator[Finding]:
+    for path, name in missing_variables(view.data, look.variables)[:20]:
+        say = error if path.startswith("gateway.auth") else warning
+        yield say(
+            "config/variable-missing",
+            "{} needs the variable {}, which nothing sets".format(path, name),
+            "{} 需要变量 {},但没有任何地方设置它".format(path, name),
+            path,
+            ("Put {}=... into {}".format(name, look.home.env_file), "在 {} 中写入 {}=...".format(look.home.env_file, name)),
+            name=name,
+        )
+
+
+def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
+    meta = data.get("meta")
+    stamp = str(meta.get("lastTouchedVersion", "")) if isinstance(meta, Mapping) else ""
+    if install.newer(stamp, look.version):
+        yield error(
+            "config/version-newer",
+            "The config was last written by OpenClaw {}, and {} is installed: it refuses to start".format(stamp, look.version),
+            "配置由更新的 OpenClaw {} 写入,而当前安装的是 {}:网关拒绝启动".format(stamp, look.version),
+            "meta.lastTouchedVersion",
+            (
+                "Install OpenClaw {} again, or go back to the config of {}".format(stamp, look.version),
+                "重新安装 OpenClaw {},或恢复 {} 时的配置".format(stamp, look.version),
+            ),
+            config=stamp,
+            installed=look.version,
+        )
+
+
+def _models(data: Mapping[str, Any]) -> Iterator[Finding]:
+    models = data.get("models") if isinstance(data.get("models"), Mapping) else {}
+    agents = data.get("agents") if isinstance(data.get("agents"), Mapping) else {}
+    defaults = agents.get("defaults") if isinstance(agents.get("defaults"), Mapping) else {}
+    if not models.get("providers") and not models.get("default") and not defaults.get("model"):
+        yield info(
+            "config/models-missing",
+            "No model is configured: OpenClaw uses its default model",
+            "未配置模型:OpenClaw 将使用默认模型",
+            "agents.defaults.model",
+        )

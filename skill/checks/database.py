@@ -1,0 +1,98 @@
+"""The state databases: sound, of a schema that this build reads, and not silently emptied."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping
+
+from ..model import Check, Finding, Text
+from ..openclaw import database, install
+from .look import looking
+from .tell import error, info, warning
+
+LOST = {
+    "state": ("pairings, cron jobs, approvals and the session index", "配对、定时任务、授权和会话索引"),
+    "agent": ("that agent's conversations", "该智能体的会话"),
+}
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    supported = install.schema_versions(look.package)
+    known = look.inventory.get("databases")
+    known = known if isinstance(known, Mapping) else {}
+    for found in database.inspect_all(look.home, thorough=not look.up):
+        before = known.get(str(found.path))
+        before = before if isinstance(before, Mapping) else {}
+        yield from _one(found, supported.get(found.kind), before)
+
+
+def _one(found: database.Database, supported: Any, before: Mapping[str, Any]) -> Iterable[Finding]:
+    path, lost = found.path, LOST[found.kind]
+    if found.problem in ("header", "corrupt", "not-a-file"):
+        yield error(
+            "database/corrupt",
+            "The database {} is damaged: {}".format(path, found.detail or found.problem),
+            "数据库 {} 已损坏:{}".format(path, found.detail or found.problem),
+            path,
+            (
+                "Stop the gateway, then: iflow-doctor heal. What may be lost: " + lost[0],
+                "停止网关后运行:iflow-doctor heal。可能丢失:" + lost[1],
+            ),
+            kind=found.kind,
+            problem=found.problem,
+            size=found.size,
+        )
+    elif found.problem == "zero" or (found.problem == "missing" and before):
+        yield error(
+            "database/zero-bytes",
+            "The database {} is {}: OpenClaw would start empty and lose {}".format(
+                path, "empty" if found.problem == "zero" else "gone", lost[0]
+            ),
+            "数据库 {} {}:OpenClaw 会以空数据启动,丢失{}".format(path, "为空" if found.problem == "zero" else "已消失", lost[1]),
+            path,
+            None,
+            kind=found.kind,
+            problem=found.problem,
+            before_size=before.get("size"),
+        )
+    elif found.problem == "unreadable":
+        yield error(
+            "database/unreadable",
+            "The database {} cannot be opened: {}".format(path, found.detail),
+            "数据库 {} 无法打开:{}".format(path, found.detail),
+            path,
+            None,
+            kind=found.kind,
+        )
+    elif found.problem == "locked":
+        yield info(
+            "database/locked", "The database {} is in use".format(path), "数据库 {} 正在使用中".format(path), path, None, kind=found.kind
+        )
+    if supported and found.user_version > supported and not found.problem:
+        yield error(
+            "database/newer",
+            "The database {} has schema {}, and the installed OpenClaw reads up to {}".format(path, found.user_version, supported),
+            "数据库 {} 的结构版本是 {},当前安装的 OpenClaw 最高支持 {}".format(path, found.user_version, supported),
+            path,
+            (
+                "Install the OpenClaw that wrote it, or restore a backup from before the update",
+                "安装写入它的 OpenClaw 版本,或恢复升级前的备份",
+            ),
+            kind=found.kind,
+            schema=found.user_version,
+            supported=supported,
+        )
+    if not found.problem and before.get("created") and found.created and found.created != before["created"]:
+        yield warning(
+            "database/replaced",
+            "The database {} is not the one of the last healthy run: it was made anew".format(path),
+            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过".format(path),
+            path,
+            None,
+            kind=found.kind,
+            before_size=before.get("size"),
+            size=found.size,
+        )
+
+
+CHECK = Check("database", Text("State databases", "状态数据库"), run)

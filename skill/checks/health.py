@@ -1,0 +1,66 @@
+"""What the gateway itself answers: /readyz first, then /healthz; never `/`, which answers 200 to everything."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from ..model import Check, Finding, Text
+from .look import looking
+from .tell import error, info, warning
+
+SLOW_S = 1.5  # a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit of 2 s covers
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    seen = look.health
+    answer, port = seen["answer"], look.home.port
+    if answer == "refused":
+        yield error("health/refused", "Nothing listens on port {}".format(port), "端口 {} 无人监听".format(port), "", None, port=port)
+    elif answer == "silent":
+        yield error(
+            "health/hung",
+            "Port {} accepts connections and nobody answers".format(port),
+            "端口 {} 能连接但无应答".format(port),
+            "",
+            None,
+            port=port,
+        )
+    elif answer == "not-ready":
+        failing = list(seen.get("failing", ()))
+        starting = "startup-sidecars" in failing or seen.get("startup") in ("starting", "draining")
+        say = info if starting else warning
+        yield say(
+            "health/not-ready",
+            "The gateway is not ready: {}".format(", ".join(failing) or seen.get("startup") or "?"),
+            "网关未就绪:{}".format(", ".join(failing) or seen.get("startup") or "?"),
+            "",
+            None,
+            failing=failing,
+            startup=seen.get("startup", ""),
+        )
+    suppressed = list(seen.get("suppressed", ()))
+    if suppressed:
+        yield error(
+            "health/suppressed",
+            "OpenClaw's crash-loop breaker is tripped: green, and these channels do not run: {}".format(", ".join(suppressed)),
+            "OpenClaw 的崩溃循环保护已触发:看似正常,但这些频道未运行:{}".format(", ".join(suppressed)),
+            "",
+            None,
+            suppressed=suppressed,
+            channels=suppressed,
+        )
+    if seen.get("event_loop_degraded") and answer == "ready":
+        yield info("health/event-loop", "The gateway reports a busy event loop", "网关报告事件循环繁忙")
+    if answer in ("ready", "live") and seen.get("seconds", 0) > SLOW_S:
+        yield warning(
+            "health/slow",
+            "The gateway took {:.1f} s to answer".format(seen["seconds"]),
+            "网关应答耗时 {:.1f} 秒".format(seen["seconds"]),
+            "",
+            None,
+            seconds=round(seen["seconds"], 2),
+        )
+
+
+CHECK = Check("health", Text("Health endpoints", "健康检查端点"), run)

@@ -1,0 +1,104 @@
+"""The openclaw package: there, whole, not being written, the version it was."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Iterator
+
+from ..model import Check, Finding, Text
+from ..openclaw import install
+from .look import Look, looking
+from .tell import error, info, warning
+
+REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    package, inventory = look.package, look.inventory
+    writing = install.being_written(package, look.host.now())
+    writers = install.writers([(row.pid, row.argv) for row in look.processes])
+    if writing or writers:
+        yield warning(
+            "installation/updating",
+            "A package manager is writing the installation{}".format(" (pid {})".format(writers[0]) if writers else ""),
+            "包管理器正在写入安装目录{}".format("(pid {})".format(writers[0]) if writers else ""),
+            package or "",
+            None,
+            pids=writers,
+            marker=writing,
+        )
+        if writers:
+            return
+    before = str(inventory.get("version") or "")
+    hint = tuple(text.format(before or look.version or "latest") for text in REINSTALL)
+    if package is None or not (package / "package.json").is_file():
+        if not look.up:
+            yield error(
+                "installation/missing",
+                "OpenClaw is not installed where the service or PATH says",
+                "在服务或 PATH 所指的位置找不到 OpenClaw",
+                package or inventory.get("package") or "",
+                (hint[0], hint[1]),
+                version=before,
+            )
+        return
+    yield from _whole(look, package, (hint[0], hint[1]))
+    if before and look.version and before != look.version:
+        yield info(
+            "installation/version-changed",
+            "OpenClaw went from {} to {} since the last healthy run".format(before, look.version),
+            "自上次健康运行以来,OpenClaw 从 {} 变为 {}".format(before, look.version),
+            package,
+            None,
+            before=before,
+            now=look.version,
+        )
+    native = (
+        re.search(
+            r"(?:NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF header|ERR_DLOPEN_FAILED)", look.log
+        )
+        if not look.up
+        else None
+    )
+    if native:
+        module = re.search(r"node_modules/((?:@[^/\s'\"]+/)?[^/\s'\"]+)/[^\s'\"]*\.node", look.log)
+        yield error(
+            "installation/native-module",
+            "A native module does not fit this node{}".format(": " + module.group(1) if module else ""),
+            "原生模块与当前 node 不匹配{}".format(":" + module.group(1) if module else ""),
+            package,
+            None,
+            module=module.group(1) if module else "",
+        )
+
+
+def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Finding]:
+    missing = install.missing_files(package)
+    if missing:
+        say = error if not look.up else warning
+        yield say(
+            "installation/missing-file",
+            "{} of the installation are missing or cut short: {}".format("Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])),
+            "安装文件缺失或不完整:{}".format(", ".join(missing[:3])),
+            package,
+            hint,
+            files=missing[:20],
+            version=look.version,
+        )
+    gone = install.missing_dependencies(package)
+    if gone:
+        # OpenClaw 2026.9.6 starts without some of its optional packages; when it is down, a missing one is a likely cause.
+        say = error if not look.up else warning
+        yield say(
+            "installation/missing-file",
+            "Packages that OpenClaw needs are missing: {}".format(", ".join(gone[:4])),
+            "缺少 OpenClaw 依赖的包:{}".format(", ".join(gone[:4])),
+            package,
+            hint,
+            packages=gone[:20],
+            version=look.version,
+        )
+
+
+CHECK = Check("installation", Text("Installation", "安装完整性"), run)

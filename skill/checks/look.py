@@ -1,0 +1,138 @@
+"""What several checks need is looked up once per run: config, processes, port, service, package, health.
+
+A Look is handed to the checks in place of the Context it wraps; looking(ctx) makes one where a check is called alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from ..openclaw import config as openclaw_config
+from ..openclaw import gateway, install, logs
+from ..openclaw import processes as process_table
+
+
+class Look:
+    """Reads like the Context it wraps; every other value is found at most once, by whichever check asks first."""
+
+    def __init__(self, ctx: Any, cli_timeout: float = 3.5) -> None:
+        self.ctx = ctx
+        self.cli_timeout = cli_timeout
+        self._found: Dict[str, Any] = {}
+        self._locks: Dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ctx, name)
+
+    def _once(self, name: str, find: Callable[[], Any]) -> Any:
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._found:
+                self._found[name] = find()
+            return self._found[name]
+
+    @property
+    def config(self) -> openclaw_config.ConfigView:
+        found: openclaw_config.ConfigView = self._once("config", lambda: openclaw_config.load(self.ctx.home.config_path))
+        return found
+
+    @property
+    def processes(self) -> List[process_table.Process]:
+        found: List[process_table.Process] = self._once("processes", lambda: process_table.table(self.ctx.host))
+        return found
+
+    @property
+    def gateways(self) -> List[process_table.Process]:
+        """Living gateways of this state directory, oldest first."""
+        found: List[process_table.Process] = self._once("gateways", lambda: process_table.ours(self.ctx.home, self.processes))
+        return found
+
+    @property
+    def listeners(self) -> List[process_table.Listener]:
+        found: List[process_table.Listener] = self._once("listeners", lambda: process_table.listeners(self.ctx.host, self.ctx.home.port))
+        return found
+
+    @property
+    def service(self) -> Any:
+        """platforms.ServiceState, or None when there is no manager or it does not answer."""
+
+        def ask() -> Any:
+            try:
+                return self.ctx.platform.service_state() if self.ctx.platform else None
+            except Exception:
+                return None
+
+        return self._once("service", ask)
+
+    @property
+    def service_env(self) -> Mapping[str, str]:
+        """What the service's definition sets; {} without a service."""
+
+        def ask() -> Mapping[str, str]:
+            try:
+                return dict(self.ctx.platform.environment() or {}) if self.ctx.platform else {}
+            except Exception:
+                return {}
+
+        found: Mapping[str, str] = self._once("service_env", ask)
+        return found
+
+    @property
+    def package(self) -> Any:
+        return self._once("package", lambda: install.package_dir(self.ctx.host, self.ctx.platform))
+
+    @property
+    def version(self) -> str:
+        return str(self._once("version", lambda: install.version(self.package)))
+
+    @property
+    def health(self) -> Mapping[str, Any]:
+        """gateway.ask(): answer, failing, suppressed, startup, seconds."""
+        found: Mapping[str, Any] = self._once("health", lambda: gateway.ask(self.ctx.host, self.ctx.home, 2.0))
+        return found
+
+    @property
+    def up(self) -> bool:
+        """The gateway (or something that answers exactly like one) answers."""
+        return self.health["answer"] in ("ready", "not-ready", "live")
+
+    @property
+    def log(self) -> str:
+        """The newest boot's lines: the Context's own where it carries them."""
+        return str(self.ctx.logs or self._once("log", lambda: logs.newest_boot(self.ctx.host, self.ctx.home)))
+
+    @property
+    def variables(self) -> Dict[str, str]:
+        """Every variable that the gateway would see: its own environment where it runs, else the service's, else ours."""
+
+        def find() -> Dict[str, str]:
+            env: Dict[str, str] = dict(self.ctx.host.env)
+            env.update(self.service_env)
+            for row in self.gateways:
+                env.update(row.env or {})
+            return openclaw_config.variables(self.config, env, self.ctx.home.env_file)
+
+        found: Dict[str, str] = self._once("variables", find)
+        return found
+
+    @property
+    def last_config(self) -> Optional[Mapping[str, Any]]:
+        """The merged config of the last healthy run; None when there is none."""
+        good = self.ctx.last_good or {}
+        data = good.get("config")
+        if not isinstance(data, Mapping):
+            stored = (good.get("files") or {}).get(str(self.ctx.home.config_path))
+            data = openclaw_config.load(type(self.ctx.home.config_path)(stored)).data if stored else None
+        return data if isinstance(data, Mapping) and data else None
+
+    @property
+    def inventory(self) -> Mapping[str, Any]:
+        found = (self.ctx.last_good or {}).get("inventory")
+        return found if isinstance(found, Mapping) else {}
+
+
+def looking(ctx: Any) -> Look:
+    return ctx if isinstance(ctx, Look) else Look(ctx)

@@ -1,0 +1,151 @@
+"""Plugins: which one stops the gateway, which failed to load, which is new. A plugin is named only with a reason."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Iterable, Iterator, List, Mapping
+
+from ..model import Check, Finding, State, Text
+from ..openclaw import plugins
+from .look import Look, looking
+from .tell import error, info, warning
+
+# Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the gateway.
+ORDINARY = (None, 0, 1, 9, 78, 130, 134, 137, 139, 143)
+DOWN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED, State.UNKNOWN)
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    data = look.config.data if isinstance(look.config.data, Mapping) else {}
+    here = plugins.found(look.home.state_dir, data)
+    fresh = _new(look, here, data)
+    crashed = plugins.crashed(look.log) if not look.up else None
+    if crashed:
+        yield error(
+            "plugins/crash",
+            "Plugin {} ended the gateway: {}".format(*crashed),
+            "插件 {} 使网关崩溃:{}".format(*crashed),
+            "plugins.entries." + crashed[0],
+            _disable(crashed[0]),
+            plugin=crashed[0],
+            how="exception",
+            place=str(here.get(crashed[0], "")),
+        )
+    elif not look.up:
+        yield from _suspect(look, here, fresh, data)
+    for name, said in plugins.load_failures(look.log).items():
+        yield warning(
+            "plugins/load-failed",
+            "Plugin {} failed to load: {}".format(name, said[-160:]),
+            "插件 {} 加载失败:{}".format(name, said[-160:]),
+            "plugins.entries." + name,
+            _disable(name),
+            plugin=name,
+            place=str(here.get(name, "")),
+        )
+    if fresh:
+        yield info(
+            "plugins/new-since-good",
+            "New or changed since the last healthy run: {}".format(", ".join(fresh)),
+            "自上次健康运行以来新增或变更的插件:{}".format(", ".join(fresh)),
+            "",
+            None,
+            plugins=fresh,
+        )
+    yield from _missing(look, data, here)
+
+
+def _new(look: Look, here: Mapping[str, Any], data: Mapping[str, Any]) -> List[str]:
+    """Enabled plugins that the last healthy run did not have, or that changed since. [] when there is nothing to compare with."""
+    known = look.inventory.get("plugins")
+    if not isinstance(known, Mapping):
+        return []
+    return [
+        n
+        for n, place in here.items()
+        if plugins.enabled(data, n) and (n not in known or plugins.newest_change(place) > float(known[n] or 0) + 1)
+    ]
+
+
+def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[str, Any]) -> Iterator[Finding]:
+    """No exception in the log: a busy loop, or a plugin that calls exit. Blame only what is new, or the only one there is."""
+    code = look.verdict.exit_code if look.verdict.exit_code is not None else getattr(look.service, "exit_code", None)
+    chosen = not look.gateways and code not in ORDINARY and isinstance(code, int) and code > 0
+    looping = (
+        bool(look.gateways) and look.gateways[0].state not in ("stopped", "tracing-stop") and look.verdict.state in DOWN and _loops(look)
+    )
+    if not chosen and not looping:
+        return
+    active = [n for n in here if plugins.enabled(data, n)]
+    compared = isinstance(look.inventory.get("plugins"), Mapping)
+    names = fresh if compared else active
+    how = "exit {}".format(code) if chosen else "busy loop"
+    if len(names) != 1:
+        if active:
+            yield info(
+                "plugins/suspect",
+                "A plugin may be the cause ({}): {}".format(how, ", ".join(names or active)),
+                "可能由插件引起({}):{}".format(how, ", ".join(names or active)),
+                "",
+                None,
+                plugins=names or active,
+                how=how,
+            )
+        return
+    yield error(
+        "plugins/crash",
+        "Plugin {} is the likely cause ({}): {}".format(
+            names[0], how, "new since the last healthy run" if compared else "the only plugin from elsewhere"
+        ),
+        "插件 {} 很可能是原因({}):{}".format(names[0], how, "上次健康运行之后新增" if compared else "唯一的外部插件"),
+        "plugins.entries." + names[0],
+        _disable(names[0]),
+        plugin=names[0],
+        how=how,
+        place=str(here[names[0]]),
+        basis="new" if compared else "only-one",
+    )
+
+
+def _loops(look: Look) -> bool:
+    from . import process
+
+    return look.health["answer"] in ("silent", "refused") and bool(look._once("busy", lambda: process._busy(look, look.gateways[0].pid)))
+
+
+def _missing(look: Look, data: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in plugins.unfinished(look.log):
+        if name not in here:
+            yield warning(
+                "plugins/missing",
+                "Plugin {} is configured and its package is missing".format(name),
+                "已配置插件 {},但其软件包缺失".format(name),
+                "plugins.entries." + name,
+                (
+                    "openclaw update repair, or: openclaw config unset plugins.entries.{}".format(name),
+                    "openclaw update repair,或:openclaw config unset plugins.entries.{}".format(name),
+                ),
+                plugin=name,
+            )
+    section = data.get("plugins")
+    load = section.get("load") if isinstance(section, Mapping) else None
+    paths = load.get("paths") if isinstance(load, Mapping) else None
+    for path in paths if isinstance(paths, list) else []:
+        if not os.path.exists(os.path.expanduser(str(path))):
+            yield warning(
+                "plugins/missing",
+                "plugins.load.paths names {}, which does not exist".format(path),
+                "plugins.load.paths 中的 {} 不存在".format(path),
+                "plugins.load.paths",
+                None,
+                file=str(path),
+            )
+
+
+def _disable(name: str) -> "tuple[str, str]":
+    text = "openclaw plugins disable {}".format(name)
+    return text, text
+
+
+CHECK = Check("plugins", Text("Plugins", "插件"), run)

@@ -1,0 +1,83 @@
+"""The gateway's process: there, awake, listening, alone."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from ..model import Check, Finding, Text
+from ..openclaw import processes
+from .look import looking
+from .tell import error, warning
+
+BUSY = 0.85  # of one core; an idle gateway uses 0.005 (measured)
+SAMPLE_S = 0.6
+GRACE_S = 300.0  # start budget: a start without registry access took 259 s
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    rows, answer = look.gateways, look.health["answer"]
+    if not rows:
+        yield error(
+            "process/none",
+            "No gateway process runs for {}".format(look.home.state_dir),
+            "没有为 {} 运行的网关进程".format(look.home.state_dir),
+        )
+        return
+    row, age = rows[0], look.host.now() - rows[0].started
+    if row.state in ("stopped", "tracing-stop"):
+        yield error(
+            "process/stopped",
+            "The gateway (pid {}) is suspended (state T): it answers nothing and ignores SIGTERM".format(row.pid),
+            "网关进程(pid {})已被挂起(状态 T):不应答,也不响应 SIGTERM".format(row.pid),
+            "",
+            None,
+            pid=row.pid,
+            started=row.started,
+        )
+    elif answer in ("silent", "refused", "unreachable") and _busy(look, row.pid):
+        young = answer == "refused" and age < GRACE_S
+        say = warning if young else error
+        yield say(
+            "process/busy",
+            "The gateway (pid {}) uses a whole core and answers nothing".format(row.pid),
+            "网关进程(pid {})占满一个核心且不应答".format(row.pid),
+            "",
+            None,
+            pid=row.pid,
+            started=row.started,
+            starting=young,
+        )
+    if answer == "refused" and row.state not in ("stopped", "tracing-stop"):
+        stays = "Process will stay alive" in look.log
+        if stays or age > GRACE_S:
+            yield error(
+                "process/zombie-no-port",
+                "The gateway (pid {}) lives and does not listen on port {}".format(row.pid, look.home.port),
+                "网关进程(pid {})存活但未监听端口 {}".format(row.pid, look.home.port),
+                "",
+                None,
+                pid=row.pid,
+                started=row.started,
+                age_s=int(age),
+                said_so=stays,
+            )
+    if len(rows) > 1:
+        yield error(
+            "process/duplicate",
+            "{} gateways run on the same state directory: pids {}".format(len(rows), ", ".join(str(r.pid) for r in rows)),
+            "同一状态目录上运行着 {} 个网关:pid {}".format(len(rows), ", ".join(str(r.pid) for r in rows)),
+            "",
+            None,
+            pids=[r.pid for r in rows],
+        )
+
+
+def _busy(look: Any, pid: int) -> bool:
+    before = processes.usage(pid).get("cpu_s")
+    look.host.sleep(SAMPLE_S)
+    after = processes.usage(pid).get("cpu_s")
+    return before is not None and after is not None and (after - before) / SAMPLE_S >= BUSY
+
+
+CHECK = Check("process", Text("Gateway process", "网关进程"), run)

@@ -1,0 +1,62 @@
+"""Memory and file descriptors of the gateway, against what a healthy gateway of this size uses; and kills for want of memory."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable
+
+from ..model import Check, Finding, Text
+from ..openclaw import processes
+from .look import looking
+from .tell import error, warning
+
+MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
+HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
+FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    for row in look.gateways[:1]:
+        used = processes.usage(row.pid)
+        memory, normal = used.get("memory_mb", 0.0), float(look.inventory.get("memory_mb") or HEALTHY_MB)
+        limit = max(MEMORY_MB, normal * 1.6)
+        if memory > limit:
+            yield warning(
+                "resources/memory-high",
+                "The gateway (pid {}) uses {:.0f} MB; {:.0f} MB was usual".format(row.pid, memory, normal),
+                "网关(pid {})占用 {:.0f} MB,平时约 {:.0f} MB".format(row.pid, memory, normal),
+                "",
+                None,
+                pid=row.pid,
+                memory_mb=int(memory),
+                usual_mb=int(normal),
+            )
+        fds, most = used.get("fds", 0.0), used.get("fd_limit", 0.0)
+        if most > 0 and fds > 0.85 * most:
+            yield error(
+                "resources/fd-limit",
+                "The gateway (pid {}) has {:.0f} of {:.0f} files open".format(row.pid, fds, most),
+                "网关(pid {})已打开 {:.0f}/{:.0f} 个文件".format(row.pid, fds, most),
+                "",
+                ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE"),
+                pid=row.pid,
+                fds=int(fds),
+                limit=int(most),
+            )
+    if not look.up and re.search(r"EMFILE|too many open files|ENFILE", look.log, re.I):
+        yield error(
+            "resources/fd-limit",
+            "The gateway ran out of file descriptors",
+            "网关的文件描述符已用尽",
+            "",
+            ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE"),
+            limit=None,
+        )
+    state = look.service
+    killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
+    if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
+        yield error("resources/oom-killed", "The system killed the gateway for want of memory", "系统因内存不足杀死了网关", "", None)
+
+
+CHECK = Check("resources", Text("Memory and file descriptors", "内存与文件描述符"), run)

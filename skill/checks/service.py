@@ -1,0 +1,137 @@
+"""Level 1 as its manager sees it: there, enabled, running, or parked; and what its environment does to the gateway."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Iterable, Iterator
+
+from ..model import Check, Finding, Text
+from ..openclaw import cli
+from .look import Look, looking
+from .tell import error, info, warning
+
+
+def run(ctx: Any) -> Iterable[Finding]:
+    look = looking(ctx)
+    yield from _environment(look)
+    if look.platform is None:
+        return
+    name = str(getattr(look.platform, "name", ""))
+    state = look.service
+    if state is None or state.active == "unknown" and not state.exists:
+        if name.startswith("systemd") and state is not None and "bus" in "{} {}".format(state.result, state.detail).lower():
+            yield warning(
+                "service/no-user-bus",
+                "The systemd user manager of this account cannot be reached",
+                "无法连接本账户的 systemd 用户管理器",
+                "",
+                ("loginctl enable-linger $(id -un)", "loginctl enable-linger $(id -un)"),
+            )
+        return
+    yield from _state(look, state, name)
+
+
+def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
+    path = getattr(state, "path", "")
+    if not state.exists:
+        say = info if name == "direct" else warning
+        yield say(
+            "service/missing",
+            "The gateway's service is not installed: nothing starts it after a crash or a reboot",
+            "未安装网关服务:崩溃或重启后无人拉起",
+            path,
+            ("iflow-doctor service install", "iflow-doctor service install"),
+            manager=name,
+        )
+        return
+    if state.stopped_by_operator:
+        yield info("service/stopped-by-operator", "A person stopped the gateway: it stays stopped", "网关由人工停止:保持停止状态", path)
+    if state.enabled is False and name != "direct":
+        yield warning(
+            "service/disabled",
+            "The gateway's service is not enabled: it will not come back after a reboot",
+            "网关服务未启用:重启后不会自动启动",
+            path,
+            ("iflow-doctor service install", "iflow-doctor service install"),
+        )
+    detail = "{} {} {}".format(state.sub, state.result, getattr(state, "detail", ""))
+    if state.active == "failed" or "start-limit" in detail:
+        yield error(
+            "service/failed",
+            "The service manager gave up: {} (exit {})".format(state.result or state.sub or "failed", state.exit_code),
+            "服务管理器已放弃:{}(退出码 {})".format(state.result or state.sub or "failed", state.exit_code),
+            path,
+            None,
+            result=state.result,
+            sub=state.sub,
+            exit_code=state.exit_code,
+            restarts=state.restarts,
+        )
+    if "start-limit" in detail:
+        yield error(
+            "service/start-limit",
+            "The service hit its start limit and is parked",
+            "服务达到启动次数上限,已停放",
+            path,
+            None,
+            restarts=state.restarts,
+        )
+    if state.exit_code == 78 and not look.up:
+        yield error(
+            "service/exit-78",
+            "The gateway refused to start (exit 78); the service manager will not try again by itself",
+            "网关拒绝启动(退出码 78);服务管理器不会自行重试",
+            path,
+            None,
+            exit_code=78,
+        )
+    argv = cli.service_program(look.platform)
+    if argv and not os.path.exists(argv[0]):
+        missing = "service/node-missing" if len(argv) > 1 else "installation/missing"
+        yield error(
+            missing,
+            "The service starts {}, which is gone".format(argv[0]),
+            "服务要启动的程序 {} 已不存在".format(argv[0]),
+            path,
+            None,
+            program=argv[0],
+        )
+
+
+def _environment(look: Look) -> Iterator[Finding]:
+    env = look.service_env
+    options = env.get("NODE_OPTIONS", "")
+    if re.search(r"--(inspect|require|import|loader)\b|--max-old-space-size=\d", options) or (options and not look.up):
+        yield (error if not look.up else info)(
+            "service/environment",
+            "The service sets NODE_OPTIONS={}".format(options[:100]),
+            "服务设置了 NODE_OPTIONS={}".format(options[:100]),
+            "NODE_OPTIONS",
+            None,
+            name="NODE_OPTIONS",
+            value=options[:200],
+        )
+    if (
+        env
+        and look.platform is not None
+        and str(getattr(look.platform, "name", "")) == "direct"
+        and not env.get("HOME")
+        and not look.up
+        and "HOME" in env
+    ):
+        yield error("service/environment", "The service runs without HOME", "服务运行环境缺少 HOME", "HOME", None, name="HOME")
+    home = env.get("HOME")
+    if home and os.path.realpath(home) != os.path.realpath(str(look.host.home)) and not env.get("OPENCLAW_STATE_DIR") and not look.up:
+        yield error(
+            "service/environment",
+            "The service's HOME is {}, and this gateway lives below {}".format(home, look.host.home),
+            "服务的 HOME 是 {},而网关位于 {}".format(home, look.host.home),
+            "HOME",
+            None,
+            name="HOME",
+            value=home,
+        )
+
+
+CHECK = Check("service", Text("Service", "系统服务"), run)

@@ -1,0 +1,116 @@
+"""Which plugins are OpenClaw's own and which came from elsewhere; what the log says about each. Read only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+# A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6 captures and runs.
+_FRAME = re.compile(
+    r"(?:plugin-captures/[^\s'\"]*?/node_modules/|/extensions/)((?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+)/[^\s'\"]*?\.[cm]?[jt]s"
+)
+_UNTRUSTED = re.compile(r"can't verify where this plugin came from\. Review it with 'openclaw plugins inspect ([A-Za-z0-9@/._-]+)'")
+_LOAD_FAILED = re.compile(
+    r"\[plugins\] (?P<a>[A-Za-z0-9@/._-]+) failed (?:during|to) (?:load|register|activate)[^\n]*"
+    r"|plugin failed during (?:load|register|activation)[^\n]*?\(plugin=(?P<b>[A-Za-z0-9@/._-]+)[^\n]*"
+)
+
+
+def found(state_dir: Path, config: Mapping[str, Any]) -> Dict[str, Path]:
+    """id -> folder or file of every plugin that does not come with OpenClaw: extensions/ and plugins.load.paths."""
+    section = config.get("plugins") if isinstance(config, Mapping) else None
+    load = section.get("load") if isinstance(section, Mapping) else None
+    paths = load.get("paths") if isinstance(load, Mapping) else None
+    places = [Path(os.path.expanduser(str(p))) for p in paths] if isinstance(paths, list) else []
+    result: Dict[str, Path] = {}
+    for place in _children(state_dir / "extensions") + places:
+        if place.exists():
+            result[identity(place)] = place
+    return result
+
+
+def _children(folder: Path) -> List[Path]:
+    try:
+        names = sorted(e.path for e in os.scandir(folder) if not e.name.startswith("."))
+    except OSError:
+        return []
+    rows: List[Path] = []
+    for name in names:
+        scoped = os.path.basename(name).startswith("@") and os.path.isdir(name)
+        rows += _children(Path(name)) if scoped else [Path(name)]
+    return rows
+
+
+def identity(place: Path) -> str:
+    """The plugin's id: from its manifest, else the name of its folder or file."""
+    try:
+        value = json.loads((place / "openclaw.plugin.json").read_text("utf-8"))
+        if isinstance(value, dict) and isinstance(value.get("id"), str) and value["id"]:
+            return str(value["id"])
+    except (OSError, ValueError):
+        pass
+    return place.stem if place.is_file() else place.name
+
+
+def newest_change(place: Path, most: int = 400) -> float:
+    """Epoch seconds of the newest file of a plugin (node_modules left out); 0.0 when there is none."""
+    newest = 0.0
+    try:
+        newest = place.stat().st_mtime
+        for folder, folders, names in os.walk(str(place)):
+            folders[:] = [f for f in folders if f not in ("node_modules", ".git")]
+            for name in names:
+                most -= 1
+                if most < 0:
+                    return newest
+                newest = max(newest, os.lstat(os.path.join(folder, name)).st_mtime)
+    except OSError:
+        pass
+    return newest
+
+
+def enabled(config: Mapping[str, Any], name: str) -> bool:
+    section = config.get("plugins") if isinstance(config, Mapping) else None
+    section = section if isinstance(section, Mapping) else {}
+    deny = section.get("deny")
+    if section.get("enabled") is False or (isinstance(deny, list) and name in deny):
+        return False
+    entries = section.get("entries")
+    entry = entries.get(name) if isinstance(entries, Mapping) else None
+    return not (isinstance(entry, Mapping) and entry.get("enabled") is False)
+
+
+def crashed(log: str) -> Optional[Tuple[str, str]]:
+    """(plugin, the error line) when the boot ended in an exception whose innermost own frame lies in a plugin; None otherwise."""
+    lines = log.splitlines()
+    for index in range(len(lines) - 1, -1, -1):
+        line = lines[index]
+        fatal = re.search(r"Unhandled promise rejection|[Uu]ncaught exception", line)
+        thrown = re.match(r"(?:\S+ )?(?:file://)?/\S+\.[cm]?[jt]s:\d+$", line.strip())
+        if not fatal and not thrown:
+            continue
+        after = lines[index : index + 30]
+        for row in after:
+            frame = _FRAME.search(row)
+            if frame:
+                said = next((r for r in after if re.match(r"\s*(?:\S+ )?(?:[A-Za-z]*Error|AggregateError)\b", r)), line)
+                return frame.group(1), said.strip()[:200]
+    return None
+
+
+def load_failures(log: str) -> Dict[str, str]:
+    """plugin -> what was said, for plugins that failed to load (the gateway goes on without them)."""
+    return {m.group("a") or m.group("b"): m.group(0)[:240] for m in _LOAD_FAILED.finditer(log)}
+
+
+def untrusted(log: str) -> List[str]:
+    """Plugins from elsewhere that this boot loaded."""
+    return sorted(set(_UNTRUSTED.findall(log)))
+
+
+def unfinished(log: str) -> List[str]:
+    """Plugins that the config names and whose package is missing."""
+    return sorted(set(re.findall(r'Plugin "([A-Za-z0-9@/._-]+)" data/settings upgrade is unfinished', log)))
