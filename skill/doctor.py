@@ -70,6 +70,8 @@ class Visit:
     yes: bool = False
     plan_only: bool = False
     say: Callable[[Text], None] = lambda text: None
+    examine: Callable[[Context, bool], Context] = looking.examined
+    match: Callable[[Context], Tuple[Match, ...]] = looking.matches
     actions: List[Dict[str, Any]] = field(default_factory=list)
     matches: Tuple[Match, ...] = ()
     ai_calls: int = 0
@@ -111,8 +113,8 @@ class Visit:
     # -- looking --------------------------------------------------------------------------------------------------------
     def _look(self) -> None:
         """Judge, examine, read the newest boot, match cases. A room that is not there or crashes leaves its part empty."""
-        self.ctx = looking.examined(self.ctx, bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
-        self.matches = looking.matches(self.ctx)
+        self.ctx = self.examine(self.ctx, bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
+        self.matches = self.match(self.ctx)
 
     def _finish_interrupted(self) -> None:
         outcome = healer.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))
@@ -250,7 +252,7 @@ class Visit:
             return None
 
         def gone(ctx: Context) -> bool:
-            after = looking.examined(ctx)
+            after = self.examine(ctx, False)
             same = any(f.check_id == finding.check_id and f.path == finding.path for f in after.verdict.findings)
             new = [f for f in after.verdict.findings if f.severity is Severity.ERROR and f.check_id.split("/")[0] not in ("health", "process", "log")]
             return not same and bool(new)

@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from .errors import RepairError, SettingsError
 from .files import private_dir, read_json, write_atomic, write_json
@@ -41,10 +41,13 @@ def folder_of(home: Home) -> Path:
     return home.doctor_dir / "snapshots"
 
 
-def take(home: Home, repair: str, paths: Iterable[str], now: float) -> Snapshot:
+def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Callable[[str], Any] = shutil.disk_usage) -> Snapshot:
     """Copy these files. Raises RepairError, and leaves nothing behind, when there is no room or a file cannot be read."""
     wanted = list(dict.fromkeys(str(path) for path in paths))
-    root = private_dir(folder_of(home))
+    try:
+        root = private_dir(folder_of(home))
+    except OSError as error:
+        raise RepairError("no snapshot: {}".format(error), hint="nothing was changed") from error
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     folder = root / "{}-{}".format(stamp, repair)
     number = 1
@@ -53,7 +56,7 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float) -> Snapshot:
         folder = root / "{}-{}.{}".format(stamp, repair, number)
     need = sum(os.path.getsize(path) for path in wanted if os.path.isfile(path))
     try:
-        free = shutil.disk_usage(str(root)).free
+        free = usage(str(root)).free
         if free < need + RESERVE_BYTES:
             raise RepairError(
                 "no room for a snapshot: {} bytes needed, {} free".format(need + RESERVE_BYTES, free), hint="free space on " + str(root)

@@ -40,8 +40,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         tuple(steps) + (common.bring_up(),),
         Risk.SAFE if good.verified else Risk.GUARDED,
         Text(
-            "{} is {}; the copy {} is the last one the gateway {}".format(
-                main, view.error or "not what it was", good.source, "was ready with" if good.verified else "is known to have had"
+            "{} {}; restored from {}, {}".format(
+                main, _en(view.error), good.source, "with which the gateway was ready" if good.verified else "a backup that OpenClaw left"
             ),
             "{} {};将恢复副本 {}({})".format(
                 main, _zh(view.error), good.source, "网关最近一次正常运行时的版本" if good.verified else "OpenClaw 自己留下的备份"
@@ -65,6 +65,11 @@ def _include_is_broken(path: str, main: str, ctx: Context) -> bool:
     except (OSError, ValueError):
         return True
     return False
+
+
+def _en(error: str) -> str:
+    names = {"missing": "is missing", "empty": "is empty", "syntax": "has a syntax error", "include": "includes a file that is gone"}
+    return names.get(error, "has lost most of its content")
 
 
 def _zh(error: str) -> str:

@@ -1,0 +1,148 @@
+"""The ladder: which repair for which findings, what is asked, what is never done twice, and when a person is called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import pytest
+from doctor_world import CONFIG, World, finding
+
+from skill import doctor, lastgood, repairs, treatments
+from skill.context import Context
+from skill.incidents import Incident
+from skill.model import Case, Confidence, Evidence, Finding, Match, State, Text, Verdict
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    lastgood.keep(made.context())
+    return made
+
+
+def treat(world: World, see: Callable[[], Sequence[Finding]], matches: Sequence[Match] = (), down: State = State.MISCONFIGURED, **more: Any) -> doctor.Treatment:
+    """A visit whose checks answer `see()`; the state is healthy when the make-believe gateway is."""
+
+    def examine(ctx: Context, loop: bool) -> Context:
+        up = world.started and world.healthy()
+        verdict = Verdict(State.HEALTHY if up else down, Text("down", "停"), exit_code=78, findings=tuple(see()))
+        return replace(ctx, verdict=verdict, last_good=lastgood.newest(world.home))
+
+    auto = more.pop("auto_heal", True)
+    visit = doctor.Visit(world.context(auto_heal=auto), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: tuple(matches), **more)
+    return visit.treat()
+
+
+def seen(world: World) -> Sequence[Finding]:
+    return [] if world.parses() else [finding("config/syntax", str(world.config))]
+
+
+def test_a_truncated_config_is_restored_although_the_log_asks_for_gateway_mode(world: World) -> None:
+    world.config.write_text(CONFIG[:50])
+    world.healthy = world.parses
+    result = treat(world, lambda: seen(world))
+    assert result.outcome == "healed" and [a["repair"] for a in result.actions] == ["restore-config"]
+    assert world.config.read_text() == CONFIG
+
+
+def test_two_faults_at_once_are_healed_one_after_the_other(world: World) -> None:
+    base = world.state / "state"
+    base.mkdir()
+    database = base / "openclaw.sqlite"
+    database.write_bytes(b"rubbish")
+    world.config.write_text("{")
+    world.healthy = lambda: world.parses() and not database.exists()
+
+    def see() -> Sequence[Finding]:
+        return list(seen(world)) + ([finding("database/corrupt", str(database))] if database.exists() else [])
+
+    result = treat(world, see)
+    assert result.outcome == "healed"
+    assert [(a["repair"], a["outcome"]) for a in result.actions] == [("restore-config", "partly"), ("quarantine-database", "healed")]
+
+
+def test_a_foreign_program_on_the_port_is_told_and_nothing_is_done(world: World) -> None:
+    result = treat(world, lambda: [finding("port/foreign-owner", pid=7), finding("config/changed")], down=State.DOWN)
+    assert result.outcome == "escalate" and result.only_person and not result.actions and not world.calls
+    assert result.next_step == Text("do this", "这样做")
+
+
+def test_without_auto_heal_the_plan_is_shown_and_nothing_is_done(world: World) -> None:
+    world.config.write_text("")
+    result = treat(world, lambda: [finding("config/empty")], auto_heal=False)
+    assert result.outcome == "asked" and result.plans[0].repair == "restore-config" and not world.calls
+    assert world.config.read_text() == ""
+    world.healthy = world.parses
+    assert treat(world, lambda: seen(world) or [finding("config/empty")], auto_heal=False, yes=True).outcome == "healed"
+
+
+def test_a_repair_that_failed_is_not_tried_again_in_its_incident(world: World) -> None:
+    world.config.write_text("")
+    world.healthy = lambda: False
+    first = treat(world, lambda: [finding("config/empty")])
+    assert first.outcome == "escalate" and [a["repair"] for a in first.actions] == ["restore-config", "start"]
+    again = treat(world, lambda: [finding("config/empty")])
+    assert again.outcome == "escalate" and again.actions == ()
+
+
+def test_a_valid_config_that_the_gateway_refuses_goes_back_to_what_worked(world: World) -> None:
+    changed = CONFIG.replace('model: "a/b.c"', 'model: "other"')
+    world.config.write_text(changed)
+    world.healthy = lambda: "other" not in world.config.read_text()
+    result = treat(world, lambda: [finding("config/changed")] if "other" in world.config.read_text() else [])
+    assert result.outcome == "healed" and result.by == "changed" and result.actions[-1]["config_diff"] == ["agents.defaults.model"]
+
+
+def test_unknown_and_starting_never_act(world: World) -> None:
+    for state in (State.UNKNOWN, State.STARTING, State.UPDATING, State.STOPPED, State.DRAINING, State.SUSPENDED):
+        result = treat(world, lambda: [finding("config/empty")], down=state)
+        assert result.outcome == "nothing" and not world.calls
+
+
+def case(number: int, repair: str, evidence: Evidence = Evidence(), **raw: Any) -> Case:
+    return Case("CASE-{:03d}".format(number), "slug", Text("t", "t"), Text("do that", "那样做"), evidence=evidence, repair=repair, raw=raw)
+
+
+def test_a_case_acts_only_when_certain_and_its_evidence_holds(world: World) -> None:
+    world.healthy = lambda: False
+    wanting = Evidence(all=("lock/stale",))
+    for confidence, evidence in ((Confidence.PROBABLE, Evidence()), (Confidence.CERTAIN, wanting)):
+        treat(world, lambda: [], [Match(case(1, "reinstall-service", evidence), 1.0, confidence)])
+        assert "install" not in world.calls
+    treat(world, lambda: [], [Match(case(1, "reinstall-service", Evidence(all=("state:misconfigured",))), 1.0, Confidence.CERTAIN)])
+    assert "install" in world.calls
+
+
+def test_a_proposed_case_does_not_act_and_a_case_that_keeps_failing_neither(world: World) -> None:
+    from skill.store import Store
+
+    world.healthy = lambda: False
+    treat(world, lambda: [], [Match(case(2, "reinstall-service", status="proposed"), 1.0, Confidence.CERTAIN)])
+    assert "install" not in world.calls
+    for number in range(3):
+        Store(world.home).add({"id": "x{}".format(number), "actions": [{"case": "CASE-003", "outcome": "failed"}]})
+    treat(world, lambda: [], [Match(case(3, "reinstall-service"), 1.0, Confidence.CERTAIN)])
+    assert "install" not in world.calls
+
+
+def test_a_case_for_a_person_is_told_before_anything_is_restarted(world: World) -> None:
+    result = treat(world, lambda: [], [Match(case(4, "tell-person"), 1.0, Confidence.CERTAIN)])
+    assert result.outcome == "escalate" and result.next_step == Text("do that", "那样做") and not world.calls
+
+
+def test_the_tables_name_only_repairs_and_parameters_that_exist() -> None:
+    import jsonschema
+
+    for table in (treatments.PERSON, treatments.SPECIFIC, treatments.PERSON_AFTER, treatments.CHEAP, treatments.CHANGED, treatments.LAST):
+        for row in table:
+            schema = dict(repairs.ALL[row.repair].params)
+            jsonschema.Draft7Validator.check_schema(schema)
+            assert not list(jsonschema.Draft7Validator(schema).iter_errors(row.params)) or "$" in str(row.params)
+
+
+def test_evidence_terms() -> None:
+    verdict = Verdict(State.DOWN, Text("", ""), exit_code=1, findings=(finding("config/syntax"),))
+    for term, wanted in (("state:down|hung", True), ("state:hung", False), ("exit:78|1", True), ("exit:78", False), ("config/*", True), ("lock/*", False)):
+        assert treatments.term_holds(term, verdict) is wanted

@@ -1,0 +1,270 @@
+"""What a repair leaves behind: the config as it should be, or everything as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from doctor_world import CONFIG, World, finding
+
+from skill import healer, lastgood, repairs, snapshots
+from skill.errors import CannotPlan, RepairError
+from skill.host import Completed
+from skill.model import Delete, Move, Plan, Risk, Run, Service, Text, Write
+from skill.openclaw.config import diff, parse
+
+WHY = Text("why", "为何")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    lastgood.keep(made.context())
+    return made
+
+
+def plan_of(*steps: object, **more: object) -> Plan:
+    return Plan("test", tuple(steps), Risk.SAFE, WHY, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("broken", ["", CONFIG[:60], "not json", None])
+def test_a_broken_config_comes_back_byte_for_byte(world: World, broken: object) -> None:
+    world.config.unlink() if broken is None else world.config.write_text(str(broken))
+    world.healthy = world.parses
+    ctx = world.context()
+    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
+    assert outcome.healed and world.config.read_text() == CONFIG
+    assert not healer.journal_path(world.home).exists()
+
+
+def test_only_the_bad_key_is_put_back(world: World) -> None:
+    world.config.write_text(CONFIG.replace("18901", '"x"').replace('model: "a/b.c"', 'model: "new/model"'))
+    world.healthy = lambda: '"x"' not in world.config.read_text()
+    ctx = world.context(finding("config/invalid-value", "gateway.port"))
+    outcome = healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
+    assert outcome.healed
+    assert world.config.read_text() == CONFIG.replace('model: "a/b.c"', 'model: "new/model"')
+    assert outcome.config_diff == ("gateway.port",)
+    kept = list((world.home.doctor_dir / "snapshots").glob("openclaw.json.rejected-by-doctor.*"))
+    assert len(kept) == 1 and '"x"' in kept[0].read_text()
+
+
+def test_a_repair_that_does_not_help_leaves_everything_as_it_was(world: World) -> None:
+    text = CONFIG.replace("18901", "18902")
+    world.config.write_text(text)
+    world.healthy = lambda: False
+    ctx = world.context()
+    outcome = healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
+    assert not outcome.healed and outcome.rolled_back and world.config.read_text() == text
+
+
+def test_what_is_gone_although_another_fault_remains_is_kept(world: World) -> None:
+    world.config.write_text("")
+    world.healthy = lambda: False
+    ctx = world.context()
+    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), cured=lambda _ctx: True)
+    assert not outcome.healed and not outcome.rolled_back and world.config.read_text() == CONFIG
+
+
+def test_an_include_that_is_gone_comes_back_and_the_rest_stays(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    extra = world.state / "agents.json5"
+    extra.write_text("{defaults: {model: 'm'}}")
+    world.config.write_text('{gateway: {mode: "local"}, agents: {$include: "./agents.json5"}} // mine\n')
+    lastgood.keep(world.context())
+    extra.unlink()
+    world.config.write_text('{gateway: {mode: "local", port: 5}, agents: {$include: "./agents.json5"}} // mine, newer\n')
+    world.healthy = world.parses
+    ctx = world.context(last_good=lastgood.newest(world.home))
+    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
+    assert outcome.healed and extra.read_text() == "{defaults: {model: 'm'}}" and "newer" in world.config.read_text()
+
+
+def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    extra = world.state / "gw.json5"
+    extra.write_text("{mode: 'local', port: 7}")
+    world.config.write_text('{gateway: {$include: "./gw.json5"}} // mine\n')
+    lastgood.keep(world.context())
+    extra.write_text("{mode: 'local', port: 7, bogus: 1}")
+    main = world.config.read_text()
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    assert healer.execute(ctx, repairs.ALL["unset-config-key"].plan(ctx, {"path": "gateway.bogus"})).healed
+    assert parse(extra.read_text()) == {"mode": "local", "port": 7} and world.config.read_text() == main
+
+
+def doctor(world: World, after: object, code: int = 0) -> None:
+    """A fake `openclaw` whose doctor --fix writes this config."""
+    program = world.folder / "bin" / "openclaw"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("#!/bin/sh\nexit 0\n")
+    os.chmod(program, 0o755)
+
+    def run(argv: list) -> Completed:
+        if "doctor" in argv:
+            world.config.write_text(json.dumps(after))
+        return Completed(argv, code, "{}")
+
+    world.on_run = run
+
+
+def test_doctor_fix_that_drops_a_section_is_undone_outside_the_fault(world: World) -> None:
+    world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
+    world.healthy = lambda: "bogus" not in world.config.read_text()
+    doctor(world, {"gateway": {"mode": "local"}, "meta": {"lastTouched": "x"}, "wizard": {}})
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    assert outcome.healed and not diff(parse(CONFIG), parse(world.config.read_text()))
+    assert "// keep" in world.config.read_text()
+
+
+def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world: World) -> None:
+    world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
+    doctor(world, {"agents": {}})
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    assert healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})).healed
+    assert not diff(parse(CONFIG), parse(world.config.read_text()))
+
+
+def test_doctor_fix_of_an_unreadable_config_that_loses_keys_is_rolled_back(world: World) -> None:
+    world.config.write_text("garbage" + CONFIG)
+    doctor(world, {"gateway": {"mode": "local"}})
+    ctx = world.context(last_good=lastgood.newest(world.home))
+    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    assert not outcome.healed and outcome.rolled_back and world.config.read_text() == "garbage" + CONFIG
+
+
+def test_doctor_fix_that_exits_0_and_changes_nothing_is_not_healed(world: World) -> None:
+    text = CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,')
+    world.config.write_text(text)
+    world.healthy = lambda: False
+    doctor(world, parse(text))
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    assert not outcome.healed and outcome.rolled_back and world.config.read_text() == text
+
+
+def test_no_snapshot_no_change(world: World) -> None:
+    world.config.write_text("")
+    (world.home.doctor_dir / "snapshots").write_text("a file where a folder should be")
+    ctx = world.context()
+    with pytest.raises(RepairError):
+        healer.execute(ctx, plan_of(Write(str(world.config), b"{}"), Service("restart")))
+    assert world.config.read_text() == "" and "start" not in world.calls
+
+
+def test_a_full_disk_leaves_no_half_snapshot(world: World) -> None:
+    with pytest.raises(RepairError):
+        snapshots.take(world.home, "x", [str(world.config)], 0.0, lambda _path: SimpleNamespace(free=100))
+    assert snapshots.all_of(world.home) == [] and not list((world.home.doctor_dir / "snapshots").iterdir())
+
+
+class Killed(BaseException):
+    """As kill -9: nothing after it runs."""
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int) -> None:
+    folder = world.state / "extensions" / "p"
+    folder.mkdir(parents=True)
+    text = CONFIG.replace("18901", "18902")
+    world.config.write_text(text)
+    aside = world.home.doctor_dir / "quarantine" / "p"
+    steps = [Write(str(world.config), b"{}"), Move(str(folder), str(aside)), Write(str(world.home.env_file), b"A=1"), Service("restart")]
+    steps.insert(at, Run(("openclaw", "config", "validate")))
+
+    def die(argv: list) -> Completed:
+        raise Killed
+
+    world.on_run = die
+    ctx = world.context()
+    with pytest.raises(Killed):
+        healer.execute(ctx, plan_of(*steps, config_paths=("*",)))
+    world.started = False
+    assert healer.journal_path(world.home).exists()
+    outcome = healer.recover(ctx)
+    assert outcome is not None and outcome.rolled_back
+    assert world.config.read_text() == text and folder.is_dir() and not aside.exists() and not world.home.env_file.exists()
+    assert healer.recover(ctx) is None
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Write("{state}/workspace/notes.md", b""),
+        Write("{state}/credentials/oauth.json", b""),
+        Write("{state}/agents/main/sessions/a.jsonl", b""),
+        Write("/etc/passwd", b""),
+        Write("{state}/iflow-doctor/../workspace/x", b""),
+        Move("{state}/workspace", "{state}/iflow-doctor/quarantine/w"),
+        Move("{state}/state/openclaw.sqlite", "/tmp/elsewhere"),
+        Move("{state}/extensions", "{state}/iflow-doctor/quarantine/e"),
+        Delete("{state}/openclaw.json"),
+        Delete("{state}/extensions/p/index.js"),
+        Run(("/bin/sh", "-c", "true")),
+        Run(("node", "evil.js")),
+        Service("format"),
+        "a string",
+    ],
+)
+def test_steps_outside_the_allow_list_are_refused(world: World, step: object) -> None:
+    def fill(text: str) -> str:
+        return text.replace("{state}", str(world.state))
+
+    if isinstance(step, (Write, Move, Delete)):
+        values = {name: fill(value) if isinstance(value, str) else value for name, value in vars(step).items()}
+        step = type(step)(**values)
+    with pytest.raises(RepairError):
+        healer.execute(world.context(), plan_of(step))
+
+
+def test_a_corrupt_database_is_moved_and_comes_back_when_that_does_not_help(world: World) -> None:
+    base = world.state / "state"
+    base.mkdir()
+    for part in ("", "-wal"):
+        (base / ("openclaw.sqlite" + part)).write_bytes(b"rubbish" + part.encode())
+    ctx = world.context(finding("database/corrupt", str(base / "openclaw.sqlite")))
+    world.healthy = lambda: False
+    assert healer.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {})).rolled_back
+    assert (base / "openclaw.sqlite-wal").read_bytes() == b"rubbish-wal"
+    world.healthy = lambda: not (base / "openclaw.sqlite").exists()
+    world.clock += 5
+    outcome = healer.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {}))
+    assert outcome.healed and outcome.plan.advice and "pairings" in outcome.plan.advice.en
+
+
+def test_set_config_key_opens_nothing(world: World) -> None:
+    ctx = world.context(finding("config/bind-without-auth"))
+    for params in ({"path": "gateway.auth.mode", "value": "none"}, {"path": "gateway.bind", "value": "lan"}):
+        with pytest.raises(CannotPlan):
+            repairs.ALL["set-config-key"].plan(ctx, params)
+
+
+def test_unset_never_takes_a_section_or_an_unnamed_key(world: World) -> None:
+    ctx = world.context(finding("config/unrecognized-key", "agents"))
+    for name in ("agents", "gateway.auth"):
+        with pytest.raises(CannotPlan):
+            repairs.ALL["unset-config-key"].plan(ctx, {"path": name})
+
+
+def test_bad_node_options_go_from_service_and_env_file(world: World) -> None:
+    world.home.env_file.write_text("KEY=secret\nNODE_OPTIONS=--no-such-flag\n")
+    ctx = world.context(finding("node/bad-options"))
+    assert healer.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
+    assert world.home.env_file.read_text() == "KEY=secret\n"
+    assert "override {} ['NODE_OPTIONS']" in world.calls
+
+
+def test_every_repair_is_registered_under_its_id_and_says_why_in_both_languages() -> None:
+    for name, repair in repairs.ALL.items():
+        assert repair.id == name and repair.title.en and repair.title.zh and repair.params["type"] == "object"
+
+
+def test_dry_run_changes_nothing(world: World) -> None:
+    world.config.write_text("")
+    ctx = world.context()
+    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), dry_run=True)
+    assert not outcome.healed and world.config.read_text() == "" and not world.calls
