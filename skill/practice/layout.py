@@ -11,7 +11,10 @@ from .gateway import VERSION
 
 NODE = "24.16.0"  # the oldest Node that OpenClaw 2026.9.6 accepts
 
-PROGRAM = """#!{python}
+# Started through sh, because a #! line cannot name an interpreter whose path has a space in it.
+PROGRAM = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import sys
 sys.path[:0] = {path!r}
 from skill.practice.program import main
@@ -19,7 +22,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 # `node --version`, and `node [flags] .../openclaw.mjs ARGS`, which is how service files start a gateway
-NODE_PROGRAM = """#!{python}
+NODE_PROGRAM = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import os, sys
 args = sys.argv[1:]
 if "--version" in args[:1] or "-v" in args[:1]:
