@@ -12,12 +12,14 @@ from .tell import warning
 NOT_CHANNELS = ("startup-sidecars", "gateway-draining")
 _LINE = re.compile(r"\[(?:channels/)?(?P<channel>[a-z0-9-]+)\](?: \[(?P<account>[A-Za-z0-9_.-]+)\])? (?P<text>.*)")
 _CREDENTIAL = re.compile(
-    r"401|Unauthorized|invalid (?:bot )?token|token is invalid|bad token|Not Found \(404|Improper token|TokenInvalid|invalid_auth|not_authed|app secret|"
+    r"\b401\b|Unauthorized|invalid (?:bot )?token|token is invalid|bad token|Not Found \(404|Improper token|TokenInvalid|invalid_auth|"
+    r"not_authed|app secret|"
     r"99991663|99991661|10003|invalid (?:appid|app_id|app id)|authentication failed",
     re.I,
 )
 _NETWORK = re.compile(
-    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET|fetch failed|Network request .* failed|request-timeout|EHOSTUNREACH|SELF_SIGNED",
+    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|fetch failed|Network request .* failed|"
+    r"request-timeout|SELF_SIGNED",
     re.I,
 )
 

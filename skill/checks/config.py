@@ -23,6 +23,9 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield from _broken(look, view)
         if view.error != "include":
             return
+    if not _utf8(view.raw):
+        en = "The config file holds bytes that are not UTF-8: OpenClaw reads each as a replacement character"
+        yield warning("config/encoding", en, "配置文件含有非 UTF-8 字节:OpenClaw 会把它们读成替换字符", view.path)
     validation = cli.validate(look, look.cli_timeout)
     if validation.known and not validation.valid and not view.error:
         yield from issues(validation.issues, validation.source)
@@ -64,9 +67,6 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
 
 def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
     shape = shape_of(view.raw)
-    if shape == "not-utf8" and _accepted(look):  # OpenClaw reads such bytes as U+FFFD and goes on
-        yield warning("config/encoding", "The config file holds bytes that are not UTF-8", "配置文件含有非 UTF-8 字节", view.path)
-        return
     place = "line {} column {}".format(view.line, view.column) if view.line else ""
     en = {
         "text-before": "Text stands before the JSON",
@@ -95,16 +95,21 @@ def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
     )
 
 
+def _utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def shape_of(raw: bytes) -> str:
-    """What kind of damage: nul, encoding (UTF-16), not-utf8, text-before, truncated, syntax."""
+    """What kind of damage: nul, encoding (UTF-16), text-before, truncated, syntax."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "encoding"
     if not raw.strip(b"\0 \r\n\t"):
         return "nul"
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "not-utf8"
+    text = raw.decode("utf-8-sig", "replace")
     start = re.search(r"^\s*\{", text, re.M)
     if start and text[: start.start()].strip() and not text.lstrip().startswith(("{", "//", "/*")):
         try:
@@ -114,11 +119,6 @@ def shape_of(raw: bytes) -> str:
             return "syntax"
     bare = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', "", text, flags=re.S)
     return "truncated" if bare.count("{") > bare.count("}") else "syntax"
-
-
-def _accepted(look: Look) -> bool:
-    validation = cli.validate(look, look.cli_timeout)
-    return validation.known and validation.valid and validation.source == "cli"
 
 
 def _include(view: ConfigView) -> Iterator[Finding]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from ..model import State
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, install, logs
 from ..openclaw import processes as process_table
+
+DOWN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 
 
 class Look:
@@ -96,13 +99,23 @@ class Look:
 
     @property
     def up(self) -> bool:
-        """The gateway (or something that answers exactly like one) answers."""
-        return self.health["answer"] in ("ready", "not-ready", "live")
+        """The gateway answers, and nobody has judged it down: one that dies every few minutes is not up between two crashes."""
+        return self.health["answer"] in ("ready", "not-ready", "live") and self.ctx.verdict.state not in DOWN
 
     @property
     def log(self) -> str:
         """The newest boot's lines: the Context's own where it carries them."""
         return str(self.ctx.logs or self._once("log", lambda: logs.newest_boot(self.ctx.host, self.ctx.home)))
+
+    @property
+    def crash_log(self) -> str:
+        """The lines of the last boots: in a crash loop the newest one may still be fine."""
+        return self.log + "\n" + str(self._once("crash_log", lambda: logs.recent(self.ctx.host, self.ctx.home)))
+
+    @property
+    def starting(self) -> List[process_table.Process]:
+        """Processes of this state directory that may become its gateway: before it listens it is called just `openclaw`."""
+        return [row for row in self.processes if process_table.may_be_starting(self.ctx.home, row)]
 
     @property
     def variables(self) -> Dict[str, str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
-from ..model import Check, Finding, State, Text
+from ..model import Check, Finding, Text
 from ..openclaw import plugins
-from .look import Look, looking
+from .look import DOWN, Look, looking
 from .tell import error, info, warning
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the gateway.
 ORDINARY = (None, 0, 1, 9, 78, 130, 134, 137, 139, 143)
-DOWN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED, State.UNKNOWN)
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -20,7 +19,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     data = look.config.data if isinstance(look.config.data, Mapping) else {}
     here = plugins.found(look.home.state_dir, data)
     fresh = _new(look, here, data)
-    crashed = plugins.crashed(look.log) if not look.up else None
+    crashed = plugins.crashed(look.crash_log) if not look.up else None
     if crashed:
         yield error(
             "plugins/crash",
@@ -72,9 +71,7 @@ def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[s
     """No exception in the log: a busy loop, or a plugin that calls exit. Blame only what is new, or the only one there is."""
     code = look.verdict.exit_code if look.verdict.exit_code is not None else getattr(look.service, "exit_code", None)
     chosen = not look.gateways and code not in ORDINARY and isinstance(code, int) and code > 0
-    looping = (
-        bool(look.gateways) and look.gateways[0].state not in ("stopped", "tracing-stop") and look.verdict.state in DOWN and _loops(look)
-    )
+    looping = bool(look.gateways) and look.gateways[0].state not in ("stopped", "tracing-stop") and _loops(look)
     if not chosen and not looping:
         return
     active = [n for n in here if plugins.enabled(data, n)]
@@ -109,8 +106,11 @@ def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[s
 
 
 def _loops(look: Look) -> bool:
+    """A whole core, no answer, and either judged so by several looks or past any boot."""
     from . import process
 
+    if look.verdict.state not in DOWN and look.host.now() - look.gateways[0].started < 90:
+        return False
     return look.health["answer"] in ("silent", "refused") and bool(look._once("busy", lambda: process._busy(look, look.gateways[0].pid)))
 
 

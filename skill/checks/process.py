@@ -7,7 +7,7 @@ from typing import Any, Iterable
 from ..model import Check, Finding, Text
 from ..openclaw import processes
 from .look import looking
-from .tell import error, warning
+from .tell import error, info, warning
 
 BUSY = 0.85  # of one core; an idle gateway uses 0.005 (measured)
 SAMPLE_S = 0.6
@@ -17,6 +17,10 @@ GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     rows, answer = look.gateways, look.health["answer"]
+    if not rows and look.starting:
+        pid = look.starting[0].pid
+        yield info("process/starting", "A gateway is starting (pid {})".format(pid), "网关正在启动(pid {})".format(pid), "", None, pid=pid)
+        return
     if not rows:
         yield error(
             "process/none",
@@ -36,7 +40,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             started=row.started,
         )
     elif answer in ("silent", "refused", "unreachable") and _busy(look, row.pid):
-        young = answer == "refused" and age < GRACE_S
+        young = age < (GRACE_S if answer == "refused" else 60.0)  # a boot fills a core too
         say = warning if young else error
         yield say(
             "process/busy",

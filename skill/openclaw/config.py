@@ -61,7 +61,7 @@ def load(path: Path, env: Optional[Mapping[str, str]] = None) -> ConfigView:
     if not raw.strip():
         return ConfigView(path, raw=raw, error="empty", message="the file is empty")
     try:
-        data = parse(raw.decode("utf-8-sig"))
+        data = parse(raw.decode("utf-8-sig", "replace"))  # as OpenClaw does: bytes that are no UTF-8 become U+FFFD
     except (ValueError, RecursionError) as error:
         line, column = _place(str(error))
         return ConfigView(path, raw=raw, error="syntax", message=str(error), line=line, column=column)

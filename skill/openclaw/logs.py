@@ -37,6 +37,17 @@ def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
     return text[-limit:] if len(text) > limit else text
 
 
+def recent(host: Host, home: Home, limit: int = LIMIT) -> str:
+    """The console lines of the last boots, oldest first, not older than an hour where they carry a time."""
+    lines = _console(host, home, limit)
+    last = max((_epoch_of_line(line) for line in lines[-50:]), default=0.0)
+    for index, line in enumerate(lines):
+        stamp = _epoch_of_line(line)
+        if stamp and (not last or last - stamp <= 3600):
+            return "\n".join(lines[index:])
+    return "\n".join(lines)
+
+
 def newest_start(lines: List[str]) -> List[str]:
     """The lines from the last start on. What stands just before a start belongs to it only when no clean line separates them."""
     starts = [i for i, line in enumerate(lines) if "loading configuration" in line]

@@ -52,9 +52,14 @@ def table(host: Host) -> List[Process]:
     for item in psutil.process_iter(["pid", "ppid", "name", "cmdline", "status", "create_time", "username"]):
         info = item.info
         row = Process(
-            info["pid"], info["ppid"] or 0, info["name"] or "", tuple(info["cmdline"] or ()), info["status"] or "", info["create_time"] or 0.0,
+            info["pid"],
+            info["ppid"] or 0,
+            info["name"] or "",
+            tuple(info["cmdline"] or ()),
+            info["status"] or "",
+            info["create_time"] or 0.0,
             info["username"] or "",
-        )  # fmt: skip
+        )
         if row.state != psutil.STATUS_ZOMBIE and _interesting(row):
             try:
                 row = replace(row, env=item.environ())
@@ -93,6 +98,14 @@ def is_gateway(row: Process) -> bool:
         and (len(rest) == 1 or rest[1] in ("run", "start") or rest[1].isdigit())
         and "--help" not in words
     )
+
+
+def may_be_starting(home: Home, row: Process) -> bool:
+    """A main openclaw process on this state directory that has not taken its final name yet, and is no child of ours."""
+    if row.state == "zombie" or row.ppid == os.getpid() or row.line.strip() not in ("openclaw", "openclaw.mjs"):
+        return False
+    place = state_dir(row)
+    return place is not None and os.path.realpath(str(place)) == os.path.realpath(str(home.state_dir))
 
 
 def is_doctor(row: Process) -> bool:
