@@ -1,0 +1,212 @@
+"""Which known case is it? Signatures first, then weighted keywords, then likeness. "No case fits" ([]) is a good answer.
+
+    certain    a decisive signature (weight >= 0.9, several words) in the newest boot's own lines, nothing else as strong
+    probable   a good signature, or several keywords that agree
+    possible   worth a look; never acted on
+
+Cost: the log is cut to its last signature.MAX_LOG_CHARS; a set of four-character grams of its distinct lines decides which
+signatures can match at all, so a library of 10,000 cases costs set look-ups, not regular expressions.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from . import signature
+from .case_index import GRAM, Index, Keyword, compiled, literals, words
+from .model import Case, Confidence, Match
+from .scope import Scope, judge
+
+__all__ = ["match", "literals"]
+
+MAX_MATCHES = 5
+CERTAIN = 0.9
+PROBABLE = 0.6
+LEAST = 0.34  # below this a match is noise
+MARGIN = 0.04  # how far the first of two different classes must lead to be certain
+GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
+_INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
+
+
+class Hit(NamedTuple):
+    weight: float
+    line: str
+    decisive: bool  # in the log itself, newest boot, more than one word
+    age: int
+
+
+def match(cases: Sequence[Case], symptom: str, log: str, version: str = "") -> List[Match]:
+    """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, "" when unknown."""
+    index = _index(cases)
+    symptom = signature.mask(" ".join(symptom[:2000].split()))
+    found = signature.lines(log)
+    scope = judge(symptom, [line.text for line in found])
+    if scope.nothing:
+        return []
+    found = [line for number, line in enumerate(found) if number not in scope.foreign]
+    hits = _signature_hits(index, found, symptom)
+    spoken = _keyword_scores(index, symptom.lower())
+    alike = _likeness(index, symptom) if symptom else {}
+    logged = _keyword_scores(index, "\n".join(line.text for line in found[:200]).lower()) if found else {}
+    matches = []
+    for number in set(hits) | set(spoken) | set(alike) | set(logged):
+        one = _weigh(index.cases[number], hits.get(number, []), spoken.get(number), alike.get(number, 0.0), logged.get(number), scope)
+        if one is not None:
+            matches.append(one)
+    return _rank(matches, scope)
+
+
+def _index(cases: Sequence[Case]) -> Index:
+    known = _INDEX.get(id(cases))
+    if known is None or known[0] is not cases or len(known[1].cases) != len(cases):
+        _INDEX.clear()
+        _INDEX[id(cases)] = known = (cases, Index(cases))
+    return known[1]
+
+
+def _signature_hits(index: Index, found: List[signature.Line], symptom: str) -> Dict[int, List[Hit]]:
+    lows = [line.text.lower() for line in found]
+    whole = "\n".join(lows) + "\n" + symptom.lower()
+    grams = {whole[i : i + GRAM] for i in range(len(whole) - GRAM + 1)}
+    hits: Dict[int, List[Hit]] = {}
+    for sign in index.signatures:
+        needs = [text for text in sign.needs if _may_hold(text, grams) and text in whole]
+        if not needs:
+            continue
+        if sign.never and compiled(sign.never).search(whole):
+            continue
+        if sign.also and not compiled(sign.also).search(whole):
+            continue
+        for line, low in zip(found, lows):
+            if any(text in low for text in needs):
+                seen = compiled(sign.pattern).search(line.text)
+                if seen:
+                    telling = len(seen.group(0)) >= 12 and any(c in seen.group(0) for c in " :_./-=[")
+                    weight = sign.weight if line.fresh else sign.weight * 0.75
+                    hits.setdefault(sign.number, []).append(Hit(weight, line.text, telling and line.fresh, line.age))
+                    break
+        else:
+            seen = compiled(sign.pattern).search(symptom) if symptom else None
+            if seen:
+                hits.setdefault(sign.number, []).append(Hit(sign.weight * 0.85, symptom, False, 0))
+    return hits
+
+
+def _may_hold(text: str, grams: Set[str]) -> bool:
+    return all(text[i : i + GRAM] in grams for i in range(0, len(text) - GRAM + 1, 2))
+
+
+def _keyword_scores(index: Index, text: str) -> Dict[int, Tuple[float, str]]:
+    """number -> (0..1, the words that spoke)."""
+    scores: Dict[int, Tuple[float, str]] = {}
+    known: Dict[str, bool] = {}
+
+    def there(word: str) -> bool:
+        if word not in known:
+            known[word] = _contains(text, word)
+        return known[word]
+
+    for number, entries in enumerate(index.keywords):
+        left, spoke = 1.0, []
+        for entry in entries:
+            if all(any(there(word) for word in group) for group in entry.groups):
+                left *= 1.0 - GAIN[entry.weight]
+                spoke.append(_first(entry, there))
+        if spoke:
+            scores[number] = (1.0 - left, ", ".join(spoke[:4]))
+    return scores
+
+
+def _contains(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        # A Latin word must stand alone at its start: "port" is not in "support"; its end may be inflected.
+        if not (word[0].isascii() and word[0].isalnum()) or at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
+            if not word[-1].isdigit() or at + len(word) >= len(text) or not text[at + len(word)].isdigit():
+                return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
+    return " + ".join(next(word for word in group if there(word)) for group in entry.groups)
+
+
+def _likeness(index: Index, symptom: str) -> Dict[int, float]:
+    """number -> 0..1 by weighted words, with rapidfuzz for spelling mistakes where that says little."""
+    spoken = words(symptom)
+    known, idf = index.weighted_words()
+    scores: Dict[int, float] = {}
+    if not known:
+        return _fuzzy_titles(index, symptom)
+    total = sum(idf.get(word, 2.5) for word in spoken) or 1.0
+    for number, found in enumerate(known):
+        common = spoken & found
+        if len(common) >= 2:
+            gained = sum(idf[word] for word in common)
+            scores[number] = min(1.0, gained / (0.55 * total + 6.0))
+    if not any(score > 0.5 for score in scores.values()):
+        for number, score in _fuzzy_titles(index, symptom).items():
+            scores[number] = max(score, scores.get(number, 0.0))
+    return scores
+
+
+def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, float]:
+    from rapidfuzz import fuzz, process
+
+    if len(symptom) < 8:
+        return {}
+    lang = "zh" if any("\u4e00" <= c <= "\u9fff" for c in symptom) else "en"
+    titles = [case.title.to(lang).lower() for case in index.cases]
+    best = process.extract(symptom.lower()[:300], titles, scorer=fuzz.token_sort_ratio, limit=3, score_cutoff=72)
+    return {number: score / 100.0 * 0.6 for _, score, number in best}
+
+
+def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], alike: float, logged: Optional[Tuple[float, str]], scope: Scope) -> Optional[Match]:
+    words_said = spoken[0] if spoken else 0.0
+    words_logged = logged[0] if logged else 0.0
+    told = max(words_said, 0.75 * alike, 1.0 - (1.0 - words_said) * (1.0 - 0.4 * alike))
+    because: List[str] = []
+    if hits:
+        hits = sorted(hits, key=lambda hit: (-hit.weight, hit.age))
+        base = hits[0].weight * 0.9 + min(0.06, 0.02 * (len(hits) - 1))
+        score = base + 0.12 * told + 0.03 * words_logged
+        because.extend(hit.line[:240] for hit in hits[:3])
+        decisive = any(hit.decisive and hit.weight >= CERTAIN for hit in hits)
+        confidence = Confidence.CERTAIN if decisive else Confidence.PROBABLE if base >= 0.5 or score >= PROBABLE else Confidence.POSSIBLE
+    else:
+        # With a log that holds nothing of this case, words alone must be stronger.
+        told = told * (0.8 if scope.has_log else 1.0)
+        told = max(told, 0.6 * words_logged, 1.0 - (1.0 - told) * (1.0 - 0.35 * words_logged))
+        if told < (LEAST + 0.08 if scope.has_log else LEAST):
+            return None
+        score = 0.75 * told
+        confidence = Confidence.PROBABLE if told >= 0.75 else Confidence.POSSIBLE
+    if spoken:
+        because.append(spoken[1])
+    elif logged and not hits:
+        because.append(logged[1])
+    if scope.calm and confidence is not Confidence.CERTAIN:
+        return None
+    return Match(case, round(min(1.0, score), 3), confidence, tuple(because))
+
+
+def _rank(matches: List[Match], scope: Scope) -> List[Match]:
+    best: Dict[str, Match] = {}
+    for one in sorted(matches, key=lambda m: (-m.score, m.case.id)):
+        best.setdefault(one.case.id, one)
+    ranked = list(best.values())[:MAX_MATCHES]
+    if not ranked:
+        return []
+    first = ranked[0]
+    rival = next((m for m in ranked[1:] if m.case.slug != first.case.slug), None)
+    unsure = scope.calm or (rival is not None and first.score - rival.score < MARGIN)
+    out = []
+    for place, one in enumerate(ranked):
+        confidence = one.confidence
+        if confidence is Confidence.CERTAIN and (unsure or place > 0):
+            confidence = Confidence.PROBABLE
+        if one.score < first.score * 0.35:
+            continue
+        out.append(Match(one.case, one.score, confidence, one.because))
+    return out

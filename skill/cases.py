@@ -1,0 +1,149 @@
+"""The case library: cases.json of the product, overridden and extended by the user's own. A case is data, never Python."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from .errors import SettingsError
+from .files import owned_lock, private_dir, read_json, write_json
+from .model import Case, Evidence, Risk, Text
+from .openclaw.home import Home
+
+SHIPPED = Path(__file__).resolve().parent.parent / "cases.json"
+PACKAGED = Path(__file__).resolve().parent / "data" / "cases.json"  # where an installed distribution carries its copy
+SCHEMA = Path(__file__).resolve().parent / "data" / "case.schema.json"
+MAX_CHECKED = 1_000  # cases of one file that are checked against the whole schema at load; beyond it the first ones are
+USER_FILE = "cases.json"
+REMEDY = "correct the entry or remove it, or write cases with `iflow-doctor add-case`"
+
+
+def shipped() -> List[Case]:
+    """The product's own cases. They are checked by the tests, not at every start."""
+    path = SHIPPED if SHIPPED.is_file() else PACKAGED
+    return [build(raw) for raw in entries(path)]
+
+
+def load(home: Optional[Home] = None) -> List[Case]:
+    """Shipped cases with the user's over them by id. Raise SettingsError for a broken user file: see load_or_shipped."""
+    merged = {case.id: case for case in shipped()}
+    if home is not None:
+        for case in of_user(home):
+            merged[case.id] = case
+    return list(merged.values())
+
+
+def load_or_shipped(home: Optional[Home] = None) -> Tuple[List[Case], Optional[SettingsError]]:
+    """As load; a broken user file is answered beside the shipped cases, which always work."""
+    try:
+        return load(home), None
+    except SettingsError as error:
+        return shipped(), error
+
+
+def of_user(home: Home) -> List[Case]:
+    """The user's own and learned cases. Raise SettingsError naming file, index and place of every fault."""
+    path = home.doctor_dir / USER_FILE
+    found = entries(path)
+    issues = faults(found[:MAX_CHECKED])
+    if issues:
+        raise SettingsError(str(path), issues, REMEDY)
+    return [build(raw, str(raw.get("source_kind") or "user")) for raw in found]
+
+
+def entries(path: Path) -> List[Mapping[str, Any]]:
+    """The list of raw cases in a file: `{"version": 1, "cases": [...]}` or a bare list. [] where there is no file."""
+    value = read_json(path, {"cases": []})
+    found = value.get("cases") if isinstance(value, dict) else value
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise SettingsError(str(path), ['must be {"version": 1, "cases": [...]}'], REMEDY)
+    return found
+
+
+def faults(raw_cases: Iterable[Mapping[str, Any]]) -> List[str]:
+    """Every fault of these cases as "cases[2].title.zh: ...": schema, regular expressions, duplicate ids."""
+    from jsonschema import Draft7Validator
+
+    validator = Draft7Validator(json.loads(SCHEMA.read_text("utf-8")))
+    issues: List[str] = []
+    seen: Dict[str, int] = {}
+    for index, raw in enumerate(raw_cases):
+        for error in validator.iter_errors(raw):
+            place = "".join("[{}]".format(p) if isinstance(p, int) else "." + p for p in error.absolute_path)
+            issues.append("cases[{}]{}: {}".format(index, place, error.message[:200]))
+        if isinstance(raw.get("id"), str):
+            if raw["id"] in seen:
+                issues.append("cases[{}].id: {} is already cases[{}]".format(index, raw["id"], seen[raw["id"]]))
+            seen[raw["id"]] = index
+        issues.extend("cases[{}].{}".format(index, issue) for issue in _pattern_faults(raw))
+    return issues
+
+
+def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
+    from .case_matcher import literals
+
+    for number, signature in enumerate(raw.get("error_signatures") or []):
+        entry = signature if isinstance(signature, dict) else {"re": signature}
+        for name in ("re", "with", "without"):
+            pattern = entry.get(name)
+            if not isinstance(pattern, str):
+                continue
+            place = "error_signatures[{}].{}".format(number, name)
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield "{}: not a regular expression: {}".format(place, error)
+                continue
+            if re.search(r"[*+}]\)?[*+]|\([^()]*[*+][^()]*\)[*+{]", pattern):
+                yield "{}: nested repetition can take for ever on a hostile line; bound it, e.g. .{{0,80}}".format(place)
+            if name == "re" and not literals(pattern):
+                yield "{}: needs a fixed text of at least four characters".format(place)
+
+
+def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:
+    """Given a raw case that passed `faults`, answer the value."""
+    evidence = raw.get("evidence") or {}
+    return Case(
+        id=raw["id"],
+        slug=raw["slug"],
+        title=Text(raw["title"]["en"], raw["title"]["zh"]),
+        solution=Text(raw["solution"]["en"], raw["solution"]["zh"]),
+        signatures=tuple(s if isinstance(s, str) else s["re"] for s in raw.get("error_signatures") or ()),
+        keywords=tuple(raw.get("keywords") or ()),
+        evidence=Evidence(tuple(evidence.get("all", ())), tuple(evidence.get("any", ())), tuple(evidence.get("none", ()))),
+        repair=raw["repair"],
+        params=raw.get("params") or {},
+        verify=raw.get("verify") or "ready",
+        risk=Risk(raw["risk"]),
+        source=source,
+        raw=raw,
+    )
+
+
+def add(home: Home, raw: Mapping[str, Any]) -> Case:
+    """Validate one case, then write it to the user's file (replacing one with the same id). Raise SettingsError, AlreadyRunning."""
+    path = home.doctor_dir / USER_FILE
+    issues = faults([raw])
+    if issues:
+        raise SettingsError("the new case", issues, "nothing was written")
+    private_dir(home.doctor_dir)
+    with owned_lock(home.doctor_dir / "cases.lock", "add-case"):
+        kept = [entry for entry in entries(path) if entry.get("id") != raw["id"]]
+        write_json(path, {"version": 1, "cases": kept + [dict(raw)]})
+    return build(raw, "user")
+
+
+def next_id(home: Home) -> str:
+    """The first free USER-nnn."""
+    used = {entry.get("id") for entry in entries(home.doctor_dir / USER_FILE)}
+    return next("USER-{:03d}".format(n) for n in range(1, len(used) + 2) if "USER-{:03d}".format(n) not in used)
+
+
+def find(cases: Iterable[Case], name: str) -> Optional[Case]:
+    """By id (any case) or by slug."""
+    wanted = name.strip().lower()
+    chosen = list(cases)
+    by_id = [case for case in chosen if case.id.lower() == wanted]
+    return (by_id or [case for case in chosen if case.slug == wanted] or [None])[0]

@@ -1,0 +1,127 @@
+"""Log lines made comparable: unwrapped, masked, deduplicated, bounded; chat text and other products' lines taken out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import List, NamedTuple
+
+MAX_LOG_CHARS = 524_288  # only the end of a log is read: the newest boot is there
+MAX_LINE_CHARS = 2_000  # a hostile or binary line cannot make a regex slow
+MAX_LINES = 3_000
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\ufeff]")
+_BOX = re.compile(r"^[\s│┌└├╮╯╭╰─┐┘◇◆■▲●✗✓•]+|[\s│┐┘╮╯─]+$")
+_JOURNAL = re.compile(r"^[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d \S{1,64} ([\w.@/-]{1,64})\[\d{1,9}\]: ")
+_TIME = re.compile(
+    r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:[+-]\d\d:\d\d)?"
+)
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
+_HEX = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b", re.I)
+_PID = re.compile(r"\b(pid|PID)([ =:]{1,3})\d{1,9}")
+_HOME = re.compile(r"(?:/home/[^/\s'\":]{1,64}|/Users/[^/\s'\":]{1,64}|/root(?=/)|[A-Za-z]:\\{1,2}Users\\{1,2}[^\\\s'\":]{1,64})")
+_DIGITS = re.compile(r"\d+")
+_QUOTED_START = re.compile(r"^\s{0,8}(?:>|&gt;|「|“)|^\s{0,8}(?:user|assistant|human|用户|助手)\s?[:：]", re.I)
+# Where somebody else's words begin inside a log line: what follows is data, never a symptom.
+_QUOTED_FROM = re.compile(
+    r"(?:inbound|incoming|received|new|user|chat|dm)\s(?:message|msg|text|dm)\s?(?:from\b|[:：=(\"“])"
+    r"|\bmessage from\b|\b(?:said|wrote|says|asked|pasted|quoted|replied)\s?[:：]"
+    r"|收到(?:一条|了)?(?:消息|私信|文本|群消息)|用户(?:说|发送|消息|输入)|聊天(?:内容|记录)"
+    r"|\btool(?:[ _-](?:result|output|response))\s?[:：=]|\bexec (?:stdout|output)\s?[:：=]"
+    r"|\"?\b(?:text|body|preview|snippet|prompt|transcript|quote)\"?\s?[=:：]\s?[\"“'`]"
+    r"|\"role\"\s?:\s?\"(?:user|assistant|tool)\"",
+    re.I,
+)
+BOOT = re.compile(r"\[gateway\] (?:loading configuration|starting(?:\.\.\.|…| HTTP)?$)|systemd\[\d+\]: Start(?:ed|ing) OpenClaw", re.I)
+READY = re.compile(r"\[gateway\] (?:ready|http server listening|listening on ws)", re.I)
+
+
+class Line(NamedTuple):
+    text: str  # masked, as shown in `because`
+    fresh: bool  # belongs to the newest boot
+    age: int  # 0 = newest kept line
+
+
+def unwrap(raw: str) -> str:
+    """Given one line of a log file (JSONL), console or journal, answer the message with its [subsystem]."""
+    line = raw.strip()
+    if line.startswith("{") and line.endswith("}"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if isinstance(entry, dict) and ("_meta" in entry or "0" in entry):
+            line = _of_entry(entry)
+    line = _JOURNAL.sub(lambda m: "" if m.group(1).startswith(("node", "openclaw", "bash", "sh")) else m.group(1) + ": ", line)
+    line = _CONTROL.sub("", _ANSI.sub("", line))
+    return _BOX.sub("", line)
+
+
+def _of_entry(entry: "dict[str, object]") -> str:
+    parts: List[str] = []
+    for number in range(6):
+        value = entry.get(str(number))
+        if value is None:
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if number == 0 and text.startswith("{"):
+            try:
+                subsystem = json.loads(text).get("subsystem") or ""
+            except (ValueError, AttributeError):
+                subsystem = ""
+            text = "[{}]".format(subsystem) if subsystem else text
+        parts.append(text)
+    message = entry.get("message")
+    if isinstance(message, str) and message and message not in parts:
+        parts.append(message)
+    return " ".join(parts)
+
+
+def mask(line: str) -> str:
+    """Replace what differs between two machines: times, ids, pids, homes. Codes and ports stay: they are the meaning."""
+    line = _TIME.sub("<time>", line)
+    line = _UUID.sub("<id>", line)
+    line = _HEX.sub("<id>", line)
+    line = _PID.sub(r"\1\2<pid>", line)
+    return _HOME.sub("~", line)
+
+
+def key(masked: str) -> str:
+    """The same for two lines that say the same thing."""
+    return _DIGITS.sub("#", masked).lower()
+
+
+def unquoted(line: str) -> str:
+    """Answer the part of a line that the program itself said: quoted chat and tool output are cut off."""
+    if _QUOTED_START.match(line):
+        return ""
+    found = _QUOTED_FROM.search(line)
+    return line[: found.start()] if found else line
+
+
+def lines(log: str) -> List[Line]:
+    """Given a log of any size, answer its distinct lines, newest first, bounded by MAX_LOG_CHARS and MAX_LINES."""
+    if len(log) > MAX_LOG_CHARS:
+        log = log[-MAX_LOG_CHARS:]
+        log = log[log.find("\n") + 1 :]
+    kept: List[Line] = []
+    seen = set()
+    fresh, ready, fence = True, False, False
+    for raw in reversed(log.split("\n")):
+        if not raw or raw.isspace():
+            continue
+        if raw.lstrip().startswith("```"):
+            fence = not fence
+            continue
+        whole = unwrap(raw[:MAX_LINE_CHARS] if not raw.startswith('{"0"') else raw[: MAX_LINE_CHARS * 4])
+        text = mask(unquoted(whole[:MAX_LINE_CHARS])).strip()
+        if text and len(kept) < MAX_LINES:
+            mark = key(text)
+            if mark not in seen:
+                seen.add(mark)
+                kept.append(Line(text, fresh, len(kept)))
+        ready = ready or bool(fresh and READY.search(whole))
+        if fresh and ready and BOOT.search(whole):
+            fresh = False  # an older boot's trouble is history once a newer boot became ready
+    return kept
