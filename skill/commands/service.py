@@ -24,7 +24,6 @@ def _both(function: Any) -> Any:
     for option in (
         click.option("--dry-run", is_flag=True, help="Show every change, make none. / 只列出将要做的更改。"),
         click.option("--only", type=click.Choice(["gateway", "watchdog"]), help="Only this one of the two. / 只处理其中一个。"),
-        click.option("--json", "as_json", is_flag=True, help="One JSON value. / 输出 JSON。"),
         click.pass_obj,
     ):
         function = option(function)
@@ -33,32 +32,31 @@ def _both(function: Any) -> Any:
 
 @service.command()
 @_both
-def install(app: Any, dry_run: bool, only: Any, as_json: bool) -> None:
+def install(app: Any, dry_run: bool, only: Any) -> None:
     """Keep the gateway and the watchdog alive from now on. / 让网关与守护进程保持运行。"""
     platform = _platform(app)
     steps = [("gateway", platform.install), ("watchdog", platform.install_watchdog)]
-    _carry_out(app, platform, steps, dry_run, only, as_json, "install")
+    _carry_out(app, platform, steps, dry_run, only, "install")
 
 
 @service.command()
 @_both
-def uninstall(app: Any, dry_run: bool, only: Any, as_json: bool) -> None:
+def uninstall(app: Any, dry_run: bool, only: Any) -> None:
     """Remove our services; OpenClaw's own stay. / 移除我们的服务,保留 OpenClaw 自己的。"""
     platform = _platform(app)
     steps = [("watchdog", platform.uninstall_watchdog), ("gateway", platform.uninstall)]
-    _carry_out(app, platform, steps, dry_run, only, as_json, "uninstall")
+    _carry_out(app, platform, steps, dry_run, only, "uninstall")
 
 
 @service.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON value. / 输出 JSON。")
 @click.pass_obj
-def status(app: Any, as_json: bool) -> None:
+def status(app: Any) -> None:
     """What the service manager says. Exit 0 both run, 1 not, 2 cannot tell. / 服务管理器的说法。"""
     platform = _platform(app)
     states = {"gateway": platform.service_state(), "watchdog": platform.watchdog_state()}
     unknown = any(state.active == "unknown" for state in states.values())
     code = 2 if unknown else 0 if all(state.active == "active" for state in states.values()) else 1
-    if as_json or app.json:
+    if app.as_json:
         app.out({"manager": platform.name, "exit_code": code, **{kind: asdict(state) for kind, state in states.items()}})
     else:
         app.say(Text("service manager: " + platform.name, "服务管理器:" + platform.name))
@@ -91,7 +89,7 @@ def _platform(app: Any) -> Any:
     return choose(app.host, home, load_or_last_good(app.host, home)[0])
 
 
-def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, as_json: bool, what: str) -> None:
+def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, what: str) -> None:
     """Do each step; a failure of one does not keep the other from being done. Exit 1 when one failed."""
     report: Dict[str, Any] = {"manager": platform.name, "action": what, "dry_run": dry_run}
     failed = False
@@ -103,13 +101,13 @@ def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: b
         except HealerError as error:
             failed = failed or not isinstance(error, ServiceError) or kind == "gateway" or platform.name != "direct"
             report[kind] = {"ok": False, "error": error.message, "hint": error.hint}
-            if not (as_json or app.json):
+            if not app.as_json:
                 app.say("{}: {}{}".format(kind, error.message, "\n  -> " + error.hint if error.hint else ""))
             continue
         report[kind] = {"ok": True, "files": [path for path, _ in plan.files], "commands": [list(argv) for argv in plan.commands]}
-        if not (as_json or app.json):
+        if not app.as_json:
             _show(app, kind, plan, dry_run)
-    if as_json or app.json:
+    if app.as_json:
         app.out(dict(report, ok=not failed))
     raise click.exceptions.Exit(1 if failed else 0)
 

@@ -66,7 +66,11 @@ class Platform(Protocol):
         """Make the manager take up what is on disk (daemon-reload, bootstrap of a plist, a keeper that is gone)."""
 
     def tend(self) -> bool:
-        """Cheap and safe at any time: bring level 1 itself back (a keeper that was killed). True when something was done."""
+        """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper that was killed), keep a copy of the
+        definition. True when something was done."""
+
+    def hurry(self) -> bool:
+        """Call when the gateway's process has just ended: cut short the manager's own wait. True when something was done."""
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         """Restore a lost service; never a second one beside it."""
@@ -82,6 +86,9 @@ class Platform(Protocol):
 
         The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real variables.
         """
+
+    def uninstall(self, dry_run: bool = False) -> ServicePlan:
+        """Remove what we added; the gateway and OpenClaw's own service stay."""
 
     def plan_service(self, kind: str) -> ServicePlan:
         """What install would do for "gateway" or "watchdog"."""

@@ -98,17 +98,10 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
             ) from error
 
 
-def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: float = 60.0, files_last: bool = False) -> None:
-    """Write the files, run the programs in order (files_last: the first program before). Raise ServiceError at the first that fails."""
-    commands = list(plan.commands)
-    if files_last and commands:
-        _run(host, commands.pop(0), env, timeout)
+def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: float = 60.0) -> None:
+    """Write the files, run the programs in order. Raise ServiceError at the first that fails."""
     write_files(plan.files)
-    for argv in commands:
-        _run(host, argv, env, timeout)
-
-
-def _run(host: Host, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> None:
-    done = host.run(list(argv), timeout=timeout, env=dict(env))
-    if not done.ok:
-        raise ServiceError("{} failed: {}".format(" ".join(argv), (done.err or done.out).strip()[-300:] or done.code))
+    for argv in plan.commands:
+        done = host.run(list(argv), timeout=timeout, env=dict(env))
+        if not done.ok:
+            raise ServiceError("{} failed: {}".format(" ".join(argv), (done.err or done.out).strip()[-300:] or done.code))

@@ -128,6 +128,10 @@ class Direct:
             return False
         return self._start_keeper()
 
+    def hurry(self) -> bool:
+        """Nothing to do: it is started again at once anyway."""
+        return False
+
     def _start_keeper(self) -> bool:
         if self.kept():
             return False

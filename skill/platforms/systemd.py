@@ -1,13 +1,16 @@
-"""systemd's user manager. OpenClaw's own unit stays OpenClaw's: we add drop-ins beside it and keep a copy for the day it is lost.
+"""systemd's user manager. OpenClaw's own unit stays as OpenClaw wrote it; we keep a copy for the day it is lost.
 
 Measured on systemd 252 with openclaw 2026.9.6: `openclaw gateway stop` and `systemctl stop` both leave inactive/dead with
-Result=success and the unit enabled (with Restart=always nothing else does); exit 78 leaves failed with ExecMainStatus=78;
-RestartSec=500ms brings a killed gateway back within 1.0 to 1.1 times a plain boot (9.4 s against 9.7 s), RestartSec=5 in 1.5.
+Result=success and the unit enabled (with Restart=always nothing else does); exit 78 leaves failed with ExecMainStatus=78.
+OpenClaw's RestartSec=5 makes a killed gateway come back in 1.5 boots; hurry() cuts that wait short. A drop-in with a smaller
+RestartSec would do the same, but beside any drop-in OpenClaw's installer fails to install a unit that is not there yet, and its
+status and doctor complain: so there is none unless a repair of the environment needs one, and tend() takes that away with the unit.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -16,11 +19,11 @@ from ..host import Host
 from ..keeperlib import NOT_FOR_CHILDREN
 from ..model import Service, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, systemdunit
+from . import ServicePlan, ServiceState, account_home, canonical, common, systemdunit, trace
 from .systemdstate import SHOWN, read_state
 
-BASE_DROP_IN = "iflow-doctor.conf"
-ENV_DROP_IN = "iflow-doctor-environment.conf"
+DROP_IN = "iflow-doctor.conf"
+YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried
 WATCHDOG_SEC = 90  # s; the watchdog says every second that it is alive, its longest single act takes some 60 s
 NO_BUS = "loginctl enable-linger {user}, or log in as this user, then try again"
 
@@ -88,7 +91,14 @@ class Systemd:
             seen = self.show(unit)
         except ServiceError as error:
             return ServiceState(path.is_file(), "unknown", "no-user-bus", path=str(path) if path.is_file() else "", detail=str(error))
-        return read_state(seen, path.is_file())
+        state = read_state(seen, path.is_file())
+        if unit == self.unit and not state.exists and not self._dangling():
+            return replace(state, stopped_by_operator=trace.by_person(self.home))
+        return state
+
+    def _dangling(self) -> bool:
+        """An enable link that points nowhere: the unit was not uninstalled, it got lost."""
+        return any(link.is_symlink() and not link.exists() for link in self.folder.glob("*.wants/" + self.unit))
 
     # -- acting -------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -124,16 +134,35 @@ class Systemd:
         self.ctl("daemon-reload")
 
     def tend(self) -> bool:
-        """Keep a copy of OpenClaw's unit whenever it changed. Two stat() calls."""
+        """Keep a copy of OpenClaw's unit whenever it changed; take our drop-in away when the unit is gone. Some stat() calls."""
         unit, copy = self.folder / self.unit, self._copy()
-        try:
-            if not canonical(self.host, self.home) or (copy.is_file() and copy.stat().st_mtime >= unit.stat().st_mtime):
+        if not unit.is_file():
+            ours = self.folder / (self.unit + ".d") / DROP_IN
+            if not ours.is_file():
                 return False
+            remove([ours])
+            self.reload()
+            return True
+        trace.remember(self.host, self.home, self.command())
+        try:
             content = unit.read_bytes()
+            if not canonical(self.host, self.home) or (copy.is_file() and copy.read_bytes() == content):
+                return False
         except OSError:
             return False
         common.write_files(((str(copy), content),))
-        os.utime(copy)
+        return True
+
+    def hurry(self) -> bool:
+        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop."""
+        seen = self.show(self.unit)
+        try:
+            lived = (int(seen["ExecMainExitTimestampMonotonic"]) - int(seen["ExecMainStartTimestampMonotonic"])) / 1e6
+        except (KeyError, ValueError):
+            return False
+        if seen.get("SubState") != "auto-restart" or lived < YOUNG:
+            return False
+        self.ctl("start", "--no-block", self.unit)
         return True
 
     def _copy(self) -> Path:
@@ -161,7 +190,7 @@ class Systemd:
 
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """One drop-in of ours, then daemon-reload. The repair adds the restart."""
-        target = self.folder / (self.unit + ".d") / ENV_DROP_IN
+        target = self.folder / (self.unit + ".d") / DROP_IN
         text = systemdunit.override(self._lines([target]), self.command(), set, unset)
         return (Write(str(target), text.encode("utf-8"), 0o644), Service("reload")), (str(target),)
 
@@ -169,33 +198,20 @@ class Systemd:
     def plan_service(self, kind: str) -> ServicePlan:
         return self._plan_watchdog() if kind == "watchdog" else self._plan_gateway()
 
-    def _drop_in(self) -> Tuple[str, bytes]:
-        """systemd 254 can slow down a crash loop by itself and then needs no limit; before, the watchdog lifts the limit."""
-        modern = (self._version() or 0) >= 254
-        limits = "StartLimitIntervalSec=0" if modern else "StartLimitIntervalSec=300\nStartLimitBurst=20"
-        steps = "RestartSteps=6\nRestartMaxDelaySec=60" if modern else ""
-        text = common.render("systemd", "gateway-drop-in.conf", {"LIMITS": limits, "STEPS": steps})
-        return str(self.folder / (self.unit + ".d") / BASE_DROP_IN), text.encode("utf-8")
-
-    def _version(self) -> Optional[int]:
-        done = self.host.run(["systemctl", "--version"], timeout=10.0)
-        words = done.out.split()
-        return int(words[1]) if done.ok and len(words) > 1 and words[1].isdigit() else None
-
     def _plan_gateway(self) -> ServicePlan:
         reload = ("systemctl", "--user", "daemon-reload")
         enable = ("systemctl", "--user", "enable", self.unit)
         start = ("systemctl", "--user", "start", "--no-block", self.unit)
         if (self.folder / self.unit).is_file():
-            return ServicePlan((self._drop_in(),), (reload, enable))
+            return ServicePlan((), (reload, enable))
         kept = self._kept_unit()
         if kept:
-            return ServicePlan(((str(self.folder / self.unit), kept), self._drop_in()), (reload, enable, start))
+            return ServicePlan(((str(self.folder / self.unit), kept),), (reload, enable, start))
         from ..openclaw import cli
 
         program = cli.find(self.host)
         if program and canonical(self.host, self.home):
-            return ServicePlan((self._drop_in(),), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"), reload))
+            return ServicePlan((), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"),))
         return self._plan_own()
 
     def _kept_unit(self) -> Optional[bytes]:
@@ -212,7 +228,7 @@ class Systemd:
         }
         unit = common.render("systemd", "openclaw-gateway.service", values).encode("utf-8")
         commands = (("systemctl", "--user", "daemon-reload"), ("systemctl", "--user", "enable", "--now", self.unit))
-        return ServicePlan(((str(self.folder / self.unit), unit), self._drop_in()), commands)
+        return ServicePlan(((str(self.folder / self.unit), unit),), commands)
 
     def _plan_watchdog(self) -> ServicePlan:
         values = {
@@ -231,7 +247,7 @@ class Systemd:
         return ServicePlan(((str(self.folder / self.watchdog_unit), unit),), commands)
 
     def install(self, dry_run: bool = False) -> ServicePlan:
-        """Drop-in beside OpenClaw's unit; a lost unit comes back from our copy, else from `openclaw gateway install`, else ours."""
+        """A lost unit comes back from our copy, else from `openclaw gateway install`, else from our template. One that is there is left alone."""
         other = self._system_unit()
         if other and not (self.folder / self.unit).is_file():
             raise ServiceError(
@@ -243,14 +259,13 @@ class Systemd:
         if not (self.folder / self.unit).is_file():
             self._clear_place()
         try:
-            common.run_plan(self.host, plan, user_environment(self.host), 180.0, files_last=plan.commands[0][-1] == "--json")
+            common.run_plan(self.host, plan, user_environment(self.host), 180.0)
         except ServiceError:
             # Measured: OpenClaw's installer can write the unit and report a failure all the same. The file decides.
             if not (self.folder / self.unit).is_file():
                 plan = self._plan_own()
-            else:
-                plan = ServicePlan((self._drop_in(),), (("systemctl", "--user", "daemon-reload"),))
-            common.run_plan(self.host, plan, user_environment(self.host))
+                common.run_plan(self.host, plan, user_environment(self.host))
+        self.reload()
         self.tend()
         state = self.service_state()
         if not state.exists:
@@ -260,11 +275,11 @@ class Systemd:
         return plan
 
     def _clear_place(self) -> None:
-        """Measured: OpenClaw's installer refuses beside the dangling enable link of a lost unit, and beside a drop-in without a unit."""
+        """Measured: OpenClaw's installer fails beside the dangling enable link of a lost unit, and beside a drop-in without a unit."""
         for link in self.folder.glob("*.wants/" + self.unit):
             if link.is_symlink() and not link.exists():
                 link.unlink()
-        remove([self.folder / (self.unit + ".d") / BASE_DROP_IN])
+        remove([self.folder / (self.unit + ".d") / DROP_IN])
         self.reload()
 
     def _system_unit(self) -> str:
@@ -273,11 +288,13 @@ class Systemd:
 
     def uninstall(self, dry_run: bool = False) -> ServicePlan:
         """Our drop-ins go; OpenClaw's unit stays as OpenClaw wrote it."""
-        plan = ServicePlan((), (("systemctl", "--user", "daemon-reload"),))
+        ours = self.folder / (self.unit + ".d") / DROP_IN
+        if not ours.is_file():
+            return ServicePlan()
         if not dry_run:
-            remove([self.folder / (self.unit + ".d") / name for name in (BASE_DROP_IN, ENV_DROP_IN)])
+            remove([ours])
             self.reload()
-        return plan
+        return ServicePlan((), (("systemctl", "--user", "daemon-reload"),))
 
     def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
         plan = self._plan_watchdog()

@@ -9,7 +9,7 @@ from . import ServiceState
 
 SHOWN = (
     "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,MainPID,NRestarts,UnitFileState,FragmentPath,"
-    "Restart,NeedDaemonReload"
+    "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
 )
 
 

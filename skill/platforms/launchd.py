@@ -1,0 +1,328 @@
+"""launchd, in the user's GUI domain. OpenClaw's own agent is used; ours only where that cannot be installed.
+
+From launchctl(1), launchd.plist(5) and OpenClaw's templates; not run on a real macOS (docs/platforms.md).
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from xml.sax.saxutils import escape
+
+from ..errors import ServiceError
+from ..host import Completed, Host
+from ..model import Service, Write
+from ..openclaw.home import Home
+from . import ServicePlan, ServiceState, account_home, canonical, common, trace
+
+NOT_LOADED = ("could not find service", "no such process", "not found")
+BUSY = ("input/output error", "operation already in progress", "operation now in progress", ": 5:", ": 37:")
+BOOTSTRAP_PATIENCE = 30.0  # s: an agent that is just being torn down answers EIO until it is gone
+NO_GUI = "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> domain)"
+
+
+class Launchd:
+    name = "launchd"
+
+    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+        self.host, self.home, self.settings = host, home, settings
+        self.label = "ai.openclaw." + (home.profile or "gateway")
+        self.watchdog_label = "ai.openclaw.iflow-doctor" + common.suffix(host, home, ".")
+        self.folder = account_home(host) / "Library" / "LaunchAgents"
+        self.domain = "gui/{}".format(os.getuid() if hasattr(os, "getuid") else 501)
+
+    def plist(self, label: str) -> Path:
+        return self.folder / (label + ".plist")
+
+    def _run(self, *words: str, timeout: float = 30.0) -> Completed:
+        done = self.host.run(["launchctl", *words], timeout=timeout)
+        if done.missing:
+            raise ServiceError("launchctl was not found")
+        return done
+
+    def _target(self, label: str) -> str:
+        return "{}/{}".format(self.domain, label)
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+    def service_state(self) -> ServiceState:
+        return self._state(self.label)
+
+    def watchdog_state(self) -> ServiceState:
+        return self._state(self.watchdog_label)
+
+    def _state(self, label: str) -> ServiceState:
+        path = self.plist(label)
+        try:
+            done = self._run("print", self._target(label), timeout=10.0)
+        except ServiceError as error:
+            return ServiceState(path.is_file(), "unknown", path=str(path), detail=str(error))
+        if done.ok:
+            return read_print(done.out, str(path))
+        if not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
+            return ServiceState(path.is_file(), "unknown", path=str(path), detail=(done.err or done.out).strip()[:200])
+        enabled = self._enabled(label)
+        if label == self.label and self._parked():
+            return ServiceState(
+                path.is_file(),
+                "failed",
+                "not-loaded",
+                "parked",
+                78,
+                None,
+                0,
+                enabled,
+                False,
+                str(path),
+                "OpenClaw took it out after exit 78",
+            )
+        stopped = True if enabled is False else trace.by_person(self.home)
+        return ServiceState(path.is_file(), "inactive", "not-loaded", "", None, None, 0, enabled, stopped, str(path), "not loaded")
+
+    def _enabled(self, label: str) -> Optional[bool]:
+        done = self._run("print-disabled", self.domain, timeout=10.0)
+        found = re.search(r'"{}"\s*=>\s*(\w+)'.format(re.escape(label)), done.out) if done.ok else None
+        return found.group(1) not in ("disabled", "true") if found else (True if done.ok else None)
+
+    def _parked(self) -> bool:
+        """OpenClaw unloads its agent after a refused start: a failed start was noted after the agent was last seen in order."""
+        seen = trace.last_seen(self.home)
+        notes = self.home.logs_dir.glob("stability/openclaw-stability-*startup_failed*.json")
+        return bool(seen) and any(note.stat().st_mtime > seen for note in notes)
+
+    # -- acting -------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        if not self.plist(self.label).is_file():
+            self.install()
+            return
+        self._run("enable", self._target(self.label))
+        done = self._run("kickstart", self._target(self.label))
+        if not done.ok:
+            self._bootstrap(self.label)
+
+    def stop(self) -> None:
+        done = self._run("bootout", self._target(self.label), timeout=60.0)
+        if not done.ok and not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
+            raise ServiceError("launchctl bootout failed: {}".format((done.err or done.out).strip()[:200]))
+
+    def restart(self) -> None:
+        done = self._run("kickstart", "-k", self._target(self.label), timeout=60.0)
+        if not done.ok:
+            self.start()
+
+    def reset_failed(self) -> None:
+        """launchd keeps no such state."""
+
+    def reload(self) -> None:
+        """Take the plist up again: out, then in. EIO means that the old one is still being torn down."""
+        self.stop()
+        self._run("enable", self._target(self.label))
+        self._bootstrap(self.label)
+
+    def _bootstrap(self, label: str) -> None:
+        until = self.host.monotonic() + BOOTSTRAP_PATIENCE
+        while True:
+            done = self._run("bootstrap", self.domain, str(self.plist(label)))
+            text = (done.err + done.out).strip()
+            if done.ok or "already bootstrapped" in text.lower() or "already loaded" in text.lower():
+                return
+            if any(part in text.lower() for part in BUSY) and self.host.monotonic() < until:
+                if self._run("print", self._target(label), timeout=10.0).ok:
+                    return  # EIO is also the answer for what is loaded already
+                self.host.sleep(0.5)
+                continue
+            unsupported = "domain does not support" in text.lower() or "125" in text
+            raise ServiceError(
+                "launchctl bootstrap failed: {}".format(text[:200]), NO_GUI if unsupported else "openclaw gateway install --force"
+            )
+
+    def tend(self) -> bool:
+        """Remember the agent while it is there: for the day it is gone."""
+        plist, copy = self.plist(self.label), self._copy()
+        try:
+            content = plist.read_bytes()
+            trace.remember(self.host, self.home, self.command())
+            if not canonical(self.host, self.home) or (copy.is_file() and copy.read_bytes() == content):
+                return False
+        except OSError:
+            return False
+        common.write_files(((str(copy), content),))
+        return True
+
+    def hurry(self) -> bool:
+        """Nothing to do: it is started again at once anyway."""
+        return False
+
+    def _copy(self) -> Path:
+        return self.home.doctor_dir / "service" / (self.label + ".plist")
+
+    # -- what it starts -----------------------------------------------------------------------------------------------
+    def _read(self) -> Dict[str, Any]:
+        for path in (self.plist(self.label), self._copy()):
+            try:
+                value = plistlib.loads(path.read_bytes())
+            except Exception:
+                continue
+            if isinstance(value, dict):
+                return value
+        return {}
+
+    def _wrapped(self) -> Tuple[List[str], Optional[Path]]:
+        """(argv, env file): OpenClaw wraps the command into `[/bin/sh] <wrapper> <env file> node ...`."""
+        argv = [str(word) for word in self._read().get("ProgramArguments") or ()]
+        rest = argv[1:] if argv[:1] == ["/bin/sh"] else argv
+        if len(rest) > 2 and rest[0].endswith("-env-wrapper.sh"):
+            return rest[2:], Path(rest[1])
+        return argv, None
+
+    def command(self) -> List[str]:
+        return self._wrapped()[0]
+
+    def environment(self) -> Dict[str, str]:
+        values = {str(k): str(v) for k, v in (self._read().get("EnvironmentVariables") or {}).items()}
+        env_file = self._wrapped()[1]
+        if env_file is not None:
+            from ..openclaw.config import read_env_file
+
+            values.update(read_env_file(env_file))
+        return values
+
+    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and loaded again."""
+        value, (argv, env_file) = self._read(), self._wrapped()
+        if not value:
+            raise ServiceError("{} cannot be read".format(self.plist(self.label)), "openclaw gateway install --force")
+        changes = dict(set)
+        if "LimitNOFILE" in changes:
+            value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(changes.pop("LimitNOFILE"))
+        if "ExecStart[0]" in changes and argv:
+            whole = list(value["ProgramArguments"])
+            whole[len(whole) - len(argv)] = changes.pop("ExecStart[0]")
+            value["ProgramArguments"] = whole
+        variables = {k: v for k, v in (value.get("EnvironmentVariables") or {}).items() if k not in unset}
+        value["EnvironmentVariables"] = {**variables, **changes}
+        steps: List[Any] = [Write(str(self.plist(self.label)), plistlib.dumps(value, sort_keys=False))]
+        if env_file is not None and env_file.is_file():
+            names = {*changes, *unset}
+            kept = [
+                line
+                for line in env_file.read_text("utf-8").splitlines()
+                if not re.match(r"export\s+({})=".format("|".join(map(re.escape, names))), line)
+            ]
+            kept += ["export {}='{}'".format(k, v.replace("'", "'\\''")) for k, v in changes.items()]
+            steps.append(Write(str(env_file), ("\n".join(kept) + "\n").encode("utf-8")))
+        return (*steps, Service("reload")), tuple(step.path for step in steps)
+
+    # -- installing ---------------------------------------------------------------------------------------------------
+    def _render(self, template: str, label: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> bytes:
+        values = {
+            "LABEL": escape(label),
+            "ARGUMENTS": "\n".join("      <string>{}</string>".format(escape(word)) for word in argv),
+            "ENVIRONMENT": "\n".join(
+                "      <key>{}</key>\n      <string>{}</string>".format(escape(k), escape(v)) for k, v in sorted(env.items())
+            ),
+            "LOG": escape(str(log)),
+        }
+        return common.render("launchd", template, values).encode("utf-8")
+
+    def plan_service(self, kind: str) -> ServicePlan:
+        logs = account_home(self.host) / "Library" / "Logs" / "openclaw"
+        if kind == "watchdog":
+            label, path = self.watchdog_label, self.plist(self.watchdog_label)
+            env = common.watchdog_environment(self.host)
+            content = self._render(
+                "ai.openclaw.iflow-doctor.plist", label, common.watchdog_command(), env, self.home.logs_dir / "watchdog.stderr.log"
+            )
+            return ServicePlan(((str(path), content),), self._load(label))
+        path = self.plist(self.label)
+        if path.is_file():
+            return ServicePlan()
+        if self._copy().is_file() and all(os.path.exists(word) for word in self.command()[:2] if word.startswith("/")):
+            return ServicePlan(((str(path), self._copy().read_bytes()),), self._load(self.label))
+        from ..openclaw import cli
+
+        program = cli.find(self.host)
+        if program and canonical(self.host, self.home):
+            return ServicePlan((), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"),))
+        return self._plan_own(logs)
+
+    def _plan_own(self, logs: Path) -> ServicePlan:
+        env = {**common.gateway_environment(self.host), "OPENCLAW_LAUNCHD_LABEL": self.label}
+        content = self._render("ai.openclaw.gateway.plist", self.label, common.gateway_command(self.host), env, logs / "gateway.log")
+        return ServicePlan(((str(self.plist(self.label)), content),), self._load(self.label))
+
+    def _load(self, label: str) -> Tuple[Tuple[str, ...], ...]:
+        target = self._target(label)
+        return (("launchctl", "enable", target), ("launchctl", "bootstrap", self.domain, str(self.plist(label))))
+
+    def install(self, dry_run: bool = False) -> ServicePlan:
+        plan = self.plan_service("gateway")
+        if dry_run:
+            return plan
+        try:
+            self._carry_out(plan, self.label)
+        except ServiceError:
+            if self.plist(self.label).is_file():
+                raise
+            plan = self._plan_own(account_home(self.host) / "Library" / "Logs" / "openclaw")
+            self._carry_out(plan, self.label)
+        if not self.service_state().exists:
+            raise ServiceError("the gateway's agent is still missing after the installation", "openclaw gateway install --force")
+        if self.service_state().active == "inactive":
+            self._bootstrap(self.label)
+        self.tend()
+        return plan
+
+    def _carry_out(self, plan: ServicePlan, label: str) -> None:
+        """As common.run_plan, but a bootstrap is tried again while the old agent is being torn down."""
+        common.write_files(plan.files)
+        for argv in plan.commands:
+            if argv[:2] == ("launchctl", "bootstrap"):
+                self._bootstrap(label)
+            else:
+                common.run_plan(self.host, ServicePlan((), (argv,)), self.host.env, 180.0)
+
+    def uninstall(self, dry_run: bool = False) -> ServicePlan:
+        return ServicePlan()  # we added nothing to OpenClaw's agent
+
+    def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        plan = self.plan_service("watchdog")
+        if not dry_run:
+            self._run("bootout", self._target(self.watchdog_label), timeout=60.0)
+            self._carry_out(plan, self.watchdog_label)
+        return plan
+
+    def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        plan = ServicePlan((), (("launchctl", "bootout", self._target(self.watchdog_label)),))
+        if not dry_run and self.plist(self.watchdog_label).exists():
+            self._run("bootout", self._target(self.watchdog_label), timeout=60.0)
+            self.plist(self.watchdog_label).unlink()
+        return plan
+
+
+def read_print(text: str, path: str) -> ServiceState:
+    """Given the answer of `launchctl print`, answer what it means. Only lines of the outermost level count."""
+    fields: Dict[str, str] = {}
+    for line in text.splitlines():
+        found = re.match(r"\t([a-z ]+?) = (.*)$", line)
+        if found and found.group(1) not in fields:
+            fields[found.group(1)] = found.group(2).strip()
+    pid = int(fields["pid"]) if fields.get("pid", "").isdigit() else None
+    code = re.match(r"-?\d+", fields.get("last exit code", fields.get("last exit status", "")))
+    signal = re.search(r"(\d+)$", fields.get("last terminating signal", ""))
+    runs = int(fields["runs"]) if fields.get("runs", "").isdigit() else 0
+    state = fields.get("state", "")
+    return ServiceState(
+        exists=True,
+        active="active" if pid or state == "running" else "activating",
+        sub=state,
+        exit_code=-int(signal.group(1)) if signal else int(code.group()) if code else None,
+        main_pid=pid,
+        restarts=max(0, runs - 1),
+        enabled=True,
+        stopped_by_operator=False,
+        path=fields.get("path", path),
+        detail="" if pid else "loaded; launchd starts it within ThrottleInterval (10 s)",
+    )
