@@ -105,10 +105,10 @@ def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
     if not result:
         raise failures.of_completed(done)
     said = "{} {} {}".format(result.get("api_error_status") or "", result.get("subtype") or "", result.get("result") or result.get("errors") or "")
-    if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
-        raise failures.of_completed(done, said + " " + done.err[-500:])
     if result.get("stop_reason") == "refusal":
         raise failures.failure("refused", "the model refused to answer")
+    if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
+        raise failures.of_completed(done, said + " " + done.err[-500:])
     if result.get("terminal_reason") not in (None, "completed"):
         raise failures.failure(failures.kind_of(said), "ended as {}".format(result.get("terminal_reason")))
     data = result.get("structured_output")

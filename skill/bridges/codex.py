@@ -19,6 +19,7 @@ ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJE
 OFF = ("shell_tool", "unified_exec", "multi_agent", "goals", "apps", "plugins", "browser_use", "computer_use", "image_generation", "view_image", "hooks",
        "memories", "skill_search", "tool_suggest", "in_app_browser", "workspace_dependencies", "shell_snapshot")  # fmt: skip
 OFF_WITH_HANDS = tuple(f for f in OFF if f not in ("shell_tool", "unified_exec"))
+OWN_MODEL = "gpt-5"  # for an endpoint of one's own: codex's newest default is rarely known there
 _features: Dict[str, str] = {}
 
 
@@ -58,7 +59,7 @@ def argv_of(program: str, known: str, question: Question, base_url: str = "", mo
         provider = '{{name="own",base_url={},env_key="CODEX_API_KEY",wire_api="responses",request_max_retries=2,stream_max_retries=1,stream_idle_timeout_ms=90000}}'
         argv += ["-c", 'model_provider="own"', "-c", "model_providers.own=" + provider.format(json.dumps(base_url))]
     argv += ["-m", model] if model else []
-    return argv + ["-"]
+    return argv + ["-"]  # "-": the prompt comes on stdin
 
 
 def ask(ctx: Any, question: Question) -> Answer:
@@ -69,7 +70,9 @@ def ask(ctx: Any, question: Question) -> Answer:
     if "shell_tool" not in known:
         raise failures.failure("refused", "this version of codex cannot be asked without a shell; update it")
     values = child.variables(ctx)
-    argv = argv_of(program, known, question, values.get("OPENAI_BASE_URL", ""), (ctx.settings.get("ai.models") or {}).get("codex", ""))
+    base_url = values.get("OPENAI_BASE_URL", "")
+    model = (ctx.settings.get("ai.models") or {}).get("codex", "") or (values.get("OPENAI_MODEL") or OWN_MODEL if base_url else "")
+    argv = argv_of(program, known, question, base_url, model)
     folder = Path(question.workdir)
     (folder / "schema.json").write_text(json.dumps(question.strict), "utf-8")
     env = child.environment(ctx, program, ENV, question.run_id, base.trial(ctx, question))

@@ -32,7 +32,8 @@ class Emergency:
         self, ctx: Any, tried: Sequence[Outcome], incident: str, execute: Callable[[Plan], Outcome],
         look: Optional[Callable[[], Any]] = None, say: Optional[Callable[[Text], None]] = None,
     ) -> None:  # fmt: skip
-        self.ctx, self.tried, self.incident, self.execute, self.look = ctx, list(tried), incident, execute, look
+        self.ctx, self.incident, self.execute, self.look = ctx, incident, execute, look
+        self.tried = [outcome for outcome in tried if isinstance(outcome, Outcome)]
         self._say = say
         self.settings = ctx.settings
         self.redactor = Redactor.for_gateway(ctx)
