@@ -107,3 +107,10 @@ def test_lines_from_before_the_fault_do_not_count(event: str) -> None:
     e = seen()
     log(e, T - 5, event, kind="escalate", by="x", actions=["restore-config"], reason="old")
     assert (e.escalated, e.recovered, e.actions) == (0.0, 0.0, [])
+
+
+def test_what_is_detected_while_inject_still_runs_counts() -> None:
+    e = Evidence(T, FIRST, T)
+    e.injected = T + 20  # inject took 20 s
+    log(e, T + 5, "decision", kind="opened", reason="down")
+    assert (e.opened, e.open_incident) == (T + 5, True)

@@ -13,10 +13,15 @@ HARMLESS = ("tell-person", "none", "")
 
 @dataclass
 class Evidence:
-    """Collected while a fault is followed. Times are epoch seconds, 0.0 for never. first: the gateway before the fault."""
+    """Collected while a fault is followed. Times are epoch seconds, 0.0 for never.
+
+    injected: when `inject` ended; seconds are counted from there. began: when it began; what was logged before is old news.
+    first: the gateway before the fault.
+    """
 
     injected: float
     first: Optional[Process] = None
+    began: float = 0.0
     opened: float = 0.0
     recovered: float = 0.0
     escalated: float = 0.0
@@ -34,7 +39,7 @@ class Evidence:
     def line(self, entry: Mapping[str, Any]) -> str:
         """Take in one line of the watchdog's log; answer what a person should read about it, "" for nothing."""
         at, event = float(entry.get("at") or 0.0), str(entry.get("event", ""))
-        if at < self.injected - 0.5:
+        if at < (self.began or self.injected) - 0.5:
             return ""
         if event == "decision":
             return self._decision(at, str(entry.get("kind", "")), str(entry.get("reason", "")))

@@ -21,6 +21,7 @@ GOOD_COPY_WAIT_S = 40.0  # the watchdog keeps its good copy 3 s after ready in a
 CALM_S = 2.0  # in which it takes up its default pace
 SETTLE_S = {False: 5.0, True: 12.0}  # practice, real: how long a healed gateway must stay ready
 AFTER_ESCALATION_S = 60.0  # a heal that was hoped for may still come after a person was told
+CLOSING_S = 45.0  # a crash loop's incident is closed after 30 s of calm
 ORACLE_TRIES = 4
 Say = Callable[[float, str], None]
 
@@ -103,7 +104,7 @@ def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callab
     reader = LogReader(bench.home.logs_dir / "watchdog.log")
     list(reader.new())
     first = processes.identity(bench.gateway_pid())
-    evidence = Evidence(time.time(), first)
+    evidence = Evidence(time.time(), first, time.time())
     tell("inject: " + fault.title.en)
     if fault.gateway_env:
         bench.change_launch(fault.gateway_env)
@@ -124,7 +125,7 @@ def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callab
         evidence.look(at, bench.ready(1.0), processes.identity(bench.gateway_pid()))
         if watcher.keep_alive():
             tell("the watchdog was gone and was started again")
-        if _over(evidence, fault, at, settle) or at >= deadline:
+        if _over(evidence, fault, at, settle) or (at >= deadline and not _closing(evidence, fault, at, deadline)):
             break
         time.sleep(LOOK_EVERY_S)
     _judge(bench, result, evidence, before, broken, settle, tell)
@@ -139,6 +140,11 @@ def _over(evidence: Evidence, fault: Fault, now: float, settle: float) -> bool:
     if not evidence.escalated:
         return False
     return now - evidence.escalated >= (3.0 if fault.expect == "escalate" else AFTER_ESCALATION_S)
+
+
+def _closing(evidence: Evidence, fault: Fault, now: float, deadline: float) -> bool:
+    """Ready in time, but not yet for long enough to be sure, or the watchdog has not closed its incident yet."""
+    return fault.expect != "nothing" and 0 < evidence.ready_since <= deadline and now < deadline + CLOSING_S
 
 
 def _judge(
