@@ -38,7 +38,7 @@ class Children:
     def argv(self, words: Sequence[str]) -> List[str]:
         return [sys.executable, "-m", "skill", *words]
 
-    def start(self, name: str, words: Sequence[str], keep_result: str = "") -> None:
+    def start(self, name: str, words: Sequence[str]) -> None:
         """Start `python -m skill WORDS`. One of the same name that still runs is followed by this one."""
         if name in self.running:
             self.again[name] = list(words)
@@ -57,7 +57,7 @@ class Children:
             os.chmod(self.home.doctor_dir / "children.log", 0o600)
         self.running[name] = Child(name, process, self.host.monotonic())
 
-    def run_to_end(self, name: str, words: Sequence[str], timeout: float) -> None:
+    def run_to_end(self, words: Sequence[str], timeout: float) -> None:
         """Run a child and wait for it, at most `timeout` seconds."""
         env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
         self.host.run(self.argv(words), timeout=timeout, env=env)
@@ -92,9 +92,6 @@ class Children:
     def drop_result(self, incident: str) -> None:
         with contextlib.suppress(OSError):
             os.replace(self._file(incident), self._file(incident).with_suffix(".taken"))
-
-    def forget(self, name: str) -> None:
-        self.again.pop(name, None)
 
     def _file(self, incident: str) -> Any:
         return self.home.doctor_dir / "incidents" / (incident + ".treat.json")

@@ -46,7 +46,9 @@ def level(kind: str, age: float) -> str:
     return "critical" if age > 1800 else "error"
 
 
-def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: Any, now: float, home: Home) -> Alert:
+def alert(
+    kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: Any, now: float, home: Home, step: Optional[Text] = None
+) -> Alert:
     """Given what happened, build the Alert that notify sends."""
     age = now - incident.opened if incident else 0.0
     took = span(age)
@@ -62,7 +64,7 @@ def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, sta
             "{};{}".format(_zh(incident.state), reason) if incident else reason,
         )
         if incident and incident.cause:
-            done.append(Text(incident.cause, incident.cause))
+            done.append(Text(incident.cause, incident.cause_zh or incident.cause))
     elif kind == "opened":
         title = Text("OpenClaw has been down for {}; repairing".format(took.en), "OpenClaw 已停机 {},正在修复".format(took.zh))
         what = Text(incident.reason if incident else reason, what.zh)
@@ -79,8 +81,8 @@ def alert(kind: str, reason: str, verdict: Optional[Verdict], incident: Any, sta
     else:
         title = Text("OpenClaw is down for {} and needs you".format(took.en), "OpenClaw 已停机 {},需要你处理".format(took.zh))
         if incident and incident.cause:
-            what = Text(incident.cause, incident.cause)
-        next_step = Text("iflow-doctor diagnose", "iflow-doctor diagnose")
+            what = Text(incident.cause, incident.cause_zh or incident.cause)
+        next_step = step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
     details: List[Tuple[Text, str]] = []
     if incident:
         details = [

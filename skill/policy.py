@@ -50,8 +50,11 @@ class Incident:
     ready_since: float = 0.0
     loop: bool = False
     announced: bool = False
+    pending: str = ""  # level 3 was called for this and has not answered yet
+    unanswered: int = 0
     retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
     cause: str = ""
+    cause_zh: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
     incident = replace(incident, ready_since=incident.ready_since or now, loop=incident.loop or loop)
     state = replace(state, incident=incident)
     if loop and "loop" not in incident.treated:
-        state = replace(state, incident=replace(incident, treated=incident.treated + ("loop",)))
+        state = replace(state, incident=replace(incident, treated=incident.treated + ("loop",), pending="loop"))
         return state, opened + [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
     if state.streak < STREAK or (incident.loop and now - incident.ready_since < LOOP_STREAK):
         return state, opened
@@ -218,7 +221,7 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
     needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or incident.restarts >= 1
     if needs_doctor and key not in incident.treated:
-        incident = replace(incident, treated=incident.treated + (key,), loop=incident.loop or loop, retry=False)
+        incident = replace(incident, treated=incident.treated + (key,), pending=key, loop=incident.loop or loop, retry=False)
         return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]
     if incident.hopeless or verdict.state not in RESTARTABLE:
         return replace(state, incident=incident), decisions

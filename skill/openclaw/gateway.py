@@ -232,7 +232,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
             could, owner = True, holder
         else:
             could, owner = port_owner(home.port)
-    service = _service(platform)
+    service = service_of(platform)
     if process is None:
         for pid in (getattr(service, "main_pid", None), known.process.pid if known and known.process else None):
             candidate = look_at(pid) if pid else None
@@ -257,7 +257,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     )
 
 
-def _service(platform: Any) -> Any:
+def service_of(platform: Any) -> Any:
     try:
         return platform.service_state() if platform else None
     except Exception:  # the manager may be gone; that is a fact for the checks, not a reason to stop looking
@@ -332,7 +332,7 @@ def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, pr
         if holder is None and seen["answer"] == "refused":
             gone_since = gone_since if gone_since is not None else host.monotonic()
             if host.monotonic() - gone_since > 3:
-                state = _service(platform)
+                state = service_of(platform)
                 active = getattr(state, "active", "unknown")
                 if active in ("failed", "inactive") or (active == "unknown" and host.monotonic() - gone_since > 15):
                     return False

@@ -1,0 +1,131 @@
+"""What the watchdog tells a person, and when. An observer: nothing in here can stop the watch."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional
+
+from .context import Context
+from .files import read_json, write_json
+from .model import Alert, Text, Verdict
+from .openclaw.gateway import Observation
+from .policy import WatchState
+
+CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
+LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)
+
+
+class Teller:
+    """Queues alerts, starts the child that sends them, keeps the dead-man's switch going."""
+
+    def __init__(self, context: Callable[[], Context], children: Any, log: Any) -> None:
+        self.context, self.children, self.log = context, children, log
+        self.levels: Dict[str, bool] = {}
+        self.heart: Any = None
+
+    def guarded(self, what: str, work: Callable[[], Any]) -> Any:
+        """Do it; a failure is one log line."""
+        try:
+            return work()
+        except Exception as error:
+            self.log.line("notify-failed", self.context().host.now(), what=what, error=repr(error))
+            return None
+
+    def send(self, build: Callable[[Any], Alert]) -> None:
+        """Queue the alert that `build(messages)` makes, and start sending."""
+
+        def work() -> None:
+            from . import messages, notify
+
+            if notify.enqueue(self.context(), build(messages)):
+                self.flush()
+
+        self.guarded("send", work)
+
+    def flush(self) -> None:
+        if not self.children.busy("notify"):
+            self.children.start("notify", ["notify", "flush", "--json"])
+
+    def event(
+        self, kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: WatchState, step: Optional[Text] = None
+    ) -> None:
+        """One alert of an incident: opened, escalated, recovered, note."""
+        ctx = self.context()
+        self.send(lambda messages: messages.alert(kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step))
+
+    def quiet_damage(self, name: str, now: float) -> None:
+        """Everything is green, and something is wrong all the same: tell it once, until it is something else."""
+        self.guarded("quiet damage", lambda: self._quiet_damage(name, now))
+
+    def _quiet_damage(self, name: str, now: float) -> None:
+        home = self.context().home
+        found = (read_json(home.doctor_dir / "quiet.json") or {}).get("findings") or []
+        key = "|".join(sorted(str(row[0]) + str(row[1]) for row in found))
+        told = home.doctor_dir / "quiet.told.json"
+        if not found or (read_json(told) or {}).get("key") == key:
+            return
+        write_json(told, {"key": key, "at": now})
+        what = Text("; ".join(row[1] for row in found), ";".join(row[2] for row in found))
+        hint = Text("; ".join(row[3] for row in found), ";".join(row[4] for row in found))
+        self.log.line("decision", now, kind="escalate", reason=what.en, state="healthy", incident=name)
+        self.send(lambda messages: messages.quiet(name, what, hint, now, home))
+
+    def judge_levels(self, seen: Optional[Observation], state: WatchState, now: float) -> None:
+        """Memory, response time and crash frequency against the user's table; told when one changes, not at every look."""
+        if not seen or not seen.process:
+            return
+        ctx = self.context()
+        usual = float((self.guarded("usual", lambda: read_json(ctx.home.doctor_dir / "usual.json")) or {}).get("rss_mb", 0))
+        limit = float(ctx.settings["memory_warning_mb"]) or max(LEAST_MEMORY_MB, 2 * usual)
+        rss = seen.process.rss / 1048576
+        hour = sum(now - t < 3600 for t in state.crashes)
+        for name, bad, detail in (
+            ("memory", rss > limit, "memory {:.0f} MB (warning above {:.0f})".format(rss, limit)),
+            ("response", seen.seconds > float(ctx.settings["response_warning_s"]), "response took {:.1f} s".format(seen.seconds)),
+            ("crashes", hour > CRASHES_AN_HOUR, "{} crashes within an hour".format(hour)),
+        ):
+            if bad != self.levels.get(name, False):
+                self.levels[name] = bad
+                self.log.line("level", now, name=name, bad=bad, detail=detail)
+                if bad:
+                    self.event("note", "level:{}:{}".format(name, detail), None, None, state)
+
+    # -- who watches the watchdog -----------------------------------------------------------------------------------------
+    def started(self, now: float) -> None:
+        """Tell about a time in which nobody watched; begin the heartbeat."""
+
+        def work() -> None:
+            from .notify import heartbeat
+
+            ctx = self.context()
+            gap = heartbeat.missed(ctx, now)
+            if gap:
+                self.send(lambda messages: gap)
+            heartbeat.mark(ctx, now)
+            self.heart = heartbeat.Heartbeat(ctx)
+            self.heart.beat("start")
+
+        self.guarded("heartbeat", work)
+
+    def looked(self, now: float, fine: bool) -> None:
+        """After each look: mark that somebody watches, beat, send what waits, remind of what is still down."""
+
+        def work() -> None:
+            from . import notify
+            from .notify import heartbeat
+
+            ctx = self.context()
+            heartbeat.mark(ctx, now)
+            if self.heart:
+                self.heart.beat("success" if fine else "fail")
+            if notify.remind(ctx, now) or notify.due(ctx, now):
+                self.flush()
+
+        self.guarded("looked", work)
+
+    def stopping(self, now: float) -> None:
+        def work() -> None:
+            from .notify import heartbeat
+
+            heartbeat.mark(self.context(), now, stopping=True)
+
+        self.guarded("stopping", work)
