@@ -17,7 +17,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     package, inventory = look.package, look.inventory
     writing = install.being_written(package, look.host.now())
-    writers = install.writers([(row.pid, row.argv) for row in look.processes])
+    writers = install.writers(package, look.processes)
     if writing or writers:
         yield warning(
             "installation/updating",

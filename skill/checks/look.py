@@ -113,6 +113,12 @@ class Look:
         return self.log + "\n" + str(self._once("crash_log", lambda: logs.recent(self.ctx.host, self.ctx.home)))
 
     @property
+    def busy(self) -> bool:
+        """The oldest gateway of this state directory wants the CPU all the time."""
+        rows = self.gateways
+        return bool(rows) and bool(self._once("busy", lambda: process_table.is_busy(self.ctx.host, rows[0].pid)))
+
+    @property
     def starting(self) -> List[process_table.Process]:
         """Processes of this state directory that may become its gateway: before it listens it is called just `openclaw`."""
         return [row for row in self.processes if process_table.may_be_starting(self.ctx.home, row)]

@@ -107,11 +107,9 @@ def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[s
 
 def _loops(look: Look) -> bool:
     """A whole core, no answer, and either judged so by several looks or past any boot."""
-    from . import process
-
     if look.verdict.state not in DOWN and look.host.now() - look.gateways[0].started < 90:
         return False
-    return look.health["answer"] in ("silent", "refused") and bool(look._once("busy", lambda: process._busy(look, look.gateways[0].pid)))
+    return look.health["answer"] in ("silent", "refused") and look.busy
 
 
 def _missing(look: Look, data: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Finding]:

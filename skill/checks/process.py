@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from ..openclaw import processes
 from .look import looking
 from .tell import error, info, warning
 
-BUSY = 0.85  # of one core; an idle gateway uses 0.005 (measured)
-SAMPLE_S = 0.6
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 
 
@@ -39,7 +36,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             pid=row.pid,
             started=row.started,
         )
-    elif answer in ("silent", "refused", "unreachable") and _busy(look, row.pid):
+    elif answer in ("silent", "refused", "unreachable") and look.busy:
         young = age < (GRACE_S if answer == "refused" else 60.0)  # a boot fills a core too
         say = warning if young else error
         yield say(
@@ -75,13 +72,6 @@ def run(ctx: Any) -> Iterable[Finding]:
             None,
             pids=[r.pid for r in rows],
         )
-
-
-def _busy(look: Any, pid: int) -> bool:
-    before = processes.usage(pid).get("cpu_s")
-    look.host.sleep(SAMPLE_S)
-    after = processes.usage(pid).get("cpu_s")
-    return before is not None and after is not None and (after - before) / SAMPLE_S >= BUSY
 
 
 CHECK = Check("process", Text("Gateway process", "网关进程"), run)

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..files import private_dir, read_json, write_json
 from ..host import Completed, Host
@@ -38,7 +38,7 @@ _PREFIXES = (
 class Validation:
     """What is known about the config's validity. known False: neither the program nor its schema could say.
 
-    issues: {"path": dotted path or "<root>", "message": str, "allowedValues": list?}. source: cli | schema | parse.
+    issues: {"path": dotted path or "<root>", "message": str, "allowedValues": list?}. source: cli | log | schema | parse.
     error: why the program could not say, when it could not.
     """
 
@@ -153,6 +153,9 @@ def validate(ctx: Any, timeout: float = 30.0) -> Validation:
         kept = {}
     if kept.get("key") == key:
         return Validation(True, bool(kept["valid"]), tuple(kept["issues"]), "cli")
+    told = from_log(getattr(ctx, "log", None) or getattr(ctx, "logs", ""), ctx.home.config_path)
+    if told:
+        return Validation(True, False, tuple(told), "log")
     result, error = _ask(ctx, timeout)
     if result is not None:
         try:
@@ -164,6 +167,36 @@ def validate(ctx: Any, timeout: float = 30.0) -> Validation:
     from . import schema
 
     return schema.validate(ctx, error)
+
+
+def from_log(log: str, config: Path) -> List[Dict[str, Any]]:
+    """Issues that the gateway itself printed when it refused this config. [] when it did not, or when the config changed since.
+
+    "Gateway failed to start: Invalid config at PATH:" and then one line an issue: "openclaw.json:5 — gateway.port: Invalid input".
+    """
+    found: List[Dict[str, Any]] = []
+    reading = False
+    for line in log.splitlines():
+        head = re.search(r"Invalid config at (.+?):?$", line)
+        if head:
+            named = head.group(1)
+            reading, found = named == str(config) and _older(config, line), []
+            continue
+        issue = re.match(r"(?:[^\s:]+:\d+ — )?(<root>|[A-Za-z_][\w.@/-]*): (.+)$", line) if reading else None
+        if issue:
+            found.append({"path": issue.group(1), "message": issue.group(2)})
+        elif reading:
+            reading = False
+    return found
+
+
+def _older(config: Path, line: str) -> bool:
+    from .logs import epoch_of_line
+
+    try:
+        return config.stat().st_mtime < epoch_of_line(line)
+    except OSError:
+        return False
 
 
 def _version(ctx: Any) -> str:

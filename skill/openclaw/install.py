@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..host import Host
 from . import cli
@@ -124,18 +124,31 @@ def being_written(package: Optional[Path], now: float) -> str:
     return ""
 
 
-def writers(processes: Any) -> List[int]:
-    """pids of package managers that are installing openclaw right now, from [(pid, argv)]."""
+def writers(package: Optional[Path], rows: Iterable[Any]) -> List[int]:
+    """pids of package managers that are installing openclaw into the place of `package` right now (rows: processes.Process)."""
     found = []
-    for pid, argv in processes:
-        line = " ".join(argv)
-        if (
-            re.search(r"\b(npm|pnpm|yarn|bun)\b", line)
-            and re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line)
-            and "openclaw" in line
-        ):
-            found.append(pid)
+    for row in rows:
+        line = " ".join(row.argv)
+        if not re.search(r"\b(npm|pnpm|yarn|bun)\b", line) or not re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line):
+            continue
+        if "openclaw" in line and _writes_to(package, list(row.argv), str(getattr(row, "cwd", "") or "")):
+            found.append(row.pid)
     return found
+
+
+def _writes_to(package: Optional[Path], argv: List[str], cwd: str) -> bool:
+    """Whether an install command with these arguments would write where `package` is. True when that cannot be told apart."""
+    place = cwd
+    for index, word in enumerate(argv):
+        if word in ("--prefix", "-C", "--dir", "--cwd") and index + 1 < len(argv):
+            place = os.path.join(cwd, argv[index + 1])
+        elif word.startswith(("--prefix=", "--dir=", "--cwd=")):
+            place = os.path.join(cwd, word.split("=", 1)[1])
+        elif word in ("-g", "--global"):
+            return True
+    if package is None or not place:
+        return True
+    return str(package).startswith(os.path.realpath(place).rstrip(os.sep) + os.sep)
 
 
 def node_of(host: Host, platform: Any = None) -> Optional[str]:
@@ -188,8 +201,9 @@ def newer(one: str, other: str) -> bool:
 def updating(host: Host, home: Any) -> bool:
     """Is a package manager writing openclaw right now? For the watchdog: a glance at the package and at the process table."""
     del home
-    if being_written(package_dir(host), host.now()):
+    package = package_dir(host)
+    if being_written(package, host.now()):
         return True
     from .processes import table
 
-    return bool(writers([(row.pid, row.argv) for row in table(host)]))
+    return bool(writers(package, table(host)))

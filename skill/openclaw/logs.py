@@ -40,9 +40,9 @@ def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
 def recent(host: Host, home: Home, limit: int = LIMIT) -> str:
     """The console lines of the last boots, oldest first, not older than an hour where they carry a time."""
     lines = _console(host, home, limit)
-    last = max((_epoch_of_line(line) for line in lines[-50:]), default=0.0)
+    last = max((epoch_of_line(line) for line in lines[-50:]), default=0.0)
     for index, line in enumerate(lines):
-        stamp = _epoch_of_line(line)
+        stamp = epoch_of_line(line)
         if stamp and (not last or last - stamp <= 3600):
             return "\n".join(lines[index:])
     return "\n".join(lines)
@@ -90,7 +90,7 @@ def _console(host: Host, home: Home, limit: int) -> List[str]:
             continue
     journal = _journal(host, home) if host.system.startswith("linux") else []
     newest = max(places, default=(0.0, None), key=lambda p: p[0])
-    if journal and _epoch_of_line(journal[-1]) >= newest[0] - 5:
+    if journal and epoch_of_line(journal[-1]) >= newest[0] - 5:
         return journal
     return plain(tail_bytes(newest[1], limit).decode("utf-8", "replace").splitlines()) if newest[1] else journal
 
@@ -205,7 +205,8 @@ def plain(rows: Iterable[str]) -> List[str]:
     return result
 
 
-def _epoch_of_line(line: str) -> float:
+def epoch_of_line(line: str) -> float:
+    """The time that a line begins with, epoch seconds; 0.0 when it carries none."""
     from datetime import datetime
 
     found = _STAMP.search(line[:60])

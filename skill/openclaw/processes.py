@@ -28,6 +28,7 @@ class Process:
     started: float = 0.0
     user: str = ""
     env: Optional[Mapping[str, str]] = None  # None: may not be read
+    cwd: str = ""
 
     @property
     def line(self) -> str:
@@ -62,7 +63,7 @@ def table(host: Host) -> List[Process]:
         )
         if row.state != psutil.STATUS_ZOMBIE and _interesting(row):
             try:
-                row = replace(row, env=item.environ())
+                row = replace(row, env=item.environ(), cwd=item.cwd())
             except (psutil.Error, OSError):
                 pass
         rows.append(row)
@@ -193,6 +194,30 @@ def _lsof(host: Host, port: int) -> List[Listener]:
         elif line[:1] == "n":
             found.append(Listener(port, line[1:].rsplit(":", 1)[0], pid))
     return found
+
+
+def is_busy(host: Host, pid: int, seconds: float = 0.6) -> bool:
+    """Does a process want the CPU all the time? Runnable in nearly every sample, or most of a core used.
+
+    The share of a core alone will not do: on a crowded machine a busy loop gets a tenth of one.
+    """
+    given = getattr(host, "busy", None)
+    if given is not None:
+        return bool(given(pid))
+    import psutil
+
+    samples = 8
+    before, runnable = usage(pid).get("cpu_s"), 0
+    try:
+        item = psutil.Process(pid)
+        for _ in range(samples):
+            host.sleep(seconds / samples)
+            runnable += item.status() == psutil.STATUS_RUNNING
+    except (psutil.Error, OSError):
+        return False
+    after = usage(pid).get("cpu_s")
+    used = (after - before) / seconds if before is not None and after is not None else 0.0
+    return used >= 0.85 or (runnable >= samples - 1 and used > 0.02)
 
 
 def usage(pid: int) -> Dict[str, float]:
