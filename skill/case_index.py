@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Se
 
 from .model import Case
 
-GRAM = 4  # characters of the prefilter's grams
+GRAM = 3  # characters of the prefilter's grams
 WORDS_UP_TO = 1_000  # cases; beyond this the weighted words are left out (signatures and keywords carry a big library)
 _STOP = set(
     "the and for with that this from not has have was are but you your can its it's when after then than into does did will all any per get got "
@@ -21,6 +21,7 @@ _STOP = set(
 _WORD = re.compile(r"[a-z][a-z0-9_']{2,}|\d{3,5}")
 _CJK = re.compile(r"[\u4e00-\u9fff]+")
 _GROUP = re.compile(r"\((?:[^()\\]|\\.)*\)[*+?]?(?:\{[^}]*\})?")
+_PLAIN_GROUP = re.compile(r"\((?:\?:)?((?:[^()\\]|\\.)*)\)(?![*?]|\{0)")
 _OPTIONAL = re.compile(r"(?:\\.|\[(?:[^\]\\]|\\.)*\]|.)(?:[?*]|\{0[^}]*\})\??")
 _LOOSE = re.compile(r"\\[bBAZ]|\\[dDsSwW](?:[+]|\{[^}]*\})?|\[(?:[^\]\\]|\\.)*\](?:[+]|\{[^}]*\})?|\.(?:[+]|\{[^}]*\})?|[\^$]")
 
@@ -41,8 +42,6 @@ class Keyword(NamedTuple):
 
 def literals(pattern: str) -> Tuple[str, ...]:
     """Given a regular expression, answer fixed texts (lower case) of which each matching line contains one; () when there is none."""
-    if "(?" in pattern.replace("(?:", ""):
-        pattern = pattern.replace("(?i)", "")
     flat = pattern
     for _ in range(4):
         flat, changed = _GROUP.subn("\x00", flat)
@@ -52,11 +51,21 @@ def literals(pattern: str) -> Tuple[str, ...]:
     for branch in flat.split("|"):
         branch = _LOOSE.sub("\x00", _OPTIONAL.sub("\x00", branch))
         branch = re.sub(r"\\(.)", r"\1", branch.replace("+", "\x00"))
-        best = max(branch.split("\x00"), key=len).lower()
-        if len(best) < GRAM:
-            return ()
-        found.append(best)
-    return tuple(found)
+        found.append(max(branch.split("\x00"), key=len).lower())
+    if all(_telling(text) for text in found):
+        return tuple(found)
+    if len(found) > 1:
+        return ()
+    for group in _PLAIN_GROUP.findall(pattern):  # no text of its own: a group whose every branch has one
+        inside = [literals(branch) for branch in group.split("|")]
+        if all(inside):
+            return tuple(text for branch in inside for text in branch)
+    return ()
+
+
+def _telling(text: str) -> bool:
+    """Three characters, or two Chinese ones."""
+    return len(text) >= GRAM or len(text) == 2 and all("\u4e00" <= c <= "\u9fff" for c in text)
 
 
 def keyword(text: str) -> Keyword:

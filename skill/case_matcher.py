@@ -172,12 +172,14 @@ def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], ali
         base = hits[0].weight * 0.9 + min(0.06, 0.02 * (len(hits) - 1))
         score = base + 0.12 * told + 0.03 * words_logged
         because.extend(hit.line[:240] for hit in hits[:3])
-        decisive = any(hit.decisive and hit.weight >= CERTAIN for hit in hits)
+        decisive = scope.ours and any(hit.decisive and hit.weight >= CERTAIN for hit in hits)
         confidence = Confidence.CERTAIN if decisive else Confidence.PROBABLE if base >= 0.5 or score >= PROBABLE else Confidence.POSSIBLE
     else:
         # With a log that holds nothing of this case, words alone must be stronger.
         told = told * (0.8 if scope.has_log else 1.0)
-        told = max(told, 0.6 * words_logged, 1.0 - (1.0 - told) * (1.0 - 0.35 * words_logged))
+        if logged and logged[1].count(",") >= 1:
+            told = max(told, 0.6 * words_logged)
+        told = 1.0 - (1.0 - told) * (1.0 - 0.35 * words_logged) if told else 0.0
         if told < (LEAST + 0.08 if scope.has_log else LEAST):
             return None
         score = 0.75 * told
@@ -186,7 +188,7 @@ def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], ali
         because.append(spoken[1])
     elif logged and not hits:
         because.append(logged[1])
-    if scope.calm and confidence is not Confidence.CERTAIN:
+    if scope.calm and not (hits and hits[0].weight >= CERTAIN):
         return None
     return Match(case, round(min(1.0, score), 3), confidence, tuple(because))
 

@@ -99,7 +99,7 @@ def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
             if re.search(r"[*+}]\)?[*+]|\([^()]*[*+][^()]*\)[*+{]", pattern):
                 yield "{}: nested repetition can take for ever on a hostile line; bound it, e.g. .{{0,80}}".format(place)
             if name == "re" and not literals(pattern):
-                yield "{}: needs a fixed text of at least four characters".format(place)
+                yield "{}: needs a fixed text of at least three characters outside optional parts".format(place)
 
 
 def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:

@@ -7,46 +7,66 @@ from typing import FrozenSet, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
-    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension|\.dev|ide|plugin)|cursor (?:ide|editor|agent)|in cursor\b"
-    r"|\bcline\b|roo[ -]?code|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b|openclash|clash[ -]?(?:verge|meta|for windows|core)|mihomo|\bclash\b"
-    r"|\bv2ray|\bxray\b|sing-box|passwall|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio|chatbox|home[ -]assistant|nextcloud|wordpress"
-    r"|vs ?code|visual studio code|jetbrains|\bzed editor\b|litellm|new-api|one-api|\bnextjs\b|next\.js|\bvite\b|webpack|django|\bflask\b|rails|postgres|mysql|mongodb|redis(?!tr)",
+    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension|\.dev|ide|plugin)|cursor (?:ide|editor|agent)"
+    r"|in cursor\b|\bcline\b|roo[ -]?code|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b|jetbrains|\bzed editor\b|vs ?code"
+    r"|visual studio code|openclash|clash[ -]?(?:verge|meta|for windows|core)|mihomo|\bclash\b|\bv2ray|\bxray\b|sing-box|passwall|\bdify\b|\bn8n\b|langflow"
+    r"|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio|chatbox|home[ -]assistant|nextcloud|wordpress|litellm|new-api|one-api|\bwaha\b|noweb|evolution[ -]api"
+    r"|whatsapp-web\.js|next\.?js\b|\bvite\b|webpack|django|\bflask\b|\brails\b|postgres|mysql|mongodb|\bredis\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
     re.I,
 )
 _OURS = re.compile(
-    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway[/.:-]|subsystem|agent/embedded|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
-    r"telegram|discord|whatsapp|slack|feishu|dingtalk|imessage|\bgateway\b",
+    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway\b|subsystem|agent/embedded|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
+    r"telegram|discord|whatsapp|slack|feishu|dingtalk|imessage",
     re.I,
 )
-_CORE = re.compile(r"openclaw|clawdbot|moltbot|\[gateway\]|agent/embedded|18789", re.I)
+_CORE = re.compile(r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|"
+                   r"gateway/channels|subsystem|plugin-sdk|lane=|sessionKey=", re.I)
 # Line shapes that only other programs print.
-_OTHER_LINE = re.compile(r"^\[BUG\]|^API Error[:(]|^\s*⎿|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code", re.I)
+_OTHER_LINE = re.compile(
+    r"^\[BUG\]|^API Error[:(]|^\s*⎿|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
+    r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
+    re.I,
+)
 _ADVISORY = re.compile(
     r"\bGHSA-|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明", re.I
 )
 _WISH = re.compile(
     r"feature request|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))|please (?:add|support|consider)|"
-    r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
+    r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
+    r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
     re.I,
 )
 _QUOTED = re.compile(
-    r"pasted|quot(?:es|ed|ing)|copied from|somebody (?:wrote|asked)|someone (?:wrote|asked|posted|pasted)|in the (?:chat|docs?|tutorial|article|readme)\b|example (?:from|in)|"
-    r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|translate|转发|粘贴|引用|聊天里|群里有人|有人(?:问|发)|文档里|教程里|文章里|翻译",
+    r"pasted|quot(?:es|ed|ing)|copied from|some(?:body|one) (?:wrote|asked|posted|pasted|sent)|in the (?:chat|docs?|tutorial|article|readme)\b|example (?:from|in)|"
+    r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|(?:type|send|write|say)s? the (?:following )?(?:sentence|words?|phrase|text)|translate|"
+    r"转发|粘贴|引用|聊天里|群里有人|有人(?:问|发)|文档里|教程里|文章里|翻译|这句话",
     re.I,
 )
+# The person says that nothing is broken, or that it is meant to be so.
 _CALM = re.compile(
     r"is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact|nothing (?:is )?(?:broken|wrong)|everything (?:still )?works|"
-    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)?\W*$|but (?:\w+ ){0,4}(?:replies|works|answers|is|runs|sends|all) (?:fine|ok|okay|good|well|healthy)|"
-    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:good|healthy|green)|is healthy|"
-    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响)|是正常的吗|正常吗|要紧吗|可以忽略|不影响使用|一切正常|没有影响",
+    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies|answers|is|runs|sends|all) (?:fine|ok|okay|good|well|healthy)|"
+    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)|is healthy|(?:rpc|probe) (?:is )?ok\b|"
+    r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
+    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
 )
+_WELL = re.compile(r"(?:RPC|Connectivity) probe: ok", re.I)
+_RUNNING = re.compile(r"Runtime: running|\[gateway\] ready\b", re.I)
+# Lines that a healthy gateway prints; where nothing else is said, there is no incident.
+_ROUTINE = re.compile(
+    r"^(?:<time> )?(?:info |debug |trace )|\"level\" ?: ?\"(?:info|debug|trace)\"|\[gateway\] (?:starting|ready|loading|resolving|http server listening|startup outcomes|agent model|"
+    r"log file|listening on|shutdown budget|spawn broker)|\[(?:health-monitor|heartbeat)\] started|cron: started|browser control (?:service )?(?:ready|listening)",
+    re.I,
+)
+_TROUBLE = re.compile(r"error|fail|warn|refus|denied|invalid|expired|timed? ?out|timeout|crash|unhandled|exception|stale|restarting|conflict|mismatch|leak|\brss\b|heap|E[A-Z]{4,}", re.I)
 
 
 class Scope(NamedTuple):
     nothing: bool  # not ours, or nothing that can be repaired
-    calm: bool  # the person says that it works: only a decisive signature counts, and never as certain
+    calm: bool  # the gateway's own status is good: only a decisive signature counts, and never as certain
     has_log: bool
+    ours: bool  # the log or the words name OpenClaw: without it nothing is certain
     foreign: FrozenSet[int]  # numbers of log lines of other products
 
 
@@ -55,10 +75,13 @@ def judge(symptom: str, lines: Sequence[str]) -> Scope:
     foreign = frozenset(n for n, line in enumerate(lines) if _OTHER_LINE.search(line) and not _CORE.search(line))
     own = [line for n, line in enumerate(lines) if n not in foreign]
     whole = symptom + "\n" + "\n".join(lines[:400])
-    nothing = bool(_OTHER.search(whole)) and not _OURS.search(whole)
-    nothing = nothing or bool(_OTHER.search(symptom) and not _CORE.search(whole) and not _OURS.search(symptom))
-    nothing = nothing or bool(lines and not own)
-    nothing = nothing or bool(_ADVISORY.search(symptom) or any(_ADVISORY.search(line) for line in own[:20]) and len(own) <= 20)
-    nothing = nothing or bool(_WISH.search(symptom)) or bool(_QUOTED.search(symptom))
+    core = bool(_CORE.search(whole))
+    nothing = bool(_OTHER.search(whole)) and not _OURS.search(_OTHER.sub(" ", whole))
+    nothing = nothing or bool(_OTHER.search(symptom) and not core)
+    nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
+    nothing = nothing or bool(_ADVISORY.search(symptom) or len(own) <= 20 and any(_ADVISORY.search(line) for line in own))
+    nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (_WISH, _QUOTED, _CALM))
     nothing = nothing or not (symptom.strip() or own)
-    return Scope(nothing, bool(_CALM.search(symptom)), bool(own), foreign)
+    nothing = nothing or bool(not symptom.strip() and own and all(_ROUTINE.search(line) and not _TROUBLE.search(line) for line in own))
+    text = "\n".join(own[:400])
+    return Scope(nothing, bool(_WELL.search(text) and _RUNNING.search(text)), bool(own), core, foreign)

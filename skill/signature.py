@@ -22,7 +22,7 @@ _HEX = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b", re
 _PID = re.compile(r"\b(pid|PID)([ =:]{1,3})\d{1,9}")
 _HOME = re.compile(r"(?:/home/[^/\s'\":]{1,64}|/Users/[^/\s'\":]{1,64}|/root(?=/)|[A-Za-z]:\\{1,2}Users\\{1,2}[^\\\s'\":]{1,64})")
 _DIGITS = re.compile(r"\d+")
-_QUOTED_START = re.compile(r"^\s{0,8}(?:>|&gt;|「|“)|^\s{0,8}(?:user|assistant|human|用户|助手)\s?[:：]", re.I)
+_QUOTED_START = re.compile(r"^\s{0,8}(?:>|&gt;|「|“|@\w{2,32}\s)|^\s{0,8}(?:user|assistant|human|用户|助手)\s?[:：]", re.I)
 # Where somebody else's words begin inside a log line: what follows is data, never a symptom.
 _QUOTED_FROM = re.compile(
     r"(?:inbound|incoming|received|new|user|chat|dm)\s(?:message|msg|text|dm)\s?(?:from\b|[:：=(\"“])"

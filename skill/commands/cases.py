@@ -1,0 +1,243 @@
+"""diagnose, list-cases, explain, add-case: the case library from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import click
+
+from ..errors import SettingsError, UsageError
+from ..model import Case, Match
+
+LOG_BYTES = 524_288  # the end of a log file; the rest is older than the newest boot
+
+
+def add(main: click.Group) -> None:
+    for command in (diagnose, list_cases, explain, add_case):
+        main.add_command(command)
+
+
+def _home() -> Any:
+    from ..host import Host
+    from ..openclaw.home import locate
+
+    return locate(Host())
+
+
+def _library() -> List[Case]:
+    """Every case; a broken user file is said on stderr and the shipped ones still work."""
+    from .. import cases
+
+    found, error = cases.load_or_shipped(_home())
+    if error is not None:
+        click.echo("{}\n{}".format(error.message, error.hint), err=True)
+    return found
+
+
+def _lang(app: Any) -> str:
+    return str(getattr(app, "lang", "") or "en")
+
+
+def _json(app: Any, flag: bool) -> bool:
+    return bool(flag or getattr(app, "json", False) or getattr(app, "as_json", False))
+
+
+@click.command()
+@click.argument("text", required=False, default="")
+@click.option("--log", "log_file", metavar="FILE|-", help="A log to read (its end); - is standard input. / 日志文件，- 为标准输入。")
+@click.option("--offline", is_flag=True, help="Only the words and the log; look at nothing on this machine. / 只看文字与日志，不检查本机。")
+@click.option("--batch", metavar="FILE.jsonl", help="A line each: id, symptom, log. / 批量：每行一个 JSON。")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
+@click.pass_obj
+def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch: Optional[str], as_json: bool) -> None:
+    """Say what is wrong and what to type next. / 诊断：哪里坏了，下一步输入什么。"""
+    if batch:
+        sys.exit(_batch(batch))
+    log = _read_log(log_file) if log_file else ""
+    if not offline:
+        try:
+            from ..report import diagnose_live
+        except ImportError:
+            diagnose_live = None
+        if diagnose_live is not None:
+            sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
+    if not text.strip() and not log.strip():
+        raise UsageError("nothing to diagnose: give a TEXT or --log FILE", 'e.g. iflow-doctor diagnose "gateway will not start"')
+    from ..case_matcher import match
+
+    found = match(_library(), text, log)
+    if _json(app, as_json):
+        click.echo(json.dumps({"matches": [as_dict(one, _lang(app)) for one in found]}, ensure_ascii=False))
+    else:
+        click.echo(render(found, _lang(app)))
+    sys.exit(1 if found else 0)
+
+
+def _read_log(name: str) -> str:
+    from ..files import tail_bytes
+
+    if name == "-":
+        raw = sys.stdin.buffer.read()[-LOG_BYTES:]
+    else:
+        if not Path(name).is_file():
+            raise UsageError("no such log file: {}".format(name), "openclaw logs --limit 200 shows the gateway's own")
+        raw = tail_bytes(name, LOG_BYTES)
+    return raw.decode("utf-8", "replace")
+
+
+def _batch(name: str) -> int:
+    """A line of JSON in, a line of JSON out, in order; a broken line stops with its number."""
+    from ..case_matcher import match
+
+    library = _library()
+    source = sys.stdin if name == "-" else open(name, encoding="utf-8")
+    with source:
+        for number, line in enumerate(source, 1):
+            if not line.strip():
+                continue
+            try:
+                entry = json.loads(line)
+                ident, symptom, log = entry["id"], str(entry.get("symptom") or ""), str(entry.get("log") or "")
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError("{} line {}: {!r}".format(name, number, error), "each line: {\"id\", \"symptom\", \"log\"}") from error
+            found = match(library, symptom, log)
+            click.echo(json.dumps({"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False))
+    return 0
+
+
+def as_dict(one: Match, lang: str = "") -> Dict[str, Any]:
+    value: Dict[str, Any] = {
+        "slug": one.case.slug,
+        "case": one.case.id,
+        "confidence": one.confidence.value,
+        "score": one.score,
+        "because": list(one.because),
+    }
+    if lang:
+        value.update(title=one.case.title.to(lang), solution=one.case.solution.to(lang), repair=one.case.repair)
+    return value
+
+
+def render(found: Sequence[Match], lang: str) -> str:
+    """What a tired person reads: the first case with its next step, the others by name."""
+    zh = lang == "zh"
+    if not found:
+        return (
+            "没有已知案例符合。下一步：`openclaw gateway status --deep`，或带上日志再试：`iflow-doctor diagnose --log FILE`。"
+            if zh
+            else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a log: `iflow-doctor diagnose --log FILE`."
+        )
+    names = {"certain": "确定", "probable": "很可能", "possible": "可能"}
+    first = found[0]
+    sure = names[first.confidence.value] if zh else first.confidence.value
+    out = ["{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)), "  " + first.case.solution.to(lang)]
+    out += ["  {} {}".format("依据：" if zh else "because:", line[:160]) for line in first.because[:3]]
+    rest = [one for one in found[1:] if one.case.slug != first.case.slug][:3]
+    if rest:
+        out.append("也可能是：" if zh else "It could also be:")
+        out += ["  {} {} (iflow-doctor explain {})".format(one.case.id, one.case.title.to(lang), one.case.id) for one in rest]
+    return "\n".join(out)
+
+
+@click.command("list-cases")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
+@click.pass_obj
+def list_cases(app: Any, as_json: bool) -> None:
+    """List the case library. / 列出案例库。"""
+    found = _library()
+    if _json(app, as_json):
+        keys = [dict(id=c.id, slug=c.slug, title=c.title._asdict(), repair=c.repair, risk=c.risk.value, source=c.source) for c in found]
+        click.echo(json.dumps({"cases": keys}, ensure_ascii=False))
+        return
+    for case in found:
+        click.echo("{:<9} {:<34} {:<20} {}".format(case.id, case.slug, case.repair, case.title.to(_lang(app))))
+
+
+@click.command()
+@click.argument("case_id")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
+@click.pass_obj
+def explain(app: Any, case_id: str, as_json: bool) -> None:
+    """Everything known about one case. / 查看一个案例的全部内容。"""
+    from .. import cases
+
+    case = cases.find(_library(), case_id)
+    if case is None:
+        raise UsageError("no case {}".format(case_id), "`iflow-doctor list-cases` shows all")
+    if _json(app, as_json):
+        click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
+        return
+    lang, zh = _lang(app), _lang(app) == "zh"
+    terms = ["all: " + ", ".join(case.evidence.all), "any: " + ", ".join(case.evidence.any), "none: " + ", ".join(case.evidence.none)]
+    rows = [
+        ("类别" if zh else "class", case.slug),
+        ("解决" if zh else "what to do", case.solution.to(lang)),
+        ("修复" if zh else "repair", "{} {} ({})".format(case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value)),
+        ("证据" if zh else "only if", "; ".join(term for term in terms if not term.endswith(": ")) or "-"),
+        ("命令" if zh else "commands", "; ".join(case.raw.get("commands") or ()) or "-"),
+        ("版本" if zh else "versions", str(case.raw.get("versions") or "-")),
+        ("来源" if zh else "source", "{} ({})".format(case.raw.get("source") or "-", case.source)),
+        ("成功率" if zh else "success", _rate(case)),
+    ]
+    click.echo("{} {}".format(case.id, case.title.to(lang)))
+    for name, value in rows:
+        click.echo("  {}: {}".format(name, value))
+
+
+def _rate(case: Case) -> str:
+    try:
+        from ..store import Store
+
+        rate = Store(_home()).success_rate(case.id)
+    except Exception:  # the store may be empty, damaged or not there yet: the case can be explained without it
+        rate = case.raw.get("success_rate")
+    return "-" if rate is None else str(rate)
+
+
+@click.command("add-case")
+@click.option("--from", "from_file", metavar="FILE", help="A JSON file with one case. / 从 JSON 文件读入。")
+@click.option("--incident", metavar="ID", help="Propose a case from a recorded incident. / 从事件记录生成。")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
+@click.pass_obj
+def add_case(app: Any, from_file: Optional[str], incident: Optional[str], as_json: bool) -> None:
+    """Add a case of your own. / 添加自己的案例。"""
+    from .. import cases
+    from ..case_intake import ask, from_incident
+
+    home = _home()
+    if from_file:
+        raw = _case_file(from_file)
+    elif incident:
+        raw = from_incident(home, incident)
+    elif sys.stdin.isatty():
+        raw = ask(_lang(app), cases.next_id(home))
+    else:
+        raise UsageError("add-case needs --from FILE, --incident ID, or a terminal to ask in")
+    raw.setdefault("id", cases.next_id(home))
+    case = cases.add(home, raw)
+    path = str(home.doctor_dir / cases.USER_FILE)
+    if _json(app, as_json):
+        click.echo(json.dumps({"id": case.id, "slug": case.slug, "file": path}))
+    else:
+        click.echo(("已写入 {}：{}" if _lang(app) == "zh" else "{} written to {}").format(case.id, path))
+
+
+def _case_file(name: str) -> Dict[str, Any]:
+    try:
+        raw = json.loads(Path(name).read_text("utf-8-sig"))
+    except OSError as error:
+        raise UsageError("{}: {}".format(name, error.strerror)) from error
+    except ValueError as error:
+        raise SettingsError(name, [str(error)]) from error
+    if not isinstance(raw, dict):
+        raise SettingsError(name, ["must be one case (a JSON object)"])
+    return raw
+
+
+if __name__ == "__main__":  # for trying these commands without the whole program
+    group = click.Group()
+    add(group)
+    group()
