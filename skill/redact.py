@@ -27,7 +27,7 @@ _PLAIN = frozenset(
 
 _KEYED = re.compile(
     r"""(?ix)(?P<key>(?:api[_-]?key|access[_-]?key|private[_-]?key|app[_-]?key|signing[_-]?key|encrypt(?:ion)?[_-]?key|token|secret|passw(?:or)?d|passphrase
-    |\bpwd|authorization|credentials?|session[_-]?key|webhook(?:[_-]?url)?|(?<!public)(?<!primary)_key|\bsign|set-cookie|cookie)["']?)
+    |\bpwd|authorization|credentials?|session[_-]?key|webhook(?:[_-]?url)?|(?<!public)(?<!primary)_key|\bsign|set-cookie|cookie)\\?["']?)
     (?P<sep>\s*(?:=>|[:=])\s*|\s+(?=["']))
     (?P<value>\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^'\n]*'|["'][^"'\n]+|(?:Bearer|Basic|Bot|Token)\s+[^\s"',;]+|[^\s"',;}\])]+)"""
 )
