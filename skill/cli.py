@@ -120,6 +120,7 @@ class App:
             loaded, complaint = settings.load_or_last_good(self.host, home)
             if complaint:
                 click.echo("settings: {}".format(complaint), err=True)
+        home = settings.place(home, loaded)
         return Context(self.host, home, loaded, platform=self.platform(home, loaded))
 
     def platform(self, home: Any, settings: Any) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import urlsplit
 
 from .errors import SettingsError
 from .files import private_dir, read_json, write_json
@@ -23,6 +24,7 @@ SKILL = "openclaw-iflow-doctor"
 SHIPPED = Path(__file__).resolve().parent.parent / "config.json"
 SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 # The user's documented environment variables -> (setting, type). EMERGENCY_* are added with the rooms that use them.
 ENVIRONMENT: Mapping[str, Tuple[str, type]] = {
     "OPENCLAW_GATEWAY_URL": ("gateway_url", str),
@@ -99,6 +101,9 @@ def _impossible(value: Any) -> List[str]:
     """Combinations that each key alone allows."""
     if not isinstance(value, Mapping):
         return []
+    url = value.get("gateway_url")
+    if isinstance(url, str) and url and (urlsplit(url).hostname or "") not in LOOPBACK:
+        return ["gateway_url = {}: only a gateway of this machine can be watched (http://127.0.0.1:PORT)".format(url[:80])]
     interval, timeout = value.get("check_interval"), value.get("probe_timeout")
     budget = value.get("start_budget")
     lines = []
@@ -128,6 +133,8 @@ def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tup
             continue
         try:
             number = kind(raw)
+            if dotted == "gateway_url" and raw.startswith("ws"):
+                number = "http" + raw[2:]  # OpenClaw's own clients write the address of the same port so
         except ValueError:
             issues.append("{} = {!r}: must be a number".format(name, raw[:40]))
             continue
@@ -187,6 +194,14 @@ def load_or_last_good(host: Host, home: Home) -> Tuple[Settings, Optional[Settin
     except (OSError, SettingsError):
         pass
     return settings, None
+
+
+def place(home: Home, settings: Settings) -> Home:
+    """The Home with port and scheme of the setting gateway_url, where it is set."""
+    parts = urlsplit(str(settings["gateway_url"]))
+    if not parts.hostname:
+        return home
+    return replace(home, port=parts.port or (443 if parts.scheme == "https" else 80), scheme=parts.scheme)
 
 
 def save(home: Home, dotted: str, value: Any) -> None:

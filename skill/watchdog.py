@@ -40,8 +40,9 @@ class Watchdog:
     """One gateway's watchdog. tick() looks once and acts; run() ticks for ever."""
 
     def __init__(self, host: Host, home: Home, platform: Any, echo: bool = False) -> None:
-        self.host, self.home, self.platform = host, home, platform
+        self.host, self.platform = host, platform
         self.settings, self.complaint = settings_module.load_or_last_good(host, home)
+        self.home = home = settings_module.place(home, self.settings)
         self.log = WatchLog(home.logs_dir / "watchdog.log", int(self.settings["log_days"]), echo)
         self.state, damaged = watchstate.load(home)
         self.saved = self.state
@@ -205,7 +206,7 @@ class Watchdog:
         self.settings, self.complaint = settings_module.load_or_last_good(self.host, self.home)
         if self.complaint and str(self.complaint) != str(before):
             self.log.line("settings", self.host.now(), error=str(self.complaint), using="the last good settings")
-        fresh = locate(self.host)
+        fresh = settings_module.place(locate(self.host), self.settings)
         if fresh != self.home and fresh.state_dir == self.home.state_dir and openclaw_config.load(self.home.config_path).ok:
             self.log.line("endpoint", self.host.now(), port=fresh.port, before=self.home.port)
             self.home = fresh
