@@ -28,7 +28,7 @@ from .sending import Call
 
 KEEP_ROUTE_S = 86400.0  # a second way that keeps failing is given up after a day when another one delivered
 SAME_MESSAGE_S = 3300.0  # an unclear message is repeated unchanged this long (Feishu remembers its key for an hour)
-UNCLEAR_LIMIT, UNCLEAR_REST_S = 5, 900.0
+UNCLEAR_LIMIT = 5
 
 
 @dataclass
@@ -232,8 +232,10 @@ class Flusher:
         """Try every route that has not accepted yet. Answer [] when the message is through, else when to try again."""
         now = self.ctx.host.now()
         later: List[float] = []
-        if batch.unclear >= UNCLEAR_LIMIT and now < batch.first + UNCLEAR_REST_S * (batch.unclear - UNCLEAR_LIMIT + 1):
-            return [batch.first + UNCLEAR_REST_S * (batch.unclear - UNCLEAR_LIMIT + 1)]
+        if batch.unclear >= UNCLEAR_LIMIT:  # each of them may have arrived: slow down, 15 s to 15 min
+            rest = batch.first + sum(min(900.0, 15.0 * 2**n) for n in range(batch.unclear - UNCLEAR_LIMIT + 1))
+            if now < rest:
+                return [rest]
         for route in ways:
             if any(way.id in batch.accepted for way in route):
                 continue

@@ -44,7 +44,7 @@ def markdown(doc: Doc) -> Dict[str, str]:
     if doc.paths:
         parts.append("**{}**\n\n{}".format(doc.word("paths"), "\n".join("- " + escape(row) for row in doc.paths)))
     parts.append("  \n".join(escape(doc.footer).splitlines()))
-    return {"title": doc.title[:64], "text": "\n\n".join(parts)}
+    return {"title": escape(doc.title)[:64], "text": "\n\n".join(parts)}
 
 
 def escape(text: str) -> str:

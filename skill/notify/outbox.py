@@ -191,7 +191,7 @@ def prune(home: "Home", now: float) -> None:
 def to_json(alert: Alert) -> Dict[str, Any]:
     return {
         "incident": alert.incident, "kind": alert.kind, "level": alert.level, "at": alert.at, "title": list(alert.title),
-        "what": list(alert.what), "details": [[list(label), value] for label, value in alert.details],
+        "what": list(alert.what), "details": [[list(label), list(value) if isinstance(value, Text) else value] for label, value in alert.details],
         "done": [list(text) for text in alert.done], "next_step": list(alert.next_step) if alert.next_step else None,
         "log_tail": alert.log_tail, "paths": list(alert.paths),
     }  # fmt: skip
@@ -202,6 +202,6 @@ def from_json(raw: Mapping[str, Any]) -> Alert:
     step: Optional[Any] = raw["next_step"]
     return Alert(
         str(raw["incident"]), str(raw["kind"]), str(raw["level"]), Text(*raw["title"]), float(raw["at"]), Text(*raw["what"]),
-        tuple((Text(*label), str(value)) for label, value in raw["details"]), tuple(Text(*text) for text in raw["done"]),
+        tuple((Text(*label), Text(*value) if isinstance(value, list) else str(value)) for label, value in raw["details"]), tuple(Text(*text) for text in raw["done"]),
         Text(*step) if step else None, str(raw["log_tail"]), tuple(raw["paths"]),
     )  # fmt: skip

@@ -25,7 +25,7 @@ LIMITS: Dict[Tuple[str, str], List[Tuple[int, float]]] = {
     ("wecom", "hook"): [(19, 60)],
 }
 OTHER = [(5, 1.0)]
-BACKOFF = (1.0, 3.0, 10.0, 30.0, 60.0, 60.0, 120.0, 300.0)  # seconds after the 1st, 2nd, ... failure in a row
+BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 60.0)  # seconds after the 1st, 2nd, ... failure in a row
 PERMANENT_S = 600.0  # a refusal that trying cannot help is tried again this rarely: somebody may have added the bot to the group
 
 
@@ -80,5 +80,7 @@ class Pace:
         entry = self.ways.setdefault(way.id, {})
         entry["fails"] = int(entry.get("fails", 0)) + 1
         rest = PERMANENT_S if error.permanent else BACKOFF[min(entry["fails"], len(BACKOFF)) - 1]
-        entry.update(not_before=now + max(rest, error.retry_after or 0.0), permanent=error.permanent, error=error.message[:200])
+        if error.retry_after is not None and not error.permanent:
+            rest = max(error.retry_after, min(rest, 10.0))  # the platform knows best
+        entry.update(not_before=now + rest, permanent=error.permanent, error=error.message[:200])
         self.save()

@@ -26,6 +26,7 @@ WORDS: Mapping[str, Text] = {
     "history": Text("What happened", "经过"),
     "done": Text("Done automatically", "已自动处理"),
     "next": Text("What to do now", "现在请这样做"),
+    "wait": Text("Nothing yet: the repair is under way, you will be told how it ends.", "暂时不用做什么:正在自动修复,结果会再通知你。"),
     "log": Text("Last log lines", "最近的日志"),
     "paths": Text("Files", "相关文件"),
     "cut": Text("lines left out", "行已省略"),
@@ -104,20 +105,21 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
     earlier = [alert for alert in sorted(alerts, key=lambda a: a.at) if alert is not main]
     heading = head(main, lang) if main.kind != "note" or main.level in ICON else WORDS["info"].to(lang)
     title = "{} · {}".format(heading, clean(main.title.to(lang), redact, 120))
-    details = [(WORDS["time"].to(lang), when(main.at, lang)), (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang))]
+    over = main.kind == "recovered"  # short: what, how, how long
+    details = [] if over else [(WORDS["time"].to(lang), when(main.at, lang)), (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang))]
     first = next((alert.at for alert in earlier if alert.kind == "opened"), None)
-    if main.kind == "recovered" and first is not None and not main.details:
+    if over and first is not None and not main.details:
         details.append((WORDS["lasted"].to(lang), span(main.at - first).to(lang)))
-    details += [(clean(label.to(lang), redact, 40), clean(value, redact, 300)) for label, value in main.details[:12]]
+    details += [(clean(label.to(lang), redact, 40), clean(value.to(lang) if isinstance(value, Text) else value, redact, 300)) for label, value in main.details[:12]]
     footer = "{} {} · {}".format(WORDS["incident"].to(lang), main.incident or "-", origin)
     if main.kind in ("opened", "escalated", "reminder") and main.incident:
         footer += "\n" + WORDS["ack"].to(lang).format(code(main.incident))
-    step = main.next_step
+    step = main.next_step or (WORDS["wait"] if main.kind == "opened" else None)
     return Doc(
         title, main.level, main.kind, main.at, clean(main.what.to(lang), redact, 900),
         tuple(line(alert, lang, redact) for alert in earlier[-8:]), tuple(details),
         tuple(clean(text.to(lang), redact, 240) for text in main.done[:10]),
-        clean(step.to(lang), redact, 700, links=True) if step else "", tail(clean(main.log_tail, redact, 20000), 2600, lang),
+        clean(step.to(lang), redact, 700, links=True) if step else "", "" if over else tail(clean(main.log_tail, redact, 20000), 2600, lang),
         tuple(clean(path, redact, 200) for path in main.paths[:6]), footer, lang, incident=main.incident, alerts=facts(alerts, lang, redact),
     )  # fmt: skip
 

@@ -81,11 +81,11 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
 
 
 def test(ctx: Context, lang: str, everyone: bool = False) -> List[Dict[str, Any]]:
-    """One test message per way; of several recipients of one account only the first, unless everyone. [] when nothing is configured."""
+    """One test message per way; of several recipients that one rule names only the first, unless everyone. [] when nothing is configured."""
     every, source = ways_of(ctx)
     chosen: Dict[Any, Way] = {}
     for way in every:
-        chosen.setdefault(way.id if everyone or way.explicit else (way.platform, way.kind, way.account), way)
+        chosen.setdefault(way.id if everyone or way.explicit else (way.platform, way.account, way.because), way)
     alert = Alert("", "note", "info", Text("Test message", "测试消息"), ctx.host.now(), TEST)
     redact, post = redactor(ctx), client(ctx.host.env)
 
