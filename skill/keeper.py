@@ -80,7 +80,9 @@ class Keeper:
 
     # -- one look -----------------------------------------------------------------------------------------------------
     def step(self) -> bool:
-        """Look once; False when the keeper should end."""
+        """Look once; False when the keeper should end. Where its folder is gone nobody wants it any more."""
+        if not os.path.isdir(self.folder):
+            return False
         if not self._obey():
             return False
         if self._running():
@@ -158,7 +160,9 @@ class Keeper:
         first = self.state["started"] is None
         try:
             os.write(out, "{} [keeper] starting {}\n".format(lib.stamp(), spec["command"][0]).encode("utf-8", "replace"))
-            env = lib.environment(spec, lib.read_json(self.path("keeper.env.json")))
+            override = lib.read_json(self.path("keeper.env.json"))
+            lib.limit_files(override.get("limit_nofile"))
+            env = lib.environment(spec, override)
             flags = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
             self.child = subprocess.Popen(
                 spec["command"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=spec.get("cwd") or None, **flags

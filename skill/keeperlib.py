@@ -259,6 +259,20 @@ def environment(spec: dict, override: dict, base=None) -> dict:
     return env
 
 
+def limit_files(wanted) -> None:
+    """Set the file limit that the next child inherits, as far as the hard limit allows. None: as it is."""
+    if not wanted or WINDOWS:
+        return
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    soft = int(wanted) if hard == resource.RLIM_INFINITY else min(int(wanted), hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    except (OSError, ValueError):
+        pass
+
+
 def handed_over(spec: dict, pid: int) -> bool:
     """Ask OpenClaw's documented machine contract whether the ended gateway wants a fresh process (protocol 1, 1 to 8 s)."""
     consume = spec.get("consume")

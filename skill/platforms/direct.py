@@ -19,7 +19,8 @@ from ..openclaw.home import Home
 from . import ServicePlan, ServiceState
 
 KEEPER = Path(__file__).resolve().parent.parent / "keeper.py"
-ANSWER = 10.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
+ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
+KEEPER_START = 5.0  # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
 GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 ACTIVE = {
     "running": "active",
@@ -153,12 +154,13 @@ class Direct:
         write_json(self.path("keeper.request"), wish)
         if not self._start_keeper():
             self._wake()
-        until = self.host.monotonic() + patience
-        while self.host.monotonic() < until:
+        began = tried = self.host.monotonic()
+        while self.host.monotonic() < began + patience:
             known = keeperlib.read_json(str(self.path("keeper.json")))
             if known.get("request") == wish["id"] and _fulfilled(action, known):
                 return known
-            if not self.kept():
+            if self.host.monotonic() > tried + KEEPER_START and not self.kept():
+                tried = self.host.monotonic()
                 self._start_keeper()
             self.host.sleep(0.1)
         known = keeperlib.read_json(str(self.path("keeper.json")))
@@ -242,15 +244,20 @@ class Direct:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
         before = keeperlib.read_json(target)
-        values = {k: v for k, v in dict(before.get("set") or {}, **set).items() if k not in unset}
-        gone = sorted({*(before.get("unset") or ()), *unset} - {*set})
-        content = json.dumps({"set": values, "unset": gone}, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"
-        return (Write(target, content),), (target,)
+        changes, content = dict(set), {key: before[key] for key in ("limit_nofile",) if key in before}
+        if "LimitNOFILE" in changes:
+            content["limit_nofile"] = int(changes.pop("LimitNOFILE"))
+        if "ExecStart[0]" in changes:  # the program is found through PATH: the wanted node comes first in it
+            folder = os.path.dirname(changes.pop("ExecStart[0]"))
+            changes["PATH"] = folder + os.pathsep + self.environment().get("PATH", "")
+        content["set"] = {k: v for k, v in {**(before.get("set") or {}), **changes}.items() if k not in unset}
+        content["unset"] = sorted({*(before.get("unset") or ()), *unset} - {*changes})
+        return (Write(target, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"),), (target,)
 
     # -- installing ---------------------------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
         if kind == "watchdog":
-            return ServicePlan()  # nothing would start it at boot: the container's own entry point has to
+            return self.install_watchdog(dry_run=True)
         spec = json.dumps(self._spec(), indent=1, ensure_ascii=False).encode("utf-8")
         return ServicePlan(
             ((str(self.path("keeper.spec.json")), spec),), ((sys.executable, "-I", "-S", str(KEEPER), "run", str(self.home.doctor_dir)),)
@@ -279,17 +286,39 @@ class Direct:
                     pass
         return ServicePlan()
 
+    def _native(self) -> Any:
+        """The service manager that can keep the watchdog alive, even though it does not keep this gateway; None in a container."""
+        if self.host.system == "darwin":
+            from .launchd import Launchd
+
+            return Launchd(self.host, self.home, self.settings)
+        if self.host.system == "win32":
+            from .schtasks import Schtasks
+
+            return Schtasks(self.host, self.home, self.settings)
+        from .systemd import Systemd, available
+
+        return Systemd(self.host, self.home, self.settings) if available(self.host) else None
+
     def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
-        raise ServiceError(
-            "there is no service manager here that could start the watchdog", "run it as the container's process: iflow-doctor watch"
-        )
+        native = self._native()
+        if native is None:
+            raise ServiceError("no service manager here can start the watchdog", "run it as the container's process: iflow-doctor watch")
+        plan: ServicePlan = native.install_watchdog(dry_run)
+        return plan
 
     def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
-        return ServicePlan()
+        native = self._native()
+        plan: ServicePlan = native.uninstall_watchdog(dry_run) if native else ServicePlan()
+        return plan
 
     def watchdog_state(self) -> ServiceState:
+        native = self._native()
+        state: ServiceState = native.watchdog_state() if native else ServiceState()
+        if state.exists:
+            return state
         held = lock_held(self.path("watch.lock"))
-        return ServiceState(False, "active" if held else "inactive", detail="no service manager: started by hand or by the container")
+        return ServiceState(False, "active" if held else "inactive", detail="not a service: started by hand or by the container")
 
 
 def _fulfilled(action: str, known: Mapping[str, Any]) -> bool:

@@ -245,7 +245,7 @@ class Launchd:
 
         program = cli.find(self.host)
         if program and canonical(self.host, self.home):
-            return ServicePlan((), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"),))
+            return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own(logs)
 
     def _plan_own(self, logs: Path) -> ServicePlan:

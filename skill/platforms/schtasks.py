@@ -213,7 +213,7 @@ class Schtasks:
 
         program = cli.find(self.host)
         if program:
-            return ServicePlan((), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"),))
+            return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own()
 
     def _plan_own(self) -> ServicePlan:

@@ -154,13 +154,21 @@ class Systemd:
         return True
 
     def hurry(self) -> bool:
-        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop."""
-        seen = self.show(self.unit)
+        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s."""
+        for _ in range(25):
+            seen = self.show(self.unit)
+            if seen.get("SubState") == "auto-restart":
+                break
+            if seen.get("ActiveState") not in ("active", "deactivating"):
+                return False
+            self.host.sleep(0.2)  # what the dead process left behind is being ended
+        else:
+            return False
         try:
             lived = (int(seen["ExecMainExitTimestampMonotonic"]) - int(seen["ExecMainStartTimestampMonotonic"])) / 1e6
         except (KeyError, ValueError):
             return False
-        if seen.get("SubState") != "auto-restart" or lived < YOUNG:
+        if lived < YOUNG:
             return False
         self.ctl("start", "--no-block", self.unit)
         return True
@@ -211,7 +219,7 @@ class Systemd:
 
         program = cli.find(self.host)
         if program and canonical(self.host, self.home):
-            return ServicePlan((), ((*program, "gateway", "install", "--port", str(self.home.port), "--json"),))
+            return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own()
 
     def _kept_unit(self) -> Optional[bytes]:
@@ -247,7 +255,7 @@ class Systemd:
         return ServicePlan(((str(self.folder / self.watchdog_unit), unit),), commands)
 
     def install(self, dry_run: bool = False) -> ServicePlan:
-        """A lost unit comes back from our copy, else from `openclaw gateway install`, else from our template. One that is there is left alone."""
+        """A lost unit comes back from our copy, else by OpenClaw's installer, else from our template. One that is there is left alone."""
         other = self._system_unit()
         if other and not (self.folder / self.unit).is_file():
             raise ServiceError(

@@ -1,0 +1,244 @@
+"""The keeper and the platform `direct`, with a stand-in gateway: a real process, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from skill import keeper as keeper_module
+from skill import keeperlib
+from skill.host import Host
+from skill.openclaw.home import Home
+from skill.platforms.direct import Direct
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of a POSIX system")
+
+# Ends with what the file `code` says when it is there, else lives; SIGTERM ends it cleanly, as the real gateway.
+GATEWAY = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("boot", os.getpid(), os.environ.get("MARK", ""), os.environ.get("OPENCLAW_SUPERVISOR_MODE"), flush=True)
+while True:
+    if os.path.exists("code"):
+        word = open("code").read().split()
+        if len(word) == 1:
+            os.unlink("code")
+        if len(word) > 1 and word[1] == "restart":
+            os.unlink("code")
+            print("restart mode: full process restart (supervisor restart)", flush=True)
+        sys.exit(int(word[0]))
+    time.sleep(0.02)
+"""
+
+
+class Place:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "gateway.py").write_text(GATEWAY)
+        self.home = Home(root / "state", root / "state" / "openclaw.json", "", 1)
+        self.host = Host(env={**os.environ, "HOME": str(root), "NOTIFY_SOCKET": "/nowhere"})
+        self.direct = Direct(self.host, self.home, {"gateway_command": [sys.executable, "gateway.py"]})
+        self.keepers: set = set()
+
+    def known(self) -> Any:
+        return json.loads(self.direct.path("keeper.json").read_text())
+
+    def state(self) -> Any:
+        if self.direct.path("keeper.json").exists():
+            self.keepers.add(self.known()["keeper_pid"])
+        return self.direct.service_state()
+
+    def until(self, condition: Any, within: float = 8.0) -> Any:
+        """Wait until the state fulfils a condition; answer it."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            state = self.state()
+            if condition(state):
+                return state
+            time.sleep(0.02)
+        raise AssertionError("not within {} s: {} {}".format(within, self.state(), self.known()))
+
+    def started(self) -> int:
+        self.direct.start()
+        return int(self.until(lambda s: s.active == "active" and s.main_pid).main_pid)
+
+    def log(self) -> str:
+        return self.direct.path("gateway.log").read_text()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    if made.direct.path("keeper.json").exists():
+        pid = made.known().get("pid")
+        made.direct.uninstall()
+        if pid and keeperlib.alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_nothing_there_is_said_so(place: Place) -> None:
+    state = place.direct.service_state()
+    assert (state.exists, state.active, state.main_pid, state.stopped_by_operator) == (False, "inactive", None, None)
+
+
+def test_killed_gateway_is_back_within_two_seconds(place: Place) -> None:
+    pid = place.started()
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    state = place.until(lambda s: s.main_pid not in (None, pid))
+    assert time.monotonic() - began < 2.0
+    assert (state.restarts, state.exit_code, state.stopped_by_operator) == (1, -9, False)
+
+
+def test_environment_of_the_gateway(place: Place) -> None:
+    steps, touched = place.direct.environment_override({"MARK": "hello", "LimitNOFILE": "512"}, ["NODE_OPTIONS"])
+    assert touched == (steps[0].path,) and json.loads(steps[0].content)["unset"] == ["NODE_OPTIONS"]
+    place.home.doctor_dir.mkdir(parents=True)
+    Path(steps[0].path).write_bytes(steps[0].content)
+    pid = place.started()
+    place.until(lambda s: "boot" in place.log())
+    assert "hello external" in place.log()
+    environment = dict(item.split("=", 1) for item in Path("/proc/{}/environ".format(pid)).read_text().split("\0") if "=" in item)
+    assert "NOTIFY_SOCKET" not in environment and environment["HOME"] == str(place.root)
+    assert Path("/proc/{}/limits".format(pid)).read_text().split("Max open files")[1].split()[0] == "512"
+    assert place.direct.environment()["MARK"] == "hello"
+
+
+def test_exit_78_is_parked_until_somebody_asks(place: Place) -> None:
+    place.started()
+    (place.root / "code").write_text("78")
+    state = place.until(lambda s: s.active == "failed")
+    assert (state.sub, state.exit_code, state.stopped_by_operator) == ("refused", 78, False)
+    time.sleep(1.2)
+    assert place.state().main_pid is None
+    assert place.started() > 0
+
+
+def test_clean_end_is_a_wish_but_a_restart_request_is_not(place: Place) -> None:
+    pid = place.started()
+    (place.root / "code").write_text("0 restart")
+    second = place.until(lambda s: s.main_pid not in (None, pid)).main_pid
+    place.until(lambda s: place.log().count("boot") == 2)
+    os.kill(second, signal.SIGTERM)
+    state = place.until(lambda s: s.active == "inactive")
+    assert (state.exit_code, state.stopped_by_operator) == (0, True)
+    time.sleep(1.0)
+    assert place.state().main_pid is None
+
+
+def test_stop_start_restart(place: Place) -> None:
+    pid = place.started()
+    place.direct.restart()
+    second = place.until(lambda s: s.main_pid not in (None, pid)).main_pid
+    assert not keeperlib.alive(pid)
+    place.direct.stop()
+    assert place.state().active == "inactive" and place.state().stopped_by_operator is True and not keeperlib.alive(second)
+    place.started()
+
+
+def test_killed_keeper_leaves_the_gateway_and_the_next_adopts_it(place: Place) -> None:
+    pid = place.started()
+    os.kill(place.known()["keeper_pid"], signal.SIGKILL)
+    end = time.monotonic() + 5
+    while place.direct.kept() and time.monotonic() < end:
+        time.sleep(0.02)
+    state = place.state()
+    assert (state.active, state.sub, state.main_pid) == ("active", "unkept", pid)
+    assert place.direct.tend() is True
+    assert place.until(lambda s: s.sub == "running").main_pid == pid
+    os.kill(pid, signal.SIGKILL)
+    assert place.until(lambda s: s.main_pid not in (None, pid)).exit_code is None  # not our child: the code is unknown
+    assert place.direct.tend() is False
+
+
+def test_one_keeper_per_place(place: Place) -> None:
+    place.started()
+    assert keeper_module.run(str(place.home.doctor_dir)) == 3
+
+
+def test_never_beside_a_live_gateway(place: Place) -> None:
+    """Somebody else's gateway holds OpenClaw's lock: it is adopted, not doubled."""
+    import subprocess
+
+    folder = place.home.state_dir / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
+    try:
+        lock = {"pid": other.pid, "startTime": keeperlib.ticks(other.pid), "stateDir": str(place.home.state_dir)}
+        (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
+        assert place.direct.service_state().sub == "foreground"
+        place.direct.start()
+        state = place.until(lambda s: s.active == "active")
+        assert state.main_pid == other.pid and not place.direct.path("gateway.log").exists()
+    finally:
+        other.kill()
+        other.wait()
+    assert place.until(lambda s: s.main_pid not in (None, other.pid), 6.0).main_pid
+
+
+def test_waits_for_a_taken_port(place: Place) -> None:
+    busy = socket.socket()
+    busy.bind(("127.0.0.1", 0))
+    busy.listen(1)
+    place.direct.home = Home(place.home.state_dir, place.home.config_path, "", busy.getsockname()[1])
+    place.direct.start()
+    state = place.until(lambda s: s.active == "activating")
+    assert "taken by another program" in state.detail and state.main_pid is None
+    busy.close()
+    assert place.until(lambda s: s.active == "active").main_pid
+
+
+def test_gives_up_a_crash_loop_to_the_watchdog(tmp_path: Path) -> None:
+    """Ten starts in five minutes; the clock does not matter, so the keeper is stepped by hand."""
+    folder = tmp_path / "d"
+    folder.mkdir()
+    keeperlib.write_json(
+        str(folder / "keeper.spec.json"), {"command": [sys.executable, "-c", "raise SystemExit(1)"], "state_dir": str(tmp_path)}
+    )
+    kept = keeper_module.Keeper(str(folder))
+    end = time.monotonic() + 15
+    while kept.state["phase"] != "gave-up" and time.monotonic() < end:
+        kept.step()
+        kept.state["next_at"] = 0.0
+        time.sleep(0.005)
+    assert kept.state["phase"] == "gave-up" and len(kept.state["starts"]) == keeper_module.LIMIT and kept.state["exit_code"] == 1
+
+
+def test_backoff_is_short_and_bounded() -> None:
+    delays = [keeper_module.Keeper._delay(n) for n in range(1, 9)]
+    assert delays[0] <= 1.0 and delays == sorted(delays) and delays[-1] == 10.0
+
+
+def test_another_boot_forgets_a_stop(tmp_path: Path) -> None:
+    keeperlib.write_json(str(tmp_path / "keeper.json"), {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4})
+    state = keeper_module.Keeper(str(tmp_path)).state
+    assert (state["wanted"], state["phase"], state["pid"], state["restarts"]) == ("up", "starting", None, 4)
+
+
+def test_log_is_bounded_and_the_tail_is_of_the_last_boot(tmp_path: Path) -> None:
+    log = tmp_path / "gateway.log"
+    log.write_bytes(b"x" * keeperlib.MAX_LOG + b"\nlast line\n")
+    keeperlib.rotate(str(log))
+    assert log.stat().st_size == 0 and (tmp_path / "gateway.log.1").read_bytes().endswith(b"last line\n")
+    log.write_text("restart mode: full process restart\nx [keeper] starting y\nhello\n")
+    assert "restart mode" not in keeperlib.tail(str(log)) and "hello" in keeperlib.tail(str(log))
+
+
+def test_a_reused_pid_is_not_our_process() -> None:
+    assert keeperlib.alive(os.getpid(), keeperlib.ticks(os.getpid()))
+    assert not keeperlib.alive(os.getpid(), 1) and not keeperlib.alive(None)
+
+
+def test_keeper_is_small(place: Place) -> None:
+    place.started()
+    status = Path("/proc/{}/status".format(place.known()["keeper_pid"])).read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) < 25000  # kB
