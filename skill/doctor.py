@@ -38,6 +38,7 @@ class Treatment:
     ai_calls: int = 0
     cost_usd: float = 0.0
     state: str = ""
+    not_planned: Tuple[str, ...] = ()  # why repairs that were considered did not apply
 
     def to_json(self, lang: str = "en") -> Dict[str, Any]:
         return {
@@ -46,7 +47,7 @@ class Treatment:
             "next_step": self.next_step.to(lang) if self.next_step else "", "next_step_zh": self.next_step.zh if self.next_step else "",
             "matches": [{"case": m.case.id, "slug": m.case.slug, "confidence": m.confidence.value, "score": m.score} for m in self.matches[:5]],
             "seconds": round(self.seconds, 1), "only_person": self.only_person, "case": self.case, "by": self.by,
-            "plans": [healing.plan_json(plan, lang) for plan in self.plans], "ai_calls": self.ai_calls, "cost_usd": self.cost_usd,
+            "plans": [healing.plan_json(plan, lang) for plan in self.plans], "ai_calls": self.ai_calls, "cost_usd": self.cost_usd, "not_planned": list(self.not_planned),
         }  # fmt: skip
 
 
@@ -74,6 +75,8 @@ class Visit:
     match: Callable[[Context], Tuple[Match, ...]] = looking.matches
     actions: List[Dict[str, Any]] = field(default_factory=list)
     matches: Tuple[Match, ...] = ()
+    outcomes: List[Outcome] = field(default_factory=list)
+    ai_said: Optional[Text] = None
     ai_calls: int = 0
     cost_usd: float = 0.0
     fell_over: List[str] = field(default_factory=list)
@@ -235,6 +238,7 @@ class Visit:
         return outcome
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
+        self.outcomes.append(outcome)
         kept = not outcome.healed and not outcome.rolled_back
         self.actions.append(
             {
@@ -277,7 +281,7 @@ class Visit:
     def _escalate(self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None) -> Treatment:
         finding = finding or looking.main_finding(self.ctx)
         advice = choice.plan.advice if choice and choice.case else None
-        hint = advice or (finding.fix_hint if finding else None) or looking.case_advice(self.matches) or _LOOK
+        hint = advice or (finding.fix_hint if finding else None) or looking.case_advice(self.matches) or self.ai_said or _LOOK
         return self._answer("escalate", self._cause(finding), hint, by=choice.by if choice else "", case=choice.case if choice else "", only=only_person)
 
     def _cause(self, finding: Optional[Finding], otherwise: Optional[Text] = None) -> Text:
@@ -291,6 +295,7 @@ class Visit:
         return Treatment(
             outcome, 4 if outcome in ("escalate", "asked") else 3, cause, tuple(self.actions), step, self.matches,
             self.ctx.host.monotonic() - self.began, only, case, by, plans, self.ai_calls, self.cost_usd, self.ctx.verdict.state.value,
+            tuple(dict.fromkeys(self.fell_over)),
         )  # fmt: skip
 
 

@@ -187,6 +187,8 @@ def _unset(text: str, path: Path) -> str:
         after = text.find("\n", end)
         if not text[before:start].strip() and after >= 0 and not text[end:after].strip():
             start, end = before, after + 1  # the key had its lines to itself
+        elif text[before:start].strip():
+            start -= len(text[before:start]) - len(text[before:start].rstrip(" \t"))  # the space that stood before it goes with it
         text = text[:start] + text[end:]
         if container.kind == "array":
             return text

@@ -18,11 +18,23 @@ def examined(ctx: Context, loop: bool = False) -> Context:
     if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
         reason = Text("it keeps dying (crash loop)", "反复崩溃(崩溃循环)")
         ctx = ctx.with_verdict(replace(ctx.verdict, state=State.DOWN, reason=reason))
+    _ask_openclaw(ctx)
     try:
         from . import diagnose
     except ImportError:
         return ctx
     return ctx.with_verdict(diagnose.examine(ctx))
+
+
+def _ask_openclaw(ctx: Context) -> None:
+    """Have `config validate` answered (and kept) before the checks, which would not wait for it on a busy machine."""
+    try:
+        from .openclaw.cli import validate
+
+        if ctx.verdict.state not in treatments.NOTHING_TO_DO:
+            validate(ctx, 30.0)
+    except Exception:  # the checks say that it could not be told
+        pass
 
 
 def judged(ctx: Context) -> Context:
@@ -100,6 +112,9 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
         "healed_s": round(now - opened, 1) if result.outcome == "healed" else None, "treat_s": round(result.seconds, 1),
         "ai_calls": result.ai_calls, "cost_usd": result.cost_usd, "evidence": sorted({f.check_id for f in ctx.verdict.findings}),
     }  # fmt: skip
+    healing = [a for a in result.actions if a["outcome"] == "healed"]
+    if result.by == "ai" and healing:  # a case may grow from it: `add-case` takes it up, a person approves, or it proves itself
+        entry["proposed_case"] = {"status": "proposed", "repair": healing[-1]["repair"], "why": result.cause.en, "evidence": entry["evidence"]}
     try:
         private_dir(ctx.home.doctor_dir)
         if result.outcome != "nothing":

@@ -98,7 +98,12 @@ def reverting(ctx: Context, good: Good, paths: Iterable[KeyPath]) -> List[Tuple[
 
 
 def usable(ctx: Context, good: Good) -> bool:
-    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as usable: it is verified later."""
+    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as usable: it is verified later.
+
+    A copy the gateway was ready with is not asked about again (seconds), unless OpenClaw is another version since.
+    """
+    if good.verified and not ctx.findings("installation/version-changed"):
+        return True
     try:
         from ..openclaw.cli import validate
     except ImportError:

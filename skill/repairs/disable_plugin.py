@@ -17,7 +17,7 @@ NAME = re.compile(r"^[A-Za-z0-9@][A-Za-z0-9@/_.-]{0,100}$")
 def blamed(ctx: Context) -> List[str]:
     """Plugins that a finding names, surest first; then those that are new since the last good run."""
     names = [str(f.evidence["plugin"]) for check in BLAMED_BY for f in ctx.findings(check) if f.evidence.get("plugin")]
-    for finding in ctx.findings("plugins/new-since-good"):
+    for finding in ctx.findings("plugins/new-since-good") + ctx.findings("plugins/suspect"):
         names += [str(name) for name in finding.evidence.get("plugins", ())]
     return list(dict.fromkeys(names))
 
