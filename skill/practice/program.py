@@ -27,7 +27,7 @@ def run_gateway(_: List[str]) -> int:
 
 
 def validate(_: List[str]) -> int:
-    _, path = gateway.places()
+    path = gateway.places()[1]
     view = openclaw_config.load(path)
     broken = rules.parse_issue(view)
     found = [broken] if broken else rules.issues(view.data)

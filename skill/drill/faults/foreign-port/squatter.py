@@ -5,11 +5,17 @@ import os
 import sys
 import time
 
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 port = int(sys.argv[1])
 until = time.time() + 10
 while True:
     try:
-        server = http.server.HTTPServer(("127.0.0.1", port), http.server.SimpleHTTPRequestHandler)
+        server = http.server.HTTPServer(("127.0.0.1", port), Quiet)
         break
     except OSError:
         if time.time() > until:
@@ -18,6 +24,5 @@ while True:
 if os.fork():
     os._exit(0)
 os.chdir("/")
-server.RequestHandlerClass.log_message = lambda *_: None
 open(os.path.join(os.environ["DRILL_DIR"], "squatter.pid"), "w").write(str(os.getpid()))
 server.serve_forever()
