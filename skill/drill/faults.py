@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 from ..errors import SettingsError, UsageError
 from ..files import read_json
@@ -122,18 +122,20 @@ def missing(fault: Fault) -> str:
 
 
 def runnable(script: Path) -> bool:
-    return os.access(script, os.X_OK) or script.suffix == ".py" or os.name == "nt"
+    return bool(argv(script))
 
 
 def argv(script: Path) -> List[str]:
-    """How to run a script: as it is, or by this Python where the system cannot."""
-    if script.suffix == ".py" or os.name == "nt":
+    """How to run a script: as it is; by the interpreter its first line names where a copy lost its x bit; [] when neither goes."""
+    if script.suffix == ".py":
         return [sys.executable, str(script)]
-    return [str(script)]
-
-
-def families(faults: List[Fault]) -> Dict[str, List[Fault]]:
-    grouped: Dict[str, List[Fault]] = {}
-    for fault in faults:
-        grouped.setdefault(fault.family, []).append(fault)
-    return grouped
+    if os.name != "nt" and os.access(script, os.X_OK):
+        return [str(script)]
+    with open(script, "rb") as handle:
+        first = handle.readline(80).strip()
+    if not first.startswith(b"#!"):
+        return []
+    if b"python" in first:
+        return [sys.executable, str(script)]
+    shell = shutil.which("sh")
+    return [shell, str(script)] if shell and first.endswith(b"sh") else []

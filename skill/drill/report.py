@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 from ..model import Text
 from .runner import Result
@@ -92,7 +92,3 @@ def seconds(value: Optional[float]) -> str:
 def width(text: str) -> int:
     """Columns on a terminal: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def names(results: List[Result]) -> List[str]:
-    return [result.fault.id for result in results]
