@@ -22,7 +22,8 @@ __all__ = ["match", "literals"]
 MAX_MATCHES = 5
 CERTAIN = 0.9
 PROBABLE = 0.6
-LEAST = 0.34  # below this a match is noise
+LEAST = 0.26  # below this a match by words alone is noise
+LEAST_WITH_LOG = 0.42  # the same beside a log that holds nothing of the case
 MARGIN = 0.04  # how far the first of two different classes must lead to be certain
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 _INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
@@ -177,10 +178,8 @@ def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], ali
     else:
         # With a log that holds nothing of this case, words alone must be stronger.
         told = told * (0.8 if scope.has_log else 1.0)
-        if logged and logged[1].count(",") >= 1:
-            told = max(told, 0.6 * words_logged)
         told = 1.0 - (1.0 - told) * (1.0 - 0.35 * words_logged) if told else 0.0
-        if told < (LEAST + 0.08 if scope.has_log else LEAST):
+        if told < (LEAST_WITH_LOG if scope.has_log else LEAST):
             return None
         score = 0.75 * told
         confidence = Confidence.PROBABLE if told >= 0.75 else Confidence.POSSIBLE

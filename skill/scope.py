@@ -31,7 +31,7 @@ _ADVISORY = re.compile(
     r"\bGHSA-|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明", re.I
 )
 _WISH = re.compile(
-    r"feature request|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))|please (?:add|support|consider)|"
+    r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))|please (?:add|support|consider)|"
     r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
     r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
     re.I,
@@ -45,8 +45,8 @@ _QUOTED = re.compile(
 # The person says that nothing is broken, or that it is meant to be so.
 _CALM = re.compile(
     r"is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact|nothing (?:is )?(?:broken|wrong)|everything (?:still )?works|"
-    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies|answers|is|runs|sends|all) (?:fine|ok|okay|good|well|healthy)|"
-    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)|is healthy|(?:rpc|probe) (?:is )?ok\b|"
+    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b|"
+    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)|(?:rpc|probe) (?:is )?ok\b|"
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
