@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple
 from urllib.parse import quote
 
 from ..model import Finding
@@ -188,10 +188,10 @@ def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]) -> "Tuple[str, str] | Tuple[()]":
+def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]) -> Optional[Tuple[str, str]]:
     name = str(ref["id"])
     if ref["source"] == "env":
-        return () if look.variables.get(name) else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
+        return None if look.variables.get(name) else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
     if ref["source"] == "file":
         place = os.path.expanduser(str(provider.get("path", "")))
         if not place or not os.access(place, os.R_OK):
@@ -202,7 +202,7 @@ def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any])
             return "program {} is missing".format(place), "程序 {} 不存在".format(place)
     if ref["source"] == "store" and _stored(look.home.state_dir / "state" / "openclaw.sqlite", name) is False:
         return "{} is not in the secret store".format(name), "密钥库中没有 {}".format(name)
-    return ()
+    return None
 
 
 def _stored(database: Path, name: str) -> Any:

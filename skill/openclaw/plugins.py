@@ -14,7 +14,7 @@ _FRAME = re.compile(
 )
 _UNTRUSTED = re.compile(r"can't verify where this plugin came from\. Review it with 'openclaw plugins inspect ([A-Za-z0-9@/._-]+)'")
 _LOAD_FAILED = re.compile(
-    r"\[plugins\] (?P<a>[A-Za-z0-9@/._-]+) failed (?:during|to) (?:load|register|activate)[^\n]*"
+    r"\[plugins\] (?!plugin failed)(?P<a>[A-Za-z0-9@/._-]+) failed (?:during|to) (?:load|register|activate)[^\n]*"
     r"|plugin failed during (?:load|register|activation)[^\n]*?\(plugin=(?P<b>[A-Za-z0-9@/._-]+)[^\n]*"
 )
 

@@ -1,0 +1,368 @@
+"""Each check on what it is there for, and silence where nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from checkhouse import GOOD, NOW, PORT, House, errors, ids, service
+
+from skill import checks
+from skill.checks import (
+    channels,
+    clock,
+    database,
+    disk,
+    duplicates,
+    health,
+    installation,
+    lock,
+    log,
+    models,
+    node,
+    permissions,
+    plugins,
+    port,
+    process,
+    resources,
+)
+from skill.checks import service as service_check
+from skill.host import Completed, Reply
+from skill.model import State
+from skill.openclaw.processes import Listener, Process
+
+CRASH = (
+    "2027-01-15T08:00:00.000+00:00 [gateway] loading configuration…",
+    "2027-01-15T08:00:09.000+00:00 [openclaw] Unhandled promise rejection: Error: boom",
+    "    at f (file:///h/.openclaw/tmp/plugin-captures/1/captures/b/package-0/node_modules/badplug/index.js:1:9)",
+)
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path)
+    made.install()
+    return made
+
+
+def found(check, house, **more):
+    return list(check.run(house.ctx(**more)))
+
+
+def test_nothing_is_an_error_on_a_healthy_gateway(house):
+    house.healthy()
+    house.database()
+    house.outputs["--version"] = Completed([], 0, "v24.21.0\n")
+    wrong = [f for c in checks.ALL for f in c.run(house.ctx(platform=service())) if f.severity.value == "error"]
+    assert wrong == []
+
+
+def test_every_check_has_its_own_id_and_is_registered():
+    names = [c.id for c in checks.ALL]
+    assert len(set(names)) == len(names) == 18
+
+
+# -- process, health, port, lock ---------------------------------------------------------------------------------------------
+def test_no_process(house):
+    assert errors(found(process, house)) == ["process/none"]
+
+
+def test_a_starting_gateway_is_not_none(house):
+    house.rows.append(Process(7, 1, "openclaw", ("openclaw",), "running", NOW - 5, "oc", {"HOME": str(house.folder)}))
+    assert ids(found(process, house)) == ["process/starting"]
+
+
+def test_a_suspended_process(house):
+    house.gateway(state="stopped")
+    house.answers["/readyz"] = Reply(0, b"", "timeout")
+    assert errors(found(process, house)) == ["process/stopped"]
+
+
+def test_a_busy_loop_and_a_zombie_without_a_port(house):
+    house.gateway()
+    house.busy = True
+    house.answers["/readyz"] = Reply(0, b"", "timeout")
+    assert errors(found(process, house)) == ["process/busy"]
+    house.busy = False
+    house.answers.clear()
+    assert errors(found(process, house)) == ["process/zombie-no-port"]
+
+
+def test_a_young_process_may_be_busy_and_without_a_port(house):
+    house.gateway(age=20)
+    house.busy = True
+    assert errors(found(process, house)) == []
+
+
+def test_two_gateways_on_one_state_directory(house):
+    house.healthy()
+    house.gateway(pid=4343)
+    assert "process/duplicate" in errors(found(process, house)) and "duplicates/gateway" in errors(found(duplicates, house))
+
+
+def test_another_users_gateway_is_not_ours(house):
+    house.gateway(home=house.folder / "elsewhere")
+    assert errors(found(process, house)) == ["process/none"]
+
+
+def test_health_names_what_fails(house):
+    house.answer("/readyz", {"ready": False, "failing": ["telegram"]}, 503)
+    assert [(f.check_id, f.evidence["failing"]) for f in found(health, house)] == [("health/not-ready", ["telegram"])]
+    house.answer("/readyz", {"ready": True, "failing": [], "suppressed": ["telegram"]})
+    assert errors(found(health, house)) == ["health/suppressed"]
+    house.answers = {"/readyz": Reply(0, b"", "timeout")}
+    assert errors(found(health, house)) == ["health/hung"]
+
+
+def test_a_foreign_program_on_the_port_is_told_from_another_gateway(house):
+    house.rows.append(Process(99, 1, "python3", ("python3", "-m", "http.server"), "sleeping", NOW, "eve"))
+    house.sockets.append(Listener(PORT, "127.0.0.1", 99))
+    seen = found(port, house)[0]
+    assert (seen.check_id, seen.evidence["pid"], seen.evidence["user"]) == ("port/foreign-owner", 99, "eve")
+    house.rows[:] = []
+    house.gateway(pid=99, home=house.folder / "other")
+    seen = found(port, house)[0]
+    assert (seen.check_id, seen.evidence["state_dir"]) == ("port/other-gateway", str(house.folder / "other" / ".openclaw"))
+
+
+def test_our_own_gateway_may_hold_the_port(house):
+    house.healthy()
+    assert found(port, house) == []
+
+
+def test_lock_of_a_dead_process_and_of_a_doctor(house):
+    folder = house.state / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    (folder / "gateway.state.lock").write_text(json.dumps({"pid": 999999, "stateDir": str(house.state), "port": PORT}) + " \t\n")
+    assert [(f.check_id, f.evidence["pid"]) for f in found(lock, house)] == [("lock/stale", 999999)]
+    house.rows.append(Process(31, 1, "openclaw-docto", ("openclaw-doctor",), "sleeping", NOW, "oc", {"HOME": str(house.folder)}))
+    assert "lock/doctor-running" in ids(found(lock, house))
+
+
+# -- service, node, installation -----------------------------------------------------------------------------------------------
+def test_service_states(house):
+    assert ids(found(service_check, house, platform=service(exists=False, active="inactive"))) == ["service/missing"]
+    parked = service(active="failed", result="exit-code", exit_code=78)
+    assert errors(found(service_check, house, platform=parked)) == ["service/failed", "service/exit-78"]
+    limit = service(active="failed", result="start-limit-hit")
+    assert "service/start-limit" in errors(found(service_check, house, platform=limit))
+    stopped = service(active="inactive", stopped_by_operator=True)
+    assert ids(found(service_check, house, platform=stopped)) == ["service/stopped-by-operator"]
+    gone = service(argv=("/no/node", "/no/openclaw.mjs", "gateway"))
+    assert "service/node-missing" in errors(found(service_check, house, platform=gone))
+
+
+def test_node_too_old_for_what_the_package_asks(house):
+    house.outputs["--version"] = Completed([], 0, "v20.20.2\n")
+    (house.folder / "bin" / "node").write_text("")
+    (house.folder / "bin" / "node").chmod(0o755)
+    seen = found(node, house)[0]
+    assert (seen.check_id, seen.evidence["version"]) == ("node/too-old", "20.20.2")
+
+
+def test_node_options_that_node_refuses_and_a_small_heap(house):
+    (house.folder / "bin" / "node").write_text("")
+    (house.folder / "bin" / "node").chmod(0o755)
+    house.outputs["--version"] = Completed([], 0, "v24.21.0\n")
+    house.log("node: --no-such-flag is not allowed in NODE_OPTIONS")
+    seen = found(node, house, platform=service(env={"NODE_OPTIONS": "--no-such-flag"}))
+    assert [(f.check_id, f.evidence["option"]) for f in seen] == [("node/bad-options", "--no-such-flag")]
+    house.log("FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory")
+    seen = found(node, house, platform=service(env={"NODE_OPTIONS": "--max-old-space-size=64"}))
+    assert [(f.check_id, f.evidence["heap_mb"]) for f in seen] == [("node/small-heap", 64)]
+
+
+def test_a_file_of_the_installation_that_is_gone_or_cut_short(house):
+    assert found(installation, house) == []
+    (house.package / "dist" / "chunk.mjs").write_text("x")
+    seen = found(installation, house)[0]
+    assert (seen.check_id, seen.severity.value, seen.evidence["files"]) == ("installation/missing-file", "error", ["dist/chunk.mjs"])
+    (house.package / "dist" / "entry.js").unlink()
+    assert found(installation, house)[0].evidence["files"] == ["dist/entry.js", "dist/chunk.mjs"]
+
+
+def test_npm_at_work_elsewhere_is_no_update(house):
+    argv = ("npm", "install", "--prefix", "/elsewhere", "openclaw@latest")
+    house.rows.append(Process(5, 1, "npm", argv, "running", NOW, "oc", {}, "/root"))
+    assert "installation/updating" not in ids(found(installation, house))
+    house.rows.append(Process(6, 1, "npm", ("npm", "install", "-g", "openclaw"), "running", NOW, "oc", {}, "/root"))
+    assert found(installation, house)[0].evidence["pids"] == [6]
+
+
+def test_another_version_than_in_the_last_healthy_run(house):
+    seen = found(installation, house, last_good={"inventory": {"version": "2026.9.1"}})
+    assert [(f.check_id, f.evidence["before"]) for f in seen] == [("installation/version-changed", "2026.9.1")]
+
+
+# -- disk, permissions, resources, database --------------------------------------------------------------------------------------
+def test_a_config_that_everybody_can_read(house):
+    os.chmod(house.state / "openclaw.json", 0o644)
+    assert "permissions/world-readable" in ids(found(permissions, house))
+    os.chmod(house.state / "openclaw.json", 0o600)
+    assert "permissions/world-readable" not in ids(found(permissions, house))
+
+
+def test_a_huge_log_is_named(house):
+    (house.state / "logs").mkdir()
+    with open(house.state / "logs" / "gateway.log", "wb") as handle:
+        handle.truncate(2_000_000_000)
+    assert [f.path for f in found(disk, house) if f.check_id == "disk/huge-log"] == [str(house.state / "logs" / "gateway.log")]
+
+
+def test_file_descriptors_and_oom(house):
+    house.log("Error: EMFILE: too many open files, open '/x'")
+    assert errors(found(resources, house)) == ["resources/fd-limit"]
+    assert "resources/oom-killed" in errors(found(resources, house, platform=service(active="failed", result="oom-kill")))
+
+
+def test_database_sound_newer_damaged_empty(house):
+    path = house.database()
+    before = path.read_bytes(), sorted(os.listdir(path.parent))
+    assert found(database, house) == []
+    assert (path.read_bytes(), sorted(os.listdir(path.parent))) == before
+    path.unlink()
+    house.database(99)
+    seen = found(database, house)[0]
+    assert (seen.check_id, seen.evidence["schema"], seen.evidence["supported"]) == ("database/newer", 99, 18)
+    size = path.stat().st_size
+    with open(path, "r+b") as handle:
+        handle.seek(8192)
+        handle.write(os.urandom(size - 8192))
+    assert errors(found(database, house))[0] == "database/corrupt"
+    path.write_bytes(os.urandom(5000))
+    assert errors(found(database, house)) == ["database/corrupt"]
+    path.write_bytes(b"")
+    assert errors(found(database, house)) == ["database/zero-bytes"]
+
+
+def test_a_database_that_vanished_is_told_only_when_there_was_one(house):
+    assert found(database, house) == []
+    path = str(house.state / "state" / "openclaw.sqlite")
+    good = {"inventory": {"databases": {path: {"size": 9, "user_version": 18, "created": 1000}}}}
+    assert errors(found(database, house, last_good=good)) == ["database/zero-bytes"]
+    house.database()
+    assert found(database, house, last_good=good) == []
+    good["inventory"]["databases"][path]["created"] = 999
+    assert ids(found(database, house, last_good=good)) == ["database/replaced"]
+
+
+def test_an_agents_database(house):
+    house.database(23, "agents/main/agent/openclaw-agent.sqlite").write_bytes(b"garbage" * 100)
+    assert [f.path.split("/")[-4:] for f in found(database, house)] == [["agents", "main", "agent", "openclaw-agent.sqlite"]]
+
+
+# -- plugins -------------------------------------------------------------------------------------------------------------------
+def test_the_plugin_in_the_innermost_frame_is_blamed(house):
+    house.plugin("badplug")
+    house.log(*CRASH)
+    seen = found(plugins, house)[0]
+    assert (seen.check_id, seen.path, seen.evidence["plugin"]) == ("plugins/crash", "plugins.entries.badplug", "badplug")
+
+
+def test_a_crash_loop_is_judged_by_the_last_boots_though_the_gateway_is_up_just_now(house):
+    house.healthy()
+    house.log(*CRASH, "2027-01-15T08:01:00.000+00:00 [gateway] loading configuration…", "2027-01-15T08:01:09.000+00:00 [gateway] ready")
+    assert errors(found(plugins, house)) == []
+    assert errors(found(plugins, house, state=State.DOWN)) == ["plugins/crash"]
+
+
+def test_an_exit_code_of_its_own_points_at_the_only_plugin_from_elsewhere(house):
+    house.plugin("exitplug")
+    assert errors(found(plugins, house, exit_code=1)) == []
+    seen = found(plugins, house, exit_code=3)[0]
+    assert (seen.check_id, seen.evidence["plugin"], seen.evidence["basis"]) == ("plugins/crash", "exitplug", "only-one")
+
+
+def test_two_plugins_and_nothing_to_compare_with_blames_none(house):
+    house.plugin("one")
+    house.plugin("two")
+    assert ids(found(plugins, house, exit_code=3)) == ["plugins/suspect"]
+    good = {"inventory": {"plugins": {"one": NOW * 2}}}
+    assert errors(found(plugins, house, exit_code=3, last_good=good)) == ["plugins/crash"]
+    assert "plugins/new-since-good" in ids(found(plugins, house, last_good=good))
+
+
+def test_a_busy_loop_points_at_the_new_plugin_only_past_any_boot(house):
+    house.plugin("lateplug")
+    house.gateway(age=1000)
+    house.busy = True
+    house.answers["/readyz"] = Reply(0, b"", "timeout")
+    assert [f.evidence["how"] for f in found(plugins, house)] == ["busy loop"]
+    house.rows[:] = []
+    house.gateway(age=20)
+    assert found(plugins, house) == []
+
+
+def test_a_plugin_that_fails_to_load_is_a_warning(house):
+    house.healthy()
+    house.log("2027 [gateway] loading configuration…", "2027 [gateway] [plugins] plugin failed during load: Error: x (plugin=badplug, source=/p/index.js)")
+    seen = found(plugins, house)
+    assert [(f.check_id, f.severity.value, f.evidence["plugin"]) for f in seen] == [("plugins/load-failed", "warning", "badplug")]
+
+
+def test_a_load_path_that_is_gone(house):
+    house.config(dict(GOOD, plugins={"load": {"paths": ["/opt/nope"]}}))
+    assert [(f.check_id, f.evidence["file"]) for f in found(plugins, house)] == [("plugins/missing", "/opt/nope")]
+
+
+# -- channels, models, clock, duplicates, log ------------------------------------------------------------------------------------
+def test_channels_are_named_with_account_and_cause(house):
+    house.config(dict(GOOD, channels={"telegram": {}, "discord": {}}))
+    house.answer("/readyz", {"ready": False, "failing": ["telegram", "startup-sidecars"]}, 503)
+    house.log(
+        "T [gateway] loading configuration…",
+        "T [telegram] [default] deleteWebhook failed: 401 Unauthorized",
+        "T [discord] [work] fetch failed: getaddrinfo ENOTFOUND discord.com",
+        "T [whatsapp] [default] 401 Unauthorized",
+    )
+    seen = {f.check_id: f for f in found(channels, house)}
+    assert (seen["channels/failing"].evidence["channel"], seen["channels/failing"].evidence["cause"]) == ("telegram", "credential")
+    assert seen["channels/credential"].evidence["channel"] == "telegram"
+    assert (seen["channels/unreachable"].evidence["channel"], seen["channels/unreachable"].evidence["account"]) == ("discord", "work")
+    assert errors(found(channels, house)) == []
+
+
+def test_model_providers_old_and_new_form():
+    both = {"models": {"default": "openai/x", "providers": {"own": {"baseUrl": "http://10.0.0.1:8000/v1"}}}}
+    assert models.providers(both) == [("openai", "https://api.openai.com"), ("own", "http://10.0.0.1:8000/v1")]
+    assert models.default_model({"agents": {"defaults": {"model": {"primary": "a/b"}}}}) == "a/b"
+
+
+def test_a_model_provider_that_refuses(house):
+    house.config(dict(GOOD, models={"providers": {"own": {"baseUrl": "http://127.0.0.1:9/v1", "apiKey": "k"}}}))
+    ctx = house.ctx()
+
+    def refuse(address, timeout):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    object.__setattr__(ctx.host, "connect", refuse)
+    seen = list(models.run(ctx))
+    assert [(f.check_id, f.evidence["provider"]) for f in seen] == [("models/unreachable", "own")]
+    object.__setattr__(ctx.host, "connect", lambda address, timeout: None)
+    assert list(models.run(ctx)) == []
+
+
+def test_a_clock_that_cannot_be_right(house):
+    assert found(clock, house) == []
+    house.now = 86400.0
+    assert ids(found(clock, house)) == ["clock/implausible"]
+    house.now = NOW + 10 * 365 * 86400
+    assert ids(found(clock, house)) == ["clock/implausible"]
+    house.now = NOW
+    assert ids(found(clock, house, last_good={"taken": NOW + 86400})) == ["clock/jumped"]
+
+
+def test_another_watchdog_is_named_and_our_own_is_not(house):
+    house.rows.append(Process(50, 1, "bash", ("bash", "/opt/openclaw-watchdog.sh"), "sleeping", NOW, "oc"))
+    house.rows.append(Process(51, 1, "python3", ("python3", "-m", "skill", "watch"), "sleeping", NOW, "oc"))
+    assert [(f.check_id, f.evidence["pid"]) for f in found(duplicates, house)] == [("duplicates/watchdog", 50)]
+
+
+def test_log_signatures_only_when_down_and_never_from_chat(house):
+    house.log("T [gateway] loading configuration…", "T [agent/main] user says: EADDRINUSE is already in use.", "T [secrets] x")
+    assert found(log, house) == []
+    house.log("T [gateway] loading configuration…", "T Gateway failed to start: Startup failed: required secrets are unavailable..")
+    assert ids(found(log, house)) == ["log/secrets-unavailable"]
+    house.healthy()
+    assert found(log, house) == []
