@@ -9,11 +9,15 @@ from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
 FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
 
 
-def diagnose_live(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
-    """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words.
+def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False) -> int:
+    """Look, print the answer, and give its exit code: 0 nothing to repair, 1 a problem was found, 2 it could not be told."""
+    report = look_closely(app, text, log)
+    show(app, report, as_json or app.as_json)
+    return int(report["exit_code"])
 
-    exit_code: 0 nothing to repair, 1 a problem was found, 2 it could not be told.
-    """
+
+def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
+    """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words."""
     from dataclasses import replace
 
     from . import case_matcher, cases, diagnose
@@ -48,6 +52,8 @@ def _last_good(ctx: Any) -> Any:
 
 
 def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: List[Match]) -> Dict[str, Any]:
+    from . import looking
+
     state = ctx.verdict.state
     best: Optional[Match] = (from_log or from_words or [None])[0]  # type: ignore[list-item]
     if state in FINE and not errors:
@@ -55,11 +61,13 @@ def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: 
         if state == State.STOPPED:
             cause = Text("The gateway was stopped by its operator.", "网关是被操作者停止的。")
             return {"cause": cause, "next": Text("openclaw gateway start", "openclaw gateway start"), "exit_code": 0}
-        if best:
-            return {"cause": cause, "next": best.case.solution, "exit_code": 0}
-        return {"cause": cause, "next": Text("nothing to do", "无需操作"), "exit_code": 0}
+        step = Text(
+            "nothing to repair. If a chat stays silent: openclaw channels status --probe",
+            "无需修复。若某个聊天没有反应:openclaw channels status --probe",
+        )
+        return {"cause": cause, "next": step, "exit_code": 0}
     if errors:
-        first = _most_fundamental(errors)
+        first = looking.main_finding(ctx) or errors[0]
         hint = first.fix_hint or (best.case.solution if best else Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"))
         return {"cause": first.message, "next": hint, "exit_code": 1}
     if state in (State.UNKNOWN, State.SUSPENDED):
@@ -69,18 +77,10 @@ def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: 
     return {"cause": ctx.verdict.reason, "next": Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"), "exit_code": 1}
 
 
-def _most_fundamental(errors: List[Finding]) -> Finding:
-    """The finding the doctor would work on first."""
-    from .treatments import GENERIC, PERSON, SPECIFIC
-
-    order = [row.check for row in PERSON + SPECIFIC + GENERIC]
-    return min(errors, key=lambda f: order.index(f.check_id) if f.check_id in order else len(order))
-
-
-def show(app: Any, report: Dict[str, Any]) -> None:
+def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
     """Print it: JSON when asked for, else few lines, the command to type last."""
     lang = app.lang
-    if app.as_json:
+    if as_json:
         app.out(
             {
                 **report,
