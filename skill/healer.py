@@ -69,7 +69,9 @@ class _Execution:
         if ready:
             lost = self._lost()
             if lost:
-                return self._roll_back(Text("config keys were lost: {}".format(", ".join(lost[:5])), "配置项丢失:{}".format("、".join(lost[:5]))))
+                return self._roll_back(
+                    Text("config keys were lost: {}".format(", ".join(lost[:5])), "配置项丢失:{}".format("、".join(lost[:5])))
+                )
             return self._keep(True, Text("the gateway is ready", "网关已就绪"))
         if cured is not None and cured(ctx):
             return self._keep(False, Text("this fault is gone, another one remains", "该故障已消除,但仍有其他故障"))
@@ -88,7 +90,9 @@ class _Execution:
         """After a foreign program ran: only the implicated keys of the config may differ."""
         if not any(path == str(self.ctx.home.config_path) for path in self.snapshot.files):
             return
-        well, put_back = configguard.undo_the_rest(self.ctx, self.snapshot, self.before.data if self.before.ok else None, self.plan.config_paths)
+        well, put_back = configguard.undo_the_rest(
+            self.ctx, self.snapshot, self.before.data if self.before.ok else None, self.plan.config_paths
+        )
         self.put_back += put_back
         if not well:
             raise RepairError("it damaged the config: {}".format(", ".join(put_back[:5]) or "it does not parse"))

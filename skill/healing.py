@@ -92,7 +92,9 @@ def _may_run(ctx: Context, argv: Sequence[str]) -> bool:
     name = name[:-4] if name.endswith((".cmd", ".exe")) else name
     if name in PROGRAMS:
         return True
-    return name.startswith("node") and len(argv) > 1 and os.path.basename(argv[1]) in ("openclaw.mjs", "openclaw.js", "entry.js", "openclaw")
+    return (
+        name.startswith("node") and len(argv) > 1 and os.path.basename(argv[1]) in ("openclaw.mjs", "openclaw.js", "entry.js", "openclaw")
+    )
 
 
 # -- doing ------------------------------------------------------------------------------------------------------------
@@ -110,7 +112,13 @@ def do(ctx: Context, step: Any) -> None:
         done = ctx.host.run(list(step.argv), timeout=step.timeout_s, env=environment(ctx, step))
         if done.code not in step.ok_codes:
             tail = (done.err or done.out).strip().splitlines()[-1:] or [""]
-            ended = "not found" if done.missing else "ended after {:.0f} s".format(step.timeout_s) if done.timed_out else "exit {}".format(done.code)
+            ended = (
+                "not found"
+                if done.missing
+                else "ended after {:.0f} s".format(step.timeout_s)
+                if done.timed_out
+                else "exit {}".format(done.code)
+            )
             raise RepairError("{}: {} {}".format(" ".join(step.argv[:4]), ended, tail[0][:200]).strip())
     elif isinstance(step, Wait):
         ctx.host.sleep(step.seconds)

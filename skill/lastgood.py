@@ -21,7 +21,14 @@ from .openclaw.home import Home
 
 KEEP = 10
 MAX_FILE = 5_000_000  # a config larger than this is not one
-RING = ("openclaw.json.last-good", "openclaw.json.bak", "openclaw.json.bak.1", "openclaw.json.bak.2", "openclaw.json.bak.3", "openclaw.json.bak.4")
+RING = (
+    "openclaw.json.last-good",
+    "openclaw.json.bak",
+    "openclaw.json.bak.1",
+    "openclaw.json.bak.2",
+    "openclaw.json.bak.3",
+    "openclaw.json.bak.4",
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ def newest(home: Home) -> Optional[Dict[str, Any]]:
 
 
 def candidates(home: Home) -> List[Good]:
-    """Good copies in the order they should be tried: ours, newest first, then OpenClaw's own ring. Each parses and has its gateway section."""
+    """Good copies in the order to try: ours, newest first, then OpenClaw's own ring. Each parses and has its gateway section."""
     found = _ours(home)
     for name in RING:
         path = home.config_path.with_name(name.replace("openclaw.json", home.config_path.name))

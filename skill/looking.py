@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Optional, Sequence, Tuple
 
 from . import lastgood, treatments
 from .context import Context
 from .incidents import Incident
 from .model import Confidence, Finding, Match, Severity, State, Text
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
 
 
 def examined(ctx: Context, loop: bool = False) -> Context:
@@ -114,7 +118,12 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
     }  # fmt: skip
     healing = [a for a in result.actions if a["outcome"] == "healed"]
     if result.by == "ai" and healing:  # a case may grow from it: `add-case` takes it up, a person approves, or it proves itself
-        entry["proposed_case"] = {"status": "proposed", "repair": healing[-1]["repair"], "why": result.cause.en, "evidence": entry["evidence"]}
+        entry["proposed_case"] = {
+            "status": "proposed",
+            "repair": healing[-1]["repair"],
+            "why": result.cause.en,
+            "evidence": entry["evidence"],
+        }
     try:
         private_dir(ctx.home.doctor_dir)
         if result.outcome != "nothing":
@@ -122,3 +131,18 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
         incident.write_result(result.to_json())
     except Exception:
         pass
+
+
+def log_span(log: str) -> Tuple[float, float]:
+    """Epoch seconds of the first and the last time stamp in a log; zeros without any."""
+    found = STAMP.findall(log[:4000])[:1] + STAMP.findall(log[-20000:])[-1:]
+    try:
+        times = [datetime.strptime(_plain(stamp), "%Y-%m-%dT%H:%M:%S%z").timestamp() for stamp in found]
+    except ValueError:
+        return 0.0, 0.0
+    return (times[0], times[-1]) if times else (0.0, 0.0)
+
+
+def _plain(stamp: str) -> str:
+    stamp = re.sub(r"\.\d+", "", stamp).replace("Z", "+0000")
+    return stamp[:-3] + stamp[-2:] if stamp[-3] == ":" else stamp

@@ -120,7 +120,13 @@ CHANGED: Tuple[Row, ...] = (
 # Last before an AI: OpenClaw's own doctor, for a config that validation calls wrong.
 LAST: Tuple[Row, ...] = tuple(
     Row(check, "openclaw-doctor-fix", when=NOT_UP)
-    for check in ("config/invalid-value", "config/unrecognized-key", "config/syntax", "config/channel-plugin-missing", "log/state-migration")
+    for check in (
+        "config/invalid-value",
+        "config/unrecognized-key",
+        "config/syntax",
+        "config/channel-plugin-missing",
+        "log/state-migration",
+    )
 )
 
 # The fault is certainly gone when this finding is: such a repair is kept even while another fault still keeps the gateway down.

@@ -35,7 +35,9 @@ class World:
         self.healthy: Callable[[], bool] = lambda: True
         self.on_run: Callable[[List[str]], Completed] = lambda argv: Completed(argv, None, missing=True)
         env = {"HOME": str(folder), "PATH": str(folder / "bin")}
-        self.host = Host(now=lambda: self.clock, monotonic=lambda: self.clock, sleep=self._sleep, run=self._run, start=self._no, get=self._get, env=env)
+        self.host = Host(
+            now=lambda: self.clock, monotonic=lambda: self.clock, sleep=self._sleep, run=self._run, start=self._no, get=self._get, env=env
+        )
         self.home = Home(self.state, self.config, port=18901)
 
     def _no(self, *_args: Any, **_more: Any) -> int:

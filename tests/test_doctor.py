@@ -22,7 +22,9 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def treat(world: World, see: Callable[[], Sequence[Finding]], matches: Sequence[Match] = (), down: State = State.MISCONFIGURED, **more: Any) -> doctor.Treatment:
+def treat(
+    world: World, see: Callable[[], Sequence[Finding]], matches: Sequence[Match] = (), down: State = State.MISCONFIGURED, **more: Any
+) -> doctor.Treatment:
     """A visit whose checks answer `see()`; the state is healthy when the make-believe gateway is."""
 
     def examine(ctx: Context, loop: bool) -> Context:
@@ -31,7 +33,9 @@ def treat(world: World, see: Callable[[], Sequence[Finding]], matches: Sequence[
         return replace(ctx, verdict=verdict, last_good=lastgood.newest(world.home))
 
     auto = more.pop("auto_heal", True)
-    visit = doctor.Visit(world.context(auto_heal=auto), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: tuple(matches), **more)
+    visit = doctor.Visit(
+        world.context(auto_heal=auto), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: tuple(matches), **more
+    )
     return visit.treat()
 
 
@@ -101,7 +105,10 @@ def test_unknown_and_starting_never_act(world: World) -> None:
         assert result.outcome == "nothing" and not world.calls
 
 
-def case(number: int, repair: str, evidence: Evidence = Evidence(), **raw: Any) -> Case:
+ANY = Evidence()
+
+
+def case(number: int, repair: str, evidence: Evidence = ANY, **raw: Any) -> Case:
     return Case("CASE-{:03d}".format(number), "slug", Text("t", "t"), Text("do that", "那样做"), evidence=evidence, repair=repair, raw=raw)
 
 
@@ -144,5 +151,12 @@ def test_the_tables_name_only_repairs_and_parameters_that_exist() -> None:
 
 def test_evidence_terms() -> None:
     verdict = Verdict(State.DOWN, Text("", ""), exit_code=1, findings=(finding("config/syntax"),))
-    for term, wanted in (("state:down|hung", True), ("state:hung", False), ("exit:78|1", True), ("exit:78", False), ("config/*", True), ("lock/*", False)):
+    for term, wanted in (
+        ("state:down|hung", True),
+        ("state:hung", False),
+        ("exit:78|1", True),
+        ("exit:78", False),
+        ("config/*", True),
+        ("lock/*", False),
+    ):
         assert treatments.term_holds(term, verdict) is wanted

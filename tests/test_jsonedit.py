@@ -48,7 +48,7 @@ def test_unset_of_a_key_that_is_there_twice_removes_both() -> None:
 
 
 def test_set_where_a_plain_value_stands_in_the_way() -> None:
-    assert parse(jsonedit.set_key('{a: 1} // c', ("a", "b"), True)) == {"a": {"b": True}}
+    assert parse(jsonedit.set_key("{a: 1} // c", ("a", "b"), True)) == {"a": {"b": True}}
 
 
 def test_keys_with_dots_are_found() -> None:

@@ -108,7 +108,9 @@ def stats(app: Any, as_json: bool) -> None:
     took = value["time_to_recover_s"]
     app.say(Text("Incidents: {}, healed: {}", "事故:{},已恢复:{}").to(app.lang).format(value["incidents"], value["healed"]))
     if took["n"]:
-        line = Text("Time to recover: half within {:.0f} s, 95 % within {:.0f} s", "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内").to(app.lang)
+        line = Text("Time to recover: half within {:.0f} s, 95 % within {:.0f} s", "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内").to(
+            app.lang
+        )
         app.say(line.format(took["p50"], took["p95"]))
     for title, key in ((Text("By level", "按级别"), "by_level"), (Text("By outcome", "按结果"), "by_outcome")):
         if value[key]:
@@ -120,7 +122,11 @@ def stats(app: Any, as_json: bool) -> None:
     for week, row in value["by_week"].items():
         app.say("  {}: {} / {}".format(week, row["healed"], row["incidents"]))
     if value["ai"]["calls"]:
-        app.say(Text("AI calls: {}, cost {} USD", "AI 调用:{} 次,费用 {} 美元").to(app.lang).format(value["ai"]["calls"], value["ai"]["cost_usd"]))
+        app.say(
+            Text("AI calls: {}, cost {} USD", "AI 调用:{} 次,费用 {} 美元")
+            .to(app.lang)
+            .format(value["ai"]["calls"], value["ai"]["cost_usd"])
+        )
     if value["set_aside"]:
         app.say(Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至:{}").to(app.lang).format(value["set_aside"]))
 

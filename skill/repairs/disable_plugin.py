@@ -41,7 +41,9 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
         Risk.GUARDED,
         Text(
-            "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again with: openclaw plugins enable {}".format(name, name),
+            "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again with: openclaw plugins enable {}".format(
+                name, name
+            ),
             "插件 {} 使网关停止;将其停用,文件保留。重新启用:openclaw plugins enable {}".format(name, name),
         ),
         touches=tuple(step.path for step in steps),

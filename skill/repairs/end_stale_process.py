@@ -41,4 +41,6 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     )
 
 
-REPAIR = Repair("end-stale-process", Risk.SAFE, Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"), plan)
+REPAIR = Repair(
+    "end-stale-process", Risk.SAFE, Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"), plan
+)

@@ -76,4 +76,6 @@ def _size(paths: List[Path]) -> Tuple[List[Path], int]:
     return kept, total
 
 
-REPAIR = Repair("free-disk", Risk.SAFE, Text("Delete old rotated logs and our own spare copies", "删除旧的轮转日志和我们自己的多余副本"), plan)
+REPAIR = Repair(
+    "free-disk", Risk.SAFE, Text("Delete old rotated logs and our own spare copies", "删除旧的轮转日志和我们自己的多余副本"), plan
+)

@@ -50,7 +50,9 @@ def implicated(ctx: Context) -> List[str]:
     """Dotted paths that validation complains about; "*" when the file does not parse at all (then the last good copy is the measure)."""
     if openclaw_config.load(ctx.home.config_path).error == "syntax":
         return ["*"]
-    found = [f.path for f in ctx.verdict.findings if f.check_id.startswith(("config/", "plugins/")) and f.path and not os.path.isabs(f.path)]
+    found = [
+        f.path for f in ctx.verdict.findings if f.check_id.startswith(("config/", "plugins/")) and f.path and not os.path.isabs(f.path)
+    ]
     try:
         from ..openclaw.cli import validate
 

@@ -17,7 +17,9 @@ LOST = Text(
     "files on disk stay. Channels may ask for pairing again",
     "其中的聊天与设备配对、定时任务、保存的密钥和会话索引;磁盘上的对话与记忆文件不受影响。渠道可能需要重新配对",
 )
-AGENT_LOST = Text("this agent's conversations index that was in it; workspace and memory files stay", "该智能体的会话索引;工作区与记忆文件不受影响")
+AGENT_LOST = Text(
+    "this agent's conversations index that was in it; workspace and memory files stay", "该智能体的会话索引;工作区与记忆文件不受影响"
+)
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -56,7 +58,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "{} 已损坏,移至 {}(不删除)。{}".format(names, where, (after if sources else none).zh),
         ),
         advice=Text(
-            "Lost: {}. The damaged file is in {}; `openclaw backup sqlite create --global --repository DIR` makes a backup for the next time".format(
+            "Lost: {}. The damaged file is in {}; for the next time: openclaw backup sqlite create --global --repository DIR".format(
                 lost.en, where
             ),
             "丢失:{}。损坏的文件在 {};今后可用 `openclaw backup sqlite create --global --repository DIR` 做备份".format(lost.zh, where),

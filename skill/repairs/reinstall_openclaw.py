@@ -1,4 +1,4 @@
-"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm only; another version is never chosen."""
+"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm only; never another version."""
 
 from __future__ import annotations
 

@@ -19,7 +19,15 @@ HEAP_MB = 2048  # a healthy gateway uses 600 to 865 MB (measured, 2026.9.6)
 HEAP = re.compile(r"--max[-_]old[-_]space[-_]size(?:=|\s+)\d+")
 FILES = 65536
 FLAGS = re.compile(r"bad option: |is not allowed in NODE_OPTIONS")
-CHECKS = ("service/environment", "node/bad-options", "node/small-heap", "node/too-old", "node/missing", "service/node-missing", "resources/fd-limit")
+CHECKS = (
+    "service/environment",
+    "node/bad-options",
+    "node/small-heap",
+    "node/too-old",
+    "node/missing",
+    "service/node-missing",
+    "resources/fd-limit",
+)
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -59,7 +67,11 @@ def _options(ctx: Context, values: Dict[str, str], unset: List[str], steps: List
     """A bad flag ends node at once, a small heap after seconds: flags go, a heap becomes large enough."""
     bad = bool(ctx.findings("node/bad-options"))
     small = bool(ctx.findings("node/small-heap"))
-    named = [f for f in ctx.findings("service/environment") if "NODE_OPTIONS" in (str(f.evidence.get("name", "")), f.path) or "NODE_OPTIONS" in f.evidence]
+    named = [
+        f
+        for f in ctx.findings("service/environment")
+        if "NODE_OPTIONS" in (str(f.evidence.get("name", "")), f.path) or "NODE_OPTIONS" in f.evidence
+    ]
     if not (bad or small or named):
         return
     in_service = ctx.platform.environment().get("NODE_OPTIONS", "")

@@ -69,6 +69,10 @@ REPAIR = Repair(
     Risk.SAFE,
     Text("Restart one channel", "重启一个渠道"),
     restart,
-    {"type": "object", "additionalProperties": False, "properties": {"channel": {"type": "string", "pattern": NAME.pattern}, "account": _ACCOUNT}},
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"channel": {"type": "string", "pattern": NAME.pattern}, "account": _ACCOUNT},
+    },
 )
 RESUME = Repair("resume-channels", Risk.SAFE, Text("Start the channels that the breaker silenced", "恢复被保护机制静默的渠道"), resume)

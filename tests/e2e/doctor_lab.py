@@ -92,14 +92,13 @@ class Lab:
     def plugin(self, name: str, body: str) -> Path:
         folder = self.state / "extensions" / name
         folder.mkdir(parents=True)
-        (folder / "index.js").write_text(
-            "export default { id: %r, name: %r, register() { %s } };\n" % (name, name, body)
-        )
+        (folder / "index.js").write_text("export default { id: %r, name: %r, register() { %s } };\n" % (name, name, body))
         (folder / "package.json").write_text(
             '{"name": "%s", "version": "1.0.0", "type": "module", "openclaw": {"extensions": ["./index.js"]}}' % name
         )
         (folder / "openclaw.plugin.json").write_text(
-            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": {"type": "object", "additionalProperties": false, "properties": {}}}' % name
+            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": {"type": "object", "additionalProperties": false, "properties": {}}}'
+            % name
         )
         return folder
 

@@ -1,0 +1,121 @@
+"""Which repair is next: known causes, certain cases, what is cheap, what changed, OpenClaw's own doctor. Plans, no effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from . import looking, repairs, treatments
+from .context import Context
+from .errors import CannotPlan, HealerError
+from .incidents import Incident, key_of
+from .model import Confidence, Finding, Match, Plan, Risk, State
+from .treatments import Row
+
+
+@dataclass
+class Choice:
+    """A repair that was chosen: why (row or case) and what it would do."""
+
+    plan: Plan
+    key: str
+    by: str
+    finding: Optional[Finding] = None
+    case: str = ""
+
+
+@dataclass
+class Chooser:
+    """One look's choices. fell_over: why repairs that were considered did not apply, for the person who asks."""
+
+    ctx: Context
+    incident: Incident
+    matches: Tuple[Match, ...]
+    yes: bool
+    fell_over: List[str]
+
+    def candidates(self) -> Iterator[Choice]:
+        verdict = self.ctx.verdict
+        yield from self._planned(treatments.SPECIFIC, "finding")
+        person = first(treatments.rows_for(treatments.PERSON_AFTER, verdict))
+        if person is not None:
+            yield Choice(self._plan("tell-person", {}), "tell-person " + person.check_id, "finding", person)
+            return
+        yield from self._cases(False)
+        changed = bool(self.ctx.findings("config/changed") or self.ctx.findings("plugins/new-since-good"))
+        if not changed:
+            yield from self._cases(True)
+        if not (changed and self._start_is_pointless()):
+            yield from self._planned(treatments.CHEAP, "restart")
+        yield from self._planned(treatments.CHANGED, "changed")
+        yield from self._cases(True)
+        yield from self._planned(treatments.LAST, "openclaw")
+
+    def _planned(self, rows: Sequence[Row], by: str) -> Iterator[Choice]:
+        for row, finding, params in treatments.rows_for(tuple(rows), self.ctx.verdict):
+            key = key_of(row.repair, params)
+            if not self.incident.may_try(key):
+                continue
+            plan = self._try_plan(row.repair, params)
+            if plan is not None and (row.certain or plan.risk in (Risk.READ, Risk.SAFE) or self.yes):
+                yield Choice(plan, key, by, finding)
+
+    def _cases(self, tell: bool) -> Iterator[Choice]:
+        """Certain matches whose evidence holds on this machine. A case that keeps failing, or is not proven yet, does not act."""
+        from .store import Store
+
+        store = Store(self.ctx.home)
+        for match in self.matches:
+            case = match.case
+            key = "{} {}".format(key_of(case.repair, case.params), case.id)
+            if match.confidence is not Confidence.CERTAIN or (case.repair == "tell-person") is not tell or not self.incident.may_try(key):
+                continue
+            if not treatments.holds(case.evidence, self.ctx.verdict) or store.demoted(case.id):
+                continue
+            if case.raw.get("status") == "proposed" and not store.proven(case.id):
+                continue
+            params = {"en": case.solution.en, "zh": case.solution.zh} if tell else dict(case.params)
+            if not self.incident.may_try(key_of(case.repair, case.params)):
+                continue
+            plan = self._try_plan(case.repair, params)
+            if plan is not None:
+                yield Choice(replace(plan, verify=_verify(case.verify, plan)), key, "case", None, case.id)
+
+    def _try_plan(self, repair: str, params: Mapping[str, Any]) -> Optional[Plan]:
+        try:
+            return self._plan(repair, params)
+        except CannotPlan as error:
+            self.fell_over.append("{}: {}".format(repair, error))
+        except (HealerError, OSError, KeyError, ValueError, TypeError) as error:
+            self.fell_over.append("{} could not be planned: {!r}".format(repair, error))
+        return None
+
+    def _plan(self, repair: str, params: Mapping[str, Any]) -> Plan:
+        plan = repairs.ALL[repair].plan(self.ctx, params)
+        return replace(plan, settle_s=max(plan.settle_s, self._settle())) if plan.verify == "ready" else plan
+
+    def _settle(self) -> float:
+        """Seconds that a gateway which ran and died must outlive its last life; 0 for one that refused to start."""
+        if self.ctx.verdict.state is State.MISCONFIGURED:
+            return 0.0
+        first, last = looking.log_span(self.ctx.logs)
+        lived = last - first if first and last else 0.0
+        return min(120.0, lived + 5.0) if 0 < lived <= 150 else 8.0
+
+    def _start_is_pointless(self) -> bool:
+        """It refused (exit 78) and nothing that it reads changed since: a start would only repeat that."""
+        if self.ctx.verdict.state is not State.MISCONFIGURED:
+            return False
+        _first_line, last = looking.log_span(self.ctx.logs)
+        try:
+            return bool(last) and self.ctx.home.config_path.stat().st_mtime < last
+        except OSError:
+            return False
+
+
+def _verify(wanted: str, plan: Plan) -> str:
+    return wanted if wanted in ("ready", "live") and plan.verify == "ready" else plan.verify
+
+
+def first(rows: Sequence[Tuple[Row, Optional[Finding], Mapping[str, Any]]]) -> Optional[Finding]:
+    return rows[0][1] if rows else None
