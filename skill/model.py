@@ -265,7 +265,7 @@ class Alert:
     title: Text
     at: float
     what: Text
-    details: Tuple[Tuple[Text, str], ...] = ()
+    details: Tuple[Tuple[Text, Any], ...] = ()  # a value is a str, or a Text where it differs by language
     done: Tuple[Text, ...] = ()
     next_step: Optional[Text] = None
     log_tail: str = ""

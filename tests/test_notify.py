@@ -362,7 +362,9 @@ def test_i_was_not_watching(tmp_path):
 
 
 # -- what -------------------------------------------------------------------------------------------------------------------
-HOSTILE = "@everyone <at user_id=\"all\">x</at> <!channel> <b>hi</b> [click](https://evil.example/x) ```` \x1b[31m\u202e *_~ https://evil.example"
+HOSTILE = (
+    '@everyone <at user_id="all">x</at> <!channel> <b>hi</b> [click](https://evil.example/x) ```` \x1b[31m\u202e *_~ https://evil.example'
+)
 
 
 def doc(lang="zh", **more):
@@ -389,7 +391,9 @@ def test_hostile_text_loses_its_teeth(platform):
 @pytest.mark.parametrize("platform", [name for name in SENDERS])
 def test_a_huge_message_fits_and_keeps_verdict_and_next_step(platform, lang):
     rows = tuple((Text("k%d" % n, "键%d" % n), "v" * 500) for n in range(30))
-    made = doc(lang, log_tail="\n".join("日志 line {}".format(n) * 9 for n in range(5000)), details=rows, done=(Text("d" * 900, "做" * 900),) * 30)
+    made = doc(
+        lang, log_tail="\n".join("日志 line {}".format(n) * 9 for n in range(5000)), details=rows, done=(Text("d" * 900, "做" * 900),) * 30
+    )
     form = SENDERS[platform].form(made)
     text = json.dumps(form, ensure_ascii=False)
     assert "weather-pro, " in text or "插件 weather-pro" in text

@@ -80,7 +80,7 @@ def flush(app: Any, deadline: float) -> None:
 def preview(app: Any, kind: str, platform: str) -> None:
     """Show a message as it would be sent. / 预览消息。"""
     from ..notify import render
-    from ..notify.deliver import redactor
+    from ..notify.journal import redactor
     from ..notify.samples import SAMPLES
     from ..notify.senders import SENDERS
 

@@ -13,17 +13,18 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ..context import Context
 from ..errors import AlreadyRunning, NotifyError
-from ..files import append_line, owned_lock, private_dir, write_atomic
+from ..files import owned_lock, private_dir, write_atomic
 from ..openclaw.channels import Way
 from . import outbox, render, routes
 from .compose import Batch, compose
 from .http import Post, Unclear, client
+from .journal import language, log, redactor
 from .pace import Pace
-from .senders import CHINESE, SENDERS, THREADS
+from .senders import SENDERS, THREADS
 from .sending import Call
 
 KEEP_ROUTE_S = 86400.0  # a second way that keeps failing is given up after a day when another one delivered
@@ -85,41 +86,6 @@ def _batch_files(ctx: Context) -> List[Path]:
         return sorted(path for path in _folder(ctx).iterdir() if path.suffix == ".json" and not path.name.startswith("."))
     except OSError:
         return []
-
-
-def redactor(ctx: Context) -> Callable[[str], str]:
-    """What every text passes before it leaves. When the redactor itself fails, long tokens are blanked rather than sent."""
-    try:
-        from ..redact import Redactor
-
-        clean: Callable[[str], str] = Redactor.for_gateway(ctx).clean
-        clean("probe")
-        return clean
-    except Exception:
-        import re
-
-        return lambda text: re.sub(r"[A-Za-z0-9_\-+/=]{24,}", "***", text)
-
-
-def log(ctx: Context, event: str, **facts: Any) -> None:
-    """One JSON line in <doctor_dir>/notify.log. Never raises."""
-    with contextlib.suppress(OSError):
-        private_dir(ctx.home.doctor_dir)
-        row = {"at": round(ctx.host.now(), 3), "event": event, **facts}
-        append_line(ctx.home.doctor_dir / "notify.log", json.dumps(row, ensure_ascii=False), 1_000_000, 3)
-
-
-def language(ctx: Context, platform: str) -> str:
-    """The setting, else the locale, else what the platform's readers speak."""
-    wanted = str(ctx.settings.get("lang", "auto"))
-    if wanted in ("zh", "en"):
-        return wanted
-    locale = next((ctx.host.env[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if ctx.host.env.get(name)), "")
-    if locale.lower().startswith("zh"):
-        return "zh"
-    if locale and locale.split(".")[0] not in ("C", "POSIX"):
-        return "en"
-    return "zh" if platform in CHINESE else "en"
 
 
 class Flusher:
@@ -321,19 +287,3 @@ class Flusher:
         if stamp:
             self.recent = dict(list({**self.recent, **stamp}.items())[-200:])
             self._keep("recent.json", self.recent)
-
-
-def ways_of(ctx: Context) -> Tuple[List[Way], Any]:
-    """Every way that is configured, for `notify list` and `notify test`."""
-    _, every, source = routes.plan(ctx)
-    return every, source
-
-
-def try_way(ctx: Context, way: Way, doc: Mapping[str, Any], source: Any, post: Optional[Post] = None) -> Optional[str]:
-    """Send one message by one way, outside the outbox. None when the platform accepted it, else what it said."""
-    call = Call(ctx, way, source.secrets, post or client(ctx.host.env), "test-{}".format(ctx.host.now()))
-    try:
-        SENDERS[way.platform].send(call, doc)
-    except NotifyError as error:
-        return error.message
-    return None

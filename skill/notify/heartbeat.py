@@ -70,19 +70,19 @@ class Heartbeat:
 
     def __init__(self, ctx: "Context") -> None:
         self.ctx, self.next, self.thread = ctx, 0.0, None  # type: "Context", float, Optional[threading.Thread]
-        self.failures = 0
-
-    def tick(self, healthy: bool) -> None:
-        """Call on every tick: pings when notify.heartbeat_interval has passed."""
-        now = self.ctx.host.monotonic()
-        if now >= self.next:
-            self.next = now + float(self.ctx.settings.get("notify.heartbeat_interval", 60))
-            self.beat("success" if healthy else "fail")
+        self.failures, self.last = 0, ""
 
     def beat(self, kind: str) -> bool:
-        """kind: start | success | fail. False: switched off, or the last ping is still under way."""
-        if not self.ctx.settings.get("notify.heartbeat_url", "") or (self.thread is not None and self.thread.is_alive()):
+        """kind: start | success | fail. Call on every look: it pings every notify.heartbeat_interval seconds, and at once on a change.
+
+        False: switched off, not time yet, or the last ping is still under way.
+        """
+        now = self.ctx.host.monotonic()
+        if not self.ctx.settings.get("notify.heartbeat_url", "") or (kind == self.last and now < self.next):
             return False
+        if self.thread is not None and self.thread.is_alive():
+            return False
+        self.last, self.next = kind, now + float(self.ctx.settings.get("notify.heartbeat_interval", 60))
         self.thread = threading.Thread(target=self._ping, args=(kind,), name="heartbeat", daemon=True)
         self.thread.start()
         return True

@@ -42,7 +42,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
     if settings.get("notify.escalation_only", False) and not _wanted_by_escalation_only(ctx.home, alert):
         return False
     name = name_of(alert)
-    if any((folder / name).exists() for folder in (*_waiting(ctx.home), done_dir(ctx.home))):
+    if any((folder / name).exists() for folder in (*_waiting(ctx.home), done_dir(ctx.home), memory_dir(ctx.home) / "done")):
         return False
     if alert.kind in ("opened", "escalated"):
         with contextlib.suppress(OSError):
@@ -124,7 +124,8 @@ def _names(folder: Path) -> List[str]:
 
 def waiting(home: "Home") -> Dict[str, Path]:
     """name -> file of every alert that was not accepted yet."""
-    return {name: folder / name for folder in _waiting(home) for name in _names(folder)}
+    sent = set(_names(memory_dir(home) / "done")) if _ours(memory_dir(home)) else set()
+    return {name: folder / name for folder in _waiting(home) for name in _names(folder) if name not in sent}
 
 
 def known(home: "Home", incident: str, kind: str) -> bool:
@@ -159,20 +160,24 @@ def load(home: "Home") -> List[Tuple[str, Alert]]:
 
 
 def finish(home: "Home", names: Iterator[str]) -> None:
-    """Move accepted alerts to done/. A rename needs no free space and cannot be half done."""
-    done = private_dir(done_dir(home))
-    paths = waiting(home)
+    """Move accepted alerts to done/ by a rename, which needs no free space. On a read-only disk a mark in memory stands for it."""
+    done, paths = done_dir(home), waiting(home)
+    with contextlib.suppress(OSError):
+        private_dir(done)
     for name in names:
-        path = paths.get(name)
-        if path is None:
+        if name not in paths:
             continue
         try:
-            os.replace(path, done / name)
-        except OSError:  # from memory to disk is a copy
+            os.replace(paths[name], done / name)
+            continue
+        except OSError:
+            pass
+        with contextlib.suppress(OSError):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
+            private_dir(memory_dir(home))
+            write_atomic(done / name if done.is_dir() and os.access(done, os.W_OK) else private_dir(memory_dir(home) / "done") / name, "{}")
+        if paths[name].parent == memory_dir(home):
             with contextlib.suppress(OSError):
-                write_atomic(done / name, "{}")
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(paths[name])
 
 
 def prune(home: "Home", now: float) -> None:
@@ -191,7 +196,8 @@ def prune(home: "Home", now: float) -> None:
 def to_json(alert: Alert) -> Dict[str, Any]:
     return {
         "incident": alert.incident, "kind": alert.kind, "level": alert.level, "at": alert.at, "title": list(alert.title),
-        "what": list(alert.what), "details": [[list(label), list(value) if isinstance(value, Text) else value] for label, value in alert.details],
+        "what": list(alert.what),
+        "details": [[list(label), list(value) if isinstance(value, Text) else value] for label, value in alert.details],
         "done": [list(text) for text in alert.done], "next_step": list(alert.next_step) if alert.next_step else None,
         "log_tail": alert.log_tail, "paths": list(alert.paths),
     }  # fmt: skip
@@ -202,6 +208,7 @@ def from_json(raw: Mapping[str, Any]) -> Alert:
     step: Optional[Any] = raw["next_step"]
     return Alert(
         str(raw["incident"]), str(raw["kind"]), str(raw["level"]), Text(*raw["title"]), float(raw["at"]), Text(*raw["what"]),
-        tuple((Text(*label), Text(*value) if isinstance(value, list) else str(value)) for label, value in raw["details"]), tuple(Text(*text) for text in raw["done"]),
+        tuple((Text(*label), Text(*value) if isinstance(value, list) else str(value)) for label, value in raw["details"]),
+        tuple(Text(*text) for text in raw["done"]),
         Text(*step) if step else None, str(raw["log_tail"]), tuple(raw["paths"]),
     )  # fmt: skip

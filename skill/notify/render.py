@@ -38,7 +38,8 @@ WORDS: Mapping[str, Text] = {
     "test": Text("test", "测试"),
 }
 _CONTROL = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _MENTION = re.compile(r"[@＠](?=(?:everyone|here|all|channel|所有人|全体成员|[&!]?\d))", re.I)
 _LINK = re.compile(r"\b([a-z][a-z0-9+.-]{1,20})://(?!(?:127\.|localhost|\[::1\]|0\.0\.0\.0))", re.I)
@@ -106,11 +107,18 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
     heading = head(main, lang) if main.kind != "note" or main.level in ICON else WORDS["info"].to(lang)
     title = "{} · {}".format(heading, clean(main.title.to(lang), redact, 120))
     over = main.kind == "recovered"  # short: what, how, how long
-    details = [] if over else [(WORDS["time"].to(lang), when(main.at, lang)), (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang))]
+    details = (
+        []
+        if over
+        else [(WORDS["time"].to(lang), when(main.at, lang)), (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang))]
+    )
     first = next((alert.at for alert in earlier if alert.kind == "opened"), None)
     if over and first is not None and not main.details:
         details.append((WORDS["lasted"].to(lang), span(main.at - first).to(lang)))
-    details += [(clean(label.to(lang), redact, 40), clean(value.to(lang) if isinstance(value, Text) else value, redact, 300)) for label, value in main.details[:12]]
+    details += [
+        (clean(label.to(lang), redact, 40), clean(value.to(lang) if isinstance(value, Text) else value, redact, 300))
+        for label, value in main.details[:12]
+    ]
     footer = "{} {} · {}".format(WORDS["incident"].to(lang), main.incident or "-", origin)
     if main.kind in ("opened", "escalated", "reminder") and main.incident:
         footer += "\n" + WORDS["ack"].to(lang).format(code(main.incident))
@@ -119,8 +127,10 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
         title, main.level, main.kind, main.at, clean(main.what.to(lang), redact, 900),
         tuple(line(alert, lang, redact) for alert in earlier[-8:]), tuple(details),
         tuple(clean(text.to(lang), redact, 240) for text in main.done[:10]),
-        clean(step.to(lang), redact, 700, links=True) if step else "", "" if over else tail(clean(main.log_tail, redact, 20000), 2600, lang),
-        tuple(clean(path, redact, 200) for path in main.paths[:6]), footer, lang, incident=main.incident, alerts=facts(alerts, lang, redact),
+        clean(step.to(lang), redact, 700, links=True) if step else "",
+        "" if over else tail(clean(main.log_tail, redact, 20000), 2600, lang),
+        tuple(clean(path, redact, 200) for path in (() if over else main.paths[:6])), footer, lang,
+        incident=main.incident, alerts=facts(alerts, lang, redact),
     )  # fmt: skip
 
 

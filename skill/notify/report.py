@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from ..context import Context
-from ..errors import CannotTell, HealerError
+from ..errors import CannotTell, HealerError, NotifyError
 from ..model import Alert, Text
-from ..openclaw.channels import Way
+from ..openclaw.channels import Source, Way
 from . import incidents, outbox, render, routes
-from .deliver import language, redactor, try_way, ways_of
-from .http import client
+from .http import Post, client
+from .journal import language, redactor
 from .pace import Pace
+from .senders import SENDERS
+from .sending import Call
 
 TEST = Text("This is a test: alerts about your OpenClaw gateway arrive here.", "这是测试:OpenClaw 网关的告警会发到这里。")
 
@@ -31,13 +33,15 @@ def overview(ctx: Context) -> Dict[str, Any]:
             except HealerError as error:
                 trouble = "{}: {}".format(name, error.message)
         rows.append({
-            "way": way.id, "platform": way.platform, "kind": way.kind, "account": way.account, "to": way.to, "because": way.because, "where": way.where,
-            "secrets": secrets, "role": "first" if way.id in first else "stand-in" if any(way in r for r in plan) else "not used (notify.platform)",
+            "way": way.id, "platform": way.platform, "kind": way.kind, "account": way.account, "to": way.to,
+            "because": way.because, "where": way.where, "secrets": secrets,
+            "role": "first" if way.id in first else "stand-in" if any(way in r for r in plan) else "not used (notify.platform)",
             "problem": trouble or pace.ways.get(way.id, {}).get("error", ""),
         })  # fmt: skip
     opened = [{k: item[k] for k in ("incident", "code", "level", "acked")} for item in incidents.open_incidents(ctx.home)]
     return {
-        "enabled": bool(ctx.settings.get("notify.enabled", True)), "platform": ctx.settings.get("notify.platform", "auto"), "read_from": source.name,
+        "enabled": bool(ctx.settings.get("notify.enabled", True)), "platform": ctx.settings.get("notify.platform", "auto"),
+        "read_from": source.name,
         "ways": rows, "waiting": len(outbox.waiting(ctx.home)), "open_incidents": opened,
     }  # fmt: skip
 
@@ -56,7 +60,8 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
         return (
             "没有找到可用的通道或 Webhook:不会发送告警。\n设置一个:iflow-doctor notify set-feishu URL [--secret]"
             if zh
-            else "No channel with a known recipient and no webhook: nobody will be told.\nSet one: iflow-doctor notify set-feishu URL [--secret]"
+            else "No channel with a known recipient and no webhook: nobody will be told.\n"
+            "Set one: iflow-doctor notify set-feishu URL [--secret]"
         )
     lines = [("读取自 {}" if zh else "read from {}").format(value["read_from"])]
     for row in value["ways"]:
@@ -81,8 +86,8 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
 
 
 def test(ctx: Context, lang: str, everyone: bool = False) -> List[Dict[str, Any]]:
-    """One test message per way; of several recipients that one rule names only the first, unless everyone. [] when nothing is configured."""
-    every, source = ways_of(ctx)
+    """One test message per way; of several recipients that one rule names only the first, unless everyone. [] without any way."""
+    _, every, source = routes.plan(ctx)
     chosen: Dict[Any, Way] = {}
     for way in every:
         chosen.setdefault(way.id if everyone or way.explicit else (way.platform, way.account, way.because), way)
@@ -100,3 +105,13 @@ def test(ctx: Context, lang: str, everyone: bool = False) -> List[Dict[str, Any]
 
     with ThreadPoolExecutor(6) as pool:
         return list(pool.map(one, chosen.values()))
+
+
+def try_way(ctx: Context, way: Way, doc: render.Doc, source: Source, post: Post) -> Optional[str]:
+    """Send one message by one way, outside the outbox. None when the platform accepted it, else what it said."""
+    call = Call(ctx, way, source.secrets, post, "test-{}".format(ctx.host.now()))
+    try:
+        SENDERS[way.platform].send(call, doc)
+    except NotifyError as error:
+        return error.message
+    return None

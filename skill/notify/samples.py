@@ -24,8 +24,10 @@ SAMPLES: Dict[str, Alert] = {
         (Text("restarted through systemd (1 try)", "通过 systemd 重启(1 次)"),),
     ),
     "config-broken": Alert(
-        "20261121T031500-81c0", "escalated", "critical", Text("Gateway refuses to start: openclaw.json is broken", "网关拒绝启动:openclaw.json 已损坏"), AT,
-        Text("Line 14, column 3 of ~/.openclaw/openclaw.json is not valid JSON5 (a comma is missing). No good copy passes validation, so nothing was changed.",
+        "20261121T031500-81c0", "escalated", "critical",
+        Text("Gateway refuses to start: openclaw.json is broken", "网关拒绝启动:openclaw.json 已损坏"), AT,
+        Text("Line 14, column 3 of ~/.openclaw/openclaw.json is not valid JSON5 (a comma is missing). "
+             "No good copy passes validation, so nothing was changed.",
              "~/.openclaw/openclaw.json 第 14 行第 3 列不是合法的 JSON5(缺少逗号)。没有能通过校验的备份,因此未做任何改动。"),
         ((SINCE, "03:09:12"), (LASTED, Text("5 min 48 s", "5 分 48 秒")), (CRASHES, "2"), (GOOD, "03:09:02")),
         (Text("checked 3 older copies of the config: none is valid for this version", "检查了 3 份旧配置:均不适用于当前版本"),),
@@ -35,7 +37,8 @@ SAMPLES: Dict[str, Alert] = {
     ),
     "port-taken": Alert(
         "20261121T031500-5a17", "escalated", "error", Text("Port 18789 is held by another program", "端口 18789 被其他程序占用"), AT,
-        Text("The gateway cannot listen: python3 -m http.server 18789 (pid 4711, user deploy) holds its port. It is not a gateway, so it was not touched.",
+        Text("The gateway cannot listen: python3 -m http.server 18789 (pid 4711, user deploy) holds its port. "
+             "It is not a gateway, so it was not touched.",
              "网关无法监听:python3 -m http.server 18789(进程 4711,用户 deploy)占用了端口。它不是网关,因此没有动它。"),
         ((SINCE, "03:12:00"), (LASTED, Text("3 min", "3 分钟")), (CRASHES, "4"), (GOOD, "03:11:52")), (),
         Text("kill 4711            # or move the gateway:\nopenclaw config set gateway.port 18790 && openclaw gateway start",
@@ -60,13 +63,15 @@ SAMPLES: Dict[str, Alert] = {
          Text("disabled the plugin weather-pro: the gateway stayed up 20 s, rolled back", "停用插件 weather-pro:仍在 20 秒后崩溃,已回滚")),
         Text("iflow-doctor diagnose\nopenclaw plugins uninstall weather-pro && openclaw gateway start",
              "iflow-doctor diagnose\nopenclaw plugins uninstall weather-pro && openclaw gateway start"),
-        "TypeError: Cannot read properties of undefined (reading 'forecast')\n    at poll (weather-pro/index.js:88:21)\ngateway exited with code 1", LOGS,
+        "TypeError: Cannot read properties of undefined (reading 'forecast')\n"
+        "    at poll (weather-pro/index.js:88:21)\ngateway exited with code 1", LOGS,
     ),
     "hung": Alert(
         "20261121T031500-4e6b", "opened", "error", Text("Gateway hangs", "网关卡死"), AT,
         Text("The process (pid 2207) accepts connections but has not answered for 31 s. It is being ended and started again.",
              "进程(2207)能接受连接,但已 31 秒没有响应。正在结束并重新启动它。"),
-        ((SINCE, "03:14:29"), (LASTED, Text("31 s", "31 秒")), (GOOD, "03:14:19")), (Text("kept log tail and /readyz answer for later", "已保留日志与 /readyz 的回答备查"),), None,
+        ((SINCE, "03:14:29"), (LASTED, Text("31 s", "31 秒")), (GOOD, "03:14:19")),
+        (Text("kept log tail and /readyz answer for later", "已保留日志与 /readyz 的回答备查"),), None,
         "03:14:27 warn eventLoop: blocked for 8400 ms", LOGS,
     ),
 }  # fmt: skip

@@ -16,5 +16,4 @@ SENDERS: Dict[str, Any] = {
     "webhook": webhook,
     "apprise": apprise,
 }
-CHINESE = ("feishu", "dingtalk", "wecom")  # whose readers get Chinese where neither the setting nor the locale says anything
 THREADS = ("discord", "telegram", "slack")  # whose messages can answer the incident's first one

