@@ -29,6 +29,7 @@ class Launchd:
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
+        self.own = canonical(host, home)  # OpenClaw manages a service for this state directory
         self.label = "ai.openclaw." + (home.profile or "gateway")
         self.watchdog_label = "ai.openclaw.iflow-doctor" + common.suffix(host, home, ".")
         self.folder = account_home(host) / "Library" / "LaunchAgents"
@@ -144,7 +145,7 @@ class Launchd:
         try:
             content = plist.read_bytes()
             trace.remember(self.host, self.home, self.command())
-            if not canonical(self.host, self.home) or (copy.is_file() and copy.read_bytes() == content):
+            if not self.own or (copy.is_file() and copy.read_bytes() == content):
                 return False
         except OSError:
             return False
@@ -244,7 +245,7 @@ class Launchd:
         from ..openclaw import cli
 
         program = cli.find(self.host)
-        if program and canonical(self.host, self.home):
+        if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own(logs)
 

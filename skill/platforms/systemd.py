@@ -55,6 +55,7 @@ class Systemd:
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
+        self.own = canonical(host, home)  # OpenClaw manages a service for this state directory
         self.unit = "openclaw-gateway{}.service".format("-" + home.profile if home.profile else "")
         self.watchdog_unit = "openclaw-iflow-doctor{}.service".format(common.suffix(host, home))
         config = host.env.get("XDG_CONFIG_HOME", "").strip()
@@ -92,13 +93,17 @@ class Systemd:
         except ServiceError as error:
             return ServiceState(path.is_file(), "unknown", "no-user-bus", path=str(path) if path.is_file() else "", detail=str(error))
         state = read_state(seen, path.is_file())
-        if unit == self.unit and not state.exists and not self._dangling():
+        if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             return replace(state, stopped_by_operator=trace.by_person(self.home))
         return state
 
     def _dangling(self) -> bool:
         """An enable link that points nowhere: the unit was not uninstalled, it got lost."""
-        return any(link.is_symlink() and not link.exists() for link in self.folder.glob("*.wants/" + self.unit))
+        return bool(self._links())
+
+    def _links(self) -> List[Path]:
+        links = [folder / self.unit for folder in self.folder.glob("*.wants")]
+        return [link for link in links if link.is_symlink() and not link.exists()]
 
     # -- acting -------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -146,7 +151,7 @@ class Systemd:
         trace.remember(self.host, self.home, self.command())
         try:
             content = unit.read_bytes()
-            if not canonical(self.host, self.home) or (copy.is_file() and copy.read_bytes() == content):
+            if not self.own or (copy.is_file() and copy.read_bytes() == content):
                 return False
         except OSError:
             return False
@@ -218,7 +223,7 @@ class Systemd:
         from ..openclaw import cli
 
         program = cli.find(self.host)
-        if program and canonical(self.host, self.home):
+        if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own()
 
@@ -284,9 +289,8 @@ class Systemd:
 
     def _clear_place(self) -> None:
         """Measured: OpenClaw's installer fails beside the dangling enable link of a lost unit, and beside a drop-in without a unit."""
-        for link in self.folder.glob("*.wants/" + self.unit):
-            if link.is_symlink() and not link.exists():
-                link.unlink()
+        for link in self._links():
+            link.unlink()
         remove([self.folder / (self.unit + ".d") / DROP_IN])
         self.reload()
 

@@ -1,0 +1,264 @@
+"""systemd: what `show` means, what is written, what is called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from manager_stub import Manager, program, world
+
+from skill.errors import ServiceError
+from skill.platforms import systemdunit as unit
+from skill.platforms import trace
+from skill.platforms.systemd import Systemd
+from skill.platforms.systemdstate import read_state
+
+RAN = "Sat 2026-11-21 13:16:43 UTC"
+
+
+def shown(**fields: str) -> dict:
+    base = {
+        "LoadState": "loaded",
+        "Restart": "always",
+        "ExecMainStartTimestamp": RAN,
+        "UnitFileState": "enabled",
+        "NRestarts": "0",
+        "MainPID": "0",
+    }
+    return {**base, **fields}
+
+
+# What systemd 252 answered for the real gateway's unit in each situation.
+@pytest.mark.parametrize(
+    "fields, active, code, stopped",
+    [
+        (
+            dict(ActiveState="active", SubState="running", Result="success", ExecMainCode="0", ExecMainStatus="0", MainPID="184"),
+            "active",
+            None,
+            False,
+        ),
+        (dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainCode="1", ExecMainStatus="0"), "inactive", 0, True),
+        (
+            dict(ActiveState="activating", SubState="auto-restart", Result="signal", ExecMainCode="2", ExecMainStatus="9"),
+            "activating",
+            -9,
+            False,
+        ),
+        (dict(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainCode="1", ExecMainStatus="78"), "failed", 78, False),
+        (dict(ActiveState="failed", SubState="failed", Result="start-limit-hit", ExecMainCode="1", ExecMainStatus="1"), "failed", 1, False),
+        # reset-failed after 78, and then nobody started it: not a person's wish
+        (dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainCode="1", ExecMainStatus="78"), "inactive", 78, False),
+        # stopped while it waited for its restart
+        (dict(ActiveState="inactive", SubState="dead", Result="signal", ExecMainCode="2", ExecMainStatus="9"), "inactive", -9, True),
+        # killed at the end of TimeoutStopSec: only a stop has that
+        (dict(ActiveState="failed", SubState="failed", Result="timeout", ExecMainCode="2", ExecMainStatus="9"), "failed", -9, True),
+        (
+            dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainStartTimestamp="", ExecMainCode="0"),
+            "inactive",
+            None,
+            None,
+        ),
+        (
+            dict(ActiveState="inactive", SubState="dead", Result="success", Restart="on-failure", ExecMainCode="1", ExecMainStatus="0"),
+            "inactive",
+            0,
+            None,
+        ),
+        (
+            dict(LoadState="masked", ActiveState="inactive", SubState="dead", Result="success", UnitFileState="masked"),
+            "inactive",
+            None,
+            True,
+        ),
+    ],
+)
+def test_states(fields, active, code, stopped):
+    state = read_state(shown(**fields), True)
+    assert (state.active, state.exit_code, state.stopped_by_operator) == (active, code, stopped)
+
+
+def test_unit_lost_while_the_manager_still_remembers_it():
+    seen = shown(ActiveState="active", SubState="running", FragmentPath="/nowhere/openclaw-gateway.service", MainPID="7")
+    assert read_state(seen, False).exists is False
+    assert read_state(shown(LoadState="not-found", ActiveState="inactive"), False).exists is False
+
+
+@given(
+    st.lists(
+        st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\n\r\x85\u2028\u2029\x1c\x1d\x1e"), min_size=1),
+        min_size=1,
+    )
+)
+def test_command_lines_survive_quoting(words):
+    words = [word for word in words if word.strip() == word] or ["x"]
+    words[0] = "/" + words[0]
+    lines = unit.parse("[Service]\nExecStart=" + unit.exec_line(words) + "\n")
+    assert unit.exec_start(lines) == words
+
+
+def test_a_line_break_never_gets_into_a_unit():
+    with pytest.raises(ValueError):
+        unit.quote("a\nExecStart=evil")
+
+
+def test_override_changes_only_what_it_names(tmp_path):
+    first = unit.override([], ["/usr/bin/node", "index.js"], {"NODE_OPTIONS": "--max-old-space-size=2048", "LimitNOFILE": "4096"}, ["BAD"])
+    lines = unit.parse(first)
+    assert unit.environment(lines) == {"NODE_OPTIONS": "--max-old-space-size=2048"} and ("Service", "LimitNOFILE", "4096") in lines
+    assert "ExecStart" not in first
+    second = unit.parse(unit.override(lines, ["/usr/bin/node", "index.js"], {"ExecStart[0]": "/opt/node 24/bin/node"}, ["NODE_OPTIONS"]))
+    assert unit.exec_start(second) == ["/opt/node 24/bin/node", "index.js"]
+    assert unit.environment(second) == {} and ("Service", "LimitNOFILE", "4096") in second
+    assert ("Service", "UnsetEnvironment", "BAD NODE_OPTIONS") in second
+
+
+def make(tmp_path: Path, manager: Manager, profile: str = "", **env: str) -> Systemd:
+    host, home = world(tmp_path, manager, profile=profile, XDG_CONFIG_HOME=str(tmp_path / "config"), **env)
+    found = Systemd(host, home)
+    found.folder.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+UNIT = "[Service]\nExecStart=/bin/sh -c true gateway --port 1\nRestart=always\nEnvironment=HOME=/home/a\nEnvironment=NODE_OPTIONS=\n"
+
+
+def test_names_of_two_profiles_differ(tmp_path):
+    one, two = make(tmp_path, Manager({})), make(tmp_path, Manager({}), profile="work")
+    assert one.unit == "openclaw-gateway.service" and two.unit == "openclaw-gateway-work.service"
+    assert one.watchdog_unit != two.watchdog_unit
+
+
+def test_start_after_exit_78_resets_first(tmp_path):
+    manager = Manager({("show",): (0, "LoadState=loaded\nActiveState=failed\nResult=exit-code\nExecMainStatus=78\nExecMainCode=1\n", "")})
+    found = make(tmp_path, manager)
+    (found.folder / found.unit).write_text(UNIT)
+    found.start()
+    verbs = [argv[4] for argv in manager.asked]
+    assert verbs == ["show", "reset-failed", "start"] and all(argv[:2] == ["systemctl", "--user"] for argv in manager.asked)
+
+
+def test_no_user_bus_is_unknown_and_has_a_hint(tmp_path):
+    manager = Manager({("systemctl",): (1, "", "Failed to connect to bus: No medium found")})
+    found = make(tmp_path, manager)
+    assert found.service_state().active == "unknown" and found.service_state().sub == "no-user-bus"
+    with pytest.raises(ServiceError) as error:
+        found.reset_failed()
+    assert "linger" in error.value.hint
+
+
+def test_hurry_cuts_the_wait_short_but_not_in_a_crash_loop_and_not_after_a_stop(tmp_path):
+    def seen(sub: str, lived: int, active: str = "activating") -> str:
+        return "ActiveState={}\nSubState={}\nExecMainStartTimestampMonotonic=1000000\nExecMainExitTimestampMonotonic={}\n".format(
+            active, sub, 1000000 + lived * 1000000
+        )
+
+    dying = (0, seen("stop-sigkill", 60, "deactivating"), "")
+    for answers, hurried in (
+        ([dying, (0, seen("auto-restart", 60), "")], True),
+        ([(0, seen("auto-restart", 5), "")], False),
+        ([dying, (0, seen("dead", 60, "inactive"), "")], False),
+        ([dying], False),
+    ):
+        manager = Manager({("show",): answers})
+        assert make(tmp_path, manager).hurry() is hurried
+        assert bool(manager.said("start")) is hurried
+
+
+def test_a_lost_unit_comes_back_from_our_copy_and_the_dangling_link_goes(tmp_path):
+    manager = Manager({("show",): (0, "LoadState=loaded\nActiveState=active\nMainPID=4\n", "")})
+    found = make(tmp_path, manager)
+    found.own = True
+    (found.folder / found.unit).write_text(UNIT)
+    assert found.tend() is True and found.tend() is False
+    link = found.folder / "default.target.wants" / found.unit
+    link.parent.mkdir()
+    link.symlink_to(found.folder / found.unit)
+    (found.folder / found.unit).unlink()
+    assert found._dangling()
+    plan = found.install()
+    assert (found.folder / found.unit).read_text() == UNIT and not link.is_symlink()
+    assert [words[2] for words in plan.commands] == ["daemon-reload", "enable", "start"]
+
+
+def test_a_unit_that_is_there_is_not_touched(tmp_path):
+    manager = Manager({("show",): (0, "LoadState=loaded\nActiveState=active\nMainPID=4\n", "")})
+    found = make(tmp_path, manager)
+    (found.folder / found.unit).write_text(UNIT)
+    assert found.install().files == ()
+    assert (found.folder / found.unit).read_text() == UNIT and not (found.folder / (found.unit + ".d")).exists()
+
+
+def test_our_drop_in_goes_with_the_unit(tmp_path):
+    found = make(tmp_path, Manager({}))
+    steps, touched = found.environment_override({"A": "1"}, [])
+    target = Path(touched[0])
+    target.parent.mkdir()
+    target.write_bytes(steps[0].content)
+    assert found.tend() is True and not target.exists() and found.tend() is False
+
+
+def test_person_or_update(tmp_path):
+    host, home = world(tmp_path, Manager({}))
+    package = tmp_path / "lib" / "openclaw" / "package.json"
+    package.parent.mkdir(parents=True)
+    package.write_text("{}")
+    assert trace.by_person(home) is None
+    trace.remember(host, home, ["/usr/bin/node", str(package.parent / "dist" / "index.js"), "gateway"])
+    assert trace.by_person(home) is True
+    package.write_text('{"version": "2"}')
+    assert trace.by_person(home) is False
+
+
+def test_dry_run_changes_nothing(tmp_path):
+    manager = Manager({})
+    found = make(tmp_path, manager)
+    before = sorted(tmp_path.rglob("*"))
+    plan = found.install_watchdog(dry_run=True)
+    assert plan.files and plan.commands and sorted(tmp_path.rglob("*")) == before and manager.asked == []
+
+
+DOCUMENTED = {
+    "Unit": {"Description", "After", "Wants", "StartLimitIntervalSec", "StartLimitBurst"},
+    "Service": set(
+        "Type NotifyAccess ExecStart Restart RestartSec RestartSteps RestartMaxDelaySec RestartPreventExitStatus SuccessExitStatus"
+        " KillMode OOMPolicy"
+        " TimeoutStopSec TimeoutStartSec WatchdogSec Environment UMask Nice CPUWeight IOSchedulingClass MemoryHigh NoNewPrivileges"
+        " LockPersonality"
+        " RestrictRealtime SystemCallArchitectures".split()
+    ),
+    "Install": {"WantedBy"},
+}
+
+
+def both_units(tmp_path: Path) -> list:
+    program(tmp_path / "my lab")
+    found = make(tmp_path, Manager({}), profile="wörk", OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"), PATH=str(tmp_path / "my lab"))
+    return [found._plan_own().files[0], found._plan_watchdog().files[0]]
+
+
+def test_our_units_use_documented_keys_only(tmp_path):
+    for _, content in both_units(tmp_path):
+        lines = unit.parse(content.decode("utf-8"))
+        assert lines and all(key in DOCUMENTED[section] for section, key, _ in lines)
+        assert "@" not in content.decode("utf-8").replace("@resources", "")
+        assert unit.environment(lines)["OPENCLAW_STATE_DIR"].endswith("100% 张 三")
+    gateway = unit.parse(both_units(tmp_path)[0][1].decode("utf-8"))
+    assert ("Service", "Restart", "always") in gateway and ("Service", "RestartPreventExitStatus", "78") in gateway
+    assert unit.exec_start(gateway) == [str(tmp_path / "my lab" / "openclaw"), "gateway", "run"]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+def test_systemd_itself_finds_nothing_wrong(tmp_path):
+    for name, content in both_units(tmp_path):
+        target = tmp_path / "check" / os.path.basename(name).replace("wörk", "work")
+        target.parent.mkdir(exist_ok=True)
+        text = content.decode("utf-8").replace('"{}"'.format(tmp_path / "my lab" / "openclaw"), "/bin/true")
+        target.write_text(text.replace("RestartSteps=6\nRestartMaxDelaySec=60\n", ""))  # known from systemd 254 on
+        done = subprocess.run(["systemd-analyze", "verify", str(target)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert str(target.name) not in done.stdout.decode(), done.stdout.decode()
