@@ -60,7 +60,7 @@ def main(words):
         return run(PYTHON, "-m", "pytest", *more)
     if what == "lint":
         ready(DEV + LINT)
-        return run(PYTHON, "-m", "ruff", "check", ".") or run(PYTHON, "-m", "mypy")
+        return run(PYTHON, "-m", "ruff", "check", ".") or run(PYTHON, "-m", "mypy") or run(PYTHON, "docs/generate_reference.py", "--check")
     if what == "docs":
         ready(())
         return run(PYTHON, os.path.join("docs", "generate_reference.py"), *more)
