@@ -204,11 +204,12 @@ class Install:
             shutil.rmtree(str(target), ignore_errors=True)
             with contextlib.suppress(OSError):
                 os.replace(str(aside), str(target))
-        if not self.swapped:
-            return False
-        if self.previous is None:
+        if not self.swapped or self.previous is None:
+            if python_env.target_of(self.places) != self.env:
+                shutil.rmtree(str(self.env), ignore_errors=True)  # nobody uses it, and it did not pass
             return False
         python_env.switch(self.places, self.previous)
+        shutil.rmtree(str(self.env), ignore_errors=True)
         if self.options.service:
             selfcheck.run(self.host, self.places, self.current(), ("service", "install"), timeout=180.0)
         return True

@@ -26,7 +26,7 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
     env = python_env.target_of(places)
     if env is not None and places.python(env).exists():
         found.append(Step(Text("stop and remove the services", "停止并移除服务"), lambda: _service(host, places, env)))
-    if done["plugin"]:
+    if done["plugin"] or _linked(host, places):
         found.append(Step(Text("unlink the plugin from OpenClaw", "从 OpenClaw 移除插件链接"), lambda: _plugin(host)))
     folder = place.choose(host, places.bin_dir).folder
     for name in sorted({done["shim"], str(folder / shim_text.name(host.system))} - {""}):
@@ -55,6 +55,15 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
 
 def _service(host: Host, places: Places, env: Path) -> None:
     selfcheck.run(host, places, env if places.windows else places.current, ("service", "uninstall"), timeout=120.0)
+
+
+def _linked(host: Host, places: Places) -> bool:
+    """True when openclaw.json loads our plugin, whoever linked it: without its folder it would be a broken reference."""
+    config = Path(host.env.get("OPENCLAW_CONFIG_PATH") or places.state_dir / "openclaw.json")
+    try:
+        return '"plugins"' in config.read_text("utf-8", "replace") and str(places.skill_dir) in config.read_text("utf-8", "replace")
+    except OSError:
+        return False
 
 
 def _plugin(host: Host) -> None:
