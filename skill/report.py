@@ -33,6 +33,8 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     from_log: List[Match] = case_matcher.match(cases.load(ctx.home), text, log or ctx.logs) if state not in FINE or log else []
     from_words: List[Match] = case_matcher.match(cases.load(ctx.home), text, "") if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
+    if state in FINE:  # no port yet is what a start looks like
+        errors = [f for f in errors if f.check_id.split("/")[0] not in ("health", "process", "port", "service")]
     return {
         **seen,
         "findings": list(verdict.findings),
@@ -58,6 +60,8 @@ def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: 
     best: Optional[Match] = (from_log or from_words or [None])[0]  # type: ignore[list-item]
     if state in FINE and not errors:
         cause = Text("The gateway is fine right now.", "网关当前一切正常。")
+        if state != State.HEALTHY:
+            cause = ctx.verdict.reason
         if state == State.STOPPED:
             cause = Text("The gateway was stopped by its operator.", "网关是被操作者停止的。")
             return {"cause": cause, "next": Text("openclaw gateway start", "openclaw gateway start"), "exit_code": 0}

@@ -73,7 +73,7 @@ def locate(host: Host, port: Optional[int] = None) -> Home:
     scheme = "https" if isinstance(tls, Mapping) and tls.get("enabled") is True else "http"
     found = port or _number(host.env.get("OPENCLAW_GATEWAY_PORT")) or _port_of_url(host.env.get("OPENCLAW_GATEWAY_URL", ""))
     found = found or _number(gateway.get("port"))
-    if not found and not view.ok:
+    if not found and (not view.ok or "port" in gateway):  # unreadable, or there and no port number
         found, scheme = _last_seen(home) or (None, scheme)
     return Home(state_dir, config_path, home.profile, found or DEFAULT_PORT, scheme)
 
