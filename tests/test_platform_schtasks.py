@@ -151,9 +151,9 @@ def test_a_task_that_is_there_is_left_alone(tmp_path):
 def test_launcher_script_is_read_and_changed(tmp_path):
     found = make(tmp_path, Manager({}))
     script = found.home.state_dir / "gateway.cmd"
-    script.write_bytes(
-        b'@echo off\r\nrem OpenClaw\r\nset "NODE_OPTIONS=--bad"\r\nset "HOME=C:\\a"\r\n"C:\\node 20\\node.exe" "C:\\x\\index.js" gateway --port 1\r\n'
-    )
+    last = '"C:\\node 20\\node.exe" "C:\\x\\index.js" gateway --port 1'
+    lines = ["@echo off", "rem OpenClaw", 'set "NODE_OPTIONS=--bad"', 'set "HOME=C:\\a"', last, ""]
+    script.write_bytes("\r\n".join(lines).encode())
     assert (
         found.command() == ["C:\\node 20\\node.exe", "C:\\x\\index.js", "gateway", "--port", "1"]
         and found.environment()["NODE_OPTIONS"] == "--bad"

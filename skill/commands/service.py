@@ -82,11 +82,13 @@ def _line(kind: str, state: Any) -> Text:
 
 def _platform(app: Any) -> Any:
     from ..openclaw.home import locate
-    from ..platforms import choose
     from ..settings import load_or_last_good
 
     home = locate(app.host)
-    return choose(app.host, home, load_or_last_good(app.host, home)[0])
+    platform = app.platform(home, load_or_last_good(app.host, home)[0])
+    if platform is None:
+        raise ServiceError("no way to keep a gateway alive was found on this machine")
+    return platform
 
 
 def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, what: str) -> None:

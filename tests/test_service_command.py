@@ -1,0 +1,89 @@
+"""service install | uninstall | status through the command line, with a platform that answers from memory."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from skill.commands import service
+from skill.errors import ServiceError
+from skill.host import Host
+from skill.platforms import ServicePlan, ServiceState
+
+
+class Memory:
+    """A platform; remembers what was asked of it."""
+
+    name = "systemd"
+
+    def __init__(self, gateway="active", watchdog="active", fail=""):
+        self.states, self.fail, self.asked = {"gateway": gateway, "watchdog": watchdog}, fail, []
+
+    def _act(self, what, dry_run):
+        self.asked.append((what, dry_run))
+        if what == self.fail:
+            raise ServiceError("refused", "do this instead")
+        return ServicePlan(
+            (("/etc/x.service", "[Unit]\nDescription=\u5b88\u62a4\n".encode("utf-8")),), (("systemctl", "--user", "daemon-reload"),)
+        )
+
+    def install(self, dry_run=False):
+        return self._act("gateway", dry_run)
+
+    def install_watchdog(self, dry_run=False):
+        return self._act("watchdog", dry_run)
+
+    uninstall, uninstall_watchdog = install, install_watchdog
+
+    def service_state(self):
+        return ServiceState(True, self.states["gateway"], "running", main_pid=7, restarts=2)
+
+    def watchdog_state(self):
+        return ServiceState(self.states["watchdog"] != "gone", "inactive" if self.states["watchdog"] == "gone" else self.states["watchdog"])
+
+
+def call(platform, *words, lang="en", as_json=False):
+    said = []
+    app = SimpleNamespace(
+        as_json=as_json,
+        host=Host(env={"HOME": "/nowhere", "OPENCLAW_STATE_DIR": "/nowhere/state"}),
+        platform=lambda home, settings: platform,
+        say=lambda text: said.append(text.to(lang) if hasattr(text, "to") else text),
+        out=lambda value: said.append(json.dumps(value)),
+    )
+    done = CliRunner().invoke(service.service, list(words), obj=app)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, "\n".join(said)
+
+
+def test_install_does_both_and_dry_run_says_everything():
+    platform = Memory()
+    code, text = call(platform, "install", "--dry-run")
+    assert code == 0 and platform.asked == [("gateway", True), ("watchdog", True)]
+    assert "/etc/x.service" in text and "Description=\u5b88\u62a4" in text and "run   systemctl --user daemon-reload" in text
+
+
+def test_one_that_fails_does_not_keep_the_other_from_being_done():
+    platform = Memory(fail="gateway")
+    code, text = call(platform, "install")
+    assert code == 1 and ("watchdog", False) in platform.asked and "do this instead" in text
+
+
+def test_uninstall_takes_the_watchdog_first():
+    platform = Memory()
+    assert call(platform, "uninstall")[0] == 0 and platform.asked == [("watchdog", False), ("gateway", False)]
+    platform = Memory()
+    assert call(platform, "uninstall", "--only", "watchdog")[0] == 0 and platform.asked == [("watchdog", False)]
+
+
+@pytest.mark.parametrize(
+    "gateway, watchdog, expected", [("active", "active", 0), ("failed", "active", 1), ("active", "gone", 1), ("unknown", "active", 2)]
+)
+def test_status_answers_honestly(gateway, watchdog, expected):
+    code, text = call(Memory(gateway, watchdog), "status", as_json=True)
+    assert code == expected and json.loads(text)["exit_code"] == expected
+    code, text = call(Memory(gateway, watchdog), "status", lang="zh")
+    assert code == expected and "\u7f51\u5173" in text
