@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from . import healer
+from . import healer, healing
 from .errors import HealerError, RepairError
 from .incidents import key_of
 from .model import Outcome, Plan
@@ -18,7 +18,7 @@ def consult(visit: Any) -> Optional[Any]:
         return None
 
     def execute(plan: Plan) -> Outcome:
-        key = "ai " + key_of(plan.repair, {"steps": [healer.healing.describe(step) for step in plan.steps]})
+        key = "ai " + key_of(plan.repair, {"steps": [healing.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
             raise RepairError("this was tried in this incident and did not help")
         visit.incident.begin(key)

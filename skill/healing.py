@@ -201,7 +201,7 @@ def live_process(ctx: Context) -> bool:
         pid = getattr(ctx.platform.service_state(), "main_pid", None)
     except Exception:  # the manager may be gone
         pid = None
-    return bool(pid) and look_at(int(pid)) is not None
+    return isinstance(pid, int) and pid > 0 and look_at(pid) is not None
 
 
 # -- for people and for the journal -------------------------------------------------------------------------------------

@@ -40,6 +40,16 @@ def test_a_broken_config_comes_back_byte_for_byte(world: World, broken: object) 
     assert not healer.journal_path(world.home).exists()
 
 
+@pytest.mark.parametrize("broken", ["npm warn x\n{}", "{}"])
+def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken: str) -> None:
+    newer = CONFIG.replace('"a/b.c"', '"a/newer"')
+    world.config.write_text(broken.format(newer) if broken != "{}" else newer.rstrip().rstrip("}"))
+    ctx = world.context()
+    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
+    assert parse(world.config.read_text())["agents"]["defaults"]["model"] == "a/newer"
+    assert "// keep" in world.config.read_text()
+
+
 def test_only_the_bad_key_is_put_back(world: World) -> None:
     world.config.write_text(CONFIG.replace("18901", '"x"').replace('model: "a/b.c"', 'model: "new/model"'))
     world.healthy = lambda: '"x"' not in world.config.read_text()
@@ -50,6 +60,13 @@ def test_only_the_bad_key_is_put_back(world: World) -> None:
     assert outcome.config_diff == ("gateway.port",)
     kept = list((world.home.doctor_dir / "snapshots").glob("openclaw.json.rejected-by-doctor.*"))
     assert len(kept) == 1 and '"x"' in kept[0].read_text()
+
+
+def test_a_lost_key_comes_back_in_its_old_place(world: World) -> None:
+    world.config.write_text(CONFIG.replace('mode: "local", ', ""))
+    ctx = world.context(finding("config/mode-missing"))
+    assert healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {"paths": ["gateway.mode"]})).healed
+    assert world.config.read_text() == CONFIG
 
 
 def test_a_repair_that_does_not_help_leaves_everything_as_it_was(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any, List, Mapping
 
 from ..context import Context
 from ..errors import CannotPlan
+from ..mend import mended
 from ..model import Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
 from . import common
@@ -27,6 +28,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if view.error == "include":
         # The person's own main file stays: only include files that are gone or broken come back.
         steps = [Write(path, raw) for path, raw in good.files.items() if _include_is_broken(path, main, ctx)]
+    if view.error == "syntax" and good.verified:
+        cured = mended(view.raw, good.data)
+        if cured is not None:
+            return _cure(ctx, cured)
     if not steps:
         steps = common.rejected(ctx)
         steps += [Write(main, good.files[main])]
@@ -48,6 +53,22 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             ),
         ),
         touches=touched,
+        config_paths=("*",),
+    )
+
+
+def _cure(ctx: Context, cured: bytes) -> Plan:
+    """The owner's own file, parsable again: nothing of it is lost, so no older copy is needed."""
+    main = str(ctx.home.config_path)
+    return Plan(
+        "restore-config",
+        (*common.rejected(ctx), Write(main, cured), common.bring_up()),
+        Risk.SAFE,
+        Text(
+            "{} does not parse; text before it or a missing bracket is corrected, every key is there".format(main),
+            "{} 无法解析;去掉多余文字或补上缺失的括号即可,所有配置项都在".format(main),
+        ),
+        touches=(main,),
         config_paths=("*",),
     )
 

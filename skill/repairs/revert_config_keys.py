@@ -40,7 +40,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         steps += _variables(ctx, good, names)
     if not names or params.get("paths"):
         paths = _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
-        steps += common.rejected(ctx) + list(common.writes(ctx, common.reverting(ctx, good, paths)))
+        steps += common.rejected(ctx) + _as_it_was(ctx, good, paths)
     if not steps:
         raise CannotPlan("nothing that is implicated changed since the last good copy")
     shown = [jsonedit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
@@ -56,6 +56,19 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         touches=tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))),
         config_paths=tuple(jsonedit.dotted(path) for path in paths),
     )
+
+
+def _as_it_was(ctx: Context, good: Good, paths: Sequence[KeyPath]) -> List[Any]:
+    """The edits; where a lost key comes back and the file then says what the good copy says, the good copy's bytes (order, comments)."""
+    steps: List[Any] = []
+    lost = any(not jsonedit.has(common.current(ctx).data, path) for path in paths)
+    for write in common.writes(ctx, common.reverting(ctx, good, paths)):
+        before = good.files.get(write.path)
+        if lost and before is not None:
+            text, known = (openclaw_config.parse(raw.decode("utf-8-sig")) for raw in (write.content, before))
+            write = Write(write.path, before) if not jsonedit.changes(text, known) else write
+        steps.append(write)
+    return steps
 
 
 def _good(ctx: Context) -> Good:

@@ -97,7 +97,7 @@ class Lab:
             '{"name": "%s", "version": "1.0.0", "type": "module", "openclaw": {"extensions": ["./index.js"]}}' % name
         )
         (folder / "openclaw.plugin.json").write_text(
-            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": {"type": "object", "additionalProperties": false, "properties": {}}}'
+            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": {"type": "object", "properties": {}}}'
             % name
         )
         return folder
