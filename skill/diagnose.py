@@ -36,7 +36,8 @@ def examine(ctx: Any, only: Optional[Iterable[str]] = None, budget: float = BUDG
     for check in chosen:
         rows = results.get(check.id)
         found += rows if rows is not None else [unknown(check.id, "not finished within {:.1f} s".format(budget))]
-    return replace(ctx.verdict, findings=tuple(_unique(found)))
+    verdict: Verdict = ctx.verdict
+    return replace(verdict, findings=tuple(_unique(found)))
 
 
 def _start(check: Check, look: Look, results: Dict[str, List[Finding]]) -> threading.Thread:

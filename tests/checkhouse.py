@@ -58,7 +58,8 @@ class House:
         """A package with an inventory of two files, found through PATH."""
         dist = self.package / "dist"
         dist.mkdir(parents=True)
-        manifest = {"name": "openclaw", "version": version, "engines": {"node": engines}, "openclaw": {"schemaVersions": {"state": 18, "agent": 23}}}
+        own = {"schemaVersions": {"state": 18, "agent": 23}}
+        manifest = {"name": "openclaw", "version": version, "engines": {"node": engines}, "openclaw": own}
         (self.package / "package.json").write_text(json.dumps(manifest))
         (self.package / "openclaw.mjs").write_text("//")
         for name in ("entry.js", "chunk.mjs"):
@@ -132,8 +133,8 @@ class House:
 
 def service(argv: Any = (), env: Any = None, name: str = "systemd", **state: Any) -> Any:
     """A Platform with given answers."""
-    values = dict(exists=True, active="active", sub="", result="", exit_code=None, main_pid=None, restarts=0, enabled=True, path="/u/g.service", detail="")
-    values["stopped_by_operator"] = None
+    values = dict(exists=True, active="active", sub="", result="", exit_code=None, main_pid=None, restarts=0, enabled=True, detail="")
+    values.update(path="/u/g.service", stopped_by_operator=None)
     values.update(state)
     return SimpleNamespace(
         name=name, service_state=lambda: SimpleNamespace(**values), command=lambda: list(argv), environment=lambda: dict(env or {})

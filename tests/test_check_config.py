@@ -162,13 +162,20 @@ def test_a_refusal_older_than_the_config_does_not_count(house):
         ({"bind": "lan", "auth": {"mode": "none"}}, "config/bind-without-auth", "gateway.bind"),
         ({"bind": "lan", "auth": {"mode": "token"}}, "config/bind-without-auth", "gateway.auth.token"),
         ({"auth": {"mode": "password"}}, "config/auth-missing", "gateway.auth.password"),
-        ({"tls": {"enabled": True, "autoGenerate": False, "certPath": "/no/c", "keyPath": "/no/k"}}, "config/tls-files", "gateway.tls.certPath"),
+        ({"tls": {"enabled": True, "autoGenerate": False, "certPath": "/no/c"}}, "config/tls-files", "gateway.tls.certPath"),
     ],
 )
 def test_what_stops_a_gateway_though_the_config_is_valid(house, gateway, expected, path):
     house.config(changed(**gateway))
     found = [f for f in run(house) if f.severity.value == "error"]
     assert (found[0].check_id, found[0].path) == (expected, path)
+
+
+def test_bind_auto_is_a_fault_only_where_the_gateway_refused_it(house):
+    house.config(changed(bind="auto", auth={"mode": "none"}))
+    assert errors(run(house)) == []
+    house.log("2027 [gateway] loading configuration…", "2027 Refusing to bind gateway to auto without auth.")
+    assert errors(run(house)) == ["config/bind-without-auth"]
 
 
 def test_bind_lan_with_a_token_in_the_environment_is_fine(house):

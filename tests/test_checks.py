@@ -296,7 +296,8 @@ def test_a_busy_loop_points_at_the_new_plugin_only_past_any_boot(house):
 
 def test_a_plugin_that_fails_to_load_is_a_warning(house):
     house.healthy()
-    house.log("2027 [gateway] loading configuration…", "2027 [gateway] [plugins] plugin failed during load: Error: x (plugin=badplug, source=/p/index.js)")
+    said = "2027 [gateway] [plugins] plugin failed during load: Error: x (plugin=badplug, source=/p/index.js)"
+    house.log("2027 [gateway] loading configuration…", said)
     seen = found(plugins, house)
     assert [(f.check_id, f.severity.value, f.evidence["plugin"]) for f in seen] == [("plugins/load-failed", "warning", "badplug")]
 

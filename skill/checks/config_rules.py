@@ -23,7 +23,7 @@ def check(look: Look, view: ConfigView, validation: Validation) -> Iterator[Find
     if view.error:
         return
     data = resolve(view.data, look.variables)
-    gateway = data.get("gateway") if isinstance(data.get("gateway"), Mapping) else {}
+    gateway = _section(data, "gateway")
     yield from _mode(gateway, validation)
     yield from _auth(look, gateway)
     yield from _tls(gateway)
@@ -31,6 +31,11 @@ def check(look: Look, view: ConfigView, validation: Validation) -> Iterator[Find
     yield from _variables(look, view)
     yield from _version(look, data)
     yield from _models(data)
+
+
+def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = data.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _mode(gateway: Mapping[str, Any], validation: Validation) -> Iterator[Finding]:
@@ -56,7 +61,7 @@ def _mode(gateway: Mapping[str, Any], validation: Validation) -> Iterator[Findin
 
 
 def _has(gateway: Mapping[str, Any], env: Mapping[str, str], name: str) -> bool:
-    auth = gateway.get("auth") if isinstance(gateway.get("auth"), Mapping) else {}
+    auth = _section(gateway, "auth")
     value = auth.get(name)
     if isinstance(value, str) and value.startswith("${"):
         value = ""
@@ -64,24 +69,24 @@ def _has(gateway: Mapping[str, Any], env: Mapping[str, str], name: str) -> bool:
 
 
 def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
-    auth = gateway.get("auth") if isinstance(gateway.get("auth"), Mapping) else {}
+    auth = _section(gateway, "auth")
     mode, bind, env = auth.get("mode"), gateway.get("bind"), look.variables
-    wide = bind in ("lan", "tailnet", "custom", "auto")
+    # `auto` (the default) means loopback outside containers: only the gateway's own refusal tells that it was not.
+    refused = bind in (None, "auto") and not look.up and "Refusing to bind gateway to" in look.log
+    wide = bind in ("lan", "tailnet", "custom") or refused
     open_door = mode == "none" or (
         mode != "password" and not _has(gateway, env, "token") and not (mode is None and _has(gateway, env, "password"))
     )
     if wide and mode != "trusted-proxy" and open_door:
-        # `auto` means loopback outside containers: then the gateway starts, and only a container is refused.
-        say = warning if bind == "auto" else error
         path = "gateway.bind" if mode == "none" else "gateway.auth.token"
         before = look.last_config or {}
-        was = before.get("gateway", {}) if isinstance(before.get("gateway"), Mapping) else {}
+        was = _section(before, "gateway")
         if was and was.get("bind") == bind:
             path = "gateway.auth.mode" if mode == "none" else "gateway.auth.token"
-        yield say(
+        yield error(
             "config/bind-without-auth",
-            "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(bind),
-            "gateway.bind={} 但没有认证:网关拒绝启动(退出码 78)".format(bind),
+            "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(bind or "auto"),
+            "gateway.bind={} 但没有认证:网关拒绝启动(退出码 78)".format(bind or "auto"),
             path,
             (
                 "Put gateway.auth back (mode token and a token), or: openclaw config set gateway.bind loopback",
@@ -170,10 +175,10 @@ def refs(data: Any, prefix: str = "") -> Iterator[Tuple[str, Mapping[str, Any]]]
 
 
 def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
-    section = data.get("secrets") if isinstance(data.get("secrets"), Mapping) else {}
-    providers = section.get("providers") if isinstance(section.get("providers"), Mapping) else {}
+    section = _section(data, "secrets")
+    providers = _section(section, "providers")
     for path, ref in refs({k: v for k, v in data.items() if k != "secrets"}):
-        why = _unresolved(look, ref, providers.get(ref.get("provider")) or {})
+        why = _unresolved(look, ref, providers.get(str(ref.get("provider"))) or {})
         if why:
             say = error if path.startswith("gateway.auth") else warning  # a channel's or model's secret: that one stays cold
             yield say(
@@ -253,9 +258,9 @@ def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _models(data: Mapping[str, Any]) -> Iterator[Finding]:
-    models = data.get("models") if isinstance(data.get("models"), Mapping) else {}
-    agents = data.get("agents") if isinstance(data.get("agents"), Mapping) else {}
-    defaults = agents.get("defaults") if isinstance(agents.get("defaults"), Mapping) else {}
+    models = _section(data, "models")
+    agents = _section(data, "agents")
+    defaults = _section(agents, "defaults")
     if not models.get("providers") and not models.get("default") and not defaults.get("model"):
         yield info(
             "config/models-missing",

@@ -75,7 +75,7 @@ def _options(look: Any) -> Iterable[Finding]:
     heap = re.search(r"max[-_]old[-_]space[-_]size=(\d+)", options)
     fatal = "JavaScript heap out of memory" in look.log
     if (heap and int(heap.group(1)) < SMALL_HEAP_MB) or (fatal and heap):
-        size = int(heap.group(1))  # type: ignore[union-attr]
+        size = int(heap.group(1))
         yield error(
             "node/small-heap",
             "Node may use only {} MB of heap (NODE_OPTIONS): the gateway aborts".format(size),

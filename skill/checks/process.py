@@ -6,7 +6,7 @@ from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
 from .look import looking
-from .tell import error, info, warning
+from .tell import error, info
 
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 
@@ -37,18 +37,14 @@ def run(ctx: Any) -> Iterable[Finding]:
             started=row.started,
         )
     elif answer in ("silent", "refused", "unreachable") and look.busy:
-        young = age < (GRACE_S if answer == "refused" else 60.0)  # a boot fills a core too
-        say = warning if young else error
-        yield say(
-            "process/busy",
-            "The gateway (pid {}) uses a whole core and answers nothing".format(row.pid),
-            "网关进程(pid {})占满一个核心且不应答".format(row.pid),
-            "",
-            None,
-            pid=row.pid,
-            started=row.started,
-            starting=young,
-        )
+        if age > (GRACE_S if answer == "refused" else 60.0):  # a boot fills a core too
+            yield error(
+                "process/busy",
+                "The gateway (pid {}) uses a whole core and answers nothing".format(row.pid),
+                "网关进程(pid {})占满一个核心且不应答".format(row.pid),
+                pid=row.pid,
+                started=row.started,
+            )
     if answer == "refused" and row.state not in ("stopped", "tracing-stop"):
         stays = "Process will stay alive" in look.log
         if stays or age > GRACE_S:

@@ -153,7 +153,7 @@ def validate(ctx: Any, timeout: float = 30.0) -> Validation:
         kept = {}
     if kept.get("key") == key:
         return Validation(True, bool(kept["valid"]), tuple(kept["issues"]), "cli")
-    told = from_log(getattr(ctx, "log", None) or getattr(ctx, "logs", ""), ctx.home.config_path)
+    told = from_log(str(getattr(ctx, "log", "") or getattr(ctx, "logs", "")), ctx.home.config_path)
     if told:
         return Validation(True, False, tuple(told), "log")
     result, error = _ask(ctx, timeout)

@@ -114,7 +114,7 @@ def _issues(error: Any) -> Iterable[Dict[str, Any]]:
 
 def _kind(value: Any) -> str:
     kinds = ((bool, "boolean"), (str, "string"), ((int, float), "number"), (list, "array"), (dict, "object"))
-    return next((word for kind, word in kinds if isinstance(value, kind)), "null")  # type: ignore[arg-type]
+    return next((word for kind, word in kinds if isinstance(value, kind)), "null")
 
 
 def _usable(node: Any) -> Any:
