@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from types import SimpleNamespace
 
 import pytest
@@ -46,15 +48,18 @@ class Memory:
 
 
 def call(platform, *words, lang="en", as_json=False):
-    said = []
+    said, folder = [], tempfile.mkdtemp()
     app = SimpleNamespace(
         as_json=as_json,
-        host=Host(env={"HOME": "/nowhere", "OPENCLAW_STATE_DIR": "/nowhere/state"}),
+        host=Host(env={"HOME": folder, "OPENCLAW_STATE_DIR": folder}),
         platform=lambda home, settings: platform,
         say=lambda text: said.append(text.to(lang) if hasattr(text, "to") else text),
         out=lambda value: said.append(json.dumps(value)),
     )
-    done = CliRunner().invoke(service.service, list(words), obj=app)
+    try:
+        done = CliRunner().invoke(service.service, list(words), obj=app)
+    finally:
+        shutil.rmtree(folder)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, "\n".join(said)
 
