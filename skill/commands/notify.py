@@ -140,7 +140,8 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
     home = locate(app.host)
     if url.lower() in ("off", "none", "remove"):
         settings.save(home, "notify.webhooks." + platform, None)
-        return app.say(Text("{}: removed".format(platform), "{}:已移除".format(platform)))
+        app.say(Text("{}: removed".format(platform), "{}:已移除".format(platform)))
+        return
     if not url.startswith("${"):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -149,7 +150,8 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
     value.update({k: v for k, v in (("secret", secret), ("keyword", keyword)) if v})
     settings.save(home, "notify.webhooks." + platform, value)
     if app.as_json:
-        return app.out({"ok": True, "platform": platform})
+        app.out({"ok": True, "platform": platform})
+        return
     app.say(
         Text("{}: saved. Try it: iflow-doctor notify test".format(platform), "{}:已保存。试一下:iflow-doctor notify test".format(platform))
     )

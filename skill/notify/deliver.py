@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from ..context import Context
 from ..errors import AlreadyRunning, NotifyError
 from ..files import owned_lock, private_dir, write_atomic
+from ..openclaw import channels
 from ..openclaw.channels import Way
 from . import outbox, render, routes
 from .compose import Batch, compose
@@ -27,6 +28,7 @@ from .pace import Pace
 from .senders import SENDERS, THREADS
 from .sending import Call
 
+GIVE_UP_S = 14 * 86400.0
 KEEP_ROUTE_S = 86400.0  # a second way that keeps failing is given up after a day when another one delivered
 SAME_MESSAGE_S = 3300.0  # an unclear message is repeated unchanged this long (Feishu remembers its key for an hour)
 UNCLEAR_LIMIT = 5
@@ -88,14 +90,17 @@ def _batch_files(ctx: Context) -> List[Path]:
         return []
 
 
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
 class Flusher:
     def __init__(self, ctx: Context, report: FlushReport, post: Post) -> None:
         self.ctx, self.report, self.post = ctx, report, post
-        self.folder = ctx.home.doctor_dir / "outbox"
+        self.folder, self.tokens = ctx.home.doctor_dir / "outbox", {}  # type: Path, Dict[str, str]
         self.pace = Pace.load(self.folder / "ways.json")
-        self.recent = self._memory("recent.json")
-        self.threads = self._memory("threads.json")
-        self.tokens: Dict[str, str] = {}
+        self.recent, self.threads = self._memory("recent.json"), self._memory("threads.json")
         self.redact = redactor(ctx)
         self.origin = render.origin(ctx.home.profile, ctx.home.port)
         self.source: Any = None
@@ -116,7 +121,7 @@ class Flusher:
         end = host.monotonic() + deadline_s
         ways: List[List[Way]] = []
         while True:
-            alerts = outbox.load(self.ctx.home)
+            alerts = self._not_too_old(outbox.load(self.ctx.home))
             kept = self._kept_batches(alerts)
             if not alerts:
                 break
@@ -125,6 +130,8 @@ class Flusher:
                 if not every and self.source.complete:
                     self._nobody([name for name, _ in alerts])
                     break
+                with contextlib.suppress(OSError):
+                    channels.remember(self.ctx.home)
             covered = {name for batch in kept for name in batch.names}
             fresh = [(name, alert) for name, alert in alerts if name not in covered]
             window, quiet = (
@@ -151,6 +158,14 @@ class Flusher:
             self.report.next_try = None
         self._keep("next.json", {"count": self.report.waiting, "at": self.report.next_try or 0})
 
+    def _not_too_old(self, alerts: List[Tuple[str, Any]]) -> List[Tuple[str, Any]]:
+        """What nobody could be told for two weeks is news to nobody; the log keeps that it was given up."""
+        old = [name for name, alert in alerts if alert.at < self.ctx.host.now() - GIVE_UP_S]
+        if old:
+            outbox.finish(self.ctx.home, iter(old))
+            log(self.ctx, "gave-up", alerts=old[:40])
+        return [item for item in alerts if item[0] not in old]
+
     def _nobody(self, names: List[str]) -> None:
         """No channel and no webhook: no error, one line in the log."""
         outbox.finish(self.ctx.home, iter(names))
@@ -167,18 +182,18 @@ class Flusher:
                 raw = json.loads(path.read_text("utf-8"))
                 batch = Batch(**{key: raw[key] for key in ("names", "id", "accepted", "sending", "unclear", "first")})
             except (OSError, ValueError, KeyError, TypeError):
-                self._forget(path)
+                _forget(path)
                 continue
             if batch.sending:
                 batch.unclear, batch.sending = batch.unclear + 1, ""
                 self._save(batch)
             if batch.accepted and any(name not in known for name in batch.names):
                 outbox.finish(self.ctx.home, iter(batch.names))  # killed while moving its files
-                self._forget(path)
+                _forget(path)
                 continue
             batch.names = [name for name in batch.names if name in known]
             if not batch.names or not (batch.accepted or (batch.unclear and 0 <= now - batch.first < SAME_MESSAGE_S)):
-                self._forget(path)
+                _forget(path)
                 continue
             batch.alerts = [known[name] for name in batch.names]
             kept.append(batch)
@@ -187,11 +202,6 @@ class Flusher:
     def _save(self, batch: Batch) -> None:
         with contextlib.suppress(OSError):
             write_atomic(private_dir(_folder(self.ctx)) / (batch.id + ".json"), json.dumps(batch.to_json()) + "\n")
-
-    @staticmethod
-    def _forget(path: Path) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
 
     # -- one message -------------------------------------------------------------------------------------------------------
     def _deliver(self, batch: Batch, ways: List[List[Way]]) -> List[float]:
@@ -231,7 +241,7 @@ class Flusher:
                 if batch.unclear or batch.accepted:
                     self._save(batch)
                 else:
-                    self._forget(_folder(self.ctx) / (batch.id + ".json"))
+                    _forget(_folder(self.ctx) / (batch.id + ".json"))
                 self.pace.failed(way, error, self.ctx.host.now())
                 self.report.errors = (self.report.errors + [(way.id, error.message)])[-50:]
                 log(self.ctx, "failed", way=way.id, permanent=error.permanent, error=error.message)
@@ -281,7 +291,7 @@ class Flusher:
     def _finished(self, batch: Batch) -> None:
         self._save(batch)
         outbox.finish(self.ctx.home, iter(batch.names))
-        self._forget(_folder(self.ctx) / (batch.id + ".json"))
+        _forget(_folder(self.ctx) / (batch.id + ".json"))
         self.report.delivered += len(batch.names)
         stamp = {alert.title.en: self.ctx.host.now() for alert in batch.alerts if alert.kind in ("opened", "note")}
         if stamp:

@@ -71,7 +71,7 @@ def open_incidents(home: "Home") -> List[Dict[str, Any]]:
             closed(home, incident)
             continue
         found.append({**value, "code": code(incident), "acked": (folder(home) / (safe(incident) + ".ack")).exists()})
-    return sorted(found, key=lambda item: float(item["at"]))
+    return sorted(found, key=lambda item: (float(item["at"]), str(item["incident"])))
 
 
 def ack(home: "Home", word: str, now: float) -> List[str]:

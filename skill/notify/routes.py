@@ -44,6 +44,8 @@ def plan(ctx: Context) -> Tuple[Routes, List[Way], Source]:
         if wanted == "all":
             names = list(dict.fromkeys(way.platform for way in own + rest))
         groups = [([w for w in own if w.platform == name], [w for w in rest if w.platform == name]) for name in names]
+    if not any(mine or others for mine, others in groups):
+        groups = [(own, rest)]  # the platforms asked for are not there: any other way is better than silence
     routes: Routes = []
     for mine, others in groups:
         routes += [[way] + others for way in mine] or ([others] if others else [])
