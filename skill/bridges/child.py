@@ -185,8 +185,10 @@ def _end(matches: Callable[[str], bool], grace_s: float) -> int:
     for process in targets:
         _quietly(process.terminate)
     _, alive = psutil.wait_procs(targets, timeout=grace_s) if targets else ([], [])
-    for process in alive + [p for p in processes_of(matches) if p not in alive]:
+    stubborn = alive + [p for p in processes_of(matches) if p not in alive]
+    for process in stubborn:
         _quietly(process.kill)
+    psutil.wait_procs(stubborn, timeout=2.0)
     return len(targets)
 
 

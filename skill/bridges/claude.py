@@ -7,7 +7,7 @@ Measured on 2.1.197 and 2.1.330. Success is rc 0 and is_error false and terminal
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Text
 from . import base, child, failures, jsontext
@@ -20,7 +20,7 @@ QUIET = {
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "CLAUDE_ENABLE_STREAM_WATCHDOG": "1",
-    "CLAUDE_STREAM_IDLE_TIMEOUT_MS": "90000",
+    "CLAUDE_STREAM_IDLE_TIMEOUT_MS": "60000",
     "API_TIMEOUT_MS": "120000",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_TELEMETRY": "1",
@@ -126,13 +126,19 @@ def _init(events: List[Dict[str, Any]]) -> Mapping[str, Any]:
 def _calls(events: List[Dict[str, Any]], result: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:
     """Every tool call of a session with hands, and whether its rules denied it."""
     denied = {d.get("tool_use_id") for d in result.get("permission_denials") or [] if isinstance(d, dict)}
+    failed = {part.get("tool_use_id") for part in _parts(events, "user") if part.get("type") == "tool_result" and part.get("is_error")}
     calls = []
-    for event in events:
-        for part in (event.get("message") or {}).get("content") or [] if event.get("type") == "assistant" else []:
-            if isinstance(part, dict) and part.get("type") == "tool_use":
-                decision = "denied" if part.get("id") in denied else "allowed"
-                calls.append({"name": part.get("name"), "input": part.get("input"), "decision": decision})
+    for part in _parts(events, "assistant"):
+        if part.get("type") == "tool_use":
+            decision = "denied" if part.get("id") in denied else "failed" if part.get("id") in failed else "allowed"
+            calls.append({"name": part.get("name"), "input": part.get("input"), "decision": decision})
     return tuple(calls)
+
+
+def _parts(events: List[Dict[str, Any]], kind: str) -> Iterator[Dict[str, Any]]:
+    for event in events:
+        content = (event.get("message") or {}).get("content") if event.get("type") == kind else None
+        yield from (part for part in content or [] if isinstance(part, dict))
 
 
 BRIDGE = Bridge("claude", "Claude Code", find, ask, login, ENV, frozenset({PLAN, HANDS}), Text("asks without tools; with hands under exact rules", "不带工具提问;放手模式下受严格规则约束"))

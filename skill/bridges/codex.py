@@ -1,7 +1,8 @@
 """OpenAI's codex, headless: no shell, read-only sandbox, structured answer. The prompt goes in on stdin.
 
 Measured on 0.169. A base URL of one's own needs a provider definition (the built-in provider spends 8 s on a WebSocket first).
-With hands its own OS sandbox (workspace-write on an otherwise empty directory) is the rule.
+It is never offered hands: its sandbox keeps writes inside the working directory, but a shell in it reads the whole disk, the live config
+and its secrets included, and without the shell this version has no way to edit (measured).
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import base, child, failures, jsontext
-from .base import HANDS, PLAN, Answer, Bridge, Question
+from . import child, failures, jsontext
+from .base import PLAN, Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
 # Without these the model would have hands, eyes on the disk, or helpers. Unknown names are an error in codex, so the list is intersected.
 OFF = ("shell_tool", "unified_exec", "multi_agent", "goals", "apps", "plugins", "browser_use", "computer_use", "image_generation", "view_image", "hooks",
        "memories", "skill_search", "tool_suggest", "in_app_browser", "workspace_dependencies", "shell_snapshot")  # fmt: skip
-OFF_WITH_HANDS = tuple(f for f in OFF if f not in ("shell_tool", "unified_exec"))
 OWN_MODEL = "gpt-5"  # for an endpoint of one's own: codex's newest default is rarely known there
 _features: Dict[str, str] = {}
 
@@ -46,15 +46,13 @@ def features(ctx: Any, program: str) -> str:
 def argv_of(program: str, known: str, question: Question, base_url: str = "", model: str = "") -> List[str]:
     folder = Path(question.workdir)
     argv = [program, "exec", "--json", "--skip-git-repo-check", "--ignore-user-config", "--ignore-rules", "--color", "never"]
-    argv += ["-s", "workspace-write" if question.hands else "read-only", "-C", question.workdir]
+    argv += ["-s", "read-only", "-C", question.workdir]
     argv += ["-o", str(folder / "last.txt"), "--output-schema", str(folder / "schema.json")]
-    argv += [] if question.hands else ["--ephemeral"]
+    argv += ["--ephemeral"]
     names = {line.split()[0] for line in known.splitlines() if line.strip()}
-    for name in OFF_WITH_HANDS if question.hands else OFF:
+    for name in OFF:
         argv += ["--disable", name] if name in names else []
     argv += ["-c", 'web_search="disabled"', "-c", "allow_login_shell=false", "-c", 'shell_environment_policy.inherit="core"', "-c", 'approval_policy="never"']
-    if question.hands:
-        argv += ["-c", "sandbox_workspace_write.network_access=false", "-c", "sandbox_workspace_write.exclude_slash_tmp=true", "-c", "sandbox_workspace_write.exclude_tmpdir_env_var=true"]
     if base_url:
         provider = '{{name="own",base_url={},env_key="CODEX_API_KEY",wire_api="responses",request_max_retries=2,stream_max_retries=1,stream_idle_timeout_ms=90000}}'
         argv += ["-c", 'model_provider="own"', "-c", "model_providers.own=" + provider.format(json.dumps(base_url))]
@@ -75,7 +73,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv = argv_of(program, known, question, base_url, model)
     folder = Path(question.workdir)
     (folder / "schema.json").write_text(json.dumps(question.strict), "utf-8")
-    env = child.environment(ctx, program, ENV, question.run_id, base.trial(ctx, question))
+    env = child.environment(ctx, program, ENV, question.run_id)
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
@@ -91,7 +89,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     calls = [e["item"] for e in events if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") in ("command_execution", "file_change", "mcp_tool_call")]
     session = next((str(e.get("thread_id", "")) for e in events if e.get("type") == "thread.started"), "")
     shown = tuple({"name": c["type"], "input": c.get("command") or c.get("changes"), "decision": str(c.get("status", ""))} for c in calls)
-    return Answer(data, None, session, done.seconds, {"sandbox": "workspace-write" if question.hands else "read-only"}, shown, tuple(argv))
+    return Answer(data, None, session, done.seconds, {"sandbox": "read-only"}, shown, tuple(argv))
 
 
 def _message(event: Dict[str, Any]) -> str:
@@ -99,4 +97,4 @@ def _message(event: Dict[str, Any]) -> str:
     return str(event.get("message") or (error.get("message") if isinstance(error, dict) else error) or "")
 
 
-BRIDGE = Bridge("codex", "OpenAI Codex", find, ask, login, ENV, frozenset({PLAN, HANDS}), Text("no shell, read-only sandbox", "无 shell,只读沙箱"))
+BRIDGE = Bridge("codex", "OpenAI Codex", find, ask, login, ENV, frozenset({PLAN}), Text("no shell, read-only sandbox", "无 shell,只读沙箱"))

@@ -113,7 +113,7 @@ def _resume(last: Dict[str, Any]) -> str:
     session = str(last.get("session") or "")
     if not session:
         return ""
-    return {"claude": "claude --resume " + session, "codex": "codex resume " + session}.get(str(last.get("bridge")), "")
+    return {"claude": "claude --resume " + session}.get(str(last.get("bridge")), "")
 
 
 @ai.command()

@@ -121,6 +121,8 @@ def prompt(
         "fields": ", ".join(plans.schema()["properties"]),
         **places,
     }
+    if "copy" in values:
+        values["copy"] = re.sub(r"(?m)^={3,}", "==", values["copy"].replace(nonce, ""))
     return re.sub(r"\{(\w+)\}", lambda m: values.get(m.group(1), m.group(0)), text)
 
 

