@@ -216,6 +216,20 @@ def test_file_descriptors_and_oom(house):
     assert "resources/oom-killed" in errors(found(resources, house, platform=service(active="failed", result="oom-kill")))
 
 
+def test_a_low_limit_of_open_files_shows_in_the_unit_or_in_an_unopened_database(house):
+    unit = house.folder / "g.service"
+    unit.write_text("[Service]\nLimitNOFILE=4096\n")
+    assert errors(found(resources, house, platform=service(path=str(unit)))) == []
+    drop_in = house.folder / "g.service.d"
+    drop_in.mkdir()
+    (drop_in / "x.conf").write_text("[Service]\nLimitNOFILE=64\n")
+    assert [f.evidence["limit"] for f in found(resources, house, platform=service(path=str(unit)))] == [64]
+    house.log("Gateway failed to start: unable to open database file | gateway.maintenance_required")
+    assert errors(found(resources, house)) == []
+    house.database()
+    assert errors(found(resources, house)) == ["resources/fd-limit"]
+
+
 def test_database_sound_newer_damaged_empty(house):
     path = house.database()
     before = path.read_bytes(), sorted(os.listdir(path.parent))
@@ -357,6 +371,7 @@ def test_a_clock_that_cannot_be_right(house):
 def test_another_watchdog_is_named_and_our_own_is_not(house):
     house.rows.append(Process(50, 1, "bash", ("bash", "/opt/openclaw-watchdog.sh"), "sleeping", NOW, "oc"))
     house.rows.append(Process(51, 1, "python3", ("python3", "-m", "skill", "watch"), "sleeping", NOW, "oc"))
+    house.rows.append(Process(52, 1, "claude", ("claude", "-p", "the openclaw watchdog said"), "sleeping", NOW, "oc"))
     assert [(f.check_id, f.evidence["pid"]) for f in found(duplicates, house)] == [("duplicates/watchdog", 50)]
 
 

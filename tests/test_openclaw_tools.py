@@ -183,6 +183,16 @@ def test_the_shared_file_is_filtered_by_state_directory(house):
     assert lines[0].startswith("2027-01-01T00:00:00.000+00:00 INFO [gateway]")
 
 
+def test_a_log_folder_of_another_account_is_simply_no_source(house, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    value = dict(GOOD, logging={"file": str(closed / "x.log" / "y.log")})
+    (closed / "x.log").write_text("")
+    house.config(value)
+    ctx = house.ctx()
+    assert logs.newest_boot(ctx.host, ctx.home) == ""
+
+
 def test_the_log_is_bounded(house):
     house.log("2027 [gateway] loading configuration…", *["2027 line {}".format(i) for i in range(50000)])
     ctx = house.ctx()

@@ -46,7 +46,9 @@ def watchdogs(look: Look) -> List[Tuple[int, str]]:
     """(pid, command line) of programs that look like another watchdog of this gateway."""
     me, found = os.getpid(), []
     for row in look.processes:
-        if row.pid == me or row.state == "zombie" or _OURS.search(row.line) or not (_OTHERS.search(row.line) and _TENDS.search(row.line)):
+        # The program's own name must say so: an argument that talks about watchdogs is only talk.
+        program = " ".join(word for word in row.argv[:3] if len(word) < 200 and not word.startswith("-") and " " not in word)
+        if row.pid == me or row.state == "zombie" or _OURS.search(row.line) or not (_OTHERS.search(program) and _TENDS.search(program)):
             continue
         if processes.is_gateway(row) or re.match(r"(?:\S*/)?(?:grep|vi|vim|nano|less|tail|cat|ps|journalctl|git)\b", row.line):
             continue

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .look import looking
+from .look import Look, looking
 from .tell import error, warning
 
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
 HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
+RAISE = ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE")
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
 
@@ -39,7 +42,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "The gateway (pid {}) has {:.0f} of {:.0f} files open".format(row.pid, fds, most),
                 "网关(pid {})已打开 {:.0f}/{:.0f} 个文件".format(row.pid, fds, most),
                 "",
-                ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE"),
+                RAISE,
                 pid=row.pid,
                 fds=int(fds),
                 limit=int(most),
@@ -50,13 +53,44 @@ def run(ctx: Any) -> Iterable[Finding]:
             "The gateway ran out of file descriptors",
             "网关的文件描述符已用尽",
             "",
-            ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE"),
+            RAISE,
             limit=None,
         )
+    elif not look.up:
+        yield from _few_files(look)
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
     if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
         yield error("resources/oom-killed", "The system killed the gateway for want of memory", "系统因内存不足杀死了网关", "", None)
+
+
+def _few_files(look: Look) -> Iterator[Finding]:
+    """A low limit shows in the unit file; or as a database that the gateway could not open although this account can."""
+    limit = _limit_of(str(getattr(look.service, "path", "") or ""))
+    database = str(look.home.state_dir / "state" / "openclaw.sqlite")
+    unopened = "Gateway failed to start: unable to open database file" in look.log
+    fine = os.access(database, os.R_OK | os.W_OK) and os.access(os.path.dirname(database), os.W_OK)
+    if (limit is not None and limit < FEW_FDS) or (unopened and fine and limit is None):
+        en = (
+            "The gateway may open only {} files".format(limit)
+            if limit
+            else "The gateway could not open its database, and this account can: too few files"
+        )
+        zh = "网关最多只能打开 {} 个文件".format(limit) if limit else "网关无法打开数据库,而本账户可以:可打开的文件数过少"
+        yield error("resources/fd-limit", en, zh, "", RAISE, limit=limit)
+
+
+def _limit_of(unit: str) -> Optional[int]:
+    """LimitNOFILE (the soft one) of a systemd unit and its drop-ins, the last that is set; None when none is."""
+    found = None
+    for name in [unit] + sorted(glob.glob(glob.escape(unit) + ".d/*.conf")) if unit.endswith(".service") else []:
+        try:
+            with open(name, encoding="utf-8", errors="replace") as handle:
+                for number in re.findall(r"^LimitNOFILE=(\d+)", handle.read(200000), re.M):
+                    found = int(number)
+        except OSError:
+            continue
+    return found
 
 
 CHECK = Check("resources", Text("Memory and file descriptors", "内存与文件描述符"), run)

@@ -29,7 +29,10 @@ class Database:
 
 def paths(home: Home) -> List[Path]:
     """state/openclaw.sqlite first, then each agent's."""
-    agents = sorted((home.state_dir / "agents").glob("*/agent/openclaw-agent.sqlite"))
+    try:
+        agents = sorted((home.state_dir / "agents").glob("*/agent/openclaw-agent.sqlite"))
+    except OSError:
+        agents = []
     return [home.state_dir / "state" / "openclaw.sqlite"] + agents
 
 

@@ -113,6 +113,13 @@ def _jsonl(host: Host, home: Home, limit: int) -> List[str]:
 
 
 def _log_file(host: Host, home: Home) -> Optional[Path]:
+    try:
+        return _shared_file(host, home)
+    except OSError:  # another account's folder
+        return None
+
+
+def _shared_file(host: Host, home: Home) -> Optional[Path]:
     named = load(home.config_path).get("logging.file", "")
     if isinstance(named, str) and named:
         return Path(os.path.expanduser(named)) if os.path.isfile(os.path.expanduser(named)) else None
@@ -179,7 +186,10 @@ def _plain_json(row: str) -> Optional[str]:
 
 def _stability(home: Home, now: float) -> List[str]:
     """What the newest stability bundle says went wrong, when it is of the last day."""
-    found = sorted((home.logs_dir / "stability").glob("openclaw-stability-*.json"))
+    try:
+        found = sorted((home.logs_dir / "stability").glob("openclaw-stability-*.json"))
+    except OSError:
+        return []
     if not found:
         return []
     try:
