@@ -34,7 +34,7 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
         if not yes and not as_json:
             _show(app, result)
             yes = click.confirm(Text("Carry this out?", "执行吗?").to(app.lang), default=False)
-        if yes or (as_json and ctx.settings.get("auto_heal", True)):
+        if yes:
             result = doctor.treat(ctx, name, yes=True, say=say)
     if as_json:
         app.out(result.to_json(app.lang))
