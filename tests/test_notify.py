@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -17,7 +19,7 @@ from skill.model import Alert, Text
 from skill.notify import due, enqueue, incidents, outbox, remind, render
 from skill.notify.compose import compose, hold_until, quiet_end
 from skill.notify.deliver import flush
-from skill.notify.heartbeat import mark, missed
+from skill.notify.heartbeat import Heartbeat, mark, missed
 from skill.notify.http import Answer, Unclear, proxies_for
 from skill.notify.samples import SAMPLES
 from skill.notify.senders import SENDERS
@@ -462,3 +464,38 @@ def test_a_full_disk_still_gets_the_alert_into_memory_and_out(tmp_path):
         assert len(platform.to("/im/v1/messages")) == 1
     finally:
         shutil.rmtree(str(outbox.memory_dir(ctx.home)), ignore_errors=True)
+
+
+def test_the_heartbeat_tells_start_success_and_fail_and_keeps_its_pace(tmp_path):
+    seen = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:{}/uuid".format(server.server_address[1])
+    ctx, clock = world(tmp_path, own={"heartbeat_url": url, "heartbeat_interval": 60})
+    heart = Heartbeat(ctx)
+    for kind, later, pinged in (("start", 0, True), ("success", 1, True), ("success", 30, False), ("fail", 1, True), ("fail", 61, True)):
+        clock.sleep(later)
+        assert heart.beat(kind) is pinged
+        heart.thread.join(10)
+    server.shutdown()
+    server.server_close()
+    assert seen == ["/uuid/start", "/uuid", "/uuid/fail", "/uuid/fail"] and heart.failures == 0
+
+
+def test_a_dead_heartbeat_receiver_disturbs_nobody(tmp_path):
+    ctx, _ = world(tmp_path, own={"heartbeat_url": "http://127.0.0.1:9/x"})
+    heart = Heartbeat(ctx)
+    assert heart.beat("success")
+    heart.thread.join(15)
+    assert heart.failures == 1
+    assert not Heartbeat(world(tmp_path / "off")[0]).beat("success")

@@ -243,7 +243,7 @@ class Flusher:
                 else:
                     _forget(_folder(self.ctx) / (batch.id + ".json"))
                 self.pace.failed(way, error, self.ctx.host.now())
-                self.report.errors = (self.report.errors + [(way.id, error.message)])[-50:]
+                self.report.errors = [item for item in self.report.errors if item[0] != way.id] + [(way.id, error.message)]
                 log(self.ctx, "failed", way=way.id, permanent=error.permanent, error=error.message)
                 later.append(self.pace.ready_at(way, self.ctx.host.now()))
         return later

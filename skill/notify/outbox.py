@@ -181,7 +181,12 @@ def finish(home: "Home", names: Iterator[str]) -> None:
 
 
 def prune(home: "Home", now: float) -> None:
-    """Forget the oldest accepted alerts."""
+    """Forget the oldest accepted alerts, and what a killed write left behind."""
+    for folder in (new_dir(home), done_dir(home), new_dir(home).parent / "batches"):
+        for path in folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < now - 3600:
+                    path.unlink()
     entries = []
     for name in _names(done_dir(home)):
         with contextlib.suppress(OSError):
