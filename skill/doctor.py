@@ -10,7 +10,7 @@ from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
 from .incidents import Incident, watched
-from .model import Finding, Match, Outcome, Plan, Risk, Severity, State, Text
+from .model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
 from .treatment import Treatment
 
 ROUNDS = 12  # repairs in one visit, at most
@@ -54,6 +54,7 @@ class Visit:
             choice = self._choose()
             if choice is None:
                 break
+            choice.case = choice.case or self._same_case(choice)
             if choice.plan.repair == "tell-person":
                 return self._escalate(choice.finding, True, choice)
             refusal = self._must_ask(choice)
@@ -90,6 +91,14 @@ class Visit:
                 continue
             return choice
         return None
+
+    def _same_case(self, choice: Choice) -> str:
+        """The certain case that says the same as this finding: memory is kept per case, whoever chose the repair."""
+        for match in self.matches:
+            if match.confidence is Confidence.CERTAIN and match.case.repair == choice.plan.repair and choice.finding is not None:
+                if treatments.holds(match.case.evidence, self.ctx.verdict):
+                    return match.case.id
+        return ""
 
     def _must_ask(self, choice: Choice) -> Optional[Text]:
         """Text that asks, when this plan may not be carried out unattended."""
@@ -164,7 +173,7 @@ class Visit:
 
     def _escalate(self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None) -> Treatment:
         finding = finding or looking.main_finding(self.ctx)
-        advice = choice.plan.advice if choice and choice.case else None
+        advice = choice.plan.advice if choice and choice.by == "case" else None
         hint = advice or (finding.fix_hint if finding else None) or looking.case_advice(self.matches) or self.ai_said or _LOOK
         return self._answer(
             "escalate", self._cause(finding), hint, by=choice.by if choice else "", case=choice.case if choice else "", only=only_person

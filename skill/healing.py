@@ -17,6 +17,7 @@ from .openclaw import config as openclaw_config
 
 ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
 PROGRAMS = ("openclaw", "npm")  # what a Run may start, besides node with openclaw's own entry file
+DEAF_GRACE_S = 10.0  # s between SIGTERM and SIGKILL of a gateway that answers nothing
 DATABASE = re.compile(r"\.sqlite(-wal|-shm|-journal)?$")
 
 
@@ -178,7 +179,7 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
         alive = live_process(ctx)
         if action == "start" and alive:
             return
-        if action == "restart" and not alive:
+        if action == "restart" and (not alive or _ended_deaf(ctx)):
             action = "start"
     name = action.replace("-", "_")
     if action == "start":
@@ -189,6 +190,16 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
             except Exception:  # nothing to reset is no fault; the start below tells
                 pass
     getattr(platform, name)()
+
+
+def _ended_deaf(ctx: Context) -> bool:
+    """A gateway that does not answer will not act on a polite restart either (minutes): end exactly this process. True when gone."""
+    from .openclaw.gateway import ask, end_process, lock_holder
+
+    holder = lock_holder(ctx.home)
+    if holder is None or not holder.started or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused"):
+        return False
+    return end_process(ctx.host, holder, 0.0 if holder.status == "T" else DEAF_GRACE_S)
 
 
 def live_process(ctx: Context) -> bool:
