@@ -11,9 +11,9 @@ from .errors import SettingsError
 from .files import owned_lock, private_dir, read_json, write_json
 from .model import Case, Evidence, Risk, Text
 from .openclaw.home import Home
+from .shipped import path as shipped_path
 
-SHIPPED = Path(__file__).resolve().parent.parent / "cases.json"
-PACKAGED = Path(__file__).resolve().parent / "data" / "cases.json"  # where an installed distribution carries its copy
+SHIPPED = shipped_path("cases.json")
 SCHEMA = Path(__file__).resolve().parent / "data" / "case.schema.json"
 MAX_CHECKED = 1_000  # cases of one file that are checked against the whole schema at load; beyond it the first ones are
 USER_FILE = "cases.json"
@@ -22,8 +22,7 @@ REMEDY = "correct the entry or remove it, or write cases with `iflow-doctor add-
 
 def shipped() -> List[Case]:
     """The product's own cases. They are checked by the tests, not at every start."""
-    path = SHIPPED if SHIPPED.is_file() else PACKAGED
-    return [build(raw) for raw in entries(path)]
+    return [build(raw) for raw in entries(SHIPPED)]
 
 
 def load(home: Optional[Home] = None) -> List[Case]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
+from . import shipped
 from .errors import SettingsError
 from .files import private_dir, read_json, write_json
 from .host import Host
@@ -21,7 +22,7 @@ from .openclaw import config as openclaw_config
 from .openclaw.home import Home
 
 SKILL = "openclaw-iflow-doctor"
-SHIPPED = Path(__file__).resolve().parent.parent / "config.json"
+SHIPPED = shipped.path("config.json")
 SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")

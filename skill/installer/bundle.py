@@ -12,6 +12,8 @@ REQUIRED = ("SKILL.md", "skill", "cases.json", "records.json", "config.json", "p
 OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
+FAULTS = ("skill", "drill", "faults")
+KEPT_FAULTS = ("killed", "frozen", "config-syntax")  # the drills of the self-check; the rest are for the repository
 _NEVER = ("__pycache__", ".pyc", ".pyo", ".DS_Store", ".tmp", "~")
 
 
@@ -27,7 +29,10 @@ def files(source: Path) -> Iterator[Path]:
         found = sorted(top.rglob("*")) if top.is_dir() else [top]
         for path in found:
             relative = path.relative_to(source)
-            if path.is_file() and not any(part.endswith(_NEVER) for part in relative.parts):
+            parts = relative.parts
+            if parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS:
+                continue
+            if path.is_file() and not any(part.endswith(_NEVER) for part in parts):
                 yield relative
 
 

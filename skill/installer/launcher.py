@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
@@ -29,6 +28,6 @@ def write(target: Path, python: Path, windows: bool) -> None:
 
 def is_ours(target: Path) -> bool:
     try:
-        return MARK.encode() in target.read_bytes()[:400] or os.path.realpath(str(target)).endswith("/bin/iflow-doctor")
+        return MARK.encode() in target.read_bytes()[:400]
     except OSError:
         return False
