@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -13,6 +14,7 @@ from ..host import end_group
 from .bench import Bench
 
 ROOT = str(Path(__file__).resolve().parent.parent.parent)
+RESTART_AFTER_S = 1.0  # as RestartSec of its systemd unit would: one that cannot start must not spin
 
 
 class Watcher:
@@ -47,6 +49,7 @@ class Watcher:
         """Start it again when it is gone; True when that was necessary."""
         if self.process is None or self.process.poll() is None:
             return False
+        time.sleep(RESTART_AFTER_S)
         self.start()
         return True
 
