@@ -499,3 +499,22 @@ def test_a_dead_heartbeat_receiver_disturbs_nobody(tmp_path):
     heart.thread.join(15)
     assert heart.failures == 1
     assert not Heartbeat(world(tmp_path / "off")[0]).beat("success")
+
+
+def test_the_channels_proxy_is_used_and_a_bad_one_is_a_failure_of_that_way(tmp_path):
+    from skill.notify.http import client
+
+    ctx, _ = world(
+        tmp_path,
+        {"discord": {"token": "d", "defaultTo": "channel:9", "proxy": "http://127.0.0.1:9"}},
+        {"endpoints": {"discord": "http://127.0.0.1:1"}},
+    )
+    enqueue(ctx, alert())
+    seen = []
+
+    def post(url, body, headers=None, proxy=""):
+        seen.append(proxy)
+        return client({})(url, body, headers, proxy)
+
+    report = flush(ctx, 0.1, post)
+    assert seen == ["http://127.0.0.1:9"] and report.waiting == 1 and "cannot connect" in report.errors[0][1]

@@ -52,7 +52,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
         private_dir(new_dir(ctx.home).parent)
         write_atomic(private_dir(new_dir(ctx.home)) / name, content)
     except OSError:
-        write_atomic(private_dir(memory_dir(ctx.home)) / name, content)
+        write_atomic(_memory(ctx.home) / name, content)
     if alert.kind == "recovered":
         incidents.closed(ctx.home, alert.incident)
     return True
@@ -108,6 +108,15 @@ def _ours(folder: Path) -> bool:
         return folder.lstat().st_uid == getattr(os, "getuid", lambda: 0)() and not folder.is_symlink()
     except OSError:
         return False
+
+
+def _memory(home: "Home") -> Path:
+    """Make the directory in memory. Raises OSError when somebody else made it: alerts are not for them."""
+    folder = memory_dir(home)
+    private_dir(folder)
+    if not _ours(folder):
+        raise PermissionError("{} belongs to somebody else".format(folder))
+    return folder
 
 
 def _waiting(home: "Home") -> Tuple[Path, ...]:
@@ -173,8 +182,8 @@ def finish(home: "Home", names: Iterator[str]) -> None:
         except OSError:
             pass
         with contextlib.suppress(OSError):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
-            private_dir(memory_dir(home))
-            write_atomic(done / name if done.is_dir() and os.access(done, os.W_OK) else private_dir(memory_dir(home) / "done") / name, "{}")
+            writable = done.is_dir() and os.access(done, os.W_OK)
+            write_atomic((done if writable else private_dir(_memory(home) / "done")) / name, "{}")
         if paths[name].parent == memory_dir(home):
             with contextlib.suppress(OSError):
                 os.unlink(paths[name])
