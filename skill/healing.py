@@ -12,7 +12,7 @@ from .context import Context
 from .errors import RepairError
 from .files import private_dir, write_atomic
 from .lastgood import service_files
-from .model import Delete, EndProcess, Move, Plan, Run, Service, Wait, Write
+from .model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
 from .openclaw import config as openclaw_config
 
 ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
@@ -216,21 +216,23 @@ def live_process(ctx: Context) -> bool:
 
 
 # -- for people and for the journal -------------------------------------------------------------------------------------
-def describe(step: Any) -> str:
+def describe(step: Any, lang: str = "en") -> str:
     """One line without secrets: contents and environments are never shown."""
     if isinstance(step, Write):
-        return "write {} ({} bytes)".format(step.path, len(step.content))
+        return Text("write {} ({} bytes)", "写入 {}({} 字节)").to(lang).format(step.path, len(step.content))
     if isinstance(step, Move):
-        return "move {} to {}".format(step.path, step.to)
+        return Text("move {} to {}", "将 {} 移至 {}").to(lang).format(step.path, step.to)
     if isinstance(step, Delete):
-        return "delete {}".format(step.path)
+        return Text("delete {}", "删除 {}").to(lang).format(step.path)
     if isinstance(step, Run):
-        return "run {}".format(" ".join(step.argv))
+        return Text("run {}", "运行 {}").to(lang).format(" ".join(step.argv))
     if isinstance(step, Wait):
-        return "wait {:.0f} s".format(step.seconds)
+        return Text("wait {:.0f} s", "等待 {:.0f} 秒").to(lang).format(step.seconds)
     if isinstance(step, EndProcess):
-        return "end process {}".format(step.pid)
-    return "{} the gateway service".format(step.action) if isinstance(step, Service) else type(step).__name__
+        return Text("end process {}", "结束进程 {}").to(lang).format(step.pid)
+    if isinstance(step, Service):
+        return Text("{} the gateway service", "网关服务:{}").to(lang).format(step.action)
+    return type(step).__name__
 
 
 def moves_of(steps: Iterable[Any]) -> List[Tuple[str, str]]:
@@ -250,7 +252,7 @@ def plan_json(plan: Plan, lang: str = "en") -> Mapping[str, Any]:
         "repair": plan.repair,
         "risk": plan.risk.value,
         "why": plan.why.to(lang),
-        "steps": [describe(step) for step in plan.steps],
+        "steps": [describe(step, lang) for step in plan.steps],
         "configPaths": list(plan.config_paths),
         "verify": plan.verify,
         "advice": plan.advice.to(lang) if plan.advice else "",

@@ -65,7 +65,7 @@ def _show(app: Any, result: Any) -> None:
         app.say(Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value))
         app.say("  " + plan.why.to(app.lang))
         for number, step in enumerate(plan.steps, 1):
-            app.say("  {}. {}".format(number, healing.describe(step)))
+            app.say("  {}. {}".format(number, healing.describe(step, app.lang)))
     if result.next_step:
         app.say(Text("Next: ", "下一步:").to(app.lang) + result.next_step.to(app.lang))
 
