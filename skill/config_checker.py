@@ -11,6 +11,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Tuple
 from .checks import config as config_check
 from .checks import models as models_check
 from .checks import port as port_check
+from .checks import validation as validation_check
 from .checks.look import Look
 from .checks.tell import error, info, warning
 from .model import Finding, Severity, Text
@@ -50,7 +51,7 @@ def preflight(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -
 def check(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Step]:
     """The report in the order a person reads it. offline: nothing outside this machine is asked."""
     look = Look(ctx, cli_timeout=timeout)
-    found = _safely("config", lambda: config_check.run(look))
+    found = _safely("config", lambda: config_check.run(look)) + _safely("config", lambda: validation_check.run(look))
     broken = any(f.check_id in _FILE and f.severity is Severity.ERROR for f in found)
     fields = [] if broken else _safely("config", lambda: fields_of(look))
     steps = [_step("file", [f for f in found if f.check_id in _FILE])]

@@ -25,12 +25,12 @@ def examine(ctx: Any, only: Optional[Iterable[str]] = None, budget: float = BUDG
     wanted = None if only is None else set(only)
     chosen = [c for c in (checks or ALL) if wanted is None or c.id in wanted]
     patience = max(budget, PATIENCE_S) if budget >= BUDGET_S and ctx.verdict.state in DOWN else budget
-    look = Look(ctx, cli_timeout=max(1.0, patience - 0.6))
+    look = Look(ctx, cli_timeout=max(1.0, patience - 1.0))
     results: Dict[str, List[Finding]] = {}
     threads = [_start(check, look, results) for check in chosen]
     until = ctx.host.monotonic() + budget
     for thread in threads:
-        extra = patience - budget if thread.name == "check-config" else 0.0
+        extra = patience - budget if thread.name == "check-validation" else 0.0
         thread.join(max(0.0, until + extra - ctx.host.monotonic()))
     found: List[Finding] = []
     for check in chosen:

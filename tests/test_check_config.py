@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 from checkhouse import GOOD, House, errors, ids, valid
 
-from skill.checks import config, look
+from skill.checks import config, look, validation
 from skill.openclaw import cli
 
 
@@ -23,7 +23,8 @@ def house(tmp_path):
 
 
 def run(house, **more):
-    return list(config.run(house.ctx(**more)))
+    ctx = house.ctx(**more)
+    return list(config.run(ctx)) + list(validation.run(ctx))
 
 
 def changed(**gateway):

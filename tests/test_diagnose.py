@@ -83,6 +83,6 @@ def test_a_down_gateway_waits_longer_for_the_validator_and_a_healthy_one_does_no
 
     house._run = run
     house.outputs.clear()
-    diagnose.examine(house.ctx(state=State.DOWN), only=["config"])
-    diagnose.examine(house.ctx(state=State.HEALTHY), only=["config"])
+    diagnose.examine(house.ctx(state=State.DOWN), only=["validation"])
+    diagnose.examine(house.ctx(state=State.HEALTHY), only=["validation"])
     assert asked[0] > 15 and asked[1] < 5

@@ -24,12 +24,14 @@ from . import (
     process,
     resources,
     service,
+    validation,
 )
 
 ALL: Tuple[Check, ...] = (
     process.CHECK,
     health.CHECK,
     config.CHECK,
+    validation.CHECK,
     port.CHECK,
     lock.CHECK,
     service.CHECK,

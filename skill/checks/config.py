@@ -1,4 +1,4 @@
-"""openclaw.json: there, readable, parses, valid in OpenClaw's own eyes, and still what it was."""
+"""openclaw.json: there, readable, parses, and still what it was. What OpenClaw itself says of it is in validation.py: that is slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from typing import Any, Iterable, Iterator, List, Mapping
 
 from ..model import Check, Finding, Text
-from ..openclaw import cli
 from ..openclaw.config import ConfigView, diff, leaves, parse
 from . import config_rules
 from .look import Look, looking
@@ -26,16 +25,9 @@ def run(ctx: Any) -> Iterable[Finding]:
     if not _utf8(view.raw):
         en = "The config file holds bytes that are not UTF-8: OpenClaw reads each as a replacement character"
         yield warning("config/encoding", en, "配置文件含有非 UTF-8 字节:OpenClaw 会把它们读成替换字符", view.path)
-    validation = cli.validate(look, look.cli_timeout)
-    if validation.known and not validation.valid and not view.error:
-        yield from issues(validation.issues, validation.source)
-    elif not validation.known and not view.error:
-        yield info(
-            "config/unvalidated", "OpenClaw could not validate the config: " + validation.error, "OpenClaw 无法校验配置:" + validation.error
-        )
     yield from _history(look, view)
     if isinstance(view.data, Mapping):
-        yield from config_rules.check(look, view, validation)
+        yield from config_rules.check(look, view)
 
 
 def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
@@ -143,86 +135,6 @@ def _include(view: ConfigView) -> Iterator[Finding]:
             file=str(path),
             broken=True,
         )
-
-
-# -- what OpenClaw says ----------------------------------------------------------------------------------------------------
-def issues(found: Iterable[Mapping[str, Any]], source: str) -> Iterator[Finding]:
-    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of the fault."""
-    for issue in list(found)[:30]:
-        path, message = str(issue.get("path", "")), str(issue.get("message", ""))[:300]
-        path = "" if path == "<root>" else path
-        keys = (
-            re.findall(r'"([^"]+)"', message)
-            if message.startswith(("Unrecognized key", "invalid config: must not have additional"))
-            else []
-        )
-        for key in keys:
-            dotted = "{}.{}".format(path, key) if path else key
-            yield error(
-                "config/unrecognized-key",
-                "OpenClaw does not know the key {}".format(dotted),
-                "OpenClaw 不认识配置项 {}".format(dotted),
-                dotted,
-                ("openclaw config unset {}".format(dotted), "openclaw config unset {}".format(dotted)),
-                key=key,
-                parent=path,
-                source=source,
-            )
-        if not keys:
-            yield _issue(path, message, issue.get("allowedValues"), source)
-
-
-def _issue(path: str, message: str, allowed: Any, source: str) -> Finding:
-    if re.match(r"unknown channel id", message):
-        channel = path.split(".")[-1]
-        return error(
-            "config/channel-plugin-missing",
-            "Channel {} is configured, and its plugin is not installed".format(channel),
-            "已配置频道 {},但对应插件未安装".format(channel),
-            path,
-            (
-                "openclaw plugins install <plugin of {}>, or: openclaw config unset {}".format(channel, path),
-                "openclaw plugins install <{} 的插件>,或:openclaw config unset {}".format(channel, path),
-            ),
-            channel=channel,
-            source=source,
-        )
-    if path.startswith("plugins.slots"):
-        name = message.split(":")[-1].strip()
-        return error(
-            "plugins/slot-missing",
-            "{}: {}".format(path, message),
-            "{} 指定的插件 {} 不存在".format(path, name),
-            path,
-            ("openclaw config unset {}".format(path), "openclaw config unset {}".format(path)),
-            plugin=name,
-            source=source,
-        )
-    missing = re.match(r"plugin not found: (\S+)", message)
-    if missing:
-        return error(
-            "plugins/missing",
-            "{}: {}".format(path, message),
-            "{}:找不到插件 {}".format(path, missing.group(1)),
-            path,
-            None,
-            plugin=missing.group(1),
-            source=source,
-        )
-    extra = {"allowed": list(allowed)[:20]} if isinstance(allowed, list) else {}
-    hint = " (allowed: {})".format(", ".join(str(v) for v in extra["allowed"])) if extra and "allowed" not in message else ""
-    if "include file" in message:
-        return error("config/include-missing", message, "被 $include 的文件有问题:" + message, path, RESTORE, source=source)
-    return error(
-        "config/invalid-value",
-        "{}: {}{}".format(path or "the config", message, hint),
-        "{} 的值无效:{}{}".format(path or "配置", message, hint),
-        path,
-        RESTORE,
-        message=message,
-        source=source,
-        **extra,
-    )
 
 
 # -- what it was -----------------------------------------------------------------------------------------------------------

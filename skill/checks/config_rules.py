@@ -13,18 +13,17 @@ from urllib.parse import quote
 
 from ..model import Finding
 from ..openclaw import install
-from ..openclaw.cli import Validation
 from ..openclaw.config import ConfigView, missing_variables, resolve
 from .look import Look
 from .tell import error, info, warning
 
 
-def check(look: Look, view: ConfigView, validation: Validation) -> Iterator[Finding]:
+def check(look: Look, view: ConfigView) -> Iterator[Finding]:
     if view.error:
         return
     data = resolve(view.data, look.variables)
     gateway = _section(data, "gateway")
-    yield from _mode(gateway, validation)
+    yield from _mode(gateway)
     yield from _auth(look, gateway)
     yield from _tls(gateway)
     yield from _secrets(look, data)
@@ -38,7 +37,7 @@ def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _mode(gateway: Mapping[str, Any], validation: Validation) -> Iterator[Finding]:
+def _mode(gateway: Mapping[str, Any]) -> Iterator[Finding]:
     mode = gateway.get("mode")
     if mode is None:
         yield error(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skill.checks import config as config_check
+from skill.checks import validation
 from skill.checks.look import Look
 from skill.context import Context
 from skill.host import Host
@@ -53,7 +53,7 @@ def write(home, extra):
 
 
 def found(ctx):
-    return [(f.check_id, f.path) for f in config_check.run(Look(ctx, SLOW_S)) if f.severity.value == "error"]
+    return [(f.check_id, f.path) for f in validation.run(Look(ctx, SLOW_S)) if f.severity.value == "error"]
 
 
 def test_a_good_config_has_no_error(ctx):
@@ -75,7 +75,7 @@ def test_the_kept_schema_finds_the_same_without_the_program(ctx):
     for extra, check_id, path in FAULTS.values():
         write(ctx.host.home, extra)
         issues = schema.validate(ctx).issues
-        assert (check_id, path) in [(f.check_id, f.path) for f in config_check.issues(issues, "schema")]
+        assert (check_id, path) in [(f.check_id, f.path) for f in validation.issues(issues, "schema")]
 
 
 def test_the_installed_package_is_whole(ctx):
