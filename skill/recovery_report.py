@@ -1,4 +1,4 @@
-"""A Markdown report of one AI run for a person: symptom, root cause, what was done, how verified, how to prevent it. 0600, the last 50 stay."""
+"""A Markdown report of one AI run for a person: symptom, root cause, what was done, how verified, how to prevent it. 0600; 50 stay."""
 
 from __future__ import annotations
 

@@ -17,12 +17,15 @@ SECRET_KEY = re.compile(
     r"|secret[_-]?\w{0,20}|passw(?:or)?d|passphrase|passwd|pwd|authorization|credentials?|cookies?|session[_-]?key|webhook(?:[_-]?url)?|bearer|sign|dsn|"
     r"connection[_-]?string|client[_-]?secret|refresh[_-]?token|[a-z0-9_]+_key|[a-z0-9_]+_pat)$"
 )
-_NOT_SECRET_KEY = re.compile(r"(?i)(max|num|total|input|output|prompt|completion|count|limit|budget|context)[_-]?tokens?$|public[_-]?key$|^(?:primary|foreign)_key$")
+_NOT_SECRET_KEY = re.compile(
+    r"(?i)(max|num|total|input|output|prompt|completion|count|limit|budget|context)[_-]?tokens?$|public[_-]?key$|^(?:primary|foreign)_key$"
+)
 # Words that stand where a secret would, and are none.
 _PLAIN = frozenset(
-    "true false null none undefined missing required invalid is not was has the a an and or for in of to with unset empty set expired rejected mismatch "
-    "unauthorized denied failed error token password secret key auth local default redacted hidden unknown string object env file exec store ok yes no "
-    "openclaw gateway loopback lan production development test localhost disabled enabled plan hands bearer basic absent configured available".split()
+    "true false null none undefined missing required invalid is not was has the a an and or for in of to with unset empty "
+    "set expired rejected mismatch unauthorized denied failed error token password secret key auth local default redacted "
+    "hidden unknown string object env file exec store ok yes no openclaw gateway loopback lan production development test "
+    "localhost disabled enabled plan hands bearer basic absent configured available".split()
 )
 
 _KEYED = re.compile(
@@ -32,11 +35,16 @@ _KEYED = re.compile(
     (?P<value>\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^'\n]*'|["'][^"'\n]+|(?:Bearer|Basic|Bot|Token)\s+[^\s"',;]+|[^\s"',;}\])]+)"""
 )
 _COOKIE = re.compile(r"(?im)\b((?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)([^\r\n\"']+)")
-_ARGUMENT = re.compile(r"(?i)(--?[a-z-]*(?:token|secret|password|passwd|api-?key|key|auth)[ =])([^\s-][^\s]*)")
+_ARGUMENT = re.compile(r"(?i)((?<![\w-])--?[a-z-]*(?:token|secret|password|passwd|api-?key|key|auth)[ =])([^\s-][^\s]*)")
 
-_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]+-----|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]{0,20000}")
+_PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]+-----(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]+-----"
+    r"|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]{0,20000}"
+)
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)([^\s\"'<>`\\)\]}|]+)")
-_WEBHOOK_PATH = re.compile(r"(?i)/(?:api/webhooks/\d+|services/T\w+/B\w+|open-apis/bot/v\d/hook|bot(?=\d{6,}:)|hooks?|webhooks?)/?[A-Za-z0-9_:/-]{8,}")
+_WEBHOOK_PATH = re.compile(
+    r"(?i)/(?:api/webhooks/\d+|services/T\w+/B\w+|open-apis/bot/v\d/hook|bot(?=\d{6,}:)|hooks?|webhooks?)/?[A-Za-z0-9_:/-]{8,}"
+)
 # (kind, a cheap literal or None, pattern)
 _SHAPES: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("SECRET", "eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?")),
@@ -45,7 +53,8 @@ _SHAPES: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
         r"|\bglpat-[\w-]{16,}|\bpypi-[\w-]{16,}|\bAGE-SECRET-KEY-1\w{20,}|\b[tu]-[a-z0-9]{2}[A-Za-z0-9_.-]{20,}")),
     ("SECRET", "_", re.compile(
         r"\b(?:gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|npm_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{16,}|dckr_pat_[\w-]{16,}|(?:sk|rk|pk|whsec|gsk)_(?:live_|test_)?[A-Za-z0-9]{16,})")),
-    ("SECRET", "", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bLTAI[A-Za-z0-9]{12,}|\bAKID[A-Za-z0-9]{13,}|\bAIza[\w-]{30,}|\bya29\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}")),
+    ("SECRET", "", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bLTAI[A-Za-z0-9]{12,}|\bAKID[A-Za-z0-9]{13,}"
+        r"|\bAIza[\w-]{30,}|\bya29\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}")),
     ("SECRET", ":", re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}")),
     ("SECRET", ".", re.compile(r"\b[A-Za-z\d_-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}")),
     ("SECRET", "", re.compile(r"(?i)\b(?:bearer|basic)\s+(?=[\w+/=.-]*[\d=+/])[A-Za-z0-9+/=_.-]{8,}")),
@@ -59,7 +68,9 @@ _SHAPES: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("PHONE", "(", re.compile(r"\(\d{3}\) ?\d{3}-\d{4}\b")),
 )  # fmt: skip
 _IPV4 = re.compile(r"(?<![\w.-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w-]|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4})(?![\w:])|(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}(?![\w:])")
+_IPV6 = re.compile(
+    r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4})(?![\w:])|(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}(?![\w:])"
+)
 _PLACEHOLDER = re.compile(r"<(?:SECRET|EMAIL|PHONE|IP|URL|USER|ID)_\d+>")
 
 # Fields and lines that carry what people wrote. A line that matches _CHAT_LINE keeps its head only.
@@ -174,7 +185,13 @@ class Redactor:
     def _value(self, value: str) -> str:
         """A secret's place: references (${NAME}) and words that are plainly no secret stay readable."""
         bare = value.strip()
-        if not bare or _PLACEHOLDER.fullmatch(bare) or bare.startswith("${") or bare.lower().strip(".!?") in _PLAIN or (bare.isdigit() and len(bare) < 4):
+        if (
+            not bare
+            or _PLACEHOLDER.fullmatch(bare)
+            or bare.startswith("${")
+            or bare.lower().strip(".!?") in _PLAIN
+            or (bare.isdigit() and len(bare) < 4)
+        ):
             return value
         return self._mask("SECRET", value)
 
@@ -184,7 +201,11 @@ class Redactor:
             return match.group(0)
         edge = re.match(r"""\\?["']""", value)
         quote = edge.group(0) if edge else ""
-        inner = value[len(quote) : len(value) - len(quote)] if quote and value.endswith(quote) and len(value) > len(quote) else value[len(quote) :]
+        inner = (
+            value[len(quote) : len(value) - len(quote)]
+            if quote and value.endswith(quote) and len(value) > len(quote)
+            else value[len(quote) :]
+        )
         tail = quote if quote and value.endswith(quote) else ""
         return key + match.group("sep") + quote + self._value(inner) + tail
 

@@ -16,7 +16,14 @@ from skill.openclaw.home import locate
 
 GOOD: Dict[str, Any] = {
     "gateway": {"mode": "local", "bind": "loopback", "port": 21390, "auth": {"mode": "token", "token": "Gw-t0ken-Canary-000001"}},
-    "channels": {"telegram": {"enabled": True, "botToken": "123456789:AAcanaryTELEGRAMtokenAAAAAAAAAAAAAAA", "allowFrom": ["55501234"], "dmPolicy": "allowlist"}},
+    "channels": {
+        "telegram": {
+            "enabled": True,
+            "botToken": "123456789:AAcanaryTELEGRAMtokenAAAAAAAAAAAAAAA",
+            "allowFrom": ["55501234"],
+            "dmPolicy": "allowlist",
+        }
+    },
     "agents": {"defaults": {"model": {"primary": "anthropic/claude-sonnet"}}},
 }
 
@@ -35,9 +42,16 @@ class Clock:
 
 
 def context(
-    folder: Path, config: Any = None, findings: Sequence[Finding] = (), state: State = State.MISCONFIGURED, logs: str = "", ready: bool = False,
-    ai: Optional[Mapping[str, Any]] = None, env: Optional[Mapping[str, str]] = None, run: Optional[Callable[..., Completed]] = None,
-) -> Context:  # fmt: skip
+    folder: Path,
+    config: Any = None,
+    findings: Sequence[Finding] = (),
+    state: State = State.MISCONFIGURED,
+    logs: str = "",
+    ready: bool = False,
+    ai: Optional[Mapping[str, Any]] = None,
+    env: Optional[Mapping[str, str]] = None,
+    run: Optional[Callable[..., Completed]] = None,
+) -> Context:
     """A Context over <folder>/.openclaw. ready: what /readyz says."""
     state_dir = folder / ".openclaw"
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -51,9 +65,14 @@ def context(
         return Reply(200, body) if ready else Reply(error="refused")
 
     host = Host(
-        now=clock.now, monotonic=clock.now, sleep=clock.sleep, get=get, env={"HOME": str(folder), "PATH": "/nonexistent", **(env or {})},
-        run=run or (lambda argv, **_: Completed(argv, None, missing=True)), system="linux",
-    )  # fmt: skip
+        now=clock.now,
+        monotonic=clock.now,
+        sleep=clock.sleep,
+        get=get,
+        env={"HOME": str(folder), "PATH": "/nonexistent", **(env or {})},
+        run=run or (lambda argv, **_: Completed(argv, None, missing=True)),
+        system="linux",
+    )
     values = settings.defaults(settings.schema())
     values["ai"].update({"triage": "never", "triage_wait": 0}, **(ai or {}))
     verdict = Verdict(state, Text("exit 78", "退出码 78"), exit_code=78, findings=tuple(findings))

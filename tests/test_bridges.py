@@ -12,7 +12,22 @@ from dataclasses import replace
 import ai_world
 import pytest
 
-from skill.bridges import BRIDGES, child, claude, codex, command, failures, http, iflow, jsontext, openai_http, opencode, preferred, status, triage
+from skill.bridges import (
+    BRIDGES,
+    child,
+    claude,
+    codex,
+    command,
+    failures,
+    http,
+    iflow,
+    jsontext,
+    openai_http,
+    opencode,
+    preferred,
+    status,
+    triage,
+)
 from skill.bridges.base import PLAN, Question
 from skill.errors import BridgeError
 from skill.host import Completed, Host
@@ -21,7 +36,9 @@ SCHEMA = {"type": "object"}
 
 
 def question(folder, **more):
-    return Question("the prompt with data", SCHEMA, SCHEMA, more.pop("deadline_s", 10.0), more.pop("run_id", "iflow-test-1-aa"), str(folder), **more)
+    return Question(
+        "the prompt with data", SCHEMA, SCHEMA, more.pop("deadline_s", 10.0), more.pop("run_id", "iflow-test-1-aa"), str(folder), **more
+    )
 
 
 def test_every_bridge_is_in_the_registry_under_its_own_id():
@@ -46,10 +63,24 @@ def test_preference_first_then_the_rest(tmp_path):
 
 
 def test_children_see_an_allow_list_only(tmp_path):
-    env = {"OPENCLAW_GATEWAY_TOKEN": "x", "DISCORD_BOT_TOKEN": "x", "ANTHROPIC_API_KEY": "k", "HTTPS_PROXY": "p", "LC_ALL": "C", "NODE_OPTIONS": "--require /tmp/x", "LD_PRELOAD": "x", "CLAUDECODE": "1"}
+    env = {
+        "OPENCLAW_GATEWAY_TOKEN": "x",
+        "DISCORD_BOT_TOKEN": "x",
+        "ANTHROPIC_API_KEY": "k",
+        "HTTPS_PROXY": "p",
+        "LC_ALL": "C",
+        "NODE_OPTIONS": "--require /tmp/x",
+        "LD_PRELOAD": "x",
+        "CLAUDECODE": "1",
+    }
     ctx = ai_world.context(tmp_path, env=env)
     seen = child.environment(ctx, "/opt/x/claude", claude.ENV, "run-1")
-    assert seen["ANTHROPIC_API_KEY"] == "k" and seen["HTTPS_PROXY"] == "p" and seen[child.RUN_ID] == "run-1" and seen["PATH"].startswith("/opt/x")
+    assert (
+        seen["ANTHROPIC_API_KEY"] == "k"
+        and seen["HTTPS_PROXY"] == "p"
+        and seen[child.RUN_ID] == "run-1"
+        and seen["PATH"].startswith("/opt/x")
+    )
     assert not {"OPENCLAW_GATEWAY_TOKEN", "DISCORD_BOT_TOKEN", "NODE_OPTIONS", "LD_PRELOAD", "CLAUDECODE"} & set(seen)
 
 
@@ -75,14 +106,19 @@ def test_claude_gets_only_flags_that_its_version_has(tmp_path):
 
 
 def test_claude_with_hands_gets_exact_rules(tmp_path):
-    argv = claude.argv_of("claude", NEW_HELP, question("/case", hands=True, edit="/case/openclaw.json", commands=("openclaw config validate --json",)))
+    argv = claude.argv_of(
+        "claude", NEW_HELP, question("/case", hands=True, edit="/case/openclaw.json", commands=("openclaw config validate --json",))
+    )
     rules = argv[argv.index("--allowedTools") + 1 :]
     assert rules == ["Read(//case/**)", "Edit(//case/openclaw.json)", "Bash(openclaw config validate --json)"]
     assert "--dangerously-skip-permissions" not in argv and argv[argv.index("--permission-mode") + 1] == "dontAsk"
 
 
 def test_prompts_and_keys_are_on_no_command_line(tmp_path):
-    for argv in (claude.argv_of("c", NEW_HELP, question(tmp_path)), codex.argv_of("c", "shell_tool stable true", question(tmp_path), "http://127.0.0.1:1/v1", "m")):
+    for argv in (
+        claude.argv_of("c", NEW_HELP, question(tmp_path)),
+        codex.argv_of("c", "shell_tool stable true", question(tmp_path), "http://127.0.0.1:1/v1", "m"),
+    ):
         assert not any("the prompt" in word or "sk-" in word for word in argv)
 
 
@@ -97,18 +133,31 @@ def test_opencode_is_denied_everything():
     assert config["permission"]["*"] == "deny" and config["tools"]["*"] is False and "secret-key" not in json.dumps(config)
 
 
-GOOD_RESULT = {"type": "result", "subtype": "success", "is_error": False, "terminal_reason": "completed", "structured_output": {"a": 1}, "stop_reason": "tool_use", "result": "x"}
+GOOD_RESULT = {
+    "type": "result",
+    "subtype": "success",
+    "is_error": False,
+    "terminal_reason": "completed",
+    "structured_output": {"a": 1},
+    "stop_reason": "tool_use",
+    "result": "x",
+}
 
 
 def test_claude_succeeds_only_when_every_sign_is_there():
     assert claude.usable(Completed([], 0), GOOD_RESULT) == {"a": 1}
     wrong = [
-        (Completed([], 1), GOOD_RESULT, "bad-output"), (Completed([], 0), dict(GOOD_RESULT, is_error=True, result="API Error: 401"), "not-logged-in"),
-        (Completed([], 0), dict(GOOD_RESULT, terminal_reason="aborted_streaming"), "bad-output"), (Completed([], 0), {}, "bad-output"),
-        (Completed([], 0), dict(GOOD_RESULT, structured_output=None, result="All is healed."), "bad-output"), (Completed([], 0), dict(GOOD_RESULT, subtype="error_max_budget_usd"), "budget"),
-        (Completed([], None, timed_out=True), GOOD_RESULT, "timeout"), (Completed([], None, missing=True), GOOD_RESULT, "not-installed"),
-        (Completed([], 0), dict(GOOD_RESULT, stop_reason="refusal", is_error=True), "refused"), (Completed([], 0), {k: v for k, v in GOOD_RESULT.items() if k != "is_error"}, "bad-output"),
-    ]  # fmt: skip
+        (Completed([], 1), GOOD_RESULT, "bad-output"),
+        (Completed([], 0), dict(GOOD_RESULT, is_error=True, result="API Error: 401"), "not-logged-in"),
+        (Completed([], 0), dict(GOOD_RESULT, terminal_reason="aborted_streaming"), "bad-output"),
+        (Completed([], 0), {}, "bad-output"),
+        (Completed([], 0), dict(GOOD_RESULT, structured_output=None, result="All is healed."), "bad-output"),
+        (Completed([], 0), dict(GOOD_RESULT, subtype="error_max_budget_usd"), "budget"),
+        (Completed([], None, timed_out=True), GOOD_RESULT, "timeout"),
+        (Completed([], None, missing=True), GOOD_RESULT, "not-installed"),
+        (Completed([], 0), dict(GOOD_RESULT, stop_reason="refusal", is_error=True), "refused"),
+        (Completed([], 0), {k: v for k, v in GOOD_RESULT.items() if k != "is_error"}, "bad-output"),
+    ]
     for done, result, kind in wrong:
         with pytest.raises(BridgeError) as caught:
             claude.usable(done, result)
@@ -118,11 +167,22 @@ def test_claude_succeeds_only_when_every_sign_is_there():
 @pytest.mark.parametrize(
     "text,kind",
     [
-        ("API Error: 401 invalid x-api-key", "not-logged-in"), ("Not logged in · Please run /login", "not-logged-in"), ("Request rejected (429)", "quota"), ("insufficient_quota", "quota"),
-        ("Credit balance is too low", "quota"), ("529 Overloaded", "overloaded"), ("503 Service Unavailable", "overloaded"), ("403 permission_error", "refused"), ("ECONNREFUSED", "network"),
-        ("getaddrinfo ENOTFOUND api.x", "network"), ("Connection dropped (ECONNRESET)", "network"), ("Stream idle timeout", "timeout"), ("error_max_budget_usd", "budget"), ("lorem ipsum", "bad-output"),
+        ("API Error: 401 invalid x-api-key", "not-logged-in"),
+        ("Not logged in · Please run /login", "not-logged-in"),
+        ("Request rejected (429)", "quota"),
+        ("insufficient_quota", "quota"),
+        ("Credit balance is too low", "quota"),
+        ("529 Overloaded", "overloaded"),
+        ("503 Service Unavailable", "overloaded"),
+        ("403 permission_error", "refused"),
+        ("ECONNREFUSED", "network"),
+        ("getaddrinfo ENOTFOUND api.x", "network"),
+        ("Connection dropped (ECONNRESET)", "network"),
+        ("Stream idle timeout", "timeout"),
+        ("error_max_budget_usd", "budget"),
+        ("lorem ipsum", "bad-output"),
     ],
-)  # fmt: skip
+)
 def test_failures_are_told_apart(text, kind):
     assert failures.kind_of(text) == kind
 
@@ -132,16 +192,37 @@ def test_a_cli_that_never_gives_up_on_a_wall_is_ended_early():
 
 
 def test_statuses():
-    assert [failures.kind_of_status(s) for s in (401, 402, 403, 429, 500, 529, 404)] == ["not-logged-in", "quota", "refused", "quota", "overloaded", "overloaded", "bad-output"]
+    assert [failures.kind_of_status(s) for s in (401, 402, 403, 429, 500, 529, 404)] == [
+        "not-logged-in",
+        "quota",
+        "refused",
+        "quota",
+        "overloaded",
+        "overloaded",
+        "bad-output",
+    ]
 
 
-@pytest.mark.parametrize("text,value", [('{"a": 1}', {"a": 1}), ('Sure!\n```json\n{"a": 2}\n```\n', {"a": 2}), ('x {"b": {"c": 3}} y', {"b": {"c": 3}}), ("[1]", None), ("none", None), ("{broken", None)])
+@pytest.mark.parametrize(
+    "text,value",
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('Sure!\n```json\n{"a": 2}\n```\n', {"a": 2}),
+        ('x {"b": {"c": 3}} y', {"b": {"c": 3}}),
+        ("[1]", None),
+        ("none", None),
+        ("{broken", None),
+    ],
+)
 def test_json_is_found_in_text(text, value):
     assert jsontext.find_object(text) == value
 
 
 def test_a_key_does_not_travel_in_the_clear():
-    assert http.url_of("https://api.x/v1", "/messages") == "https://api.x/v1/messages" and http.url_of("http://127.0.0.1:9", "/m") == "http://127.0.0.1:9/v1/m"
+    assert (
+        http.url_of("https://api.x/v1", "/messages") == "https://api.x/v1/messages"
+        and http.url_of("http://127.0.0.1:9", "/m") == "http://127.0.0.1:9/v1/m"
+    )
     with pytest.raises(BridgeError):
         http.url_of("http://api.example.com", "/messages")
 
@@ -170,7 +251,11 @@ def program_of(tmp_path, body):
 
 
 def test_the_generic_command_gets_the_prompt_on_stdin_and_little_else(tmp_path):
-    body = "import json,os,sys\nprint('thinking')\nprint(json.dumps({'prompt': sys.stdin.read(), 'leak': os.environ.get('LEAK'), 'mine': os.environ.get('MINE'), 'schema': json.load(open(sys.argv[1]))}))"
+    body = (
+        "import json,os,sys\nprint('thinking')\n"
+        "print(json.dumps({'prompt': sys.stdin.read(), 'leak': os.environ.get('LEAK'), 'mine': os.environ.get('MINE'),"
+        " 'schema': json.load(open(sys.argv[1]))}))"
+    )
     ctx = real(tmp_path, command={"argv": program_of(tmp_path, body) + ["{schema}"], "env": ["MINE"]})
     answer = command.ask(ctx, question(tmp_path))
     assert answer.data == {"prompt": "the prompt with data", "leak": None, "mine": "y", "schema": SCHEMA}
@@ -180,8 +265,12 @@ def test_the_generic_command_gets_the_prompt_on_stdin_and_little_else(tmp_path):
 def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
     """The child leaves a grandchild in a session of its own that ignores SIGTERM, and never exits itself."""
     note = tmp_path / "pid"
-    grandchild = "import signal,time,os;signal.signal(15,signal.SIG_IGN);open({!r},'w').write(str(os.getpid()));time.sleep(600)".format(str(note))
-    body = "import subprocess,sys,time\nsubprocess.Popen([sys.executable,'-c',{!r}],start_new_session=True)\ntime.sleep(600)".format(grandchild)
+    grandchild = "import signal,time,os;signal.signal(15,signal.SIG_IGN);open({!r},'w').write(str(os.getpid()));time.sleep(600)".format(
+        str(note)
+    )
+    body = "import subprocess,sys,time\nsubprocess.Popen([sys.executable,'-c',{!r}],start_new_session=True)\ntime.sleep(600)".format(
+        grandchild
+    )
     ctx = real(tmp_path, command={"argv": program_of(tmp_path, body), "env": []})
     began = time.monotonic()
     with pytest.raises(BridgeError) as caught:
@@ -210,7 +299,12 @@ def test_orphans_of_a_killed_doctor_are_ended_and_those_of_a_living_one_are_not(
 
 def test_openclaws_own_triage_agent_is_seen_and_ours_is_not():
     seen = triage._SHAPE.search
-    assert seen("node /opt/openclaw/openclaw.mjs triage --agent codex") and seen("openclaw triage") and not seen("openclaw gateway run") and not seen("vim triage.md")
+    assert (
+        seen("node /opt/openclaw/openclaw.mjs triage --agent codex")
+        and seen("openclaw triage")
+        and not seen("openclaw gateway run")
+        and not seen("vim triage.md")
+    )
 
 
 def test_an_endpoint_that_is_not_set_up_is_not_installed(tmp_path):

@@ -11,26 +11,72 @@ import pytest
 from skill.redact import Redactor, drop_chat, is_secret_key, public_ip
 
 SHAPES = [
-    "sk-ant-api03-aB3dE5fG7hJ9kL1mN3pQ5", "sk-proj-1234567890abcdefABCDEF12", "AIzaSyA1234567890abcdefghijklmnopqrstu", "ghp_1234567890abcdefghijABCDEFGHIJ123456",
-    "github_pat_11ABCDEFG0abcdefghijkl_mnop", "glpat-abcdefgh12345678ijkl", "xoxb-123456789012-abcdefGHIJ", "xapp-1-A0123456789-abcdef", "AKIAIOSFODNN7EXAMPLE",
-    "LTAI5tAbCdEfGhIjKlMnOp", "npm_abcdefghijklmnopqrstuvwxyz0123456789", "hf_abcdefghijklmnopqrstuvwx", "ya29.a0AfH6SMBxabcdefghijklmnop", "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawK",
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U", "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
-    "SG.abcdefghijklmnop12.qrstuvwxyzABCDEFGHIJ1234", "0123456789abcdef0123456789abcdef", "ou_7d8a6e6df7621556ce0d21922b676706", "owner@example.org", "13812345678", "+86 138 1234 5678",
-    "138-1234-5678", "+1 415 555 2671", "11010519900307123X", "8.8.4.4", "2a00:1450:4001:81b::200e", "sk_live_abcdefghijklmnop1234", "gsk_abcdefghijklmnopqrst1234567890",
-]  # fmt: skip
+    "sk-ant-api03-aB3dE5fG7hJ9kL1mN3pQ5",
+    "sk-proj-1234567890abcdefABCDEF12",
+    "AIzaSyA1234567890abcdefghijklmnopqrstu",
+    "ghp_1234567890abcdefghijABCDEFGHIJ123456",
+    "github_pat_11ABCDEFG0abcdefghijkl_mnop",
+    "glpat-abcdefgh12345678ijkl",
+    "xoxb-123456789012-abcdefGHIJ",
+    "xapp-1-A0123456789-abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "LTAI5tAbCdEfGhIjKlMnOp",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "hf_abcdefghijklmnopqrstuvwx",
+    "ya29.a0AfH6SMBxabcdefghijklmnop",
+    "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawK",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+    "SG.abcdefghijklmnop12.qrstuvwxyzABCDEFGHIJ1234",
+    "0123456789abcdef0123456789abcdef",
+    "ou_7d8a6e6df7621556ce0d21922b676706",
+    "owner@example.org",
+    "13812345678",
+    "+86 138 1234 5678",
+    "138-1234-5678",
+    "+1 415 555 2671",
+    "11010519900307123X",
+    "8.8.4.4",
+    "2a00:1450:4001:81b::200e",
+    "sk_live_abcdefghijklmnop1234",
+    "gsk_abcdefghijklmnopqrst1234567890",
+]
 IN_CONTEXT = [
-    ("token=hunter2hunter", "hunter2hunter"), ('"appSecret": "pl@in words"', "pl@in words"), ("password: swordfish", "swordfish"), ("Cookie: sid=abc123; theme=dark", "abc123"),
-    ("Authorization: Bearer opaque-thing", "opaque-thing"), ("https://user:pa55@host.example/x", "pa55"), ("https://oapi.dingtalk.com/robot/send?access_token=deadbeef&sign=xyz", "deadbeef"),
-    ("https://discord.com/api/webhooks/1234567890/AbCdEf-GhIjKl", "AbCdEf-GhIjKl"), ("https://open.feishu.cn/open-apis/bot/v2/hook/aaaa-bbbb-cccc", "aaaa-bbbb-cccc"),
-    ("https://hooks.slack.com/services/T000/B000/XXXXyyyy", "XXXXyyyy"), ("--token s3cr3t", "s3cr3t"), (r'{"body":"{\"token\":\"nested-one\"}"}', "nested-one"),
-    ("-----BEGIN PRIVATE KEY-----\nMIIabc\ndef\n-----END PRIVATE KEY-----", "MIIabc"), ("-----BEGIN RSA PRIVATE KEY-----\nMIIcut off here", "MIIcut"), ("OPENAI_API_KEY=abcd", "abcd"),
-    ("x-api-key: opaque", "opaque"), ("password='it''s", "it"), ('"password":"a\\"b-rest"', "b-rest"), ("secret => zzz-top", "zzz-top"),
-]  # fmt: skip
+    ("token=hunter2hunter", "hunter2hunter"),
+    ('"appSecret": "pl@in words"', "pl@in words"),
+    ("password: swordfish", "swordfish"),
+    ("Cookie: sid=abc123; theme=dark", "abc123"),
+    ("Authorization: Bearer opaque-thing", "opaque-thing"),
+    ("https://user:pa55@host.example/x", "pa55"),
+    ("https://oapi.dingtalk.com/robot/send?access_token=deadbeef&sign=xyz", "deadbeef"),
+    ("https://discord.com/api/webhooks/1234567890/AbCdEf-GhIjKl", "AbCdEf-GhIjKl"),
+    ("https://open.feishu.cn/open-apis/bot/v2/hook/aaaa-bbbb-cccc", "aaaa-bbbb-cccc"),
+    ("https://hooks.slack.com/services/T000/B000/XXXXyyyy", "XXXXyyyy"),
+    ("--token s3cr3t", "s3cr3t"),
+    (r'{"body":"{\"token\":\"nested-one\"}"}', "nested-one"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIabc\ndef\n-----END PRIVATE KEY-----", "MIIabc"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIcut off here", "MIIcut"),
+    ("OPENAI_API_KEY=abcd", "abcd"),
+    ("x-api-key: opaque", "opaque"),
+    ("password='it''s", "it"),
+    ('"password":"a\\"b-rest"', "b-rest"),
+    ("secret => zzz-top", "zzz-top"),
+]
 HARMLESS = [
-    "gateway.auth.token is missing", "max_tokens=4096 total tokens: 12", "http://127.0.0.1:18789/healthz answered 200", "openclaw 2026.9.6 on node v24.16.0",
-    "2026-11-21T13:05:42.677Z [gateway] config invalid at channels.telegram", "/home/user/.openclaw/openclaw.json line 12 column 3", "pid 12345 memory 723 MB",
-    '{"auth":{"mode":"token","token":"${GATEWAY_TOKEN}"}}', "reason=token_mismatch code=1008", "10.0.0.5 192.168.1.1 172.16.0.9 fe80::1 12:34:56", "password: missing",
-]  # fmt: skip
+    "gateway.auth.token is missing",
+    "max_tokens=4096 total tokens: 12",
+    "http://127.0.0.1:18789/healthz answered 200",
+    "openclaw 2026.9.6 on node v24.16.0",
+    "2026-11-21T13:05:42.677Z [gateway] config invalid at channels.telegram",
+    "/home/user/.openclaw/openclaw.json line 12 column 3",
+    "pid 12345 memory 723 MB",
+    '{"auth":{"mode":"token","token":"${GATEWAY_TOKEN}"}}',
+    "reason=token_mismatch code=1008",
+    "10.0.0.5 192.168.1.1 172.16.0.9 fe80::1 12:34:56",
+    "password: missing",
+    "unset-config-key does not apply",
+    "set-config-key = gateway.mode",
+]
 
 
 @pytest.mark.parametrize("secret", SHAPES)
@@ -69,7 +115,9 @@ def test_short_values_count_as_whole_words_only():
 
 def test_every_secret_of_a_gateway_is_known(tmp_path):
     config = dict(ai_world.GOOD)
-    config["models"] = {"providers": {"x": {"apiKey": {"source": "env", "provider": "default", "id": "VENDOR"}, "headers": {"X-Org": "org-plain-header"}}}}
+    config["models"] = {
+        "providers": {"x": {"apiKey": {"source": "env", "provider": "default", "id": "VENDOR"}, "headers": {"X-Org": "org-plain-header"}}}
+    }
     config["env"] = {"vars": {"SOME_NAME": "Zq81-free-form"}}
     config["secrets"] = {"providers": {"f": {"source": "file", "path": str(tmp_path / "s.json")}}}
     (tmp_path / "s.json").write_text(json.dumps({"deep": {"thing": "file-held-secret"}}))
@@ -77,7 +125,8 @@ def test_every_secret_of_a_gateway_is_known(tmp_path):
     (tmp_path / ".openclaw" / ".env").write_text("FOO=Bar-from-dotenv-9\nexport DISCORD_WEBHOOK_URL='odd value'\n")
     (tmp_path / ".openclaw" / "openclaw.json.bak").write_text('{"channels": {"slack": {"botToken": "old-backup-token"')
     text = Redactor.for_gateway(ctx).clean(
-        "Gw-t0ken-Canary-000001 from-the-environment plainword org-plain-header Zq81-free-form file-held-secret Bar-from-dotenv-9 |odd value| old-backup-token 55501234"
+        "Gw-t0ken-Canary-000001 from-the-environment plainword org-plain-header Zq81-free-form file-held-secret "
+        "Bar-from-dotenv-9 |odd value| old-backup-token 55501234"
     )
     assert [word for word in text.replace("|", " ").split() if not word.startswith("<")] == []
 
@@ -88,19 +137,34 @@ def test_a_broken_config_still_gives_away_its_secrets_to_the_redactor(tmp_path):
 
 
 def test_chat_is_dropped_not_masked():
-    for line in ('{"text":"my wife said hello"}', "[telegram] inbound message from 12: my wife said hello", "收到消息:my wife said hello", "assistant replied: my wife said hello"):
+    for line in (
+        '{"text":"my wife said hello"}',
+        "[telegram] inbound message from 12: my wife said hello",
+        "收到消息:my wife said hello",
+        "assistant replied: my wife said hello",
+    ):
         out = drop_chat(line)
         assert "wife" not in out and "<SECRET" not in out
     assert drop_chat("[gateway] listening on 18789") == "[gateway] listening on 18789"
 
 
 def test_key_names():
-    assert all(is_secret_key(name) for name in ("token", "botToken", "api_key", "apiKey", "clientSecret", "OPENAI_API_KEY", "password", "appSecret", "webhookUrl"))
+    assert all(
+        is_secret_key(name)
+        for name in ("token", "botToken", "api_key", "apiKey", "clientSecret", "OPENAI_API_KEY", "password", "appSecret", "webhookUrl")
+    )
     assert not any(is_secret_key(name) for name in ("maxTokens", "tokens", "mode", "port", "publicKey", "primaryModel", "enabled"))
 
 
 def test_public_addresses():
-    assert [public_ip(a) for a in ("8.8.8.8", "10.1.2.3", "172.20.0.1", "172.32.0.1", "100.64.0.1", "169.254.1.1")] == [True, False, False, True, False, False]
+    assert [public_ip(a) for a in ("8.8.8.8", "10.1.2.3", "172.20.0.1", "172.32.0.1", "100.64.0.1", "169.254.1.1")] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_cleaning_grows_with_the_size_only():
@@ -117,7 +181,16 @@ def test_cleaning_grows_with_the_size_only():
     assert large < 12 * small  # four times the text: a quadratic pattern would need sixteen times
 
 
-HOSTILE = ["a" * 50_000, "token=" * 8_000, '"' * 20_000, "1." * 20_000, ":" * 20_000, "-----BEGIN A-----" * 2_000, "x" * 30 + "." * 20_000, "%s@" % ("a" * 20_000)]
+HOSTILE = [
+    "a" * 50_000,
+    "token=" * 8_000,
+    '"' * 20_000,
+    "1." * 20_000,
+    ":" * 20_000,
+    "-----BEGIN A-----" * 2_000,
+    "x" * 30 + "." * 20_000,
+    "%s@" % ("a" * 20_000),
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -21,7 +21,7 @@ BRIDGES: Dict[str, Bridge] = {
 
 
 def preferred(ctx: Any) -> List[Bridge]:
-    """The bridges in the order of ai.prefer, then the rest; ai.only_preferred leaves the rest out. The command goes first when it is set up."""
+    """The bridges in the order of ai.prefer, then the rest; ai.only_preferred leaves the rest out."""
     wanted = [name for name in ctx.settings.get("ai.prefer") or [] if name in BRIDGES]
     if ctx.settings.get("ai.only_preferred"):
         return [BRIDGES[name] for name in wanted]

@@ -27,10 +27,12 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise failures.failure("not-installed", "ai.anthropic_http is not set up")
     key, began = http.key_of(ctx, settings), time.monotonic()
     body = {
-        "model": settings["model"], "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": question.prompt}],
+        "model": settings["model"],
+        "max_tokens": MAX_TOKENS,
+        "messages": [{"role": "user", "content": question.prompt}],
         "tools": [{"name": http.TOOL, "description": http.DESCRIPTION, "input_schema": question.schema}],
         "tool_choice": {"type": "tool", "name": http.TOOL},
-    }  # fmt: skip
+    }
     headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
     reply = http.post(ctx, http.url_of(settings["base_url"], "/messages"), headers, body, question.deadline_s)
     if reply.get("stop_reason") == "refusal":
@@ -41,7 +43,15 @@ def ask(ctx: Any, question: Question) -> Answer:
         data = jsontext.find_object("".join(str(p.get("text", "")) for p in parts))
     if data is None or reply.get("stop_reason") == "max_tokens":
         raise failures.failure("bad-output", "no structured answer ({})".format(reply.get("stop_reason")))
-    return Answer(data, None, str(reply.get("id", "")), time.monotonic() - began, {"model": reply.get("model"), "usage": reply.get("usage")}, (), ("POST", settings["base_url"]))
+    return Answer(
+        data,
+        None,
+        str(reply.get("id", "")),
+        time.monotonic() - began,
+        {"model": reply.get("model"), "usage": reply.get("usage")},
+        (),
+        ("POST", settings["base_url"]),
+    )
 
 
 BRIDGE = Bridge("anthropic_http", "Anthropic endpoint", find, ask, login)

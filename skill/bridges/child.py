@@ -18,11 +18,22 @@ from ..openclaw.config import read_env_file
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
 # What any program needs to run at all. No OPENCLAW_* and nothing else of the gateway is among them.
 COMMON = tuple(
-    "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR XDG_* TERM HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy "
-    "SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS SYSTEMROOT SystemRoot WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA USERPROFILE PROGRAMDATA TEMP TMP".split()
+    "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR XDG_* TERM HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy "
+    "all_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS SYSTEMROOT SystemRoot WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA "
+    "USERPROFILE PROGRAMDATA TEMP TMP".split()
 )
 # Where installers put these programs; the watchdog's service has a short PATH.
-_FOLDERS = (".local/bin", ".claude/local", ".npm-global/bin", ".bun/bin", ".opencode/bin", ".volta/bin", "n/bin", ".yarn/bin", "AppData/Roaming/npm")
+_FOLDERS = (
+    ".local/bin",
+    ".claude/local",
+    ".npm-global/bin",
+    ".bun/bin",
+    ".opencode/bin",
+    ".volta/bin",
+    "n/bin",
+    ".yarn/bin",
+    "AppData/Roaming/npm",
+)
 _SYSTEM = ("/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin", "/usr/bin")
 OUTPUT_LIMIT = 20_000_000  # bytes of one child's output that are read
 
@@ -137,7 +148,9 @@ def _watched(
         finally:
             if process.poll() is None:
                 end_group(process, 3.0)
-        return Completed(argv, None if ended else process.returncode, _read(out), _read(err), timed_out=ended, seconds=time.monotonic() - began)
+        return Completed(
+            argv, None if ended else process.returncode, _read(out), _read(err), timed_out=ended, seconds=time.monotonic() - began
+        )
     finally:
         shutil.rmtree(str(folder), ignore_errors=True)
 

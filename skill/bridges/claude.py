@@ -13,7 +13,16 @@ from ..model import Text
 from . import base, child, failures, jsontext
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
-ENV = ("ANTHROPIC_*", "CLAUDE_CODE_*", "CLAUDE_CONFIG_DIR", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "CLOUD_ML_REGION", "VERTEX_*")
+ENV = (
+    "ANTHROPIC_*",
+    "CLAUDE_CODE_*",
+    "CLAUDE_CONFIG_DIR",
+    "AWS_*",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+    "CLOUD_ML_REGION",
+    "VERTEX_*",
+)
 # Few retries and short silences: the next bridge is better than three minutes of waiting (defaults measured: 3 min, 300 s).
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -36,7 +45,9 @@ def find(ctx: Any) -> str:
 
 def login(ctx: Any, program: str) -> Optional[bool]:
     """`claude auth status` (0.5 s, no model call): exit 0 and loggedIn."""
-    done = ctx.host.run([program, "auth", "status"], timeout=20, env=child.environment(ctx, program, ENV, "", QUIET), cwd=str(ctx.host.home), stdin=b"")
+    done = ctx.host.run(
+        [program, "auth", "status"], timeout=20, env=child.environment(ctx, program, ENV, "", QUIET), cwd=str(ctx.host.home), stdin=b""
+    )
     found = jsontext.find_object(done.out)
     if found is None or "loggedIn" not in found:
         return None
@@ -104,7 +115,9 @@ def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
         raise failures.of_completed(done)
     if not result:
         raise failures.of_completed(done)
-    said = "{} {} {}".format(result.get("api_error_status") or "", result.get("subtype") or "", result.get("result") or result.get("errors") or "")
+    said = "{} {} {}".format(
+        result.get("api_error_status") or "", result.get("subtype") or "", result.get("result") or result.get("errors") or ""
+    )
     if result.get("stop_reason") == "refusal":
         raise failures.failure("refused", "the model refused to answer")
     if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
@@ -114,13 +127,18 @@ def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
     data = result.get("structured_output")
     if not isinstance(data, dict):
         kind = failures.kind_of(str(result.get("result", "")))
-        raise failures.failure(kind if kind in ("refused", "timeout", "network", "overloaded") and "API Error" in str(result.get("result")) else "bad-output", "no structured answer")
+        raise failures.failure(
+            kind if kind in ("refused", "timeout", "network", "overloaded") and "API Error" in str(result.get("result")) else "bad-output",
+            "no structured answer",
+        )
     return data
 
 
 def _init(events: List[Dict[str, Any]]) -> Mapping[str, Any]:
     first = next((e for e in events if e.get("type") == "system" and e.get("subtype") == "init"), {})
-    return {key: first[key] for key in ("tools", "mcp_servers", "model", "permissionMode", "claude_code_version", "session_id") if key in first}
+    return {
+        key: first[key] for key in ("tools", "mcp_servers", "model", "permissionMode", "claude_code_version", "session_id") if key in first
+    }
 
 
 def _calls(events: List[Dict[str, Any]], result: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:
@@ -141,4 +159,13 @@ def _parts(events: List[Dict[str, Any]], kind: str) -> Iterator[Dict[str, Any]]:
         yield from (part for part in content or [] if isinstance(part, dict))
 
 
-BRIDGE = Bridge("claude", "Claude Code", find, ask, login, ENV, frozenset({PLAN, HANDS}), Text("asks without tools; with hands under exact rules", "不带工具提问;放手模式下受严格规则约束"))
+BRIDGE = Bridge(
+    "claude",
+    "Claude Code",
+    find,
+    ask,
+    login,
+    ENV,
+    frozenset({PLAN, HANDS}),
+    Text("asks without tools; with hands under exact rules", "不带工具提问;放手模式下受严格规则约束"),
+)

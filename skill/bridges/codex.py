@@ -17,8 +17,25 @@ from .base import PLAN, Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
 # Without these the model would have hands, eyes on the disk, or helpers. Unknown names are an error in codex, so the list is intersected.
-OFF = ("shell_tool", "unified_exec", "multi_agent", "goals", "apps", "plugins", "browser_use", "computer_use", "image_generation", "view_image", "hooks",
-       "memories", "skill_search", "tool_suggest", "in_app_browser", "workspace_dependencies", "shell_snapshot")  # fmt: skip
+OFF = (
+    "shell_tool",
+    "unified_exec",
+    "multi_agent",
+    "goals",
+    "apps",
+    "plugins",
+    "browser_use",
+    "computer_use",
+    "image_generation",
+    "view_image",
+    "hooks",
+    "memories",
+    "skill_search",
+    "tool_suggest",
+    "in_app_browser",
+    "workspace_dependencies",
+    "shell_snapshot",
+)
 OWN_MODEL = "gpt-5"  # for an endpoint of one's own: codex's newest default is rarely known there
 _features: Dict[str, str] = {}
 
@@ -32,7 +49,9 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     values = child.variables(ctx)
     if values.get("CODEX_API_KEY") or values.get("OPENAI_API_KEY"):
         return True
-    done = ctx.host.run([program, "login", "status"], timeout=20, env=child.environment(ctx, program, ENV, ""), cwd=str(ctx.host.home), stdin=b"")
+    done = ctx.host.run(
+        [program, "login", "status"], timeout=20, env=child.environment(ctx, program, ENV, ""), cwd=str(ctx.host.home), stdin=b""
+    )
     return False if "not logged in" in (done.out + done.err).lower() else True if done.code == 0 else None
 
 
@@ -52,9 +71,19 @@ def argv_of(program: str, known: str, question: Question, base_url: str = "", mo
     names = {line.split()[0] for line in known.splitlines() if line.strip()}
     for name in OFF:
         argv += ["--disable", name] if name in names else []
-    argv += ["-c", 'web_search="disabled"', "-c", "allow_login_shell=false", "-c", 'shell_environment_policy.inherit="core"', "-c", 'approval_policy="never"']
+    argv += [
+        "-c",
+        'web_search="disabled"',
+        "-c",
+        "allow_login_shell=false",
+        "-c",
+        'shell_environment_policy.inherit="core"',
+        "-c",
+        'approval_policy="never"',
+    ]
     if base_url:
-        provider = '{{name="own",base_url={},env_key="CODEX_API_KEY",wire_api="responses",request_max_retries=2,stream_max_retries=1,stream_idle_timeout_ms=90000}}'
+        provider = '{{name="own",base_url={},env_key="CODEX_API_KEY",wire_api="responses",'
+        provider += "request_max_retries=2,stream_max_retries=1,stream_idle_timeout_ms=90000}}"
         argv += ["-c", 'model_provider="own"', "-c", "model_providers.own=" + provider.format(json.dumps(base_url))]
     argv += ["-m", model] if model else []
     return argv + ["-"]  # "-": the prompt comes on stdin
@@ -82,11 +111,19 @@ def ask(ctx: Any, question: Question) -> Answer:
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
     if done.missing or done.timed_out or done.code != 0 or not finished:
         raise failures.of_completed(done, wrong if wrong and not done.timed_out else "")
-    said = [e["item"].get("text", "") for e in events if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") == "agent_message"]
+    said = [
+        e["item"].get("text", "")
+        for e in events
+        if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") == "agent_message"
+    ]
     data = jsontext.find_object(said[-1]) if said else None
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
-    calls = [e["item"] for e in events if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") in ("command_execution", "file_change", "mcp_tool_call")]
+    calls = [
+        e["item"]
+        for e in events
+        if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") in ("command_execution", "file_change", "mcp_tool_call")
+    ]
     session = next((str(e.get("thread_id", "")) for e in events if e.get("type") == "thread.started"), "")
     shown = tuple({"name": c["type"], "input": c.get("command") or c.get("changes"), "decision": str(c.get("status", ""))} for c in calls)
     return Answer(data, None, session, done.seconds, {"sandbox": "read-only"}, shown, tuple(argv))

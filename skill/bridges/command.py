@@ -51,4 +51,11 @@ def ask(ctx: Any, question: Question) -> Answer:
     return Answer(data, None, "", done.seconds, {}, (), tuple(argv))
 
 
-BRIDGE = Bridge("command", "command from the settings", find, ask, login, note=Text("runs without our rules: what it may do is up to it", "不受我们的规则约束,其权限由它自己决定"))
+BRIDGE = Bridge(
+    "command",
+    "command from the settings",
+    find,
+    ask,
+    login,
+    note=Text("runs without our rules: what it may do is up to it", "不受我们的规则约束,其权限由它自己决定"),
+)

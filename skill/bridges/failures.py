@@ -11,9 +11,16 @@ from ..model import Text
 
 # kind -> may another try a little later help?
 PASSING: Dict[str, bool] = {
-    "not-installed": False, "not-logged-in": False, "quota": False, "overloaded": True, "network": True,
-    "timeout": False, "refused": False, "bad-output": False, "budget": False,
-}  # fmt: skip
+    "not-installed": False,
+    "not-logged-in": False,
+    "quota": False,
+    "overloaded": True,
+    "network": True,
+    "timeout": False,
+    "refused": False,
+    "bad-output": False,
+    "budget": False,
+}
 
 NAMES: Dict[str, Text] = {
     "not-installed": Text("not installed", "未安装"),
@@ -30,15 +37,31 @@ NAMES: Dict[str, Text] = {
 # Sources: Claude Code 2.1.197 and 2.1.330, codex 0.169, gemini 0.61, qwen 0.15 and 0.24, opencode 1.18 against a scripted API.
 _TABLE: Tuple[Tuple[str, str], ...] = (
     ("budget", r"error_max_budget|max[_ -]budget|budget (?:limit )?(?:exceeded|reached)"),
-    ("not-logged-in", r"\b401\b|unauthori[sz]ed|authentication[_ ](?:error|failed)|invalid (?:x-)?api[ _-]?key|not logged in|please run /login|incorrect api key|invalid auth|"
-     r"no auth type|auth method|api key (?:is )?(?:missing|not (?:set|found|valid)|expired)|must specify the \w*api_key|missing (?:environment variable|bearer|api key)|apikeysource\W+none|login required"),
-    ("quota", r"\b429\b|rate[_ -]?limit|quota|insufficient[_ ](?:quota|balance|credit)|credit balance|usage limit|resource[_ ]?exhausted|too many requests|billing"),
-    ("overloaded", r"\b(?:529|503|502|500|504)\b|overloaded|high demand|service unavailable|internal server error|server_error|temporarily unavailable|stream error"),
-    ("refused", r"\b403\b|forbidden|permission[_ ]?(?:error|denied)|content[_ ]policy|safety|\brefus(?:al|ed to)\b|not allowed to access|region"),
+    (
+        "not-logged-in",
+        r"\b401\b|unauthori[sz]ed|authentication[_ ](?:error|failed)|invalid (?:x-)?api[ _-]?key|not logged in|please run /login"
+        r"|incorrect api key|invalid auth|no auth type|auth method|api key (?:is )?(?:missing|not (?:set|found|valid)|expired)"
+        r"|must specify the \w*api_key|missing (?:environment variable|bearer|api key)|apikeysource\W+none|login required",
+    ),
+    (
+        "quota",
+        r"\b429\b|rate[_ -]?limit|quota|insufficient[_ ](?:quota|balance|credit)|credit balance|usage limit|resource[_ ]?exhausted"
+        r"|too many requests|billing",
+    ),
+    (
+        "overloaded",
+        r"\b(?:529|503|502|500|504)\b|overloaded|high demand|service unavailable|internal server error|server_error"
+        r"|temporarily unavailable|stream error",
+    ),
+    ("refused", r"\b403\b|forbidden|permission[_ ]?(?:error|denied)|content[_ ]policy|safety|\brefus(?:al|ed to)\b|not allowed to access"),
     ("timeout", r"stream idle timeout|idle timeout|timed? ?out|deadline|stalled|no data received"),
-    ("network", r"econnrefused|econnreset|enotfound|eai_again|etimedout|enetunreach|connection (?:refused|reset|error|closed|failed)|connect(?:ion)? error|socket hang up|"
-     r"fetch failed|unable to connect|network error|could not resolve|dns|stream disconnected|error sending request|other side closed|premature close|connectionrefused|unreachable|terminated"),
-)  # fmt: skip
+    (
+        "network",
+        r"econnrefused|econnreset|enotfound|eai_again|etimedout|enetunreach|connection (?:refused|reset|error|closed|failed)"
+        r"|connect(?:ion)? error|socket hang up|fetch failed|unable to connect|network error|could not resolve|dns|stream disconnected"
+        r"|error sending request|other side closed|premature close|connectionrefused|unreachable|terminated",
+    ),
+)
 _COMPILED = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _TABLE)
 # While a child is still at work: these many signs of the same wall mean that it will not get through it.
 _WALLS = tuple((re.compile(dict(_TABLE)[kind], re.I), times) for kind, times in (("not-logged-in", 3), ("quota", 6)))

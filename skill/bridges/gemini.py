@@ -14,8 +14,17 @@ from ..model import Text
 from . import child, failures, jsontext
 from .base import Answer, Bridge, Question
 
-ENV = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "GOOGLE_GENAI_USE_VERTEXAI",
-       "GOOGLE_GENAI_USE_GCA", "GOOGLE_APPLICATION_CREDENTIALS")  # fmt: skip
+ENV = (
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
+    "GEMINI_MODEL",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_LOCATION",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_GENAI_USE_GCA",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+)
 DENY_ALL = '[[rule]]\ntoolName = "*"\ndecision = "deny"\npriority = 999\n'
 
 
@@ -40,9 +49,12 @@ def ask(ctx: Any, question: Question) -> Answer:
         own = folder / "home" / ".gemini"
         own.mkdir(parents=True, exist_ok=True)
         settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}}, "general": {"enableAutoUpdate": False},
-            "privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}, "hooksConfig": {"enabled": False},
-        }  # fmt: skip
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "general": {"enableAutoUpdate": False},
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False},
+            "hooksConfig": {"enabled": False},
+        }
         (own / "settings.json").write_text(json.dumps(settings), "utf-8")
         extra["GEMINI_CLI_HOME"] = str(folder / "home")
     argv = [program, "-o", "json", "--skip-trust", "--policy", str(folder / "deny.toml"), "-e", "none", "-p", ""]

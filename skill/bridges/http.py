@@ -51,7 +51,9 @@ def login(ctx: Any, name: str) -> Optional[bool]:
 def url_of(base: str, path: str) -> str:
     """Join, whether or not the base already ends in /v1. Plain http only to this machine: a key must not travel in the clear."""
     parts = urlsplit(base)
-    if parts.scheme == "http" and not re.match(r"^(127\.|localhost$|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)", parts.hostname or ""):
+    if parts.scheme == "http" and not re.match(
+        r"^(127\.|localhost$|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)", parts.hostname or ""
+    ):
         raise failures.failure("refused", "plain http is only allowed to this machine or a private network")
     base = base.rstrip("/")
     return base + path if re.search(r"/v\d+$|/v\d+beta$|compatible-mode", base) else base + "/v1" + path

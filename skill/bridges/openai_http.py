@@ -26,9 +26,11 @@ def ask(ctx: Any, question: Question) -> Answer:
     key, began = http.key_of(ctx, settings), time.monotonic()
     tool = {"type": "function", "function": {"name": http.TOOL, "description": http.DESCRIPTION, "parameters": question.strict}}
     body = {
-        "model": settings["model"], "messages": [{"role": "user", "content": question.prompt}], "tools": [tool],
+        "model": settings["model"],
+        "messages": [{"role": "user", "content": question.prompt}],
+        "tools": [tool],
         "tool_choice": {"type": "function", "function": {"name": http.TOOL}},
-    }  # fmt: skip
+    }
     headers = {"Authorization": "Bearer " + key} if key else {}
     reply = http.post(ctx, http.url_of(settings["base_url"], "/chat/completions"), headers, body, question.deadline_s)
     choice = (reply.get("choices") or [{}])[0]
@@ -42,7 +44,15 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = data or jsontext.find_object(str(message.get("content") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer ({})".format(choice.get("finish_reason")))
-    return Answer(data, None, str(reply.get("id", "")), time.monotonic() - began, {"model": reply.get("model"), "usage": reply.get("usage")}, (), ("POST", settings["base_url"]))
+    return Answer(
+        data,
+        None,
+        str(reply.get("id", "")),
+        time.monotonic() - began,
+        {"model": reply.get("model"), "usage": reply.get("usage")},
+        (),
+        ("POST", settings["base_url"]),
+    )
 
 
 def _parse(raw: Any) -> Any:

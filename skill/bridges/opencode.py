@@ -13,8 +13,22 @@ from ..model import Text
 from . import child, failures, jsontext
 from .base import Answer, Bridge, Question
 
-ENV = ("OPENCODE_CONFIG", "OPENCODE_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY",
-       "DEEPSEEK_API_KEY", "MOONSHOT_API_KEY", "ZHIPU_API_KEY", "DASHSCOPE_API_KEY", "OPENROUTER_API_KEY", "GROQ_API_KEY")  # fmt: skip
+ENV = (
+    "OPENCODE_CONFIG",
+    "OPENCODE_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_GENERATIVE_AI_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "MOONSHOT_API_KEY",
+    "ZHIPU_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "OPENROUTER_API_KEY",
+    "GROQ_API_KEY",
+)
 
 
 def find(ctx: Any) -> str:
@@ -39,13 +53,21 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
     """Everything denied; and, where OPENAI_BASE_URL names an endpoint of the person's own, a provider for it."""
     config: Dict[str, Any] = {
-        "$schema": "https://opencode.ai/config.json", "share": "disabled", "autoupdate": False, "snapshot": False,
-        "permission": {"*": "deny", "todowrite": "allow"}, "tools": {"*": False, "todowrite": True}, "mcp": {}, "plugin": [],
-    }  # fmt: skip
+        "$schema": "https://opencode.ai/config.json",
+        "share": "disabled",
+        "autoupdate": False,
+        "snapshot": False,
+        "permission": {"*": "deny", "todowrite": "allow"},
+        "tools": {"*": False, "todowrite": True},
+        "mcp": {},
+        "plugin": [],
+    }
     if values.get("OPENAI_BASE_URL") and values.get("OPENAI_API_KEY") and "/" not in model:
         name = model or values.get("OPENAI_MODEL") or "default"
         options = {"baseURL": "{env:OPENAI_BASE_URL}", "apiKey": "{env:OPENAI_API_KEY}"}
-        config["provider"] = {"own": {"npm": "@ai-sdk/openai-compatible", "name": "own", "options": options, "models": {name: {"name": name}}}}
+        config["provider"] = {
+            "own": {"npm": "@ai-sdk/openai-compatible", "name": "own", "options": options, "models": {name: {"name": name}}}
+        }
         config["model"] = config["small_model"] = "own/" + name
     elif model:
         config["model"] = model
@@ -73,7 +95,9 @@ def ask(ctx: Any, question: Question) -> Answer:
     costs = [(e.get("part") or {}).get("cost") for e in events if e.get("type") == "step_finish"]
     cost = sum(c for c in costs if isinstance(c, (int, float))) if costs else None
     session = str(events[0].get("sessionID", "")) if events else ""
-    calls = tuple({"name": (e.get("part") or {}).get("tool"), "input": None, "decision": "own"} for e in events if e.get("type") == "tool_use")
+    calls = tuple(
+        {"name": (e.get("part") or {}).get("tool"), "input": None, "decision": "own"} for e in events if e.get("type") == "tool_use"
+    )
     return Answer(data, cost, session, done.seconds, {"permission": "deny all"}, calls, tuple(argv))
 
 

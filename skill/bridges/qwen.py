@@ -15,8 +15,12 @@ from . import child, failures, jsontext
 from .base import Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_*", "DASHSCOPE_API_KEY", "BAILIAN_*")
-TOOLS = ("agent,skill,list_directory,grep_search,glob,read_file,write_file,edit,notebook_edit,run_shell_command,get_goal,update_goal,web_fetch,web_search,save_memory,todo_write,"
-         "ask_user_question,exit_plan_mode,enter_plan_mode,task,task_stop,cron_create,cron_list,cron_delete,monitor,send_message,lsp,tool_search,list_mcp_resources,read_mcp_resource")  # fmt: skip
+TOOLS = (
+    "agent,skill,list_directory,grep_search,glob,read_file,write_file,edit,notebook_edit,run_shell_command,get_goal,update_goal,web_fetch,"
+    "web_search,save_memory,todo_write,"
+    "ask_user_question,exit_plan_mode,enter_plan_mode,task,task_stop,cron_create,cron_list,cron_delete,monitor,send_message,lsp,"
+    "tool_search,list_mcp_resources,read_mcp_resource"
+)
 BARE_FROM = (0, 20, 0)
 _versions: Dict[str, Tuple[int, ...]] = {}
 
@@ -41,7 +45,19 @@ def ask(ctx: Any, question: Question) -> Answer:
         _versions[program] = child.version_of(ctx, program)
     schema = Path(question.workdir) / "schema.json"
     schema.write_text(json.dumps(question.strict), "utf-8")
-    argv: List[str] = [program, "-o", "json", "--approval-mode", "plan", "--json-schema", "@" + str(schema), "--exclude-tools", TOOLS, "--max-session-turns", "4"]
+    argv: List[str] = [
+        program,
+        "-o",
+        "json",
+        "--approval-mode",
+        "plan",
+        "--json-schema",
+        "@" + str(schema),
+        "--exclude-tools",
+        TOOLS,
+        "--max-session-turns",
+        "4",
+    ]
     argv += ["--bare"] if _versions[program] >= BARE_FROM else ["--allowed-mcp-server-names", "none", "-e", "none"]
     argv += ["--auth-type", "openai"] if child.variables(ctx).get("OPENAI_API_KEY") else []
     model = (ctx.settings.get("ai.models") or {}).get("qwen", "")

@@ -11,7 +11,9 @@ import re
 from typing import Any, Dict, List, Mapping
 
 LIMIT = 12_000  # characters of evidence
-_SHAPE = re.compile(r"(?:^|[/\s])(?:openclaw|openclaw-triage)(?:\.mjs|\.cmd)?\s(?:[^\n]*\s)?triage(?:\s|$)|\bopenclaw-triage\b|openclaw-update-repair")
+_SHAPE = re.compile(
+    r"(?:^|[/\s])(?:openclaw|openclaw-triage)(?:\.mjs|\.cmd)?\s(?:[^\n]*\s)?triage(?:\s|$)|\bopenclaw-triage\b|openclaw-update-repair"
+)
 _PASSIVE = ("--non-interactive", "--json", "--help")
 
 

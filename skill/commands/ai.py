@@ -36,10 +36,16 @@ def status(app: Any) -> None:
     settings = ctx.settings
     usable = [row for row in rows if row.installed and row.logged_in is not False]
     if app.as_json:
-        app.out({
-            "enabled": settings["ai.enabled"], "mode": settings["ai.mode"], "today": spent, "daily_budget": settings["ai.daily_budget"],
-            "bridges": [_json(row, app.lang) for row in rows], "usable": [row.id for row in usable],
-        })  # fmt: skip
+        app.out(
+            {
+                "enabled": settings["ai.enabled"],
+                "mode": settings["ai.mode"],
+                "today": spent,
+                "daily_budget": settings["ai.daily_budget"],
+                "bridges": [_json(row, app.lang) for row in rows],
+                "usable": [row.id for row in usable],
+            }
+        )
     else:
         head = Text("AI stage: {}, mode {}, {} of {} calls used today", "AI 阶段:{},模式 {},今日已用 {}/{} 次调用").to(app.lang)
         on = Text("on", "开启") if settings["ai.enabled"] else Text("off", "关闭")
@@ -47,8 +53,12 @@ def status(app: Any) -> None:
         for bridge, row in zip(bridges, rows):
             app.say("  {:<28} {}".format(bridge.title, _words(row).to(app.lang)))
         if not usable:
-            app.say(Text("No AI can be asked. Install one and log in, or set ai.anthropic_http / ai.openai_http.",
-                         "没有可用的 AI。请安装并登录其中之一,或设置 ai.anthropic_http / ai.openai_http。"))  # fmt: skip
+            app.say(
+                Text(
+                    "No AI can be asked. Install one and log in, or set ai.anthropic_http / ai.openai_http.",
+                    "没有可用的 AI。请安装并登录其中之一,或设置 ai.anthropic_http / ai.openai_http。",
+                )
+            )
     raise click.exceptions.Exit(0 if usable else 1)
 
 
@@ -63,9 +73,13 @@ def _safe(status_of: Any, ctx: Any, bridge: Any) -> Any:
 
 def _json(row: Any, lang: str) -> Dict[str, Any]:
     return {
-        "id": row.id, "installed": row.installed, "program": row.program, "version": row.version, "logged_in": row.logged_in,
+        "id": row.id,
+        "installed": row.installed,
+        "program": row.program,
+        "version": row.version,
+        "logged_in": row.logged_in,
         "note": row.note.to(lang) if row.note else "",
-    }  # fmt: skip
+    }
 
 
 def _words(row: Any) -> Any:
@@ -75,9 +89,10 @@ def _words(row: Any) -> Any:
     if not row.installed:
         return Text("not installed" + note.en, "未安装" + note.zh)
     login = {
-        True: Text("logged in", "已登录"), False: Text("NOT logged in", "未登录"),
+        True: Text("logged in", "已登录"),
+        False: Text("NOT logged in", "未登录"),
         None: Text("login not known without a call", "不调用无法得知是否登录"),
-    }[row.logged_in]  # fmt: skip
+    }[row.logged_in]
     return Text("{} {}{}".format(row.version, login.en, note.en).strip(), "{} {}{}".format(row.version, login.zh, note.zh).strip())
 
 
@@ -97,10 +112,16 @@ def attach(app: Any) -> None:
     lines: List[str] = ["{}: {}".format(Text("Asked", "询问对象").to(app.lang), last.get("bridge"))]
     resume = _resume(last)
     if resume:
-        lines += [Text("Look into the session (for watching; nothing is confirmed for you):", "查看会话(仅供查看,不会替您确认任何操作):").to(app.lang)]
+        lines += [
+            Text("Look into the session (for watching; nothing is confirmed for you):", "查看会话(仅供查看,不会替您确认任何操作):").to(
+                app.lang
+            )
+        ]
         lines += ["  cd '{}' && {}".format(last.get("workdir"), resume)]
         lines += ["  tmux new-session -s iflow-doctor \"cd '{}' && {}\"".format(last.get("workdir"), resume)]
-    lines += ["{}: tail -f '{}'".format(Text("Every call as it is made", "实时查看每次调用").to(app.lang), home.doctor_dir / "ai" / "audit.jsonl")]
+    lines += [
+        "{}: tail -f '{}'".format(Text("Every call as it is made", "实时查看每次调用").to(app.lang), home.doctor_dir / "ai" / "audit.jsonl")
+    ]
     if app.as_json:
         app.out(dict(last, resume=resume, audit=str(home.doctor_dir / "ai" / "audit.jsonl")))
     else:
@@ -149,12 +170,22 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     incident = "ai-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
     result = emergency.ask(ctx, (), incident, execute, look=lambda: looking.examined(ctx), say=say)
     if app.as_json:
-        app.out({
-            "healed": result.healed, "by_itself": result.by_itself, "bridge": result.bridge, "rounds": result.rounds, "calls": result.calls,
-            "cost_usd": result.cost_usd, "attempts": [list(row) for row in result.attempts], "root_cause": result.root_cause.to(app.lang),
-            "tell_person": result.tell_person.to(app.lang), "prompt_after_s": result.prompt_after_s, "report": result.report,
-            "repairs": [{"repair": o.plan.repair, "healed": o.healed, "rolled_back": o.rolled_back} for o in result.outcomes],
-        })  # fmt: skip
+        app.out(
+            {
+                "healed": result.healed,
+                "by_itself": result.by_itself,
+                "bridge": result.bridge,
+                "rounds": result.rounds,
+                "calls": result.calls,
+                "cost_usd": result.cost_usd,
+                "attempts": [list(row) for row in result.attempts],
+                "root_cause": result.root_cause.to(app.lang),
+                "tell_person": result.tell_person.to(app.lang),
+                "prompt_after_s": result.prompt_after_s,
+                "report": result.report,
+                "repairs": [{"repair": o.plan.repair, "healed": o.healed, "rolled_back": o.rolled_back} for o in result.outcomes],
+            }
+        )
     else:
         app.say(Text("Healed.", "已修复。") if result.healed else Text("Not healed.", "未修复。"))
         for head, text in ((Text("Cause", "原因"), result.root_cause), (Text("For you", "请您"), result.tell_person)):

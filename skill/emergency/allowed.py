@@ -107,7 +107,13 @@ def weaker(before: Any, after: Any) -> List[str]:
         last = re.sub(r"(\.\d+)+$", "", path).rsplit(".", 1)[-1]
         if old.get(path, _NOTHING) == value:
             continue
-        if re.match(r"(?i)(dangerously|allowInsecure|insecure|bypass|disable(Device)?Auth)", last) and value not in (False, None, "", [], {}):
+        if re.match(r"(?i)(dangerously|allowInsecure|insecure|bypass|disable(Device)?Auth)", last) and value not in (
+            False,
+            None,
+            "",
+            [],
+            {},
+        ):
             found.append(path)
         elif last in ("allowFrom", "groupAllowFrom", "ownerAllowFrom") and not _was_listed(before, path, value):
             found.append("{} lets more people in".format(path))

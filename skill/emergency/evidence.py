@@ -14,7 +14,10 @@ from . import plan as plans
 
 LOG_LIMIT = 24_000  # characters of log; the middle goes first, the first error and the end stay
 FINDINGS_LIMIT = 60
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|.)"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
 _ERROR = re.compile(r"(?i)error|fatal|failed|refus|invalid|exception|cannot|unable|exit|panic|warn|错误|失败|无法")
 _REPEATED = 3
 

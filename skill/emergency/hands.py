@@ -30,7 +30,12 @@ class Work:
     commands: Tuple[str, ...] = COMMANDS
 
     def places(self) -> Dict[str, str]:
-        return {"copy": self.shown, "edit": self.edit, "workdir": self.folder, "commands": ", ".join("`{}`".format(c) for c in self.commands)}
+        return {
+            "copy": self.shown,
+            "edit": self.edit,
+            "workdir": self.folder,
+            "commands": ", ".join("`{}`".format(c) for c in self.commands),
+        }
 
 
 def prepare(ctx: Any, folder: str, redactor: Redactor) -> Optional[Work]:
@@ -73,7 +78,9 @@ def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
         return None
     del after
     _no_moved_secrets(before, now, redactor)
-    reasons = allowed.refusals(before, now, allowed.named_paths(ctx.verdict.findings), allowed.as_mapping((ctx.last_good or {}).get("config")))
+    reasons = allowed.refusals(
+        before, now, allowed.named_paths(ctx.verdict.findings), allowed.as_mapping((ctx.last_good or {}).get("config"))
+    )
     if reasons:
         raise plans.Refused("the edit is not allowed: {}".format("; ".join(dict.fromkeys(reasons[:5]))))
     path = str(ctx.home.config_path)
@@ -81,7 +88,10 @@ def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
         "ai-hands",
         (Write(path, restored.encode("utf-8")), Service("restart", 120.0)),
         Risk.GUARDED,
-        Text("the AI changed {}".format(", ".join(changed[:8]) or "the config's syntax"), "AI 修改了 {}".format("、".join(changed[:8]) or "配置的语法")),
+        Text(
+            "the AI changed {}".format(", ".join(changed[:8]) or "the config's syntax"),
+            "AI 修改了 {}".format("、".join(changed[:8]) or "配置的语法"),
+        ),
         touches=(path,),
         config_paths=tuple(changed) if _parses(ctx) else ("*",),
     )

@@ -1,4 +1,4 @@
-"""The AI's plan: its JSON Schema, and the check that turns it into a model.Plan or says why not. What passes is what a case could do too."""
+"""The AI's plan: its JSON Schema, and the check that turns it into a model.Plan or says why not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
 BROKEN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 UNTOUCHABLE = {
     State.HEALTHY: "healthy", State.STARTING: "starting", State.DRAINING: "draining", State.UPDATING: "being updated",
-    State.STOPPED: "stopped by a person", State.SUSPENDED: "on a host that just slept", State.IMPOSTOR: "another program's port", State.UNKNOWN: "unknown",
+    State.STOPPED: "stopped by a person",
+    State.SUSPENDED: "on a host that just slept", State.IMPOSTOR: "another program's port", State.UNKNOWN: "unknown",
 }  # fmt: skip
 
 

@@ -20,7 +20,9 @@ _PRIVATE = ("env.", "secrets.values.")
 _HEADERS = re.compile(r"(^|\.)(headers|cookies|credentials|env|vars)\.[^.]+$", re.I)
 _RECIPIENT = re.compile(r"(allowFrom|groupAllowFrom|ownerAllowFrom|defaultTo|allowlist)(\.\d+)?$")
 _QUOTED = re.compile(r"""["']?([A-Za-z_][\w-]*)["']?\s*:\s*["']([^"'\n]{4,})["']""")
-_HARMLESS_ENV = re.compile(r"^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|LANG|LC_\w+|TERM|TZ|TMPDIR|DISPLAY|NODE_ENV|NODE_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$")
+_HARMLESS_ENV = re.compile(
+    r"^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|LANG|LC_\w+|TERM|TZ|TMPDIR|DISPLAY|NODE_ENV|NODE_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$"
+)
 _PUBLIC_URL = re.compile(r"^\w+://[^@?]*$")
 
 

