@@ -6,13 +6,19 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+try:
+    from .keeperps import alive, boot_mark, create_time, lock_holder, port_taken, ticks
+except ImportError:  # run as a script
+    from keeperps import alive, boot_mark, create_time, lock_holder, port_taken, ticks  # type: ignore[import-not-found,no-redef]
 
 MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
 RESTART_MARK = "restart mode: full process restart"  # OpenClaw 2026.9.6's last log line before it ends for a fresh process
 CLEAN_MARKS = ("closed: stop (", "completed cleanly")  # its log lines at an orderly stop; both, for a process that was not our child
+__all__ = ["alive", "boot_mark", "create_time", "lock_holder", "port_taken", "ticks"]  # and what is defined here
 WINDOWS = os.name == "nt"
 # What a service manager or Python told us about ourselves must not reach the gateway.
 NOT_FOR_CHILDREN = (
@@ -38,7 +44,7 @@ def stamp() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def read_json(path: str) -> dict:
+def read_json(path: str) -> Dict[str, Any]:
     """The object in a file; {} when there is none or it is damaged."""
     try:
         with open(path, encoding="utf-8") as handle:
@@ -48,7 +54,7 @@ def read_json(path: str) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def write_json(path: str, value: dict) -> None:
+def write_json(path: str, value: Mapping[str, Any]) -> None:
     """Replace whole or not at all, 0600. A full disk must not stop the keeper: then the old content stays."""
     temporary = "{}.{}.tmp".format(path, os.getpid())
     try:
@@ -65,7 +71,7 @@ def write_json(path: str, value: dict) -> None:
             pass
 
 
-def take_request(path: str) -> dict:
+def take_request(path: str) -> Dict[str, Any]:
     """Read a wish and remove it; {} when there is none."""
     if not os.path.exists(path):
         return {}
@@ -77,7 +83,7 @@ def take_request(path: str) -> dict:
     return wish
 
 
-def take_lock(path: str, patience: float = 1.0):
+def take_lock(path: str, patience: float = 1.0) -> Optional[int]:
     """As try_lock(), tried for a moment: whoever asks whether it is held holds it for an instant."""
     until = time.monotonic() + patience
     while True:
@@ -87,14 +93,14 @@ def take_lock(path: str, patience: float = 1.0):
         time.sleep(0.05)
 
 
-def try_lock(path: str):
+def try_lock(path: str) -> Optional[int]:
     """Hold an operating-system lock (the same kind filelock uses); the descriptor, or None when somebody else has it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if WINDOWS:
             import msvcrt
 
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         else:
             import fcntl
 
@@ -130,126 +136,8 @@ def rotate(path: str) -> None:
         pass
 
 
-# -- who is alive --------------------------------------------------------------------------------------------------------
-def _stat(pid: int) -> list:
-    with open("/proc/{}/stat".format(pid), "rb") as handle:
-        return handle.read().rsplit(b")", 1)[1].split()
-
-
-def ticks(pid: int):
-    """Clock ticks after boot at which the process started: with the pid its identity. None where there is no /proc."""
-    try:
-        return int(_stat(pid)[19])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def create_time(pid: int):
-    """Epoch seconds at which a process started, computed as psutil does. None where there is no /proc."""
-    try:
-        with open("/proc/stat", "rb") as handle:
-            boot = next(float(line.split()[1]) for line in handle if line.startswith(b"btime"))
-        return boot + int(_stat(pid)[19]) / float(os.sysconf("SC_CLK_TCK"))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-
-
-def alive(pid, wanted_ticks=None) -> bool:
-    """True while exactly this process runs. A zombie is dead, and so is a pid that belongs to somebody else now."""
-    if not pid:
-        return False
-    if WINDOWS:
-        return _alive_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    if not os.path.isdir("/proc/self"):
-        return True
-    try:
-        fields = _stat(pid)
-    except OSError:
-        return False
-    return fields[0] not in (b"Z", b"X") and (wanted_ticks is None or int(fields[19]) == wanted_ticks)
-
-
-def _alive_windows(pid: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION; os.kill(pid, 0) would end it
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == 259  # STILL_ACTIVE
-
-
-def boot_mark() -> str:
-    """Differs after a reboot of the machine or a restart of the container; "" where that cannot be told."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as handle:
-            return "{}:{}".format(handle.read().strip(), ticks(1))
-    except OSError:
-        return ""
-
-
-def lock_holder(state_dir: str):
-    """(pid, "gateway" | "doctor" | "other") of the live process in OpenClaw's own lock file; (0, "") when the lock is free."""
-    folder = os.path.join(state_dir, "tmp")
-    try:
-        places = [os.path.join(folder, name, "gateway.state.lock") for name in os.listdir(folder) if name.startswith("openclaw-")]
-    except OSError:
-        return 0, ""
-    for place in places:
-        try:
-            with open(place, encoding="utf-8", errors="replace") as handle:
-                value = json.loads(handle.read().split("}")[0] + "}")
-            pid, started = int(value["pid"]), value.get("startTime")
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if alive(pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None):
-            words = command_line(pid)
-            return pid, "doctor" if "doctor" in words else "gateway" if "openclaw" in words or "gateway" in words or not words else "other"
-    return 0, ""
-
-
-def command_line(pid: int) -> str:
-    """The first 300 characters of a process's command line; "" when unknown."""
-    try:
-        with open("/proc/{}/cmdline".format(pid), "rb") as handle:
-            return handle.read(300).replace(b"\0", b" ").decode("utf-8", "replace")
-    except OSError:
-        pass
-    if WINDOWS:
-        return ""
-    try:
-        return subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5
-        ).stdout.decode("utf-8", "replace")[:300]
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def port_taken(port) -> bool:
-    """True when somebody accepts connections on 127.0.0.1:port."""
-    if not port:
-        return False
-    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    probe.settimeout(1.0)
-    try:
-        return probe.connect_ex(("127.0.0.1", int(port))) == 0
-    except (OSError, ValueError):
-        return False
-    finally:
-        probe.close()
-
-
 # -- the gateway's start and end ------------------------------------------------------------------------------------------
-def environment(spec: dict, override: dict, base=None) -> dict:
+def environment(spec: Mapping[str, Any], override: Mapping[str, Any], base: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
     """Ours, without what is about ourselves, plus the spec's, plus the repairs' overrides."""
     env = {k: v for k, v in (os.environ if base is None else base).items() if k not in NOT_FOR_CHILDREN}
     for source in (spec, override):
@@ -259,21 +147,21 @@ def environment(spec: dict, override: dict, base=None) -> dict:
     return env
 
 
-def limit_files(wanted) -> None:
+def limit_files(wanted: object) -> None:
     """Set the file limit that the next child inherits, as far as the hard limit allows. None: as it is."""
     if not wanted or WINDOWS:
         return
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    soft = int(wanted) if hard == resource.RLIM_INFINITY else min(int(wanted), hard)
+    soft = int(str(wanted)) if hard == resource.RLIM_INFINITY else min(int(str(wanted)), hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     except (OSError, ValueError):
         pass
 
 
-def handed_over(spec: dict, pid: int) -> bool:
+def handed_over(spec: Mapping[str, Any], pid: int) -> bool:
     """Ask OpenClaw's documented machine contract whether the ended gateway wants a fresh process (protocol 1, 1 to 8 s)."""
     consume = spec.get("consume")
     if not consume:
@@ -296,9 +184,9 @@ def handed_over(spec: dict, pid: int) -> bool:
 class Wake:
     """Sleep that a signal, a request or the child's end cuts short."""
 
-    def __init__(self, names) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.asked_to_end = False
-        self.reader = None
+        self.reader: Optional[int] = None
         if not WINDOWS:
             self.reader, writer = os.pipe()
             os.set_blocking(self.reader, False)
@@ -308,11 +196,11 @@ class Wake:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._note)
 
-    def _note(self, number, frame) -> None:
+    def _note(self, number: int, frame: Any) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.asked_to_end = True
 
-    def wait(self, child, seconds: float) -> None:
+    def wait(self, child: Any, seconds: float) -> None:
         if self.reader is None:
             try:
                 child.wait(seconds) if child else time.sleep(seconds)

@@ -54,9 +54,11 @@ class Direct:
         """What the keeper wrote, checked against the process table; a change that is just happening is waited for (<= 1 s)."""
         exists = self.path("keeper.spec.json").exists()
         if not exists and not self.path("keeper.json").exists():
-            pid, what = keeperlib.lock_holder(str(self.home.state_dir))
-            if pid and what == "gateway":
-                return ServiceState(False, "active", "foreground", main_pid=pid, detail="started by somebody else; nothing keeps it alive")
+            holder, what = keeperlib.lock_holder(str(self.home.state_dir))
+            if holder and what == "gateway":
+                return ServiceState(
+                    False, "active", "foreground", main_pid=holder, detail="started by somebody else; nothing keeps it alive"
+                )
             return ServiceState(False, "inactive", detail="no keeper was ever started here")
         known, kept = self._settled()
         pid = known.get("pid") if keeperlib.alive(known.get("pid"), known.get("ticks")) else None
@@ -139,7 +141,7 @@ class Direct:
         private_dir(self.home.doctor_dir)
         try:
             self.host.start(
-                [sys.executable, "-I", "-S", str(KEEPER), "run", str(self.home.doctor_dir)],
+                [sys.executable, "-I", "-S", "-B", str(KEEPER), "run", str(self.home.doctor_dir)],
                 env=self._keeper_env(),
                 cwd=str(self.home.doctor_dir),
             )
@@ -260,7 +262,8 @@ class Direct:
             return self.install_watchdog(dry_run=True)
         spec = json.dumps(self._spec(), indent=1, ensure_ascii=False).encode("utf-8")
         return ServicePlan(
-            ((str(self.path("keeper.spec.json")), spec),), ((sys.executable, "-I", "-S", str(KEEPER), "run", str(self.home.doctor_dir)),)
+            ((str(self.path("keeper.spec.json")), spec),),
+            ((sys.executable, "-I", "-S", "-B", str(KEEPER), "run", str(self.home.doctor_dir)),),
         )
 
     def install(self, dry_run: bool = False) -> ServicePlan:
