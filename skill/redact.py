@@ -11,13 +11,26 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
+
+class _Lazy:
+    """A pattern that is compiled when it is first used: importing this module must cost nothing (the patterns take 30 ms)."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def __getattr__(self, name: str) -> Any:
+        compiled = re.compile(self._pattern)
+        self.sub, self.search, self.fullmatch = compiled.sub, compiled.search, compiled.fullmatch
+        return getattr(compiled, name)
+
+
 # A key whose value is a secret, whatever it looks like. `tokens`, `tokenCount`, `authMode`, `keyId` are not.
-SECRET_KEY = re.compile(
+SECRET_KEY = _Lazy(
     r"(?i)(?:^|[^a-z]|(?<=[a-z])(?=[A-Z]))?(?:api[_-]?keys?|access[_-]?keys?|private[_-]?key|signing[_-]?key|encrypt(?:ion)?[_-]?key|app[_-]?key|[a-z0-9]*token|[a-z0-9]*secret"
     r"|secret[_-]?\w{0,20}|passw(?:or)?d|passphrase|passwd|pwd|authorization|credentials?|cookies?|session[_-]?key|webhook(?:[_-]?url)?|bearer|sign|dsn|"
     r"connection[_-]?string|client[_-]?secret|refresh[_-]?token|[a-z0-9_]+_key|[a-z0-9_]+_pat)$"
 )
-_NOT_SECRET_KEY = re.compile(
+_NOT_SECRET_KEY = _Lazy(
     r"(?i)(max|num|total|input|output|prompt|completion|count|limit|budget|context)[_-]?tokens?$|public[_-]?key$|^(?:primary|foreign)_key$"
 )
 # Words that stand where a secret would, and are none.
@@ -28,57 +41,57 @@ _PLAIN = frozenset(
     "localhost disabled enabled plan hands bearer basic absent configured available".split()
 )
 
-_KEYED = re.compile(
+_KEYED = _Lazy(
     r"""(?ix)(?P<key>(?:api[_-]?key|access[_-]?key|private[_-]?key|app[_-]?key|signing[_-]?key|encrypt(?:ion)?[_-]?key|token|secret|passw(?:or)?d|passphrase
     |\bpwd|authorization|credentials?|session[_-]?key|webhook(?:[_-]?url)?|(?<!public)(?<!primary)_key|\bsign|set-cookie|cookie)\\?["']?)
     (?P<sep>\s*(?:=>|[:=])\s*|\s+(?=["']))
     (?P<value>\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^'\n]*'|["'][^"'\n]+|(?:Bearer|Basic|Bot|Token)\s+[^\s"',;]+|[^\s"',;}\])]+)"""
 )
-_COOKIE = re.compile(r"(?im)\b((?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)([^\r\n\"']+)")
-_ARGUMENT = re.compile(r"(?i)((?<![\w-])--?[a-z-]*(?:token|secret|password|passwd|api-?key|key|auth)[ =])([^\s-][^\s]*)")
+_COOKIE = _Lazy(r"(?im)\b((?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)([^\r\n\"']+)")
+_ARGUMENT = _Lazy(r"(?i)((?<![\w-])--?[a-z-]*(?:token|secret|password|passwd|api-?key|key|auth)[ =])([^\s-][^\s]*)")
 
-_PEM = re.compile(
+_PEM = _Lazy(
     r"-----BEGIN [A-Z0-9 ]+-----(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]+-----"
     r"|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]{0,20000}"
 )
-_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)([^\s\"'<>`\\)\]}|]+)")
-_WEBHOOK_PATH = re.compile(
+_URL = _Lazy(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)([^\s\"'<>`\\)\]}|]+)")
+_WEBHOOK_PATH = _Lazy(
     r"(?i)/(?:api/webhooks/\d+|services/T\w+/B\w+|open-apis/bot/v\d/hook|bot(?=\d{6,}:)|hooks?|webhooks?)/?[A-Za-z0-9_:/-]{8,}"
 )
 # (kind, a cheap literal or None, pattern)
-_SHAPES: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
-    ("SECRET", "eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?")),
-    ("SECRET", "-", re.compile(
+_SHAPES: Tuple[Tuple[str, str, "_Lazy"], ...] = (
+    ("SECRET", "eyJ", _Lazy(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?")),
+    ("SECRET", "-", _Lazy(
         r"\b(?:sk|pk|rk|gsk|xai|pplx|whsec|key|r8|fw|sess|tvly|nvapi|csk|ak)[-_](?=[A-Za-z0-9_-]*\d)[A-Za-z0-9_-]{12,}|\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
         r"|\bglpat-[\w-]{16,}|\bpypi-[\w-]{16,}|\bAGE-SECRET-KEY-1\w{20,}|\b[tu]-[a-z0-9]{2}[A-Za-z0-9_.-]{20,}")),
-    ("SECRET", "_", re.compile(
+    ("SECRET", "_", _Lazy(
         r"\b(?:gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|npm_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{16,}|dckr_pat_[\w-]{16,}|(?:sk|rk|pk|whsec|gsk)_(?:live_|test_)?[A-Za-z0-9]{16,})")),
-    ("SECRET", "", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bLTAI[A-Za-z0-9]{12,}|\bAKID[A-Za-z0-9]{13,}"
+    ("SECRET", "", _Lazy(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bLTAI[A-Za-z0-9]{12,}|\bAKID[A-Za-z0-9]{13,}"
         r"|\bAIza[\w-]{30,}|\bya29\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}")),
-    ("SECRET", ":", re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}")),
-    ("SECRET", ".", re.compile(r"\b[A-Za-z\d_-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}")),
-    ("SECRET", "", re.compile(r"(?i)\b(?:bearer|basic)\s+(?=[\w+/=.-]*[\d=+/])[A-Za-z0-9+/=_.-]{8,}")),
-    ("SECRET", "", re.compile(r"\b(?=[0-9a-fA-F]{0,64}[a-fA-F])(?=[0-9a-fA-F]{0,64}\d)[0-9a-fA-F]{32,128}\b")),
-    ("SECRET", "", re.compile(r"(?<![\w+/=-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*\d)[A-Za-z0-9_+-]{36,}={0,2}")),
-    ("USER", "_", re.compile(r"\b(?:ou|on|oc|om)_[a-f0-9]{16,}\b")),
-    ("EMAIL", "@", re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}\b")),
-    ("ID", "", re.compile(r"(?<![\w.])[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")),
-    ("PHONE", "", re.compile(r"(?<![\w.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\w.]*\d)")),
-    ("PHONE", "+", re.compile(r"(?<![\w+])\+[1-9]\d{0,2}[ -]?(?:\(\d{1,4}\)[ -]?)?\d{2,4}(?:[ -]?\d{2,4}){1,4}(?!\w)")),
-    ("PHONE", "(", re.compile(r"\(\d{3}\) ?\d{3}-\d{4}\b")),
+    ("SECRET", ":", _Lazy(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}")),
+    ("SECRET", ".", _Lazy(r"\b[A-Za-z\d_-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}")),
+    ("SECRET", "", _Lazy(r"(?i)\b(?:bearer|basic)\s+(?=[\w+/=.-]*[\d=+/])[A-Za-z0-9+/=_.-]{8,}")),
+    ("SECRET", "", _Lazy(r"\b(?=[0-9a-fA-F]{0,64}[a-fA-F])(?=[0-9a-fA-F]{0,64}\d)[0-9a-fA-F]{32,128}\b")),
+    ("SECRET", "", _Lazy(r"(?<![\w+/=-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*\d)[A-Za-z0-9_+-]{36,}={0,2}")),
+    ("USER", "_", _Lazy(r"\b(?:ou|on|oc|om)_[a-f0-9]{16,}\b")),
+    ("EMAIL", "@", _Lazy(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}\b")),
+    ("ID", "", _Lazy(r"(?<![\w.])[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")),
+    ("PHONE", "", _Lazy(r"(?<![\w.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\w.]*\d)")),
+    ("PHONE", "+", _Lazy(r"(?<![\w+])\+[1-9]\d{0,2}[ -]?(?:\(\d{1,4}\)[ -]?)?\d{2,4}(?:[ -]?\d{2,4}){1,4}(?!\w)")),
+    ("PHONE", "(", _Lazy(r"\(\d{3}\) ?\d{3}-\d{4}\b")),
 )  # fmt: skip
-_IPV4 = re.compile(r"(?<![\w.-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w-]|\.\d)")
-_IPV6 = re.compile(
+_IPV4 = _Lazy(r"(?<![\w.-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w-]|\.\d)")
+_IPV6 = _Lazy(
     r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4})(?![\w:])|(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}(?![\w:])"
 )
-_PLACEHOLDER = re.compile(r"<(?:SECRET|EMAIL|PHONE|IP|URL|USER|ID)_\d+>")
+_PLACEHOLDER = _Lazy(r"<(?:SECRET|EMAIL|PHONE|IP|URL|USER|ID)_\d+>")
 
 # Fields and lines that carry what people wrote. A line that matches _CHAT_LINE keeps its head only.
-_CHAT_FIELD = re.compile(
+_CHAT_FIELD = _Lazy(
     r"""(?ix)(["']?\b(?:text|body|content|preview|textPreview|bodyPreview|messageText|messagePreview|rawBody|prompt|userMessage|lastMessage|transcript|caption|quote|reply|utterance|question|answer)["']?\s*[:=]\s*)
     (\\?"(?:[^"\\]|\\.)*\\?"|'[^'\n]*'|[^\n]+)"""
 )
-_CHAT_LINE = re.compile(
+_CHAT_LINE = _Lazy(
     r"(?i)((?:inbound|incoming|outbound|received|delivered)\s+(?:chat\s+|direct\s+|group\s+|user\s+)?(?:message|msg|dm|text|reply)\b|(?:message|dm|reply|text)\s+(?:received\s+)?(?:from|to)\s+(?:user\b|sender\b|@|<|\d|ou_)"
     r"|\b(?:user|assistant|human|agent|chat)\s+(?:said|says|wrote|asked|replied|message|reply)\b|收到(?:用户)?消息|用户(?:消息|说|发送)|回复(?:用户|消息))(.*)"
 )
