@@ -10,3 +10,10 @@ lint:
 	$(PYTHON) dev.py lint
 docs:
 	$(PYTHON) dev.py docs
+
+# CORPUS=file.jsonl SCORER=score.py choose others than those of this repository
+bench-cases:
+	$(PYTHON) benchmarks/bench_cases.py $(CORPUS) $(SCORER)
+
+bench-match:
+	$(PYTHON) benchmarks/bench_match_cost.py

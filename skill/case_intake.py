@@ -77,5 +77,6 @@ def from_incident(home: Home, ident: str) -> Dict[str, Any]:
 def _of_record(ident: str, record: Mapping[str, Any]) -> Dict[str, Any]:
     lines = [str(line) for line in record.get("because") or record.get("lines") or []]
     cause = str(record.get("cause") or record.get("root_cause") or record.get("reason") or (lines[0] if lines else "incident " + ident))
-    answers = {"title": cause[:120], "signature": lines[0] if lines else "", "keywords": "", "solution": str(record.get("advice") or cause)[:400]}
+    advice = str(record.get("advice") or cause)[:400]
+    answers = {"title": cause[:120], "signature": lines[0] if lines else "", "keywords": "", "solution": advice}
     return of_answers(ident, answers)

@@ -1,8 +1,11 @@
 """Which known case is it? Signatures first, then weighted keywords, then likeness. "No case fits" ([]) is a good answer.
 
-    certain    a decisive signature (weight >= 0.9, several words) in the newest boot's own lines, nothing else as strong
+    certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest boot's own lines, nothing else as strong
     probable   a good signature, or several keywords that agree
     possible   worth a look; never acted on
+
+Two cases can be certain where the program prints one sentence for two causes (a truncated config says "missing gateway.mode"):
+the live evidence of each case decides between them.
 
 Cost: the log is cut to its last signature.MAX_LOG_CHARS; a set of four-character grams of its distinct lines decides which
 signatures can match at all, so a library of 10,000 cases costs set look-ups, not regular expressions.
@@ -21,6 +24,7 @@ __all__ = ["match", "literals"]
 
 MAX_MATCHES = 5
 CERTAIN = 0.9
+CERTAIN_ADVICE = 0.96  # for cases that only tell a person: nothing is won by a bolder word
 PROBABLE = 0.6
 LEAST = 0.26  # below this a match by words alone is noise
 LEAST_WITH_LOG = 0.42  # the same beside a log that holds nothing of the case
@@ -36,12 +40,18 @@ class Hit(NamedTuple):
     age: int
 
 
-def match(cases: Sequence[Case], symptom: str, log: str, version: str = "") -> List[Match]:
-    """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, "" when unknown."""
+def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_log: bool = False) -> List[Match]:
+    """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, "" when unknown.
+
+    own_log: the log was read from this gateway's own files or journal, so its lines need not name OpenClaw to be certain.
+    Lines of several sources must be sorted by time: what stands before the newest boot that became ready is history.
+    """
     index = _index(cases)
     symptom = signature.mask(" ".join(symptom[:2000].split()))
     found = signature.lines(log)
     scope = judge(symptom, [line.text for line in found])
+    if own_log:
+        scope = scope._replace(ours=True)
     if scope.nothing:
         return []
     found = [line for number, line in enumerate(found) if number not in scope.foreign]
@@ -163,7 +173,9 @@ def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, float]:
     return {number: score / 100.0 * 0.6 for _, score, number in best}
 
 
-def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], alike: float, logged: Optional[Tuple[float, str]], scope: Scope) -> Optional[Match]:
+def _weigh(
+    case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], alike: float, logged: Optional[Tuple[float, str]], scope: Scope
+) -> Optional[Match]:
     words_said = spoken[0] if spoken else 0.0
     words_logged = logged[0] if logged else 0.0
     told = max(words_said, 0.75 * alike, 1.0 - (1.0 - words_said) * (1.0 - 0.4 * alike))
@@ -173,7 +185,8 @@ def _weigh(case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], ali
         base = hits[0].weight * 0.9 + min(0.06, 0.02 * (len(hits) - 1))
         score = base + 0.12 * told + 0.03 * words_logged
         because.extend(hit.line[:240] for hit in hits[:3])
-        decisive = scope.ours and any(hit.decisive and hit.weight >= CERTAIN for hit in hits)
+        least = CERTAIN_ADVICE if case.repair == "tell-person" else CERTAIN
+        decisive = scope.ours and any(hit.decisive and hit.weight >= least for hit in hits)
         confidence = Confidence.CERTAIN if decisive else Confidence.PROBABLE if base >= 0.5 or score >= PROBABLE else Confidence.POSSIBLE
     else:
         # With a log that holds nothing of this case, words alone must be stronger.
@@ -203,9 +216,9 @@ def _rank(matches: List[Match], scope: Scope) -> List[Match]:
     rival = next((m for m in ranked[1:] if m.case.slug != first.case.slug), None)
     unsure = scope.calm or (rival is not None and first.score - rival.score < MARGIN)
     out = []
-    for place, one in enumerate(ranked):
+    for one in ranked:
         confidence = one.confidence
-        if confidence is Confidence.CERTAIN and (unsure or place > 0):
+        if confidence is Confidence.CERTAIN and (unsure or first.confidence is not Confidence.CERTAIN):
             confidence = Confidence.PROBABLE
         if one.score < first.score * 0.35:
             continue

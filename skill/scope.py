@@ -7,59 +7,92 @@ from typing import FrozenSet, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
-    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension|\.dev|ide|plugin)|cursor (?:ide|editor|agent)"
-    r"|in cursor\b|\bcline\b|roo[ -]?code|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b|jetbrains|\bzed editor\b|vs ?code"
-    r"|visual studio code|openclash|clash[ -]?(?:verge|meta|for windows|core)|mihomo|\bclash\b|\bv2ray|\bxray\b|sing-box|passwall|\bdify\b|\bn8n\b|langflow"
-    r"|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio|chatbox|home[ -]assistant|nextcloud|wordpress|litellm|new-api|one-api|\bwaha\b|noweb|evolution[ -]api"
-    r"|whatsapp-web\.js|next\.?js\b|\bvite\b|webpack|django|\bflask\b|\brails\b|postgres|mysql|mongodb|\bredis\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
+    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension|\.dev|ide|plugin)"
+    r"|cursor (?:ide|editor|agent)"
+    r"|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat"
+    r"|\bopencode\b|jetbrains|\bzed editor\b|vs ?code"
+    r"|visual studio code|openclash|clash[ -]?(?:verge|meta|for windows|core)|mihomo|\bclash\b|\bv2ray"
+    r"|\bxray\b|sing-box|passwall|\bdify\b|\bn8n\b|langflow"
+    r"|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio|chatbox|home[ -]assistant|nextcloud|wordpress"
+    r"|litellm|new-api|one-api|\bwaha\b|noweb|evolution[ -]api"
+    r"|whatsapp-web\.js|next\.?js\b|\bvite\b|webpack|django|\bflask\b|\brails\b|postgres|mysql|mongodb"
+    r"|\bredis\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
     re.I,
 )
 _OURS = re.compile(
-    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway\b|subsystem|agent/embedded|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
+    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway\b|subsystem|agent/embedded"
+    r"|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
     r"telegram|discord|whatsapp|slack|feishu|dingtalk|imessage",
     re.I,
 )
-_CORE = re.compile(r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|"
-                   r"gateway/channels|subsystem|plugin-sdk|lane=|sessionKey=", re.I)
+_CORE = re.compile(
+    r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789"
+    r"|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|gateway/channels|subsystem|plugin-sdk|lane=|sessionKey="
+    r"|gateway start blocked|gateway failed to start|gateway\.(?:mode|auth|bind|port"
+    r"|controlui|remote)\b|device token|gateway token|gateway service",
+    re.I,
+)
 # Line shapes that only other programs print.
 _OTHER_LINE = re.compile(
-    r"^\[BUG\]|^API Error[:(]|^\s*⎿|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
+    r"^\[BUG\]|^API Error[:(]|^\s*⎿|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
+    r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
 _ADVISORY = re.compile(
-    r"\bGHSA-|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明", re.I
+    r"\bGHSA-|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b"
+    r"|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明",
+    re.I,
 )
 _WISH = re.compile(
-    r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))|please (?:add|support|consider)|"
-    r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
+    r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request"
+    r"|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
+    r"|please (?:add|support|consider)|"
+    r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap"
+    r"|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
     r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
     re.I,
 )
 _QUOTED = re.compile(
-    r"pasted|quot(?:es|ed|ing)|copied from|some(?:body|one) (?:wrote|asked|posted|pasted|sent)|in the (?:chat|docs?|tutorial|article|readme)\b|example (?:from|in)|"
-    r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|(?:type|send|write|say)s? the (?:following )?(?:sentence|words?|phrase|text)|translate|"
+    r"pasted|quot(?:es|ed|ing)|copied from|some(?:body|one) (?:wrote|asked|posted|pasted"
+    r"|sent)|in the (?:chat|docs?|tutorial|article|readme)\b"
+    r"|example (?:from|in)|"
+    r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|(?:type|send|write"
+    r"|say)s? the (?:following )?(?:sentence|words?|phrase|text)"
+    r"|translate|"
     r"转发|粘贴|引用|聊天里|群里有人|有人(?:问|发)|文档里|教程里|文章里|翻译|这句话",
     re.I,
 )
 # The person says that nothing is broken, or that it is meant to be so.
 _CALM = re.compile(
-    r"is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact|nothing (?:is )?(?:broken|wrong)|everything (?:still )?works|"
-    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b|"
-    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)|(?:rpc|probe) (?:is )?ok\b|"
+    r"is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact"
+    r"|nothing (?:is )?(?:broken|wrong)|everything (?:still )?works|"
+    r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies"
+    r"|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b"
+    r"|"
+    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
+    r"|(?:rpc|probe) (?:is )?ok\b|"
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
-    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
+    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略"
+    r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
 )
 _WELL = re.compile(r"(?:RPC|Connectivity) probe: ok", re.I)
 _RUNNING = re.compile(r"Runtime: running|\[gateway\] ready\b", re.I)
 # Lines that a healthy gateway prints; where nothing else is said, there is no incident.
 _ROUTINE = re.compile(
-    r"^(?:<time> )?(?:info |debug |trace )|\"level\" ?: ?\"(?:info|debug|trace)\"|\[gateway\] (?:starting|ready|loading|resolving|http server listening|startup outcomes|agent model|"
-    r"log file|listening on|shutdown budget|spawn broker)|\[(?:health-monitor|heartbeat)\] started|cron: started|browser control (?:service )?(?:ready|listening)",
+    r"^(?:<time> )?(?:info |debug |trace )|\"level\" ?: ?\"(?:info|debug|trace)\"|\[gateway\] (?:starting"
+    r"|ready|loading|resolving|http server listening|startup outcomes|agent model|"
+    r"log file|listening on|shutdown budget|spawn broker)|\[(?:health-monitor|heartbeat)\] started"
+    r"|cron: started|browser control (?:service )?(?:ready"
+    r"|listening)",
     re.I,
 )
-_TROUBLE = re.compile(r"error|fail|warn|refus|denied|invalid|expired|timed? ?out|timeout|crash|unhandled|exception|stale|restarting|conflict|mismatch|leak|\brss\b|heap|E[A-Z]{4,}", re.I)
+_TROUBLE = re.compile(
+    r"error|fail|warn|refus|denied|invalid|expired|timed? ?out|timeout|crash|unhandled|exception|stale"
+    r"|restarting|conflict|mismatch|leak|\brss\b|heap|E[A-Z]{4,}",
+    re.I,
+)
 
 
 class Scope(NamedTuple):

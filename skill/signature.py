@@ -6,9 +6,9 @@ import json
 import re
 from typing import List, NamedTuple
 
-MAX_LOG_CHARS = 524_288  # only the end of a log is read: the newest boot is there
+MAX_LOG_CHARS = 262_144  # only the end of a log is read: the newest boot is there
 MAX_LINE_CHARS = 2_000  # a hostile or binary line cannot make a regex slow
-MAX_LINES = 3_000
+MAX_LINES = 2_000
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\ufeff]")
@@ -22,6 +22,7 @@ _HEX = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b", re
 _PID = re.compile(r"\b(pid|PID)([ =:]{1,3})\d{1,9}")
 _HOME = re.compile(r"(?:/home/[^/\s'\":]{1,64}|/Users/[^/\s'\":]{1,64}|/root(?=/)|[A-Za-z]:\\{1,2}Users\\{1,2}[^\\\s'\":]{1,64})")
 _DIGITS = re.compile(r"\d+")
+_VARIES = re.compile(r"[0-9a-f]{6,}|\d+")  # what two lines that say the same may differ in, cheaply
 _QUOTED_START = re.compile(r"^\s{0,8}(?:>|&gt;|「|“|@\w{2,32}\s)|^\s{0,8}(?:user|assistant|human|用户|助手)\s?[:：]", re.I)
 # Where somebody else's words begin inside a log line: what follows is data, never a symptom.
 _QUOTED_FROM = re.compile(
@@ -34,6 +35,14 @@ _QUOTED_FROM = re.compile(
     re.I,
 )
 BOOT = re.compile(r"\[gateway\] (?:loading configuration|starting(?:\.\.\.|…| HTTP)?$)|systemd\[\d+\]: Start(?:ed|ing) OpenClaw", re.I)
+# What a healthy gateway prints that reads like trouble.
+_NOISE = re.compile(
+    r"remote model catalog refresh failed|staggering missed jobs|deferring missed agent jobs|Copy to clipboard unavailable"
+    r"|command already registered|can't verify where this plugin came from",
+    re.I,
+)
+# Said by a boot before its own first marker.
+_PRELUDE = re.compile(r"^(?:<time> )?(?:Config |\[config\]|Missing config|Migrated |\[state-migrations\])", re.I)
 READY = re.compile(r"\[gateway\] (?:ready|http server listening|listening on ws)", re.I)
 
 
@@ -106,11 +115,15 @@ def lines(log: str) -> List[Line]:
         log = log[-MAX_LOG_CHARS:]
         log = log[log.find("\n") + 1 :]
     kept: List[Line] = []
-    seen = set()
-    fresh, ready, fence = True, False, False
+    seen, looked_at = set(), set()
+    fresh, ready, fence, boots = True, False, False, 0
     for raw in reversed(log.split("\n")):
         if not raw or raw.isspace():
             continue
+        rough = _VARIES.sub("#", raw[: MAX_LINE_CHARS * 4])
+        if rough in looked_at and not (fresh and BOOT.search(raw)):
+            continue
+        looked_at.add(rough)
         if raw.lstrip().startswith("```"):
             fence = not fence
             continue
@@ -118,10 +131,12 @@ def lines(log: str) -> List[Line]:
         text = mask(unquoted(whole[:MAX_LINE_CHARS])).strip()
         if text and len(kept) < MAX_LINES:
             mark = key(text)
-            if mark not in seen:
+            if mark not in seen and not _NOISE.search(text):
                 seen.add(mark)
-                kept.append(Line(text, fresh, len(kept)))
+                kept.append(Line(text, fresh or bool(_PRELUDE.match(text)) and boots == 1, len(kept)))
         ready = ready or bool(fresh and READY.search(whole))
         if fresh and ready and BOOT.search(whole):
-            fresh = False  # an older boot's trouble is history once a newer boot became ready
+            fresh, boots = False, 1  # an older boot's trouble is history once a newer boot became ready
+        elif not fresh and (READY.search(whole) or "shutdown" in whole):
+            boots = 2
     return kept

@@ -12,7 +12,7 @@ import click
 from ..errors import SettingsError, UsageError
 from ..model import Case, Match
 
-LOG_BYTES = 524_288  # the end of a log file; the rest is older than the newest boot
+LOG_BYTES = 262_144  # the end of a log file; the rest is older than the newest boot
 
 
 def add(main: click.Group) -> None:
@@ -102,7 +102,7 @@ def _batch(name: str) -> int:
                 entry = json.loads(line)
                 ident, symptom, log = entry["id"], str(entry.get("symptom") or ""), str(entry.get("log") or "")
             except (ValueError, KeyError, TypeError) as error:
-                raise UsageError("{} line {}: {!r}".format(name, number, error), "each line: {\"id\", \"symptom\", \"log\"}") from error
+                raise UsageError("{} line {}: {!r}".format(name, number, error), 'each line: {"id", "symptom", "log"}') from error
             found = match(library, symptom, log)
             click.echo(json.dumps({"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False))
     return 0
@@ -171,11 +171,14 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
         click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
         return
     lang, zh = _lang(app), _lang(app) == "zh"
-    terms = ["all: " + ", ".join(case.evidence.all), "any: " + ", ".join(case.evidence.any), "none: " + ", ".join(case.evidence.none)]
+    terms = ["{}: {}".format(name, ", ".join(getattr(case.evidence, name))) for name in ("all", "any", "none")]
     rows = [
         ("类别" if zh else "class", case.slug),
         ("解决" if zh else "what to do", case.solution.to(lang)),
-        ("修复" if zh else "repair", "{} {} ({})".format(case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value)),
+        (
+            "修复" if zh else "repair",
+            "{} {} ({})".format(case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value),
+        ),
         ("证据" if zh else "only if", "; ".join(term for term in terms if not term.endswith(": ")) or "-"),
         ("命令" if zh else "commands", "; ".join(case.raw.get("commands") or ()) or "-"),
         ("版本" if zh else "versions", str(case.raw.get("versions") or "-")),
