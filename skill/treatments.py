@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .model import Evidence, Finding, State, Verdict
+from .model import Evidence, Finding, Severity, State, Verdict
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("database/corrupt", "quarantine-database", {"backup": False}, NOT_UP),
     Row("plugins/crash", "disable-plugin", {"plugin": "$evidence.plugin"}),
     Row("plugins/crash", "quarantine-plugin", {"plugin": "$evidence.plugin"}),
-    Row("lock/stale", "clear-stale-lock", when=NOT_UP),
     Row("service/missing", "reinstall-service", when=NOT_UP),
     Row("service/start-limit", "reset-failed", when=NOT_UP),
     Row("service/disabled", "reload-keepalive", when=NOT_UP),
@@ -112,6 +111,7 @@ CHEAP: Tuple[Row, ...] = (
 # Then what changed since the last good run, each verified by the gateway and rolled back when it does not help.
 CHANGED: Tuple[Row, ...] = (
     Row("plugins/load-failed", "disable-plugin", {"plugin": "$evidence.plugin"}, PARSES),
+    Row("lock/stale", "clear-stale-lock", when=NOT_UP),  # after a plain start: OpenClaw reclaims most by itself
     Row("config/changed", "revert-config-keys", when=PARSES),
     Row("plugins/new-since-good", "disable-plugin", when=PARSES),
     Row("plugins/new-since-good", "quarantine-plugin", when=NOT_UP),
@@ -132,6 +132,9 @@ LAST: Tuple[Row, ...] = tuple(
 # The fault is certainly gone when this finding is: such a repair is kept even while another fault still keeps the gateway down.
 PROVABLE = ("config/", "database/", "node/", "service/", "installation/", "disk/", "lock/")
 UNPROVABLE = ("config/changed",)
+
+# Facts that are no fault by themselves and still lead to a repair, late in the ladder. Any other INFO finding never acts.
+BY_THE_WAY = ("config/changed", "plugins/new-since-good", "lock/stale")
 
 NOTHING_TO_DO = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED, State.SUSPENDED, State.UNKNOWN)
 
@@ -167,7 +170,7 @@ def rows_for(rows: Tuple[Row, ...], verdict: Verdict) -> List[Tuple[Row, Optiona
             found.append((row, None, dict(row.params)))
             continue
         for finding in verdict.findings:
-            if finding.check_id == row.check:
+            if finding.check_id == row.check and (finding.severity is not Severity.INFO or row.check in BY_THE_WAY):
                 params = {key: _filled(value, finding) for key, value in row.params.items()}
                 if all(value is not None and value != [None] for value in params.values()):
                     found.append((row, finding, params))

@@ -12,7 +12,7 @@ from doctor_world import CONFIG, World, finding
 from skill import doctor, lastgood, repairs, treatments
 from skill.context import Context
 from skill.incidents import Incident
-from skill.model import Case, Confidence, Evidence, Finding, Match, State, Text, Verdict
+from skill.model import Case, Confidence, Evidence, Finding, Match, Severity, State, Text, Verdict
 
 
 @pytest.fixture
@@ -160,3 +160,10 @@ def test_evidence_terms() -> None:
         ("lock/*", False),
     ):
         assert treatments.term_holds(term, verdict) is wanted
+
+
+def test_a_fact_that_is_no_fault_never_acts(world: World) -> None:
+    world.config.write_text(CONFIG.replace("a/b.c", "other"))
+    fact = replace(finding("config/models-missing", "agents.defaults.model"), severity=Severity.INFO)
+    result = treat(world, lambda: [fact])
+    assert [a["repair"] for a in result.actions] == ["start"] and "other" in world.config.read_text()
