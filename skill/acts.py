@@ -63,6 +63,7 @@ class Acts:
             return
         if active == "failed":
             watch.platform.reset_failed()
+        self.children.start("preflight", ["check-config", "--offline", "--json"])
         watch.platform.start()
         watch.log.line("restart", watch.host.now(), by=watch.platform.name, seconds=round(watch.host.now() - now, 1))
 

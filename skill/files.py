@@ -134,14 +134,15 @@ def owned_lock(path: PathLike, what: str) -> Iterator[None]:
     path = Path(path)
     private_dir(path.parent)
     owner = path.with_suffix(".owner")
-    lock = FileLock(str(path), timeout=0)
+    lock = FileLock(str(path), timeout=0, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
         pid, since = lock_owner(path)
         raise AlreadyRunning(what, pid, since) from None
     try:
-        write_atomic(owner, "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")))
+        with contextlib.suppress(OSError):  # on a full disk the lock itself still holds; only its note is missing
+            write_atomic(owner, "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")))
         yield
     finally:
         lock.release()
@@ -162,7 +163,7 @@ def lock_held(path: PathLike) -> bool:
 
     if not Path(path).exists():
         return False
-    probe = FileLock(str(path), timeout=0)
+    probe = FileLock(str(path), timeout=0, mode=0o600)
     try:
         probe.acquire()
     except Timeout:

@@ -284,6 +284,9 @@ def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules, nam
 
 
 def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+    if state.incident and state.expected_new_pid:
+        # We ended it ourselves and were killed before we could start it: that is no person's wish.
+        return _bad(state, replace(verdict, state=State.DOWN), now, rules, name)
     state = replace(state, streak=0, incident=None)
     if "stopped" in state.noted:
         return state, []

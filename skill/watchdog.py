@@ -100,8 +100,8 @@ class Watchdog:
             self._healthy(now)
         else:
             self._ready_at = None
-            if self._ticks % LEVELS_EVERY == 1:
-                self.teller.guarded("tend", self.platform.tend)
+        if self._ticks % LEVELS_EVERY == 1:
+            self.teller.guarded("tend", self.platform.tend)
 
     def pause_for(self) -> float:
         """Seconds until the next look."""
@@ -121,6 +121,9 @@ class Watchdog:
             self.alive()
             self.host.sleep(min(1.0, left))
             if pid and not _exists(pid):
+                # Just gone: level 1 is brought back itself, and its own wait is cut short.
+                if self.teller.guarded("tend", self.platform.tend) or self.teller.guarded("hurry", self.platform.hurry):
+                    self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name)
                 return
 
     # -- what decisions need ------------------------------------------------------------------------------------------
