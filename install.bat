@@ -1,6 +1,6 @@
 @echo off
 rem Install, upgrade or remove openclaw-iflow-doctor for this user. cmd only: no PowerShell, no administrator rights.
-rem   install.bat [--dry-run] [--yes] [--no-service] [--no-shim] [--with-plugin] [--prefix DIR] [--wheelhouse DIR] [--lang zh^|en]
+rem   install.bat [--dry-run] [--yes] [--no-service] [--no-shim] [--with-plugin] [--prefix DIR] [--wheelhouse DIR] [--lang LANG]
 rem   install.bat --uninstall [--purge]
 rem This script only finds a Python; the work is done by skill\installer (standard library), the same on every system.
 setlocal EnableExtensions DisableDelayedExpansion
@@ -16,6 +16,7 @@ if not errorlevel 1 set "PYTHON=%IFLOW_DOCTOR_PYTHON%"
 if defined PYTHON goto run
 
 :launcher
+rem Second choice: the launcher that python.org installs.
 rem py.exe comes with Python from python.org; python.exe may be the Store's stub, which fails the test and is passed over.
 py -3 -I -c "%TEST%" >nul 2>nul
 if not errorlevel 1 goto run_launcher
@@ -25,19 +26,23 @@ echo Python 3.8 or newer was not found. Install it from https://www.python.org/d
 exit /b 2
 
 :try
+rem Takes one candidate; sets PYTHON when it is new enough and can make environments.
 if "%~1"=="" exit /b 0
 "%~1" -I -c "%TEST%" >nul 2>nul
 if not errorlevel 1 set "PYTHON=%~1"
 exit /b 0
 
 :run
+rem Hands over to the installer with the Python that was found.
 "%PYTHON%" -B -I -X utf8 -c "%START%" "%HERE%" %*
 exit /b %ERRORLEVEL%
 
 :run_launcher
+rem The same through the launcher.
 py -3 -B -I -X utf8 -c "%START%" "%HERE%" %*
 exit /b %ERRORLEVEL%
 
 :incomplete
+rem Started without the files that ship beside it.
 echo install.bat needs the files that ship beside it: unpack the whole archive first. 1>&2
 exit /b 2

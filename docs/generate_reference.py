@@ -103,7 +103,13 @@ def allowed(item: Mapping[str, Any]) -> str:
     low, high = item.get("minimum"), item.get("maximum")
     if low is None and high is None:
         return ""
-    return "{} to {}".format(low, high) if high is not None and low is not None else ">= {}".format(low) if high is None else "<= {}".format(high)
+    return (
+        "{} to {}".format(low, high)
+        if high is not None and low is not None
+        else ">= {}".format(low)
+        if high is None
+        else "<= {}".format(high)
+    )
 
 
 def render(lang: str) -> str:

@@ -86,7 +86,9 @@ def test_installs_and_takes_everything_back_but_records(machine: Machine) -> Non
     state = machine.home / ".openclaw"
     assert (state / "skills" / bundle.SKILL / "skill" / "a.py").is_file()
     assert not (state / "skills" / bundle.SKILL / ".git").exists() and not list(state.rglob("*.pyc"))
-    assert "iflow-doctor shim" in (machine.home / ".local/bin/openclaw").read_text() and os.access(str(machine.home / ".local/bin/iflow-doctor"), os.X_OK)
+    assert "iflow-doctor shim" in (machine.home / ".local/bin/openclaw").read_text() and os.access(
+        str(machine.home / ".local/bin/iflow-doctor"), os.X_OK
+    )
     assert (state / "iflow-doctor" / "venv" / "bin" / "python").is_file()
     assert machine.said("service", "install") == 1
     (state / "iflow-doctor" / "records.json").write_text("{}")
@@ -219,11 +221,15 @@ def test_an_unreadable_manifest_counts_as_empty(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "install.json") == manifest.EMPTY
 
 
-@pytest.mark.parametrize("shell", [s for s in (["sh"], ["dash"], ["busybox", "ash"], ["mksh"], ["bash", "--posix"], ["zsh", "--emulate", "sh"]) if shutil.which(s[0])],
-                         ids=lambda shell: shell[0])  # fmt: skip
+SHELLS = [["sh"], ["dash"], ["busybox", "ash"], ["mksh"], ["bash", "--posix"], ["zsh", "--emulate", "sh"]]
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=lambda shell: shell[0])
 def test_install_sh_in_every_shell(tmp_path: Path, shell: List[str]) -> None:
     env = {"HOME": str(tmp_path), "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin"}
-    done = subprocess.run(shell + [str(ROOT / "install.sh"), "--dry-run", "--lang", "zh"], capture_output=True, text=True, env=env, timeout=30)
+    done = subprocess.run(
+        shell + [str(ROOT / "install.sh"), "--dry-run", "--lang", "zh"], capture_output=True, text=True, env=env, timeout=30
+    )
     assert done.returncode == 0 and "没有改动任何东西" in done.stdout and not list(tmp_path.iterdir())
 
 
@@ -239,5 +245,7 @@ def test_install_sh_without_python_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name in ("id", "dirname", "uname", "readlink"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
-    done = subprocess.run(["/bin/sh", str(ROOT / "install.sh")], capture_output=True, text=True, env={"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")})
+    done = subprocess.run(
+        ["/bin/sh", str(ROOT / "install.sh")], capture_output=True, text=True, env={"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    )
     assert done.returncode == 2 and "Python 3.8" in done.stderr and "uv" in done.stderr

@@ -137,7 +137,9 @@ def test_no_shell_no_eval(path: Path) -> None:
 
 
 def test_the_reference_is_current() -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "docs" / "generate_reference.py"), "--check"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate_reference.py"), "--check"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stdout
 
 

@@ -36,14 +36,21 @@ def world(tmp_path: Path) -> Path:
 
 def call(world: Path, *words: str, shell=(), stdin: str = "", **more: str):
     path = "{0}/front:{0}/back:/usr/bin:/bin".format(world)
-    return subprocess.run([*shell, str(world / "front" / "openclaw"), *words], input=stdin, capture_output=True, text=True, env=dict({"PATH": path}, **more), timeout=20)
+    return subprocess.run(
+        [*shell, str(world / "front" / "openclaw"), *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=dict({"PATH": path}, **more),
+        timeout=20,
+    )
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_catches_exactly_two_forms(world: Path, shell) -> None:
     for verb in ("run", "config"):
-        done = call(world, "skills", verb, "openclaw-iflow-doctor", "--diagnose", "it's \"down\" $HOME", shell=shell)
-        assert done.stdout == "ours|-I|-m|skill.shim|answer|skills|{}|openclaw-iflow-doctor|--diagnose|it's \"down\" $HOME\n".format(verb)
+        done = call(world, "skills", verb, "openclaw-iflow-doctor", "--diagnose", 'it\'s "down" $HOME', shell=shell)
+        assert done.stdout == 'ours|-I|-m|skill.shim|answer|skills|{}|openclaw-iflow-doctor|--diagnose|it\'s "down" $HOME\n'.format(verb)
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
@@ -145,7 +152,9 @@ def test_a_profile_is_as_before_after_removal(tmp_path: Path, before: str) -> No
     profile = tmp_path / ".bashrc"
     profile.write_bytes(before.encode("utf-8", "surrogateescape"))
     assert profiles.add(profile, tmp_path / "bin dir") and not profiles.add(profile, tmp_path / "bin dir")
-    shown = subprocess.run(["sh", "-c", ". ./.bashrc; echo \"$PATH\""], cwd=str(tmp_path), capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    shown = subprocess.run(
+        ["sh", "-c", '. ./.bashrc; echo "$PATH"'], cwd=str(tmp_path), capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}
+    )
     assert shown.stdout.strip().startswith(str(tmp_path / "bin dir") + ":") or "\udcff" in before
     assert profiles.remove(profile)
     left = profile.read_bytes() if profile.exists() else b""
@@ -156,7 +165,11 @@ def test_profile_files_follow_the_shell(tmp_path: Path) -> None:
     def names(shell):
         return [path.name for path in profiles.files(host(tmp_path, "", SHELL=shell))]
 
-    assert names("/bin/zsh") == [".zshrc"] and names("/bin/bash") == [".bashrc", ".profile"] and names("/usr/bin/fish") == ["iflow-doctor.fish"]
+    assert (
+        names("/bin/zsh") == [".zshrc"]
+        and names("/bin/bash") == [".bashrc", ".profile"]
+        and names("/usr/bin/fish") == ["iflow-doctor.fish"]
+    )
 
 
 # -- stepping aside ----------------------------------------------------------------------------------------------------------
@@ -167,7 +180,9 @@ def test_steps_aside_when_the_real_one_learns_the_verb_and_asks_once_per_version
         asked.append(argv)
         return Completed(argv, 0, "Commands:\n  list    List\n  run     Run a skill\n")
 
-    here = Host(env={"HOME": str(tmp_path), "PATH": str(world / "back"), "OPENCLAW_STATE_DIR": str(tmp_path / "s")}, system="linux", run=run)
+    here = Host(
+        env={"HOME": str(tmp_path), "PATH": str(world / "back"), "OPENCLAW_STATE_DIR": str(tmp_path / "s")}, system="linux", run=run
+    )
     assert aside.learned(here, "run") and not aside.learned(here, "config") and len(asked) == 1
     (world / "back" / "openclaw").write_text(REAL + "# a newer version\n")
     assert aside.learned(here, "run") and len(asked) == 2

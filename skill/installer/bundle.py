@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Iterator, List
 
 SKILL = "openclaw-iflow-doctor"
-REQUIRED = ("SKILL.md", "skill", "cases.json", "records.json", "config.json", "pyproject.toml", "requirements.lock", "install.sh", "install.bat")
+REQUIRED = (
+    "SKILL.md",
+    "skill",
+    "cases.json",
+    "records.json",
+    "config.json",
+    "pyproject.toml",
+    "requirements.lock",
+    "install.sh",
+    "install.bat",
+)
 OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
@@ -30,9 +40,9 @@ def files(source: Path) -> Iterator[Path]:
         for path in found:
             relative = path.relative_to(source)
             parts = relative.parts
-            if parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS:
+            if not path.is_file() or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS):
                 continue
-            if path.is_file() and not any(part.endswith(_NEVER) for part in parts):
+            if not any(part.endswith(_NEVER) for part in parts):
                 yield relative
 
 

@@ -48,8 +48,10 @@ class Install:
     def __post_init__(self) -> None:
         missing = bundle.missing(self.places.source)
         if missing:
-            raise HealerError("{} is not a complete copy of the skill: {} missing".format(self.places.source, ", ".join(missing)),
-                              "unpack the whole archive, or clone the repository, and run its install.sh")
+            raise HealerError(
+                "{} is not a complete copy of the skill: {} missing".format(self.places.source, ", ".join(missing)),
+                "unpack the whole archive, or clone the repository, and run its install.sh",
+            )
         self.fingerprint = bundle.fingerprint(self.places.source)
         self.env = self.places.env_dir(self.fingerprint)
         self.previous = python_env.target_of(self.places)
@@ -75,10 +77,16 @@ class Install:
             found.append(Step(Text(en, zh), do))
 
         if not (self.env / ".complete").is_file():
-            add("make the private environment {}".format(self.env), "创建私有环境 {}".format(self.env),
-                lambda: python_env.build(self.host, p, self.env, o.wheelhouse))
-        add("check it: list the cases{}".format(", heal a practice gateway" if o.drill else ""),
-            "自检:列出案例{}".format(",修复一次演练网关" if o.drill else ""), self.check)
+            add(
+                "make the private environment {}".format(self.env),
+                "创建私有环境 {}".format(self.env),
+                lambda: python_env.build(self.host, p, self.env, o.wheelhouse),
+            )
+        add(
+            "check it: list the cases{}".format(", heal a practice gateway" if o.drill else ""),
+            "自检:列出案例{}".format(",修复一次演练网关" if o.drill else ""),
+            self.check,
+        )
         if not self.in_place():
             add("copy the skill to {}".format(p.skill_dir), "把技能复制到 {}".format(p.skill_dir), self.copy_skill)
         if self.previous != self.env:
@@ -86,14 +94,24 @@ class Install:
         folder = self.where.folder
         add("write {}".format(folder / launcher.name(p.windows)), "写入 {}".format(folder / launcher.name(p.windows)), self.write_launcher)
         if o.shim:
-            add("write the shim {}".format(folder / shim_text.name(self.host.system)),
-                "写入垫片 {}".format(folder / shim_text.name(self.host.system)), self.write_shim)
+            add(
+                "write the shim {}".format(folder / shim_text.name(self.host.system)),
+                "写入垫片 {}".format(folder / shim_text.name(self.host.system)),
+                self.write_shim,
+            )
         if not self.where.in_path:
             for profile in profiles.files(self.host) if o.profile else []:
-                add("add a marked PATH line to {}".format(profile), "在 {} 中加入带标记的 PATH 行".format(profile),
-                    lambda profile=profile: self.add_profile(profile))  # type: ignore[misc]
+                add(
+                    "add a marked PATH line to {}".format(profile),
+                    "在 {} 中加入带标记的 PATH 行".format(profile),
+                    lambda profile=profile: self.add_profile(profile),
+                )  # type: ignore[misc]
         if o.service:
-            add("install and start the services (iflow-doctor service install)", "安装并启动服务(iflow-doctor service install)", self.service)
+            add(
+                "install and start the services (iflow-doctor service install)",
+                "安装并启动服务(iflow-doctor service install)",
+                self.service,
+            )
         if o.plugin:
             add("link the plugin into OpenClaw", "把插件链接到 OpenClaw", self.link_plugin)
         add("verify: status, one watch tick, notify list", "验证:状态、一次巡检、通知列表", self.verify)

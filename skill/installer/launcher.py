@@ -20,7 +20,8 @@ def write(target: Path, python: Path, windows: bool) -> None:
         raise FileExistsError("{} is not ours and stays".format(target))
     if windows:
         text = '@echo off\r\nrem {}\r\n{}"{}" -I -m skill %*\r\n'.format(
-            MARK, "" if str(python).isascii() else "chcp 65001 >nul\r\n", str(python).replace("%", "%%"))
+            MARK, "" if str(python).isascii() else "chcp 65001 >nul\r\n", str(python).replace("%", "%%")
+        )
     else:
         text = '#!/bin/sh\n# {}\nexec {} -I -m skill "$@"\n'.format(MARK, shlex.quote(str(python)))
     write_atomic(target, text.encode("utf-8", "surrogateescape"), mode=0o755)

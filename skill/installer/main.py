@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from ..errors import HealerError
-from .lock import only_one
 from ..host import Host
 from ..model import Text
 from . import install, selfcheck, uninstall
+from .lock import only_one
 from .places import Places, locate
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="install", description="Install, upgrade or remove openclaw-iflow-doctor for this user. No root needed.")
+    parser = argparse.ArgumentParser(
+        prog="install", description="Install, upgrade or remove openclaw-iflow-doctor for this user. No root needed."
+    )
     parser.add_argument("--dry-run", action="store_true", help="list every change, make none")
     parser.add_argument("--yes", "-y", action="store_true", help="ask nothing, agree to every listed change")
     parser.add_argument("--no-service", action="store_true", help="no KeepAlive and no watchdog service")
@@ -53,7 +55,11 @@ def main(source: str, arguments: Sequence[str]) -> int:
         print("error: {}".format(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\n" + Text("interrupted; run it again to finish or --uninstall to undo", "已中断;可再次运行以完成,或用 --uninstall 撤销").to(lang), file=sys.stderr)
+        print(
+            "\n"
+            + Text("interrupted; run it again to finish or --uninstall to undo", "已中断;可再次运行以完成,或用 --uninstall 撤销").to(lang),
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -76,12 +82,24 @@ def _agree(args: argparse.Namespace, lang: str) -> bool:
 
 def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
     interactive = sys.stdin.isatty() and not args.yes
-    run = install.Install(host, places, install.Options(
-        service=not args.no_service, shim=not args.no_shim, plugin=args.with_plugin, profile=(args.yes or interactive) and not args.no_shim,
-        drill=not args.no_drill, wheelhouse=args.wheelhouse))
+    run = install.Install(
+        host,
+        places,
+        install.Options(
+            service=not args.no_service,
+            shim=not args.no_shim,
+            plugin=args.with_plugin,
+            profile=(args.yes or interactive) and not args.no_shim,
+            drill=not args.no_drill,
+            wheelhouse=args.wheelhouse,
+        ),
+    )
     steps = run.steps()
-    head = Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级:".format(places.state_dir)) if run.upgrade else Text(
-        "Install for OpenClaw in {}:".format(places.state_dir), "为 {} 的 OpenClaw 安装:".format(places.state_dir))
+    head = (
+        Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级:".format(places.state_dir))
+        if run.upgrade
+        else Text("Install for OpenClaw in {}:".format(places.state_dir), "为 {} 的 OpenClaw 安装:".format(places.state_dir))
+    )
     print(head.to(lang))
     _show(steps, lang)
     if args.dry_run:
@@ -109,12 +127,18 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
 
 
 def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) -> None:
-    print(Text("No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: none).",
-               "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警(空行跳过)。").to(lang))
+    print(
+        Text(
+            "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: none).",
+            "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警(空行跳过)。",
+        ).to(lang)
+    )
     for kind, host_part in (("feishu", "feishu.cn"), ("dingtalk", "dingtalk.com"), ("discord", "discord.com")):
         url = input("  {} webhook ({}): ".format(kind, host_part)).strip()
         if url:  # on stdin: a webhook is a secret and must not be on a command line
-            done = host.run((str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"), timeout=60, stdin=url.encode() + b"\n")
+            done = host.run(
+                (str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"), timeout=60, stdin=url.encode() + b"\n"
+            )
             print("    " + ((done.out or done.err).strip().splitlines() or ["?"])[-1])
 
 
@@ -122,13 +146,22 @@ def _summary(run: install.Install, lang: str) -> None:
     for note in run.notes:
         print("! " + note.to(lang))
     program = run.done["launcher"] or str(run.places.program(run.current()))
-    print(Text("Done. Proved by running: ", "完成。已通过实际运行验证:").to(lang)
-          + ", ".join("{} {:.1f} s".format(proof.name, proof.seconds) for proof in run.proofs))
+    print(
+        Text("Done. Proved by running: ", "完成。已通过实际运行验证:").to(lang)
+        + ", ".join("{} {:.1f} s".format(proof.name, proof.seconds) for proof in run.proofs)
+    )
     if not run.where.in_path:
-        print(Text("Open a new shell, or: export PATH={}:\"$PATH\"".format(run.where.folder),
-                   "打开新的终端,或执行:export PATH={}:\"$PATH\"".format(run.where.folder)).to(lang))
-    print("  {} status\n  {} notify test\n  openclaw skills run openclaw-iflow-doctor --diagnose \"...\"".format(program, program)
-          if run.options.shim else "  {} status".format(program))
+        print(
+            Text(
+                'Open a new shell, or: export PATH={}:"$PATH"'.format(run.where.folder),
+                '打开新的终端,或执行:export PATH={}:"$PATH"'.format(run.where.folder),
+            ).to(lang)
+        )
+    print(
+        '  {} status\n  {} notify test\n  openclaw skills run openclaw-iflow-doctor --diagnose "..."'.format(program, program)
+        if run.options.shim
+        else "  {} status".format(program)
+    )
 
 
 def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
@@ -144,6 +177,15 @@ def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> 
     for step in steps:
         step.do()
     left = sorted(path.name for path in places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []
-    print(Text("Done.", "完成。").to(lang) + (" " + Text("Kept in {}: {} (--purge removes them)", "保留在 {}:{}(--purge 一并删除)").to(lang).format(
-        places.doctor_dir, ", ".join(left)) if left else ""))
+    print(
+        Text("Done.", "完成。").to(lang)
+        + (
+            " "
+            + Text("Kept in {}: {} (--purge removes them)", "保留在 {}:{}(--purge 一并删除)")
+            .to(lang)
+            .format(places.doctor_dir, ", ".join(left))
+            if left
+            else ""
+        )
+    )
     return 0

@@ -29,8 +29,12 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
         argv = list(_pip(host, places, env)) + ["--constraint", str(stage / "requirements.lock")]
         if wheelhouse:
             argv += ["--no-index", "--find-links", os.path.abspath(wheelhouse)]
-        _run(host, tuple(argv + [str(stage)]), "installing the packages failed", "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, "
-             "PIP_PROXY, pip.conf), or use --wheelhouse DIR")
+        _run(
+            host,
+            tuple(argv + [str(stage)]),
+            "installing the packages failed",
+            "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, pip.conf), or use --wheelhouse DIR",
+        )
     except BaseException:
         shutil.rmtree(str(env), ignore_errors=True)
         raise
@@ -53,7 +57,9 @@ def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
         _run(host, (uv, "venv", "--quiet", "--python", sys.executable, str(env)), "uv could not make the environment", "")
         return
     raise ToolMissing(
-        (sys.executable, "-m", "venv"), None, "this Python has no ensurepip",
+        (sys.executable, "-m", "venv"),
+        None,
+        "this Python has no ensurepip",
         "Debian, Ubuntu: apt install python3-venv · or install uv (https://docs.astral.sh/uv/) · then run this again",
     )
 
@@ -61,7 +67,17 @@ def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
 def _pip(host: Host, places: Places, env: Path) -> Tuple[str, ...]:
     python = places.python(env)
     if host.run((str(python), "-I", "-c", "import pip"), timeout=60).ok:
-        return (str(python), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-warn-script-location")
+        return (
+            str(python),
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-warn-script-location",
+        )
     uv = host.which("uv")
     if uv:
         return (uv, "pip", "install", "--quiet", "--python", str(python))

@@ -37,8 +37,12 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
             found.append(_delete(Path(name)))
     for profile in sorted(set(done["profiles"]) | {str(path) for path in profiles.files(host)}):
         if profiles.present(Path(profile)):
-            found.append(Step(Text("take our line out of {}".format(profile), "从 {} 中去掉我们的行".format(profile)),
-                              lambda profile=profile: _quiet(profiles.remove, Path(profile))))  # type: ignore[misc]
+            found.append(
+                Step(
+                    Text("take our line out of {}".format(profile), "从 {} 中去掉我们的行".format(profile)),
+                    lambda profile=profile: _quiet(profiles.remove, Path(profile)),
+                )
+            )  # type: ignore[misc]
     if done["skill_dir"] and Path(done["skill_dir"]).is_dir():
         found.append(_delete(Path(done["skill_dir"])))
     for path in [places.current] + python_env.old(places, []) + ([places.prefix / "venv.txt"] if places.windows else []):
@@ -48,6 +52,8 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
         named = any(step.what.en.endswith(str(path)) for step in found)
         if (purge or not path.name.startswith(KEPT)) and not named:
             found.append(_delete(path))
+    for path in sorted((places.state_dir / "logs").glob("watchdog.log*")) if purge else []:
+        found.append(_delete(path))
     folders = list(done["made_dirs"]) + [str(places.bin_dir), str(places.prefix), str(places.doctor_dir)]
     found.append(Step(Text("remove the folders that are empty now", "删除已空的文件夹"), lambda: _empty(folders)))
     return found

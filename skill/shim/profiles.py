@@ -33,7 +33,7 @@ def files(host: Host) -> List[Path]:
 
 def line(folder: Path, profile: Path) -> str:
     quoted = shlex.quote(str(folder))
-    return "set -gx PATH {} $PATH".format(quoted) if profile.suffix == ".fish" else "export PATH={}:\"$PATH\"".format(quoted)
+    return "set -gx PATH {} $PATH".format(quoted) if profile.suffix == ".fish" else 'export PATH={}:"$PATH"'.format(quoted)
 
 
 def add(profile: Path, folder: Path) -> bool:
