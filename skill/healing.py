@@ -52,7 +52,15 @@ def writable_files(ctx: Context) -> List[str]:
     good = (ctx.last_good or {}).get("files") or {}
     includes = [str(path) for path in view.files] + [str(path) for path in good if str(path).endswith((".json", ".json5"))]
     files = [str(ctx.home.config_path), str(ctx.home.env_file)] + includes + [str(path) for path in service_files(ctx)]
-    return [_real(path) for path in files]
+    return [_real(path) for path in files + _service_paths(ctx)]
+
+
+def _service_paths(ctx: Context) -> List[str]:
+    """The files in which this service manager keeps the gateway's environment, as the platform itself names them (no effects)."""
+    try:
+        return [str(path) for path in ctx.platform.environment_override({}, ())[1]]
+    except Exception:  # no manager, or nothing that can be read: then nothing of it may be written either
+        return []
 
 
 def _may_write(ctx: Context, path: str) -> bool:
