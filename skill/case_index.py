@@ -15,7 +15,8 @@ WORDS_UP_TO = 1_000  # cases; beyond this the weighted words are left out (signa
 _STOP = set(
     "the and for with that this from not has have was are but you your can its it's when after then than into does did will all any per "
     "get got one two now out off too just only still every each again says say said openclaw clawdbot moltbot gateway error "
-    "failed fails fail bot issue problem log logs message messages line lines via use used using new old why how what which there their them they been being "
+    "failed fails fail bot issue problem log logs message messages line lines via use used using new old why how what which "
+    "there their them they been being "
     "一个 出现 提示 报错 错误 问题 怎么 什么 为什么 可以 不能 一直 现在 之后 以后 没有".split()
 )
 _WORD = re.compile(r"[a-z][a-z0-9_']{2,}|\d{3,5}")

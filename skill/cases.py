@@ -144,5 +144,5 @@ def find(cases: Iterable[Case], name: str) -> Optional[Case]:
     """By id (any case) or by slug."""
     wanted = name.strip().lower()
     chosen = list(cases)
-    by_id = [case for case in chosen if case.id.lower() == wanted]
-    return (by_id or [case for case in chosen if case.slug == wanted] or [None])[0]
+    found = [case for case in chosen if case.id.lower() == wanted] or [case for case in chosen if case.slug == wanted]
+    return found[0] if found else None

@@ -7,18 +7,16 @@ from typing import FrozenSet, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
-    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension|\.dev|ide|plugin)"
-    r"|cursor (?:ide|editor|agent)"
-    r"|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat"
-    r"|\bopencode\b|jetbrains|\bzed editor\b|vs ?code"
-    r"|visual studio code|openclash|clash[ -]?(?:verge|meta|for windows|core)|mihomo|\bclash\b|\bv2ray"
-    r"|\bxray\b|sing-box|passwall|\bdify\b|\bn8n\b|langflow"
-    r"|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio|chatbox|home[ -]assistant|nextcloud|wordpress"
-    r"|litellm|new-api|one-api|\bwaha\b|noweb|evolution[ -]api"
-    r"|whatsapp-web\.js|next\.?js\b|\bvite\b|webpack|django|\bflask\b|\brails\b|postgres|mysql|mongodb"
-    r"|\bredis\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
+    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension"
+    r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent)|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
+    r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
+    r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
+    r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
+    r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
     re.I,
 )
+# Proxies stand between OpenClaw and the world: their name counts only where nothing of OpenClaw is named.
+_PROXY = re.compile(r"openclash|clash[ -]?(?:verge|meta|core)|mihomo|\bclash\b|\bv2ray|\bxray\b|sing-box|passwall", re.I)
 _OURS = re.compile(
     r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway\b|subsystem|agent/embedded"
     r"|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
@@ -28,8 +26,8 @@ _OURS = re.compile(
 _CORE = re.compile(
     r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789"
     r"|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|gateway/channels|subsystem|plugin-sdk|lane=|sessionKey="
-    r"|gateway start blocked|gateway failed to start|gateway\.(?:mode|auth|bind|port"
-    r"|controlui|remote)\b|device token|gateway token|gateway service",
+    r"|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|gateway failed to start|"
+    r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
 )
 # Line shapes that only other programs print.
@@ -109,7 +107,8 @@ def judge(symptom: str, lines: Sequence[str]) -> Scope:
     own = [line for n, line in enumerate(lines) if n not in foreign]
     whole = symptom + "\n" + "\n".join(lines[:400])
     core = bool(_CORE.search(whole))
-    nothing = bool(_OTHER.search(whole)) and not _OURS.search(_OTHER.sub(" ", whole))
+    named = _PROXY.sub(" ", _OTHER.sub(" ", whole))
+    nothing = named != whole and not _OURS.search(named)
     nothing = nothing or bool(_OTHER.search(symptom) and not core)
     nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
     nothing = nothing or bool(_ADVISORY.search(symptom) or len(own) <= 20 and any(_ADVISORY.search(line) for line in own))

@@ -39,7 +39,7 @@ def test_what_is_no_incident_is_not_matched(row):
     assert match(LIBRARY, row["symptom"], row["log"]) == []
 
 
-@pytest.mark.parametrize("name", ["heldout.jsonl", "heldout2.jsonl"])
+@pytest.mark.parametrize("name", ["heldout.jsonl", "heldout2.jsonl", "heldout3.jsonl"])
 def test_the_held_out_figures_hold(name):
     held = rows(name)
     good = [row for row in held if not row["negative"]]

@@ -176,3 +176,14 @@ def test_design_document_knows_every_check_id():
     text = (Path(cases.SHIPPED).parent / "docs" / "design.md").read_text("utf-8")
     ids = {term for raw in RAW for group in raw["evidence"].values() for term in group if "/" in term and "*" not in term}
     assert [term for term in sorted(ids) if term not in text] == []
+
+
+@pytest.mark.parametrize("case", [c for c in LIBRARY if c.repair != "tell-person"], ids=lambda case: case.id)
+def test_params_fit_the_repair_and_the_risk_is_not_talked_down(case):
+    from jsonschema import validate
+
+    from skill.repairs import ALL
+
+    order = ["read", "safe", "guarded", "never-unattended"]
+    validate(dict(case.params), dict(ALL[case.repair].params))
+    assert order.index(case.risk.value) >= order.index(ALL[case.repair].risk.value)
