@@ -7,6 +7,7 @@ from typing import Any, Iterator, List, Mapping, Optional
 from .configguard import keys_lost
 from .openclaw.config import parse
 
+HEAD = 30  # lines of foreign text before the JSON, at most
 CLOSERS = {"{": "}", "[": "]"}
 
 
@@ -27,17 +28,26 @@ def mended(raw: bytes, good: Mapping[str, Any]) -> Optional[bytes]:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    start = text.find("{")
-    if start < 0:
-        return
-    line = text.rfind("\n", 0, start) + 1
-    cut = text[line:] if text[:line].strip() and not text[line:start].strip() else text[start:]
-    yield cut
     missing = _missing(text)
-    if missing is None:
-        return
-    yield text.rstrip() + "\n" + missing + "\n"
-    yield cut.rstrip() + "\n" + missing + "\n"
+    if missing is not None:
+        yield text.rstrip() + "\n" + missing + "\n"
+    for cut in _cuts(text):
+        yield cut
+        missing = _missing(cut)
+        if missing is not None:
+            yield cut.rstrip() + "\n" + missing + "\n"
+
+
+def _cuts(text: str) -> Iterator[str]:
+    """The text without its first lines, fewest first (comments above the object stay), then from the first brace on."""
+    lines = text.splitlines(True)[:HEAD]
+    for number in range(1, len(lines)):
+        if "{" in "".join(lines[:number]):
+            break
+        yield text[sum(len(line) for line in lines[:number]) :]
+    start = text.find("{")
+    if start >= 0:
+        yield text[start:]
 
 
 def _missing(text: str) -> Optional[str]:
