@@ -139,8 +139,8 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
                 {"name": "Edit", "input": {"file_path": str(lab.config), "old_string": "loopback", "new_string": "lan"}},
             ]
         },
-        {"tools": [{"name": "Bash", "input": {"command": "openclaw config validate --json"}}]},
         {"tools": [{"name": "Edit", "input": {"file_path": "{{ENV:AI_COPY}}", "old_string": "  agentz: 1,\n", "new_string": ""}}]},
+        {"tools": [{"name": "Bash", "input": {"command": "openclaw config validate --json"}}]},
     ]
     script = {"steps": steps, "after": {"tools": [{"name": "StructuredOutput", "input": dict(PLAN, repair="tell-person", params={})}]}}
     env, server = stand_in("claude", script, tmp_path / "log.jsonl")
