@@ -71,7 +71,7 @@ class Bench:
         began = time.monotonic()
         self.platform().start()
         while time.monotonic() - began < BOOT_BUDGET_S:
-            if self.ready():
+            if self.ready() and self.gateway_pid():  # ours: another one on this port holds another state directory's lock
                 return time.monotonic() - began
             time.sleep(0.1)
         raise GatewayError("the gateway of the drill was not ready within {:.0f} s".format(BOOT_BUDGET_S), "see " + str(self.root))
