@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -104,8 +105,8 @@ class Install:
                 add(
                     "add a marked PATH line to {}".format(profile),
                     "在 {} 中加入带标记的 PATH 行".format(profile),
-                    lambda profile=profile: self.add_profile(profile),
-                )  # type: ignore[misc]
+                    functools.partial(self.add_profile, profile),
+                )
         if o.service:
             add(
                 "install and start the services (iflow-doctor service install)",

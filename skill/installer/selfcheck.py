@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..host import Completed, Host
 from .places import Places
@@ -23,10 +23,10 @@ class Proof(NamedTuple):
     seconds: float
 
 
-def run(host: Host, places: Places, env: Path, arguments: Tuple[str, ...], timeout: float = 120.0, **more: str) -> Completed:
+def run(host: Host, places: Places, env: Path, arguments: Tuple[str, ...], timeout: float = 120.0, more: Optional[Mapping[str, str]] = None) -> Completed:
     """Run our command line out of `env`, isolated from PYTHONPATH and the working directory."""
     environment = {key: value for key, value in host.env.items() if not key.startswith("PYTHON")}
-    environment.update(more)
+    environment.update(more or {})
     return host.run((str(places.python(env)), "-I", "-m", "skill") + arguments, timeout=timeout, env=environment)
 
 
@@ -35,9 +35,9 @@ def before(host: Host, places: Places, env: Path, drill: bool = True) -> List[Pr
     practice = tempfile.mkdtemp(prefix="iflow-doctor-check-")
     try:
         own = {"OPENCLAW_STATE_DIR": practice, "OPENCLAW_CONFIG_PATH": str(Path(practice) / "openclaw.json"), "OPENCLAW_PROFILE": ""}
-        proofs = [_proof("cases", run(host, places, env, ("list-cases", "--json"), **own), (0,))]
+        proofs = [_proof("cases", run(host, places, env, ("list-cases", "--json"), more=own), (0,))]
         if drill and proofs[-1].ok:
-            proofs.append(_proof("drill", run(host, places, env, DRILL, timeout=300.0, **own), (0,)))
+            proofs.append(_proof("drill", run(host, places, env, DRILL, 300.0, own), (0,)))
         return proofs
     finally:
         shutil.rmtree(practice, ignore_errors=True)

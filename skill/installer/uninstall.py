@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 from pathlib import Path
 from typing import List
@@ -40,9 +41,9 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
             found.append(
                 Step(
                     Text("take our line out of {}".format(profile), "从 {} 中去掉我们的行".format(profile)),
-                    lambda profile=profile: _quiet(profiles.remove, Path(profile)),
+                    functools.partial(_quiet, profiles.remove, Path(profile)),
                 )
-            )  # type: ignore[misc]
+            )
     if done["skill_dir"] and Path(done["skill_dir"]).is_dir():
         found.append(_delete(Path(done["skill_dir"])))
     for path in [places.current] + python_env.old(places, []) + ([places.prefix / "venv.txt"] if places.windows else []):
