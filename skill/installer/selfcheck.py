@@ -23,7 +23,9 @@ class Proof(NamedTuple):
     seconds: float
 
 
-def run(host: Host, places: Places, env: Path, arguments: Tuple[str, ...], timeout: float = 120.0, more: Optional[Mapping[str, str]] = None) -> Completed:
+def run(
+    host: Host, places: Places, env: Path, arguments: Tuple[str, ...], timeout: float = 120.0, more: Optional[Mapping[str, str]] = None
+) -> Completed:
     """Run our command line out of `env`, isolated from PYTHONPATH and the working directory."""
     environment = {key: value for key, value in host.env.items() if not key.startswith("PYTHON")}
     environment.update(more or {})
