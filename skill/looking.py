@@ -74,7 +74,8 @@ def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
         from .openclaw import install
 
         version = install.version(install.package_dir(ctx.host, ctx.platform))
-        return tuple(case_matcher.match(cases.load(ctx.home), symptom, ctx.logs, version))
+        library, _broken = cases.load_or_shipped(ctx.home)
+        return tuple(case_matcher.match(library, symptom, ctx.logs, version, own_log=True))
     except Exception:  # without cases the findings still speak
         return ()
 

@@ -30,8 +30,9 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     verdict = Verdict(state, seen["reason"], seen["pid"], seen["gateway_exit_code"], tuple(seen["failing"]))
     ctx = replace(ctx, verdict=verdict, logs=newest_boot(ctx.host, ctx.home), last_good=_last_good(ctx))
     verdict = diagnose.examine(ctx)
-    from_log: List[Match] = case_matcher.match(cases.load(ctx.home), text, log or ctx.logs) if state not in FINE or log else []
-    from_words: List[Match] = case_matcher.match(cases.load(ctx.home), text, "") if text and not from_log else []
+    library, broken = cases.load_or_shipped(ctx.home)
+    from_log: List[Match] = case_matcher.match(library, text, log or ctx.logs, own_log=not log) if state not in FINE or log else []
+    from_words: List[Match] = case_matcher.match(library, text, "") if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like
         errors = [f for f in errors if f.check_id.split("/")[0] not in ("health", "process", "port", "service")]
@@ -40,6 +41,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
         "findings": list(verdict.findings),
         "matches": (from_log or from_words)[:3],
         "matched_on": "log" if from_log else "words",
+        "warning": str(broken) if broken else "",
         **_answer(ctx.with_verdict(verdict), errors, from_log, from_words),
     }
 
@@ -109,6 +111,8 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
     from .messages import STATE_NAMES
 
     zh = lang == "zh"
+    if report["warning"]:
+        app.say("   " + report["warning"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
     app.say("{} {}: {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[State(report["state"])].to(lang)))
     app.say("{}: {}".format("原因" if zh else "Cause", report["cause"].to(lang)))

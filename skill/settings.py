@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -25,6 +26,7 @@ SKILL = "openclaw-iflow-doctor"
 SHIPPED = shipped.path("config.json")
 SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
 
+SENSITIVE = re.compile(r"key|secret|token|password|webhook|recipient|apprise|heartbeat_url|base_url", re.I)
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 # The user's documented environment variables -> (setting, type). EMERGENCY_* are added with the rooms that use them.
 ENVIRONMENT: Mapping[str, Tuple[str, type]] = {
@@ -94,7 +96,10 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[str]
                 near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(str(key), keys, 1, 0.5)
                 lines.append("unknown key {}{}".format(full, ", did you mean {}?".format(near[0]) if near else ""))
         else:
-            lines.append("{} = {}: {}".format(place or "(file)", json.dumps(error.instance, ensure_ascii=False)[:80], error.message[:160]))
+            shown, said = json.dumps(error.instance, ensure_ascii=False)[:80], error.message[:160]
+            if SENSITIVE.search(place):  # the message repeats the value
+                shown, said = "(not shown)", "{} {}".format(error.validator, json.dumps(error.validator_value)[:80])
+            lines.append("{} = {}: {}".format(place or "(file)", shown, said))
     return lines + _impossible(value)
 
 

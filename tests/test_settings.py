@@ -72,6 +72,12 @@ def test_the_watch_goes_on_with_the_last_good_settings(world):
     assert loaded["check_interval"] == 7 and "check_interval" in str(complaint)
 
 
+def test_a_wrong_secret_is_not_repeated(world):
+    with pytest.raises(SettingsError) as caught:
+        settings.load(*world({"ai": {"openai_http": {"key": ["sk-canary-12345"]}}}))
+    assert "canary" not in str(caught.value) and "ai.openai_http.key" in str(caught.value)
+
+
 def test_save_writes_nothing_wrong(world):
     host, home = world({"check_interval": 7})
     with pytest.raises(SettingsError):
