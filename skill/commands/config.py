@@ -45,7 +45,7 @@ def config(app: Any, wanted: Optional[str], assignments: Tuple[str, ...], remove
         return
     if wanted:
         rule(node, wanted)
-        value = loaded[wanted]
+        value = masked(wanted, loaded[wanted])
         click.echo(json.dumps(value, ensure_ascii=False) if app.as_json or not isinstance(value, str) else value)
         return
     _list(app, node, loaded)
@@ -80,6 +80,23 @@ def parse_value(text: str, node: Mapping[str, Any]) -> Any:
     return text
 
 
+def masked(key: str, value: Any) -> Any:
+    """The value as it may be shown: of a webhook the host, of another secret nothing. References (${NAME}, SecretRefs) stay."""
+    from urllib.parse import urlsplit
+
+    from ..settings import SENSITIVE
+
+    if isinstance(value, Mapping):
+        inside = {name: masked("{}.{}".format(key, name), item) for name, item in value.items()}
+        return dict(value) if {"source", "id"} <= set(value) else inside
+    if isinstance(value, list):
+        return [masked(key, item) for item in value]
+    if not isinstance(value, str) or not value or not SENSITIVE.search(key) or value.startswith("${"):
+        return value
+    parts = urlsplit(value)
+    return "{}://{}/***".format(parts.scheme, parts.hostname) if parts.scheme and parts.hostname else "***"
+
+
 def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -90,7 +107,7 @@ def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
 
 def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
     """Say what holds now: an environment variable may still win over what was just written."""
-    value, source = loaded.get(key), loaded.sources.get(key, "")
+    value, source = masked(key, loaded.get(key)), loaded.sources.get(key, "")
     if app.as_json:
         app.out({"key": key, "value": value, "source": source or "default"})
         return
@@ -104,7 +121,7 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
 def _list(app: Any, node: Mapping[str, Any], loaded: Any) -> None:
     rows: Dict[str, Any] = {}
     for key, item in leaves(node):
-        rows[key] = {"value": loaded.get(key), "source": loaded.sources.get(key, "default"),
+        rows[key] = {"value": masked(key, loaded.get(key)), "source": loaded.sources.get(key, "default"),
                      "description": item.get("x-zh" if app.lang == "zh" else "description", item.get("description", ""))}  # fmt: skip
     if app.as_json:
         app.out(rows)
