@@ -227,7 +227,7 @@ DOCUMENTED = {
     "Unit": {"Description", "After", "Wants", "StartLimitIntervalSec", "StartLimitBurst"},
     "Service": set(
         "Type NotifyAccess ExecStart Restart RestartSec RestartSteps RestartMaxDelaySec RestartPreventExitStatus SuccessExitStatus"
-        " KillMode OOMPolicy"
+        " KillMode OOMPolicy WorkingDirectory"
         " TimeoutStopSec TimeoutStartSec WatchdogSec Environment UMask Nice CPUWeight IOSchedulingClass MemoryHigh NoNewPrivileges"
         " LockPersonality"
         " RestrictRealtime SystemCallArchitectures".split()
