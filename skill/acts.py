@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from typing import Any, Dict, Optional
 
+from . import ballast
 from .children import Children
 from .errors import HealerError
 from .files import lock_held
 from .model import Text
 from .openclaw import gateway
-from .policy import Decision
+from .policy import BAD, Decision
 from .teller import Teller
 
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
@@ -36,6 +38,8 @@ class Acts:
         try:
             action(decision, now)
         except (HealerError, OSError) as error:
+            if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+                ballast.drop(watch.home)
             watch.log.line("action-failed", watch.host.now(), kind=decision.kind, error=str(error), hint=getattr(error, "hint", ""))
 
     def repairing(self) -> bool:
@@ -115,6 +119,8 @@ class Acts:
         outcome, cause = str(result.get("outcome", "")), str(result.get("cause", ""))[:500]
         facts = {key: result.get(key) for key in ("cause", "actions", "seconds", "only_person")}
         watch.log.line("treated", now, incident=incident.id, outcome=outcome, **facts)
+        if outcome == "nothing" and watch.verdict and watch.verdict.state in BAD:
+            return self._call_again(now, cause or "level 3 found nothing to do, and the gateway is still down")
         both = Text(cause, str(result.get("cause_zh") or cause)[:500])
         incident = replace(incident, cause=both.en, cause_zh=both.zh, pending="", unanswered=0)
         if outcome == "healed":
@@ -136,10 +142,21 @@ class Acts:
         """Level 3 was called and is gone without an answer (killed with us, or it crashed): call it again, not for ever."""
         watch, incident = self.watch, self.watch.state.incident
         watch.log.line("unanswered", now, incident=incident.id, calls=incident.unanswered + 1)
-        treated = incident.treated
-        if incident.unanswered + 1 < UNANSWERED:
+        self._call_again(now, "level 3 gave no answer; see {}".format(watch.home.doctor_dir / "children.log"))
+
+    def _call_again(self, now: float, otherwise: str) -> None:
+        """Level 3 did nothing for an outage that goes on: once more, then a person is told at once."""
+        watch, incident = self.watch, self.watch.state.incident
+        calls, treated = incident.unanswered + 1, incident.treated
+        if calls < UNANSWERED:
             treated = tuple(key for key in treated if key != incident.pending)
-        watch.state = replace(watch.state, incident=replace(incident, treated=treated, pending="", unanswered=incident.unanswered + 1))
+        tell = calls >= UNANSWERED and not incident.escalated
+        incident = replace(incident, treated=treated, pending="", unanswered=calls, escalated=incident.escalated or tell)
+        watch.state = replace(watch.state, incident=incident)
+        if tell:
+            watch.log.line("decision", now, kind="escalate", reason=otherwise, incident=incident.id, state=incident.state)
+            watch.save()
+            self._tell("escalated", otherwise)
 
     # -- small things -----------------------------------------------------------------------------------------------------------
     def _tell(self, kind: str, reason: str, step: Optional[Text] = None) -> None:
@@ -148,4 +165,3 @@ class Acts:
     def _incident(self) -> str:
         incident = self.watch.state.incident
         return str(incident.id) if incident else str(self.watch.new_name(self.watch.host.now()))
-

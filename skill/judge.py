@@ -67,14 +67,18 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
 
 
 def _unclean(seen: Observation, memory: Memory) -> bool:
-    """Whether the process of the last look ended by itself. An exit code of 0, or no automatic restart, is a planned end."""
+    """Whether a process ended by itself since the last look. An exit code of 0, or no automatic restart, is a planned end."""
     pid = seen.process.pid if seen.process else None
-    if memory.pid is None or pid == memory.pid:
-        return False
     code = getattr(seen.service, "exit_code", None)
+    again = memory.mono is not None and getattr(seen.service, "restarts", 0) > memory.starts
+    if memory.pid is None:
+        # Lives too short to be seen: the service manager's own count gives them away.
+        return again and code not in (None, 0)
+    if pid == memory.pid:
+        return False
     if code is not None:
         return bool(code != 0)
-    return seen.service is None or getattr(seen.service, "restarts", 0) > memory.starts
+    return seen.service is None or again
 
 
 def _remember(seen: Observation, memory: Memory) -> Memory:

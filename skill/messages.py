@@ -64,7 +64,7 @@ def alert(
             "{};{}".format(_zh(incident.state), reason) if incident else reason,
         )
         if incident and incident.cause:
-            done.append(Text(incident.cause, incident.cause_zh or incident.cause))
+            what = Text("{}; {}".format(incident.cause, reason), "{};{}".format(incident.cause_zh or incident.cause, reason))
     elif kind == "opened":
         title = Text("OpenClaw has been down for {}; repairing".format(took.en), "OpenClaw 已停机 {},正在修复".format(took.zh))
         what = Text(incident.reason if incident else reason, what.zh)
@@ -83,11 +83,11 @@ def alert(
         if incident and incident.cause:
             what = Text(incident.cause, incident.cause_zh or incident.cause)
         next_step = step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
-    details: List[Tuple[Text, str]] = []
+    details: List[Tuple[Text, Any]] = []
     if incident:
         details = [
             (Text("since", "开始于"), clock_stamp(incident.opened)),
-            (Text("lasted", "已持续"), "{} / {}".format(took.en, took.zh)),
+            (Text("lasted", "已持续"), took),
             (Text("crashes in 6 h", "6 小时内崩溃"), str(len(state.crashes))),
         ]
         if state.last_good:

@@ -159,14 +159,17 @@ def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
 
 def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
     """A process that went away by itself is a crash, once, and opens an incident: level 1 may already be mending it."""
-    if state.pid is None or verdict.pid == state.pid:
+    unseen = state.pid is None and verdict.pid is None and verdict.unclean  # it lived and died between two looks
+    if not unseen and (state.pid is None or verdict.pid == state.pid):
         return replace(state, pid=verdict.pid or state.pid, expected_new_pid=state.expected_new_pid and not verdict.pid), []
     ours, state = state.expected_new_pid, replace(state, pid=verdict.pid, expected_new_pid=state.expected_new_pid and not verdict.pid)
-    if ours or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED) or not verdict.unclean:
+    if ours and not unseen or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED) or not verdict.unclean:
         return state, []
-    state = replace(state, crashes=state.crashes + (now,))
     code = "" if verdict.exit_code is None else " with exit code {}".format(verdict.exit_code)
-    if state.incident or verdict.state == State.MISCONFIGURED:
+    if verdict.state == State.MISCONFIGURED:  # it refused to start: no crash
+        return state, [Decision("none", "the process ended by itself" + code)]
+    state = replace(state, crashes=state.crashes + (now,))
+    if state.incident:
         return state, [Decision("none", "the process ended by itself" + code)]
     incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, "the gateway process ended by itself" + code)
     return replace(state, incident=incident), [Decision("opened", incident.reason)]
@@ -258,6 +261,15 @@ def _restart(
     return state, decisions + [Decision("restart", reason, hard)]
 
 
+def _starting(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+    """Left alone, unless it never gets further than that: a start that dies again and again is a crash loop."""
+    state, incident = replace(state, streak=0), state.incident
+    if incident and "loop" not in incident.treated and looping(state, now, rules):
+        incident = replace(incident, loop=True, treated=incident.treated + ("loop",), pending="loop")
+        return replace(state, incident=incident), [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
+    return state, []
+
+
 def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=0)
     decisions: List[Decision] = []
@@ -295,6 +307,7 @@ def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
 
 _ANSWERS = {
     State.HEALTHY: _healthy,
+    State.STARTING: _starting,
     State.SAFE_MODE: _safe_mode,
     State.DEGRADED: _degraded,
     State.STOPPED: _stopped,

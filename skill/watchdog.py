@@ -12,8 +12,8 @@ import sys
 import time
 from typing import Any, List, Optional, Tuple
 
+from . import ballast, policy, watchstate
 from . import judge as judging
-from . import policy, watchstate
 from . import settings as settings_module
 from .acts import Acts
 from .children import Children
@@ -181,6 +181,7 @@ class Watchdog:
             try:
                 watchstate.save(self.home, self.state)
             except OSError as error:
+                ballast.drop(self.home)  # a full disk: the next save has room again
                 self.log.line("state-not-saved", self.host.now(), error=str(error))
 
     def alive(self) -> None:

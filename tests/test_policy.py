@@ -15,7 +15,7 @@ from skill.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, R
 RULES = Rules()
 
 
-def verdict(state: State, pid=None, code=None, unclean=True) -> Verdict:
+def verdict(state: State, pid=None, code=None, unclean=False) -> Verdict:
     return Verdict(state, Text(state.value, state.value), pid, code, unclean=unclean)
 
 
@@ -84,17 +84,23 @@ def test_a_changed_config_is_worth_one_start_and_then_the_doctor_again():
 def test_dying_every_five_minutes_trips_the_loop():
     rows = []
     for number in range(12):
-        rows += [(100, verdict(State.HEALTHY, 100 + number))] * 3
+        rows += [(100, verdict(State.HEALTHY, 100 + number, unclean=number > 0))] + [(100, verdict(State.HEALTHY, 100 + number))] * 2
     _, made = play(rows)
     assert "heal" in kinds(made)
 
 
 def test_a_crash_that_level_one_mends_is_an_incident_and_a_planned_restart_is_none():
     again = [(1, verdict(State.HEALTHY, 11))] * 3
-    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=-9))] + again)
+    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=-9, unclean=True))] + again)
     assert kinds(made) == ["opened", "recovered"]
-    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=0, unclean=False))] + again)
+    _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=0))] + again)
     assert kinds(made) == []
+
+
+def test_lives_too_short_to_be_seen_are_a_crash_loop():
+    dies = [(1, verdict(State.STARTING, code=9, unclean=True)), (1, verdict(State.STARTING, code=9))]
+    _, made = play([(10, HEALTHY)] + dies * 4)
+    assert kinds(made, "opened", "heal", "restart") == ["opened", "heal"]
 
 
 def test_stopped_by_its_operator_is_respected():
@@ -134,7 +140,7 @@ def test_a_clock_that_jumps_moves_every_remembered_time():
 
 
 STATES = st.sampled_from(list(State))
-ROWS = st.lists(st.tuples(st.floats(0.5, 900.0), STATES, st.sampled_from([None, 10, 11, 12])), max_size=250)
+ROWS = st.lists(st.tuples(st.floats(0.5, 900.0), STATES, st.sampled_from([None, 10, 11, 12]), st.booleans()), max_size=250)
 
 
 @settings(max_examples=150, deadline=None)
@@ -143,10 +149,10 @@ def test_whatever_happens(rows, most):
     """Never more restarts an hour than allowed, only in restartable states, unknown never acts, one escalation an outage."""
     rules = Rules(max_restarts=most)
     now, state, restarts, escalated = 0.0, WatchState(), [], {}
-    for number, (later, seen, pid) in enumerate(rows):
+    for number, (later, seen, pid, unclean) in enumerate(rows):
         now += later
         before = state
-        state, decisions = step(state, verdict(seen, pid), now, rules, "same", "incident-{}".format(number))
+        state, decisions = step(state, verdict(seen, pid, unclean=unclean), now, rules, "same", "incident-{}".format(number))
         for decision in decisions:
             if decision.kind == "restart":
                 assert seen in RESTARTABLE

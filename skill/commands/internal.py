@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
@@ -18,7 +19,7 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def keep_good(app: Any) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
-    from .. import lastgood
+    from .. import ballast, lastgood
     from ..files import private_dir, write_json
     from ..openclaw import gateway
 
@@ -33,6 +34,8 @@ def keep_good(app: Any) -> None:
         write_json(ctx.home.doctor_dir / "quiet.json", {"at": ctx.host.now(), "findings": damage})
         raise click.exceptions.Exit(3)
     lastgood.keep(ctx)
+    with contextlib.suppress(OSError):
+        ballast.keep(ctx.home)
     if seen.process:
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "usual.json", {"rss_mb": round(seen.process.rss / 1048576), "at": ctx.host.now()})
