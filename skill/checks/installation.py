@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Iterable, Iterator
 
 from ..model import Check, Finding, Text
-from ..openclaw import install
+from ..openclaw import cli, install
 from .look import Look, looking
 from .tell import error, info, warning
 
@@ -33,7 +34,10 @@ def run(ctx: Any) -> Iterable[Finding]:
     before = str(inventory.get("version") or "")
     hint = tuple(text.format(before or look.version or "latest") for text in REINSTALL)
     if package is None or not (package / "package.json").is_file():
-        if not look.up:
+        program = cli.find(look.host, ctx.platform)
+        gone = bool(inventory.get("package")) and not os.path.exists(str(inventory["package"]))
+        # A wrapper (asdf, mise, nix) whose package cannot be told: that is no missing installation.
+        if not look.up and (gone or not program):
             yield error(
                 "installation/missing",
                 "OpenClaw is not installed where the service or PATH says",

@@ -105,6 +105,7 @@ def _inventory(package: Path) -> Dict[str, int]:
 def missing_dependencies(package: Path) -> List[str]:
     """Run-time dependencies that lie neither inside the package nor beside it."""
     names = manifest(package).get("dependencies") or {}
+    package = Path(os.path.realpath(str(package)))  # pnpm and nix link the package to where its dependencies lie
     roots = [package / "node_modules"] + [p / "node_modules" for p in package.parents] + [package.parent]
     return [n for n in names if not any((r / n / "package.json").is_file() for r in roots)]
 
