@@ -216,7 +216,7 @@ class Keeper:
 
     # -- after the end ------------------------------------------------------------------------------------------------
     def _after_end(self) -> None:
-        code = self.child.returncode if self.child is not None else None
+        code, adopted = (self.child.returncode, False) if self.child is not None else (None, True)
         pid, lived = self.state["pid"], time.time() - (self.state["started"] or 0)
         self.child, asked = None, bool(self.kill_at)
         self.kill_at = 0.0
@@ -232,7 +232,12 @@ class Keeper:
             self.save(phase="starting", reason="the gateway asked for a fresh process", next_at=0.0)
         elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
             spec = lib.read_json(self.path("keeper.spec.json"))
-            if lib.handed_over(spec, pid):
+            if not adopted and not lib.stop_on_record(str(spec.get("state_dir", "")), pid):
+                # As Restart=always: our own child has no terminal, and whoever wants it stopped says so to OpenClaw or to us.
+                delay = max(SETTLE, self._delay(young))
+                reason = "ended cleanly ({}), and nobody asked OpenClaw to stop it".format(code)
+                self.save(phase="waiting", reason=reason, young=young, next_at=time.time() + delay)
+            elif lib.handed_over(spec, pid):
                 self.save(phase="starting", reason="the gateway handed over to a fresh process", next_at=0.0)
             else:
                 self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)

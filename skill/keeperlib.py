@@ -136,6 +136,17 @@ def rotate(path: str) -> None:
         pass
 
 
+def stop_on_record(state_dir: str, pid: object) -> bool:
+    """Did somebody run `openclaw gateway stop` on this process? OpenClaw 2026.9.6 notes it in logs/gateway-restart.log, with the pid."""
+    try:
+        with open(os.path.join(state_dir, "logs", "gateway-restart.log"), "rb") as handle:
+            handle.seek(max(0, handle.seek(0, 2) - 16384))
+            lines = handle.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    return any("action=stop" in line.split() and "pid={}".format(pid) in line.split() for line in lines)
+
+
 # -- the gateway's start and end ------------------------------------------------------------------------------------------
 def environment(spec: Mapping[str, Any], override: Mapping[str, Any], base: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
     """Ours, without what is about ourselves, plus the spec's, plus the repairs' overrides."""

@@ -123,16 +123,31 @@ def test_exit_78_is_parked_until_somebody_asks(place: Place) -> None:
     assert place.started() > 0
 
 
-def test_clean_end_is_a_wish_but_a_restart_request_is_not(place: Place) -> None:
+def test_a_stop_on_record_is_a_wish_a_bare_sigterm_is_not(place: Place) -> None:
     pid = place.started()
     (place.root / "code").write_text("0 restart")
     second = place.until(lambda s: s.main_pid not in (None, pid)).main_pid
     place.until(lambda s: place.log().count("boot") == 2)
     os.kill(second, signal.SIGTERM)
+    third = place.until(lambda s: s.main_pid not in (None, pid, second)).main_pid
+    place.until(lambda s: place.log().count("boot") == 3)
+    logs = place.home.state_dir / "logs"
+    logs.mkdir()
+    line = "[2026-01-01T00:00:00.000Z] openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} interactive=0\n"
+    (logs / "gateway-restart.log").write_text(line.format(third))
+    os.kill(third, signal.SIGTERM)
     state = place.until(lambda s: s.active == "inactive")
     assert (state.exit_code, state.stopped_by_operator) == (0, True)
     time.sleep(1.0)
     assert place.state().main_pid is None
+
+
+def test_a_stop_of_another_process_is_not_on_record(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "gateway-restart.log").write_text("x source=cli action=stop mode=sigterm pid=123 interactive=0\n")
+    assert keeperlib.stop_on_record(str(tmp_path), 123)
+    assert not keeperlib.stop_on_record(str(tmp_path), 12)
+    assert not keeperlib.stop_on_record(str(tmp_path / "none"), 123)
 
 
 def test_stop_start_restart(place: Place) -> None:

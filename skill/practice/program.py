@@ -9,7 +9,8 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Dict, List
+from pathlib import Path
+from typing import Any, Dict, List, Optional
 
 from ..files import write_json
 from ..openclaw import config as openclaw_config
@@ -80,7 +81,17 @@ def stop(args: List[str]) -> int:
     if "--force" not in args:  # OpenClaw 2026.9.6 refuses in a shell without a terminal
         print("This stops the operator's running gateway service. Re-run with --force if you really mean it.", file=sys.stderr)
         return 1
-    return signal_owner(signal.SIGTERM)
+    pid, code = state.owner(gateway.places()[0]), signal_owner(signal.SIGTERM)
+    if code == 0:
+        note_stop(gateway.places()[0], pid)
+    return code
+
+
+def note_stop(state_dir: Path, pid: Optional[int]) -> None:
+    """The line that OpenClaw 2026.9.6 leaves of every stop that was asked for."""
+    (state_dir / "logs").mkdir(exist_ok=True)
+    with open(state_dir / "logs" / "gateway-restart.log", "a", encoding="utf-8") as out:
+        out.write("openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} interactive=0\n".format(pid))
 
 
 def start_channels(_: List[str]) -> int:

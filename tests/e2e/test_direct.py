@@ -119,10 +119,16 @@ def test_exit_78_is_parked_and_a_start_brings_it_back(stand: Stand) -> None:
     stand.shown("config good again and started", stand.back())
 
 
-def test_a_person_ends_it(stand: Stand) -> None:
+def test_a_bare_sigterm_is_nobodys_wish(stand: Stand) -> None:
     pid = stand.direct.service_state().main_pid
     assert pid
     os.kill(pid, signal.SIGTERM)
+    stand.shown("SIGTERM of unknown origin", stand.back(pid))
+
+
+def test_a_person_ends_it(stand: Stand) -> None:
+    done = stand.direct.host.run(["openclaw", "gateway", "stop", "--force"], timeout=60.0)
+    assert done.code == 0, done.out + done.err
     stand.until("inactive")
     state = stand.direct.service_state()
     assert state.stopped_by_operator is True and state.exit_code == 0
