@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 from .model import State, Verdict
 
 RESTARTABLE = (State.HUNG, State.ZOMBIE, State.DOWN)
+SERVING = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.DRAINING)
 BAD = RESTARTABLE + (State.MISCONFIGURED, State.IMPOSTOR)
 BURST = 600.0  # s: window of a quick crash loop
 HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
@@ -52,6 +53,7 @@ class Incident:
     announced: bool = False
     pending: str = ""  # level 3 was called for this and has not answered yet
     unanswered: int = 0
+    stillborn: bool = False  # a start of this incident died before it was ever ready: level 3 need not wait for a third
     retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
     cause: str = ""
     cause_zh: str = ""
@@ -72,6 +74,7 @@ class WatchState:
     noted: Tuple[str, ...] = ()  # states that were told once and have not ended
     degraded_since: float = 0.0
     fingerprint: str = ""
+    ready_pid: Optional[int] = None  # the last process that was seen to serve
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def step(
         decisions.append(Decision("none", "configuration changed during the incident: trying again"))
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
     state, crashed = _count_crash(state, verdict, now, name)
+    state = replace(state, ready_pid=verdict.pid) if verdict.state in SERVING and verdict.pid != state.ready_pid else state
     decisions += crashed
     handler = _ANSWERS.get(verdict.state)
     if verdict.state in BAD:
@@ -162,6 +166,7 @@ def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> 
     unseen = state.pid is None and verdict.pid is None and verdict.unclean  # it lived and died between two looks
     if not unseen and (state.pid is None or verdict.pid == state.pid):
         return replace(state, pid=verdict.pid or state.pid, expected_new_pid=state.expected_new_pid and not verdict.pid), []
+    stillborn = state.pid is None or state.pid != state.ready_pid
     ours, state = state.expected_new_pid, replace(state, pid=verdict.pid, expected_new_pid=state.expected_new_pid and not verdict.pid)
     if ours and not unseen or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED) or not verdict.unclean:
         return state, []
@@ -170,6 +175,7 @@ def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> 
         return state, [Decision("none", "the process ended by itself" + code)]
     state = replace(state, crashes=state.crashes + (now,))
     if state.incident:
+        state = replace(state, incident=replace(state.incident, stillborn=state.incident.stillborn or stillborn))
         return state, [Decision("none", "the process ended by itself" + code)]
     incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, "the gateway process ended by itself" + code)
     return replace(state, incident=incident), [Decision("opened", incident.reason)]
@@ -218,7 +224,7 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     incident = state.incident
     assert incident is not None
     incident = replace(incident, ready_since=0.0, hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "")
-    loop = looping(state, now, rules)
+    loop = looping(state, now, rules) or incident.stillborn
     if incident.retry and verdict.state == State.MISCONFIGURED and _may_restart(state, incident, now, rules):
         return _restart(state, replace(incident, retry=False), verdict, now, rules, decisions)
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
@@ -264,9 +270,10 @@ def _restart(
 def _starting(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
     """Left alone, unless it never gets further than that: a start that dies again and again is a crash loop."""
     state, incident = replace(state, streak=0), state.incident
-    if incident and "loop" not in incident.treated and looping(state, now, rules):
+    if incident and "loop" not in incident.treated and (incident.stillborn or looping(state, now, rules)):
+        reason = "a start died before it was ready" if incident.stillborn else "crash loop: {} crashes".format(len(state.crashes))
         incident = replace(incident, loop=True, treated=incident.treated + ("loop",), pending="loop")
-        return replace(state, incident=incident), [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
+        return replace(state, incident=incident), [Decision("heal", reason)]
     return state, []
 
 

@@ -55,6 +55,19 @@ def test_second_failure_calls_the_doctor_before_another_restart():
     assert kinds(made, "restart", "heal") == ["restart", "heal"]
 
 
+def test_a_start_that_dies_before_it_serves_calls_the_doctor_without_a_third():
+    def dead(code):
+        return verdict(State.STARTING, None, code, unclean=True)
+
+    rows = [(10, HEALTHY), (1, dead(-9)), (1, verdict(State.STARTING, 11)), (9, dead(1))]
+    _, made = play(rows)
+    assert kinds(made, "opened", "heal") == ["opened", "heal"]
+    # one that served before it died is an ordinary crash: three of them make a loop
+    rows[2] = (1, verdict(State.HEALTHY, 11))
+    _, made = play(rows)
+    assert kinds(made, "opened", "heal") == ["opened"]
+
+
 def test_backoff_is_the_documented_one():
     _, made = play([(1, DOWN)] * 3000)
     times = [at for at, d in made if d.kind == "restart"]
