@@ -64,8 +64,13 @@ class Asking:
             for bridge in sorted(self.bridges(), key=lambda b: b.id != self.bridge):
                 if bridge.id in self.gone:
                     continue
-                if not bridge.find(self.ctx):
+                program = bridge.find(self.ctx)
+                if not program:
                     self._fail(bridge, failures.failure("not-installed", "not installed"), quiet=True)
+                    continue
+                if bridge.login(self.ctx, program) is False:
+                    # Some CLIs retry for minutes before they say so themselves.
+                    self._fail(bridge, failures.failure("not-logged-in", "not logged in"), quiet=True)
                     continue
                 for again in range(2):
                     try:
