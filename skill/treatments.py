@@ -64,6 +64,7 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("config/invalid-value", "revert-config-keys", {"paths": ["$path"]}, PARSES),
     Row("config/bind-without-auth", "revert-config-keys", {"paths": ["gateway.bind", "gateway.auth"]}, PARSES),
     Row("config/bind-without-auth", "set-config-key", {"path": "gateway.bind", "value": "loopback"}, PARSES),
+    Row("config/auth-missing", "revert-config-keys", {"paths": ["gateway.auth"]}, PARSES),
     Row("config/mode-missing", "revert-config-keys", {"paths": ["gateway.mode"]}, PARSES),
     Row("config/mode-missing", "set-config-key", {"path": "gateway.mode", "value": "local"}, PARSES),
     Row("config/tls-files", "revert-config-keys", {"paths": ["gateway.tls"]}, PARSES),

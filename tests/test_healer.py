@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from doctor_world import CONFIG, World, finding
 from skill import healer, lastgood, repairs, snapshots
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed
-from skill.model import Delete, Move, Plan, Risk, Run, Service, Text, Write
+from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, Text, Write
 from skill.openclaw.config import diff, parse
 
 WHY = Text("why", "为何")
@@ -48,6 +49,16 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
     assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
     assert parse(world.config.read_text())["agents"]["defaults"]["model"] == "a/newer"
     assert "// keep" in world.config.read_text() and world.config.read_text().startswith("// notes")
+
+
+def test_a_fact_about_an_unchanged_key_hides_no_change(world: World) -> None:
+    """No model was ever configured: that must not keep the real change from being put back."""
+    world.config.write_text(CONFIG.replace('mode: "token", token: "t"', 'mode: "password"'))
+    fact = replace(finding("config/models-missing", "agents.defaults.workspace"), severity=Severity.INFO)
+    old = replace(finding("config/secret-missing", "channels.x.token"), severity=Severity.WARNING)
+    ctx = world.context(fact, old)
+    assert healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {})).healed
+    assert world.config.read_text() == CONFIG
 
 
 def test_only_the_bad_key_is_put_back(world: World) -> None:

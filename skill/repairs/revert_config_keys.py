@@ -14,7 +14,7 @@ from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
 from ..lastgood import Good, candidates
-from ..model import Plan, Repair, Risk, Text, Write
+from ..model import Plan, Repair, Risk, Severity, Text, Write
 from ..openclaw import config as openclaw_config
 from . import common
 from .common import KeyPath
@@ -27,7 +27,7 @@ IMPLICATING = (
     "config/mode-missing",
     "config/secret-missing",
     "config/channel-plugin-missing",
-    "config/models-missing",
+    "config/auth-missing",
 )
 
 
@@ -83,7 +83,8 @@ def _good(ctx: Context) -> Good:
 
 
 def _finding_paths(ctx: Context) -> List[str]:
-    return [f.path for f in ctx.verdict.findings if f.check_id in IMPLICATING and f.path and not os.path.isabs(f.path)]
+    found = [f for f in ctx.verdict.findings if f.check_id in IMPLICATING and f.severity is not Severity.INFO]
+    return [f.path for f in found if f.path and not os.path.isabs(f.path)]
 
 
 def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath]:
@@ -92,7 +93,9 @@ def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath
     named = wanted or _finding_paths(ctx)
     if named and not any(name in ("", "<root>") for name in named):
         targets = [jsonedit.split(now, name) for name in named] + [jsonedit.split(good.data, name) for name in named]
-        changed = [path for path in changed if any(common.related(path, target) for target in targets)]
+        related = [path for path in changed if any(common.related(path, target) for target in targets)]
+        # What a warning names may be older than the fault: then every change since is looked at, not none.
+        changed = related if related or wanted else changed
     if not changed:
         raise CannotPlan("the implicated keys did not change since the last good copy")
     return changed
