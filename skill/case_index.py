@@ -1,26 +1,16 @@
-"""What the matcher prepares once per library: a fixed text per signature, parsed keywords, weighted words."""
+"""What the matcher prepares once per library: a fixed text per signature, parsed keywords, phrases."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from functools import lru_cache
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
+from .case_phrases import Phrases
 from .model import Case
 
 GRAM = 3  # characters of the prefilter's grams
-WORDS_UP_TO = 1_000  # cases; beyond this the weighted words are left out (signatures and keywords carry a big library)
-_STOP = set(
-    "the and for with that this from not has have was are but you your can its it's when after then than into does did will all any per "
-    "get got one two now out off too just only still every each again says say said openclaw clawdbot moltbot gateway error "
-    "failed fails fail bot issue problem log logs message messages line lines via use used using new old why how what which "
-    "there their them they been being "
-    "一个 出现 提示 报错 错误 问题 怎么 什么 为什么 可以 不能 一直 现在 之后 以后 没有".split()
-)
-_WORD = re.compile(r"[a-z][a-z0-9_']{2,}|\d{3,5}")
-_CJK = re.compile(r"[\u4e00-\u9fff]+")
+PHRASES_UP_TO = 1_000  # cases; beyond this phrases are left out (signatures and keywords carry a big library)
 _GROUP = re.compile(r"\((?:[^()\\]|\\.)*\)[*+?]?(?:\{[^}]*\})?")
 _PLAIN_GROUP = re.compile(r"\((?:\?:)?((?:[^()\\]|\\.)*)\)(?![*?]|\{0)")
 _OPTIONAL = re.compile(r"(?:\\.|\[(?:[^\]\\]|\\.)*\]|.)(?:[?*]|\{0[^}]*\})\??")
@@ -77,15 +67,6 @@ def keyword(text: str) -> Keyword:
     return Keyword(tuple(g for g in groups if g), min(4, max(1, int(weight))))
 
 
-def words(text: str) -> Set[str]:
-    """English words and Chinese character pairs that carry meaning."""
-    low = text.lower()
-    found = {w for w in _WORD.findall(low) if w not in _STOP}
-    for run in _CJK.findall(low):
-        found.update(pair for pair in (run[i : i + 2] for i in range(len(run) - 1)) if pair not in _STOP)
-    return found
-
-
 class Index:
     """Built lazily and kept for as long as the list of cases lives."""
 
@@ -101,26 +82,22 @@ class Index:
                         Signature(number, one["re"], float(one.get("weight", 1.0)), needs, one.get("with", ""), one.get("without", ""))
                     )
         self.keywords = [[keyword(text) for text in case.keywords] for case in self.cases]
-        self._words: Optional[List[Set[str]]] = None
-        self._idf: Dict[str, float] = {}
+        self._phrases: Optional[Phrases] = None
 
-    def weighted_words(self) -> Tuple[List[Set[str]], Dict[str, float]]:
-        if self._words is None:
-            self._words = []
-            if len(self.cases) <= WORDS_UP_TO:
-                self._words = [words(" ".join(_texts(case))) for case in self.cases]
-                count = Counter(word for found in self._words for word in found)
-                self._idf = {word: math.log(1 + len(self.cases) / times) for word, times in count.items()}
-        return self._words, self._idf
+    def phrases(self) -> Optional[Phrases]:
+        """What people say of each case; None for a library too big for it."""
+        if self._phrases is None and len(self.cases) <= PHRASES_UP_TO:
+            self._phrases = Phrases([list(_said(case)) for case in self.cases])
+        return self._phrases
 
 
-def _texts(case: Case) -> Iterable[str]:
+def _said(case: Case) -> Iterable[str]:
+    yield from case.raw.get("phrases") or ()
     yield case.title.en
     yield case.title.zh
-    yield case.slug.replace("-", " ")
-    yield re.sub(r"[&|^]", " ", " ".join(case.keywords))
     for example in case.raw.get("examples") or ():
-        yield example.get("symptom", "")
+        if example.get("symptom"):
+            yield example["symptom"]
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import signature
-from .case_index import GRAM, Index, Keyword, compiled, literals, words
+from .case_index import GRAM, Index, Keyword, compiled, literals
 from .model import Case, Confidence, Match
 from .scope import Scope, judge
 
@@ -26,9 +26,10 @@ MAX_MATCHES = 5
 CERTAIN = 0.9
 CERTAIN_ADVICE = 0.96  # for cases that only tell a person: nothing is won by a bolder word
 PROBABLE = 0.6
-LEAST = 0.26  # below this a match by words alone is noise
-LEAST_WITH_LOG = 0.42  # the same beside a log that holds nothing of the case
+LEAST = 0.36  # below this a match by words alone is noise
+LEAST_WITH_LOG = 0.45  # the same beside a log that holds nothing of the case
 MARGIN = 0.04  # how far the first of two different classes must lead to be certain
+SAID = 0.16  # what a symptom that tells of the case adds to a signature
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 _INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
 
@@ -61,7 +62,7 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
     logged = _keyword_scores(index, "\n".join(line.text for line in found[:200]).lower()) if found else {}
     matches = []
     for number in set(hits) | set(spoken) | set(alike) | set(logged):
-        one = _weigh(index.cases[number], hits.get(number, []), spoken.get(number), alike.get(number, 0.0), logged.get(number), scope)
+        one = _weigh(index.cases[number], hits.get(number, []), spoken.get(number), alike.get(number), logged.get(number), scope)
         if one is not None:
             matches.append(one)
     return _rank(matches, scope)
@@ -143,26 +144,17 @@ def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
     return " + ".join(next(word for word in group if there(word)) for group in entry.groups)
 
 
-def _likeness(index: Index, symptom: str) -> Dict[int, float]:
-    """number -> 0..1 by weighted words, with rapidfuzz for spelling mistakes where that says little."""
-    spoken = words(symptom)
-    known, idf = index.weighted_words()
-    scores: Dict[int, float] = {}
-    if not known:
-        return _fuzzy_titles(index, symptom)
-    total = sum(idf.get(word, 2.5) for word in spoken) or 1.0
-    for number, found in enumerate(known):
-        common = spoken & found
-        if len(common) >= 2:
-            gained = sum(idf[word] for word in common)
-            scores[number] = min(1.0, gained / (0.55 * total + 6.0))
-    if not any(score > 0.5 for score in scores.values()):
-        for number, score in _fuzzy_titles(index, symptom).items():
-            scores[number] = max(score, scores.get(number, 0.0))
+def _likeness(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
+    """number -> (0..1, the phrase that is like it), with rapidfuzz for spelling mistakes where phrases say little."""
+    known = index.phrases()
+    scores = known.alike(symptom) if known else {}
+    if not any(score > 0.5 for score, _ in scores.values()):
+        for number, found in _fuzzy_titles(index, symptom).items():
+            scores[number] = max(found, scores.get(number, found))
     return scores
 
 
-def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, float]:
+def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
     from rapidfuzz import fuzz, process
 
     if len(symptom) < 8:
@@ -170,20 +162,25 @@ def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, float]:
     lang = "zh" if any("\u4e00" <= c <= "\u9fff" for c in symptom) else "en"
     titles = [case.title.to(lang).lower() for case in index.cases]
     best = process.extract(symptom.lower()[:300], titles, scorer=fuzz.token_sort_ratio, limit=3, score_cutoff=72)
-    return {number: score / 100.0 * 0.6 for _, score, number in best}
+    return {number: (score / 100.0 * 0.6, title) for title, score, number in best}
 
 
 def _weigh(
-    case: Case, hits: List[Hit], spoken: Optional[Tuple[float, str]], alike: float, logged: Optional[Tuple[float, str]], scope: Scope
+    case: Case,
+    hits: List[Hit],
+    spoken: Optional[Tuple[float, str]],
+    alike: Optional[Tuple[float, str]],
+    logged: Optional[Tuple[float, str]],
+    scope: Scope,
 ) -> Optional[Match]:
     words_said = spoken[0] if spoken else 0.0
     words_logged = logged[0] if logged else 0.0
-    told = max(words_said, 0.75 * alike, 1.0 - (1.0 - words_said) * (1.0 - 0.4 * alike))
+    told = 1.0 - (1.0 - 0.9 * words_said) * (1.0 - (alike[0] if alike else 0.0))
     because: List[str] = []
     if hits:
         hits = sorted(hits, key=lambda hit: (-hit.weight, hit.age))
         base = hits[0].weight * 0.9 + min(0.06, 0.02 * (len(hits) - 1))
-        score = base + 0.12 * told + 0.03 * words_logged
+        score = base + SAID * told + 0.03 * words_logged
         because.extend(hit.line[:240] for hit in hits[:3])
         least = CERTAIN_ADVICE if case.repair == "tell-person" else CERTAIN
         decisive = scope.ours and any(hit.decisive and hit.weight >= least for hit in hits)
@@ -198,11 +195,13 @@ def _weigh(
         confidence = Confidence.PROBABLE if told >= 0.75 else Confidence.POSSIBLE
     if spoken:
         because.append(spoken[1])
+    elif alike and alike[0] >= 0.3:
+        because.append("~ " + alike[1])
     elif logged and not hits:
         because.append(logged[1])
     if scope.calm and not (hits and hits[0].weight >= CERTAIN):
         return None
-    return Match(case, round(min(1.0, score), 3), confidence, tuple(because))
+    return Match(case, round(score, 3), confidence, tuple(because))
 
 
 def _rank(matches: List[Match], scope: Scope) -> List[Match]:
@@ -222,5 +221,5 @@ def _rank(matches: List[Match], scope: Scope) -> List[Match]:
             confidence = Confidence.PROBABLE
         if one.score < first.score * 0.35:
             continue
-        out.append(Match(one.case, one.score, confidence, one.because))
+        out.append(Match(one.case, min(1.0, one.score), confidence, one.because))
     return out

@@ -7,12 +7,15 @@ from typing import FrozenSet, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
-    r"claude[ -]code|codex (?:cli|desktop|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension"
+    r"claude[ -]code|claude remote|codexbar|cliproxyapi|antigravity[ -]manager|claude[ -]desktop|one[ -]?api\b|new[ -]api\b|litellm|codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension"
     r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent)|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
-    r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose",
+    r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
+    r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|koishi|nonebot"
+    r"|astrbot|langbot|chatgpt-on-wechat|wechaty|flowise|botpress|\brasa\b|mautrix|node-red|crewai|langchain|autogen|minecraft|jellyfin"
+    r"|my (?:\w+ ){0,3}(?:web ?site|web ?shop|blog|site|app|server rack|game|homework)\b",
     re.I,
 )
 # Proxies stand between OpenClaw and the world: their name counts only where nothing of OpenClaw is named.
@@ -32,8 +35,9 @@ _CORE = re.compile(
 )
 # Line shapes that only other programs print.
 _OTHER_LINE = re.compile(
-    r"^\[BUG\]|^API Error[:(]|^\s*⎿|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
+    r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
     r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
+    r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
@@ -47,6 +51,8 @@ _WISH = re.compile(
     r"|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
     r"|please (?:add|support|consider)|"
     r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap"
+    r"|^(?:configurable|auto-run|improve|introduce|make .{3,60} configurable|track .{3,60} per|option to|ability to|provide an? )"
+    r"|(?:should|could) (?:support|offer|provide|allow)\b|it would (?:help|be)|wish(?:list)?\b"
     r"|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
     r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
     re.I,
@@ -93,6 +99,11 @@ _TROUBLE = re.compile(
 )
 
 
+# A module's path that names another program: the error is that program's.
+_MODULES = re.compile(r"[/\\\\]node_modules[/\\\\]")
+_NPM = re.compile(r"npm (?:error|ERR!|warn)|clawhub", re.I)
+
+
 class Scope(NamedTuple):
     nothing: bool  # not ours, or nothing that can be repaired
     calm: bool  # the gateway's own status is good: only a decisive signature counts, and never as certain
@@ -111,6 +122,7 @@ def judge(symptom: str, lines: Sequence[str]) -> Scope:
     nothing = named != whole and not _OURS.search(named)
     nothing = nothing or bool(_OTHER.search(symptom) and not core)
     nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
+    nothing = nothing or bool(not core and any(_MODULES.search(line) for line in own) and not any(_NPM.search(line) for line in own))
     nothing = nothing or bool(_ADVISORY.search(symptom) or len(own) <= 20 and any(_ADVISORY.search(line) for line in own))
     nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (_WISH, _QUOTED, _CALM))
     nothing = nothing or not (symptom.strip() or own)

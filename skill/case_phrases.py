@@ -1,0 +1,194 @@
+"""How people say it: phrases per case in Chinese and English, compared by shared ideas instead of shared letters.
+
+A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting", "一直重启"); what is left are
+word stems and Chinese character pairs. A symptom is compared with each phrase (cosine of weights by rarity) and with all words
+of a case together. Only a symptom is judged here: the words of a program are the signatures' matter.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from typing import Dict, List, Sequence, Set, Tuple
+
+# idea -> how it is said. Order does not matter; one stretch of text may carry several ideas.
+_IDEAS = {
+    "restart": r"re-?start|reboot|respawn|重启|重新启动|kickstart",
+    "loop": r"\bloop|循环|反复|不停|不断|无限|一直重|again and again|over and over|repeated|every \w+ (?:s|sec|seconds|minutes?|min)\b|constantly|endless|"
+    r"climbing|stacks?\b|每隔|thousands",
+    "start": r"\bstart|\bboot\b|launch|come up|comes up|启动|起来|开机|开起",
+    "notstart": r"(?:won'?t|not|cannot|can'?t|never|fails? to|refuses? to|unable to) (?:start|boot|launch)|unstartable|启动不了|起不来|无法启动|启动失败|拒绝启动|没起来",
+    "exit": r"\bexit|crash|\bdies?\b|\bdied|\bquit|aborts?|terminates?|退出|崩溃|闪退|秒退|挂了|挂掉|takes? .{0,20}down",
+    "killed": r"\bkill|被杀|杀掉|sigkill|\b137\b",
+    "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ ){0,2}(?:answer|repl|respon)|silent|unresponsive|"
+    r"stuck on writing|没反应|没有反应|不回复|不回|无响应|不响应|没回|没有回复|迟迟|失联|发呆|不理",
+    "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ ){0,2}(?:receiv|inbound|event|message|deliver|arriv)|收不到|没有收到|不接收|single tick",
+    "slow": r"\bslow|takes? (?:\w+ ){0,2}(?:minutes|forever|long)|delay|\blag|很慢|太慢|延迟|卡顿",
+    "timeout": r"time[sd]?[ -]?out|timing out|etimedout|超时",
+    "hang": r"\bhang|\bhung|freez|frozen|stall|stuck|wedge|卡死|卡住|假死|block(?:s|ed) the|locks? up",
+    "port": r"\bport\b|\bports\b|端口|18789|eaddrinuse|already in use|address in use|占用",
+    "taken": r"in use|taken|occupied|占用|被占|eaddrinuse|already listening|already used",
+    "refused": r"refus|econnrefused|拒绝连接|被拒绝",
+    "noconnect": r"(?:can'?t|cannot|not|unable to|fails? to|won'?t|never) (?:\w+ )?(?:connect|reach)|unreachable|连不上|无法连接|连接失败|连接不上|无法建立|not reachable|offline|离线",
+    "disconnect": r"disconnect|drops?\b|断开|断线|掉线|断连|reconnect|重连|flapp|closed before|1006|1005",
+    "memory": r"memory|\brss\b|\bram\b|内存|heap|\boom\b",
+    "grow": r"grow|climb|leak|increas|上涨|泄漏|越来越|飙升|一直涨|accumul|swap",
+    "session": r"session|conversation|会话|对话|transcript",
+    "lock": r"\block|锁",
+    "perm": r"permission|eacces|eperm|denied|not writable|owned by|权限|拒绝访问|not permitted",
+    "token": r"token|令牌",
+    "key": r"api[ _-]?key|\bkeys?\b|密钥|apikey|credential|凭证|凭据",
+    "wrong": r"invalid|wrong|incorrect|rejected|mismatch|无效|错误|不对|不正确|不匹配|失效|not accepted|bad\b|不合法",
+    "missing": r"missing|not found|cannot find|can'?t find|no such|absent|缺少|找不到|没有找到|缺失|不存在|enoent|module_not_found",
+    "expired": r"expire|过期|stale|revoked|invalidated|outdated",
+    "config": r"config|openclaw\.json|clawdbot\.json|设置|配置|schema|settings?\b",
+    "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops (?:my|the|custom)|removes?\b|清空|丢失|被删|没了|覆盖|消失|shr[aiu]nk|emptied|reset to|clobber|disappear|destroy",
+    "revert": r"revert|undone|roll(?:ed|s)? ?back|restored|put back|back to (?:the )?(?:old|previous)|回滚|变回|还原|恢复成|恢复了",
+    "update": r"updat|upgrad|升级|更新|升級|after installing|新版",
+    "plugin": r"plug-?in|extension|插件",
+    "module": r"module|package|dependenc|依赖|模块|sdk|bindings?|\.node\b",
+    "channel": r"channel|频道|渠道|信道|通道",
+    "bot": r"\bbot\b|机器人",
+    "model": r"\bmodels?\b|\bllm\b|模型|claude|gpt|gemini|ollama|deepseek|qwen|kimi|minimax|glm|openrouter|anthropic|openai|provider|服务商",
+    "limit": r"rate.?limit|429|too many requests|throttl|限流|限速|频繁",
+    "quota": r"quota|usage limit|limit (?:hit|reached)|额度|配额|套餐|用量|plan limit|exhausted|weekly|daily limit|hour limit",
+    "money": r"credit|balance|billing|payment|top(?:ped)? up|余额|欠费|充值|402|funds",
+    "cooldown": r"cooldown|冷却|still block|locked out|locks? (?:the )?provider|blocks? all",
+    "overload": r"overload|529|503|high demand|500|502|server error|繁忙|bad gateway|outage|过载",
+    "blocked": r"403|forbidden|cloudflare|html|\bwaf\b|region|country|地区|拦截",
+    "login": r"\blog ?in|login|sign in|re-?auth|oauth|登录|授权|relogin|scan|扫码|\bqr\b|relink",
+    "context": r"context|prompt too|too long|compact|上下文|压缩|过长|太长|overflow|溢出",
+    "docker": r"docker|container|容器|kubernetes|k8s|podman|compose|\bnas\b|truenas|unraid|synology|coolify",
+    "systemd": r"systemd|systemctl|\bunit\b|journalctl",
+    "mac": r"\bmac|launchd|launchctl|launchagent|plist|苹果",
+    "windows": r"windows|schtasks|scheduled task|powershell|win1[01]|计划任务|任务计划|cmd window",
+    "service": r"service|daemon|服务|supervisor|守护|keepalive|pm2|watchdog",
+    "two": r"\btwo\b|second|both|duplicate|twice|multiple|两个|两份|重复|多个|another|other instance|copies",
+    "old": r"\bold\b|older|legacy|leftover|previous|旧|残留|downgrad|降级",
+    "version": r"version|版本",
+    "ui": r"control ui|dashboard|web ?ui|web page|browser page|控制台|面板|网页|webchat|\bui\b",
+    "https": r"https|secure context|http\b|安全上下文|over http|by ip",
+    "origin": r"origin|cors|来源|跨域|reverse proxy|反代|反向代理|domain|域名|frp|nginx",
+    "pair": r"\bpair|配对|approve|批准|scope|unapproved|device request",
+    "proxy": r"proxy|代理|梯子|vpn|socks|clash|tun mode|firewall|内网",
+    "network": r"network|网络|fetch failed|dns|econnreset|unreachable|ipv6|ipv4",
+    "clock": r"clock|system time|时间不|时钟|signature|签名|\bntp\b",
+    "disk": r"\bdisk|no space|enospc|磁盘",
+    "cpu": r"\bcpu\b|pegg|one core|100 ?%",
+    "cron": r"\bcron|schedul|reminder|定时|timer|heartbeat job|jobs?\b",
+    "notrun": r"(?:not|never|don'?t|doesn'?t|stopped) (?:\w+ )?(?:run|fir|trigger|execut)|不执行|不触发|没执行|没有触发|没跑|idle|skipped|missed",
+    "embed": r"embed|vector|向量|索引|memory (?:search|index|sync|status)|记忆",
+    "browser": r"chrome|chromium|\bcdp\b|浏览器|browser (?:tool|action|control|profile|is|un)|control the browser|playwright",
+    "cert": r"certificate|\bcert\b|\btls\b|\bssl\b|证书|self.?signed",
+    "db": r"sqlite|database|数据库|\bdb\b",
+    "corrupt": r"corrupt|malformed|损坏|坏了|broken file|unreadable|poison",
+    "approval": r"approval|/approve|审批|exec approv",
+    "node": r"\bnode(?:\.js|js)?\b|\bnvm\b",
+    "files": r"open files|emfile|ebadf|file descriptor|inotify|文件描述符|打开文件",
+    "duplicate": r"duplicate|重复",
+    "silentload": r"(?:not|never|no longer|doesn'?t|isn'?t) (?:\w+ )?(?:show|list|load|appear)|不显示|看不到|没加载|没有加载|没有生效|invisible|silently skip",
+    "toolids": r"tool_use|tool_result|tool call|tool result|400",
+    "every": r"every (?:message|turn|request)|each message|每条",
+    "perms4014": r"4014|intents?\b|意图",
+    "conflict": r"conflict|冲突|409|440|replaced",
+    "telegram": r"telegram|电报|\btg\b|getupdates",
+    "discord": r"discord",
+    "slack": r"slack",
+    "whatsapp": r"whats ?app|\bwa\b",
+    "feishu": r"feishu|\blark\b|飞书",
+    "dingtalk": r"dingtalk|钉钉",
+    "wecom": r"wecom|企业微信|weixin|微信|wechat|qqbot|\bqq\b",
+    "imessage": r"imessage|\bimsg\b|chat\.db|full disk",
+    "tailscale": r"tailscale|tailnet|funnel",
+    "bind": r"\bbind|0\.0\.0\.0|\blan\b|局域网|绑定",
+    "webhook": r"webhook|challenge|callback|回调|校验地址|事件订阅",
+    "migrate": r"migrat|迁移",
+    "manifest": r"manifest|清单|plugin\.json",
+    "entry": r"plugins\.(?:entries|allow|load)|refers to|stale (?:plugin )?entry|配置里的插件",
+    "mode": r"gateway\.mode|start blocked|missing config|allow-unconfigured|run setup",
+    "json": r"\bjson5?\b|parse|syntax|comma|bracket|语法|逗号|括号|truncated",
+    "unknownkey": r"unrecogni[sz]ed|unknown (?:key|setting|field|config)|不认识|无法识别|多余的|not recogni[sz]ed|no longer supported",
+    "unhandled": r"unhandled|uncaught|未处理",
+    "bus": r"\bbus\b|xdg_runtime|linger|user session|总线|ssh|log ?out",
+    "startlimit": r"start.?limit|too quickly|gave up|reset-failed|failed state|不再重启|cannot recover",
+    "stalesocket": r"stale.?socket|health.?monitor|35 ?(?:min|分)|半小时|half hour|cadence|clockwork|健康检查",
+    "sidecar": r"sidecar|helper|bridge|mcp server|voice.?call|daemon of|canvas|后台进程",
+    "zombie": r"zombie|僵尸|process (?:is )?(?:there|alive|exists|running)|pid alive|进程还在|进程存在|not listening|没有监听",
+}
+_COMPILED = [(name, re.compile(pattern, re.I)) for name, pattern in _IDEAS.items()]
+_STOP = set(
+    "the and for with that this from not has have was are but you your can its when after then than into does did will all any per get got "
+    "one out off too just only still each say says said openclaw clawdbot moltbot gateway error errors failed fails fail issue problem log "
+    "logs via use used using new why how what which there their them they been being because while although though where who our his her "
+    "it's i'm on in of to is at as by or an be do so if we my me no now every about over under up down more most some such other own same "
+    "一个 出现 提示 报错 问题 怎么 什么 为什么 可以 现在 之后 以后 就是 然后 这个 那个 的时 时候".split()
+)
+_WORD = re.compile(r"[a-z][a-z0-9_.'-]{2,}|\d{3,5}")
+_CJK = re.compile(r"[\u4e00-\u9fff]+")
+_ENDING = re.compile(r"(?:ing|ed|es|s|ly)$")
+_UNKNOWN = 1.8  # weight of a word that no phrase has
+_IDEA_WORTH, _PAIR_WORTH = 1.5, 0.6
+
+
+def ideas(text: str) -> Dict[str, float]:
+    """token -> how much a token of its kind is worth."""
+    low = text.lower()
+    found = {"@" + name: _IDEA_WORTH for name, pattern in _COMPILED if pattern.search(low)}
+    for word in _WORD.findall(low):
+        if word not in _STOP:
+            stem = _ENDING.sub("", word) if len(word) > 5 else word
+            found[stem] = 1.0
+    for run in _CJK.findall(low):
+        for at in range(len(run) - 1):
+            pair = run[at : at + 2]
+            if pair not in _STOP:
+                found[pair] = _PAIR_WORTH
+    return found
+
+
+class Phrases:
+    """Built once per library."""
+
+    def __init__(self, said: Sequence[Sequence[str]]) -> None:
+        self._texts: List[Tuple[int, str]] = [(number, text) for number, texts in enumerate(said) for text in texts]
+        bags = [(number, ideas(text)) for number, text in self._texts]
+        spread: Dict[str, Set[int]] = defaultdict(set)
+        for number, bag in bags:
+            for token in bag:
+                spread[token].add(number)
+        cases = max(1, len({number for number, _ in bags}))
+        self._rare = {token: math.log(1 + cases / len(where)) for token, where in spread.items()}
+        self._of: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
+        self._share: Dict[str, Dict[int, float]] = defaultdict(dict)
+        counts: Dict[int, Counter] = defaultdict(Counter)
+        for place, (number, bag) in enumerate(bags):
+            weights = {token: worth * self._rare[token] for token, worth in bag.items()}
+            norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
+            for token, weight in weights.items():
+                self._of[token].append((place, weight / norm))
+            counts[number].update(bag.keys())
+        for number, count in counts.items():
+            for token, times in count.items():
+                self._share[token][number] = min(1.0, 0.4 + 0.2 * times)
+
+    def alike(self, symptom: str) -> Dict[int, Tuple[float, str]]:
+        """case number -> (0..1, its nearest phrase). One shared word is chance: a case needs two."""
+        weights = {token: worth * self._rare.get(token, _UNKNOWN) for token, worth in ideas(symptom).items()}
+        norm = math.sqrt(sum(w * w for w in weights.values()))
+        total = sum(weights.values())
+        near: Dict[int, float] = defaultdict(float)
+        cover: Dict[int, float] = defaultdict(float)
+        shared: Dict[int, int] = defaultdict(int)
+        for token, weight in weights.items():
+            for place, have in self._of.get(token, ()):
+                near[place] += weight * have / norm
+            for number, share in self._share.get(token, {}).items():
+                cover[number] += share * weight / total
+                shared[number] += 1
+        best: Dict[int, Tuple[float, str]] = {}
+        for place, value in near.items():
+            number, text = self._texts[place]
+            if value > best.get(number, (0.0, ""))[0]:
+                best[number] = (value, text)
+        return {n: (0.6 * best[n][0] + 0.4 * value, best[n][1]) for n, value in cover.items() if shared[n] >= 2}
