@@ -102,8 +102,13 @@ class Acts:
         watch = self.watch
         for child in self.children.finished():
             watch.log.line("child", now, what=child.name, code=child.code, seconds=round(child.seconds, 1))
-            if child.name == "keep-good" and child.code == 3:
-                self.teller.quiet_damage(watch.new_name(now), now)
+            if child.name in ("keep-good", "inspect") and child.code == 3:
+                open_now = watch.state.incident
+                self.teller.quiet_damage(open_now.id if open_now else watch.new_name(now), now)
+                if open_now:
+                    watch.state = replace(watch.state, incident=replace(open_now, escalated=True))
+            elif child.name == "keep-good" and child.code == 0:
+                watch.kept_good()
         incident = watch.state.incident
         if not incident or self.repairing():
             return

@@ -14,7 +14,7 @@ from .host import WINDOWS, Host, end_group
 from .openclaw.home import Home
 
 # Longest a child may live, seconds. "treat" has its own, shorter bounds inside (EMERGENCY_RECOVERY_TIMEOUT for the AI).
-BOUNDS = {"treat": 3600.0, "notify": 180.0, "keep-good": 60.0, "record": 60.0, "evidence": 20.0, "preflight": 60.0}
+BOUNDS = {"treat": 3600.0, "notify": 180.0, "keep-good": 60.0, "inspect": 30.0, "record": 60.0, "evidence": 20.0, "preflight": 60.0}
 
 
 @dataclass

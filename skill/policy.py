@@ -74,6 +74,7 @@ class WatchState:
     noted: Tuple[str, ...] = ()  # states that were told once and have not ended
     degraded_since: float = 0.0
     fingerprint: str = ""
+    good: str = ""  # fingerprint of the configuration that was last kept as good
     ready_pid: Optional[int] = None  # the last process that was seen to serve
 
 

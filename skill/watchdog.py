@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import time
+import traceback
+from dataclasses import replace
 from typing import Any, List, Optional, Tuple
 
 from . import ballast, policy, watchstate
@@ -33,6 +35,7 @@ GOOD_AFTER_IN_DRILLS = 3.0
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
+FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
 LEFT_ALONE = (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING)
 
 
@@ -56,8 +59,10 @@ class Watchdog:
         self._said: Tuple[str, str] = ("", "")
         self._good_for: Tuple[Any, ...] = ()
         self._good_at = 0.0
+        self._good_pending = ""
         self._ready_at: Optional[float] = None
         self._ticks = 0
+        self._inspected = self._inspect_began = ""
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
         if self.complaint:
@@ -92,6 +97,8 @@ class Watchdog:
     def _decide(self) -> None:
         assert self.verdict is not None
         now = self.host.now()  # the look itself may have taken seconds
+        if self._inspecting():
+            return
         self.before = self.state.incident
         self.state, decisions = policy.step(self.state, self.verdict, now, self._rules(), self._fingerprint(), self.new_name(now))
         for decision in decisions:
@@ -102,6 +109,20 @@ class Watchdog:
             self._ready_at = None
         if self._ticks % LEVELS_EVERY == 1:
             self.teller.guarded("tend", self.platform.tend)
+
+    def _inspecting(self) -> bool:
+        """Before an outage is called over: a configuration that changed since it was last good may be green and wrong."""
+        ready = self.verdict is not None and self.verdict.state == State.HEALTHY and self.state.streak >= policy.STREAK - 1
+        now = self._fingerprint()
+        if not ready or not self.state.incident or self.state.good in ("", now) or self._inspected == now:
+            return False
+        if not self.children.busy("inspect"):
+            if self._inspect_began == now:
+                self._inspected = now  # it has answered; acts.take_in() has told what it found
+                return False
+            self._inspect_began = now
+            self.children.start("inspect", ["keep-good", "--look"])
+        return True
 
     def pause_for(self) -> float:
         """Seconds until the next look."""
@@ -167,9 +188,14 @@ class Watchdog:
         calm = not self.state.incident and not policy.looping(self.state, now, self._rules())
         if calm and now - self._ready_at >= self._good_after() and (mark != self._good_for or now - self._good_at > GOOD_AGAIN):
             self._good_for, self._good_at = mark, now
+            self._good_pending = mark[1]
             self.children.start("keep-good", ["keep-good"])
         if self._ticks % LEVELS_EVERY == 1:
             self.teller.judge_levels(self.seen, self.state, now)
+
+    def kept_good(self) -> None:
+        """The child that was to keep a good copy has kept it."""
+        self.state = replace(self.state, good=self._good_pending)
 
     def _good_after(self) -> float:
         return GOOD_AFTER_IN_DRILLS if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else GOOD_AFTER
@@ -248,14 +274,27 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
 
         sdnotify.ready(host)
     try:
-        while True:
-            watchdog.tick()
+        failed = 0
+        while failed < FAULTS_IN_A_ROW:
+            failed = 0 if _guarded_tick(watchdog) else failed + 1
             watchdog.alive()
             watchdog.sleep()
+        return 1  # the service manager starts a fresh one
     except (_Stop, KeyboardInterrupt):
         watchdog.log.line("stop", host.now(), pid=os.getpid())
         watchdog.teller.stopping(host.now())
         return 0
+
+
+def _guarded_tick(watchdog: Watchdog) -> bool:
+    """One look; a fault of our own is a log line with its place, and not the end of the watch."""
+    try:
+        watchdog.tick()
+        return True
+    except Exception as error:
+        trace = traceback.format_exc().strip().splitlines()
+        watchdog.log.line("tick-failed", watchdog.host.now(), error=repr(error), where=trace[-3:-1])
+        return False
 
 
 def _stop(number: int, frame: Any) -> None:

@@ -16,8 +16,9 @@ def add(main: click.Group) -> None:
 
 
 @click.command("keep-good", hidden=True)
+@click.option("--look", is_flag=True, help="Only look for damage that stays green; keep nothing.")
 @click.pass_obj
-def keep_good(app: Any) -> None:
+def keep_good(app: Any, look: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
     from .. import ballast, lastgood
     from ..files import private_dir, write_json
@@ -33,6 +34,8 @@ def keep_good(app: Any) -> None:
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "quiet.json", {"at": ctx.host.now(), "findings": damage})
         raise click.exceptions.Exit(3)
+    if look:
+        return
     lastgood.keep(ctx)
     with contextlib.suppress(OSError):
         ballast.keep(ctx.home)
