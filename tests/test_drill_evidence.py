@@ -114,3 +114,12 @@ def test_what_is_detected_while_inject_still_runs_counts() -> None:
     e.injected = T + 20  # inject took 20 s
     log(e, T + 5, "decision", kind="opened", reason="down")
     assert (e.opened, e.open_incident) == (T + 5, True)
+
+
+def test_ready_and_wrong_is_no_heal() -> None:
+    e = seen()
+    e.look(T + 1, False, None)
+    ready(e, T + 20, T + 40)
+    assert e.outcome(T + 40, 5, False) == "heal"
+    log(e, T + 24, "decision", kind="escalate", state="healthy", reason="the database was made anew")
+    assert e.outcome(T + 40, 5, False) == "escalate"

@@ -25,6 +25,7 @@ class Evidence:
     opened: float = 0.0
     recovered: float = 0.0
     escalated: float = 0.0
+    damage: float = 0.0  # told of a gateway that is ready and wrong all the same: being ready is no heal then
     open_incident: bool = False
     by: str = ""
     restart_events: int = 0
@@ -42,6 +43,8 @@ class Evidence:
         if at < (self.began or self.injected) - 0.5:
             return ""
         if event == "decision":
+            if entry.get("kind") == "escalate" and entry.get("state") == "healthy":
+                self.damage = self.damage or at
             return self._decision(at, str(entry.get("kind", "")), str(entry.get("reason", "")))
         if event == "state":
             return "{}: {}".format(entry.get("state"), entry.get("reason", ""))
@@ -106,7 +109,7 @@ class Evidence:
     def outcome(self, now: float, settle_s: float, changed: bool) -> str:
         """heal | escalate | nothing | failed, as it stands. changed: the config or a file differs from what the fault left."""
         acted = self.restarts > 0 or bool(self.changing_actions) or changed
-        if self.healed(now, settle_s) and acted:
+        if self.healed(now, settle_s) and acted and not self.damage:
             return "heal"
         if self.escalated:
             return "escalate"

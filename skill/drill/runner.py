@@ -21,6 +21,7 @@ GOOD_COPY_WAIT_S = 40.0  # the watchdog keeps its good copy 3 s after ready in a
 CALM_S = 2.0  # in which it takes up its default pace
 SETTLE_S = {False: 5.0, True: 12.0}  # practice, real: how long a healed gateway must stay ready
 AFTER_ESCALATION_S = 60.0  # a heal that was hoped for may still come after a person was told
+QUIET_DAMAGE_S = 45.0  # within which a damage that /readyz does not show has to be told
 CLOSING_S = 45.0  # a crash loop's incident is closed after 30 s of calm
 ORACLE_TRIES = 4
 Say = Callable[[float, str], None]
@@ -136,7 +137,8 @@ def _over(evidence: Evidence, fault: Fault, now: float, settle: float) -> bool:
     if fault.expect == "nothing":
         return False
     if evidence.healed(now, settle) and evidence.restarts + len(evidence.changing_actions):
-        return True
+        # Ready is not yet right: where a person has to be told, that may come only after it was ready again.
+        return fault.expect != "escalate" or bool(evidence.escalated) or now - evidence.ready_since >= QUIET_DAMAGE_S
     if not evidence.escalated:
         return False
     return now - evidence.escalated >= (3.0 if fault.expect == "escalate" else AFTER_ESCALATION_S)
