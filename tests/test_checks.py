@@ -382,3 +382,11 @@ def test_log_signatures_only_when_down_and_never_from_chat(house):
     assert ids(found(log, house)) == ["log/secrets-unavailable"]
     house.healthy()
     assert found(log, house) == []
+
+
+def test_a_database_that_we_set_aside_ourselves_is_no_damage(house):
+    path = house.database()
+    good = {"taken": 1.0, "inventory": {"databases": {str(path): {"size": 9, "user_version": 18, "created": 999}}}}
+    assert [f.severity.value for f in found(database, house, last_good=good)] == ["warning"]
+    (house.state / "iflow-doctor" / "quarantine" / "20260101T000000-openclaw.sqlite").mkdir(parents=True)
+    assert [f.severity.value for f in found(database, house, last_good=good)] == ["info"]

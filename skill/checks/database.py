@@ -23,10 +23,10 @@ def run(ctx: Any) -> Iterable[Finding]:
     for found in database.inspect_all(look.home, thorough=not look.up):
         before = known.get(str(found.path))
         before = before if isinstance(before, Mapping) else {}
-        yield from _one(found, supported.get(found.kind), before)
+        yield from _one(found, supported.get(found.kind), before, _set_aside(look, found.path.name))
 
 
-def _one(found: database.Database, supported: Any, before: Mapping[str, Any]) -> Iterable[Finding]:
+def _one(found: database.Database, supported: Any, before: Mapping[str, Any], aside: bool = False) -> Iterable[Finding]:
     path, lost = found.path, LOST[found.kind]
     if found.problem in ("header", "corrupt", "not-a-file"):
         yield error(
@@ -83,16 +83,30 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any]) ->
             supported=supported,
         )
     if not found.problem and before.get("created") and found.created and found.created != before["created"]:
-        yield warning(
+        say = info if aside else warning
+        yield say(
             "database/replaced",
-            "The database {} is not the one of the last healthy run: it was made anew".format(path),
-            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过".format(path),
+            "The database {} is not the one of the last healthy run: it was made anew, and {} that were in it are gone".format(path, lost[0]),
+            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过,原有的{}已丢失".format(path, lost[1]),
             path,
-            None,
+            (
+                "If you did not do this: stop the gateway and put a backup back (openclaw backup sqlite restore)",
+                "如果不是你本人所为:停止网关并恢复备份(openclaw backup sqlite restore)",
+            ),
             kind=found.kind,
             before_size=before.get("size"),
             size=found.size,
+            set_aside_by_us=aside,
         )
+
+
+def _set_aside(look: Any, name: str) -> bool:
+    """Did we move this database aside since the last healthy run? Then a new one is what was meant, and its owner knows."""
+    since = float((look.last_good or {}).get("taken") or 0)
+    try:
+        return any(place.stat().st_ctime >= since for place in (look.home.doctor_dir / "quarantine").glob("*-" + name))
+    except OSError:
+        return False
 
 
 CHECK = Check("database", Text("State databases", "状态数据库"), run)
