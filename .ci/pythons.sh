@@ -1,0 +1,23 @@
+#!/bin/sh
+# Run the tests on the other Pythons that pyenv has here: 3.8, the oldest we promise, and 3.13. usage: pythons.sh CACHE
+set -u
+CACHE=${1:?usage: pythons.sh CACHE}
+FAILED=0
+for minor in 3.8 3.13; do
+	python=""
+	for found in "${PYENV_ROOT:-${HOME:-/root}/.pyenv}"/versions/"$minor".*/bin/python; do [ -x "$found" ] && python=$found; done
+	[ -n "$python" ] || python=$(command -v "python$minor") || true
+	if [ -z "$python" ]; then
+		echo "python $minor: not on this machine, skipped"
+		continue
+	fi
+	venv=$CACHE/venv-$minor
+	[ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || { FAILED=1; continue; }
+	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock \
+		click filelock json5 jsonschema psutil rapidfuzz requests pytest hypothesis responses || { FAILED=1; continue; }
+	echo "python $minor:"
+	log=$CACHE/tests-$minor.log
+	"$venv/bin/python" -m pytest -q -p no:cacheprovider tests --ignore=tests/e2e >"$log" 2>&1 || FAILED=1
+	tail -n 15 "$log"
+done
+exit "$FAILED"
