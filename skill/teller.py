@@ -14,6 +14,11 @@ CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
 LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)
 
 
+def key_of(damage: Any) -> str:
+    """What a quiet damage is called in quiet.told.json: the same damage is told once."""
+    return "|".join(sorted(str(row[0]) + str(row[1]) for row in damage))
+
+
 class Teller:
     """Queues alerts, starts the child that sends them, keeps the dead-man's switch going."""
 
@@ -59,7 +64,7 @@ class Teller:
     def _quiet_damage(self, name: str, now: float) -> None:
         home = self.context().home
         found = (read_json(home.doctor_dir / "quiet.json") or {}).get("findings") or []
-        key = "|".join(sorted(str(row[0]) + str(row[1]) for row in found))
+        key = key_of(found)
         told = home.doctor_dir / "quiet.told.json"
         if not found or (read_json(told) or {}).get("key") == key:
             return

@@ -111,10 +111,12 @@ class Watchdog:
             self.teller.guarded("tend", self.platform.tend)
 
     def _inspecting(self) -> bool:
-        """Before an outage is called over: a configuration that changed since it was last good may be green and wrong."""
+        """Before an outage is called over: what is green may be wrong all the same (a variable, a token, a database that is gone)."""
         ready = self.verdict is not None and self.verdict.state == State.HEALTHY and self.state.streak >= policy.STREAK - 1
-        now = self._fingerprint()
-        if not ready or not self.state.incident or self.state.good in ("", now) or self._inspected == now:
+        if not ready or not self.state.incident or not self.state.good:
+            return False
+        now = self.state.incident.id + self._fingerprint()
+        if self._inspected == now:
             return False
         if not self.children.busy("inspect"):
             if self._inspect_began == now:

@@ -27,6 +27,7 @@ from skill.checks import (
     process,
     resources,
 )
+from skill.checks import config as config_check
 from skill.checks import service as service_check
 from skill.host import Completed, Reply
 from skill.model import State
@@ -390,3 +391,19 @@ def test_a_database_that_we_set_aside_ourselves_is_no_damage(house):
     assert [f.severity.value for f in found(database, house, last_good=good)] == ["warning"]
     (house.state / "iflow-doctor" / "quarantine" / "20260101T000000-openclaw.sqlite").mkdir(parents=True)
     assert [f.severity.value for f in found(database, house, last_good=good)] == ["info"]
+
+
+def test_a_lost_token_is_told_a_token_that_never_was_is_not(house):
+    house.config({"gateway": {"mode": "local", "bind": "loopback"}})
+    assert "config/auth-missing" not in ids(found(config_check, house))
+    good = {"config": GOOD}
+    seen = [f for f in found(config_check, house, last_good=good) if f.check_id == "config/auth-missing"]
+    assert [f.evidence["lost"] for f in seen] == [True]
+
+
+def test_a_much_smaller_config_is_told(house):
+    big = {**GOOD, "messages": {"ackReaction": "eyes"}, "agents": {"defaults": {"maxConcurrent": 3}}}
+    house.config({"gateway": {"mode": "local", "port": 1}})
+    assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
+    house.config({**GOOD, "messages": {"ackReaction": "eyes"}})
+    assert "config/shrunk" not in errors(found(config_check, house, last_good={"config": big}))

@@ -156,7 +156,7 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
     old = {path for path, _ in leaves(before)}
     lost = sorted(old - {path for path, _ in leaves(view.data)})
     sections = lost_sections(before, view.data)
-    if len(old) >= 8 and len(lost) * 2 > len(old) or "gateway" in sections:
+    if len(lost) >= 4 and len(lost) * 2 > len(old) or "gateway" in sections:
         yield error(
             "config/shrunk",
             "The config lost {} of {} values since the last healthy run".format(len(lost), len(old)),

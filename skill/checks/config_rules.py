@@ -70,6 +70,7 @@ def _has(gateway: Mapping[str, Any], env: Mapping[str, str], name: str) -> bool:
 def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
     auth = _section(gateway, "auth")
     mode, bind, env = auth.get("mode"), gateway.get("bind"), look.variables
+    lost = bool(_section(_section(look.last_config or {}, "gateway"), "auth").get("token"))
     # `auto` (the default) means loopback outside containers: only the gateway's own refusal tells that it was not.
     refused = bind in (None, "auto") and not look.up and "Refusing to bind gateway to" in look.log
     wide = bind in ("lan", "tailnet", "custom") or refused
@@ -106,14 +107,15 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             ),
             name="password",
         )
-    elif mode == "token" and not wide and not _has(gateway, env, "token"):
+    elif mode in ("token", None) and not wide and not _has(gateway, env, "token") and (mode or lost and not _has(gateway, env, "password")):
         yield warning(
             "config/auth-missing",
             "gateway.auth.token is not set: each start makes up a new token and locks the clients out",
             "未设置 gateway.auth.token:每次启动都会生成新令牌,客户端会被拒之门外",
             "gateway.auth.token",
-            None,
+            ("Put gateway.auth.token back", "恢复 gateway.auth.token"),
             name="token",
+            lost=lost,
         )
 
 

@@ -86,7 +86,7 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any], as
         say = info if aside else warning
         yield say(
             "database/replaced",
-            "The database {} is not the one of the last healthy run: it was made anew, and {} that were in it are gone".format(path, lost[0]),
+            "The database {} is not that of the last healthy run: it was made anew, and {} in it are gone".format(path, lost[0]),
             "数据库 {} 已不是上次健康运行时的那个:它被重新创建过,原有的{}已丢失".format(path, lost[1]),
             path,
             (

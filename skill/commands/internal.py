@@ -33,7 +33,8 @@ def keep_good(app: Any, look: bool) -> None:
         # Green, and yet something is lost or wrong: no good copy of this, and the owner has to know.
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "quiet.json", {"at": ctx.host.now(), "findings": damage})
-        raise click.exceptions.Exit(3)
+        if look or not _accepted(ctx, damage):
+            raise click.exceptions.Exit(3)
     if look:
         return
     lastgood.keep(ctx)
@@ -60,11 +61,26 @@ def keep_good(app: Any, look: bool) -> None:
 QUIET = (
     "config/variable-missing",
     "config/secret-missing",
+    "config/shrunk",
+    "config/auth-missing",
     "database/zero-bytes",
-    "database/lost",
+    "database/replaced",
     "database/corrupt",
     "clock/implausible",
 )
+ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a day counts as meant
+
+
+def _accepted(ctx: Any, damage: Any) -> bool:
+    """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of exactly this a day ago."""
+    from .. import lastgood
+    from ..files import read_json
+    from ..teller import key_of
+
+    if lastgood.newest(ctx.home) is None:
+        return True
+    told = read_json(ctx.home.doctor_dir / "quiet.told.json", {}) or {}
+    return told.get("key") == key_of(damage) and ctx.host.now() - float(told.get("at", 0)) > ACCEPTED_AFTER_S
 
 
 def _quiet_damage(ctx: Any) -> Any:
@@ -84,7 +100,7 @@ def _quiet_damage(ctx: Any) -> Any:
     return [
         [f.check_id, f.message.en, f.message.zh, f.fix_hint.en if f.fix_hint else "", f.fix_hint.zh if f.fix_hint else ""]
         for f in found
-        if f.check_id in QUIET and f.severity != Severity.INFO
+        if f.check_id in QUIET and f.severity != Severity.INFO and f.evidence.get("lost") is not False
     ]
 
 
