@@ -13,6 +13,7 @@ signatures can match at all, so a library of 10,000 cases costs set look-ups, no
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import signature
@@ -31,6 +32,7 @@ LEAST_WITH_LOG = 0.45  # the same beside a log that holds nothing of the case
 MARGIN = 0.04  # how far the first of two different classes must lead to be certain
 SAID = 0.16  # what a symptom that tells of the case adds to a signature
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
+_ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
 _INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
 
 
@@ -134,10 +136,19 @@ def _contains(text: str, word: str) -> bool:
     while at >= 0:
         # A Latin word must stand alone at its start: "port" is not in "support"; its end may be inflected.
         if not (word[0].isascii() and word[0].isalnum()) or at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
-            if not word[-1].isdigit() or at + len(word) >= len(text) or not text[at + len(word)].isdigit():
+            if _ends(text[at + len(word) : at + len(word) + 5], word):
                 return True
         at = text.find(word, at + 1)
     return False
+
+
+def _ends(rest: str, word: str) -> bool:
+    """May what follows stand there? No digit after a digit; a short Latin word only takes an English ending: "ca" is not in "can"."""
+    if word[-1].isdigit():
+        return not rest[:1].isdigit()
+    if len(word) <= 3 and word[-1].isascii() and word[-1].isalpha():
+        return bool(_ENDING.match(rest))
+    return True
 
 
 def _first(entry: Keyword, there: Callable[[str], bool]) -> str:

@@ -134,11 +134,17 @@ _IDEA_WORTH, _PAIR_WORTH = 1.5, 0.6
 def ideas(text: str) -> Dict[str, float]:
     """token -> how much a token of its kind is worth."""
     low = text.lower()
-    found = {"@" + name: _IDEA_WORTH for name, pattern in _COMPILED if pattern.search(low)}
+    found, taken = {}, set()
+    for name, pattern in _COMPILED:
+        seen = pattern.search(low)
+        if seen:
+            found["@" + name] = _IDEA_WORTH
+            taken.update(_WORD.findall(seen.group(0)))
     for word in _WORD.findall(low):
         if word not in _STOP:
             stem = _ENDING.sub("", word) if len(word) > 5 else word
-            found[stem] = 1.0
+            # A word that is an idea already says a little more, but is no second sign.
+            found["=" + stem if word in taken else stem] = 0.7 if word in taken else 1.0
     for run in _CJK.findall(low):
         for at in range(len(run) - 1):
             pair = run[at : at + 2]
@@ -185,7 +191,7 @@ class Phrases:
                 near[place] += weight * have / norm
             for number, share in self._share.get(token, {}).items():
                 cover[number] += share * weight / total
-                shared[number] += 1
+                shared[number] += token[0] != "="
         best: Dict[int, Tuple[float, str]] = {}
         for place, value in near.items():
             number, text = self._texts[place]

@@ -21,7 +21,7 @@ _OTHER = re.compile(
 # Proxies stand between OpenClaw and the world: their name counts only where nothing of OpenClaw is named.
 _PROXY = re.compile(r"openclash|clash[ -]?(?:verge|meta|core)|mihomo|\bclash\b|\bv2ray|\bxray\b|sing-box|passwall", re.I)
 _OURS = re.compile(
-    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|\[gateway\]|\bgateway\b|subsystem|agent/embedded"
+    r"openclaw|clawdbot|moltbot|clawbox|picoclaw|control ui|\[gateway\]|\bgateway\b|subsystem|agent/embedded"
     r"|lane=|channels?/|plugin-sdk|\bbot\b|机器人|网关|飞书|钉钉|"
     r"telegram|discord|whatsapp|slack|feishu|dingtalk|imessage",
     re.I,
@@ -29,7 +29,7 @@ _OURS = re.compile(
 _CORE = re.compile(
     r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789"
     r"|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|gateway/channels|subsystem|plugin-sdk|lane=|sessionKey="
-    r"|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|gateway failed to start|"
+    r"|control ui|auth-profiles|clawhub|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|gateway failed to start|"
     r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
 )
@@ -37,19 +37,20 @@ _CORE = re.compile(
 _OTHER_LINE = re.compile(
     r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
     r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
+    r"^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
     r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
 _ADVISORY = re.compile(
-    r"\bGHSA-|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b"
+    r"\bGHSA-|security (?:scan|alert|audit report)|malicious|malware|supply chain attack|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b"
     r"|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明",
     re.I,
 )
 _WISH = re.compile(
     r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request"
-    r"|\[feature\]|\[feat\]|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
-    r"|please (?:add|support|consider)|"
+    r"|^\[(?:solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|\[feat(?:ure)?\b|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
+    r"|please (?:add|support|consider)|^question\b|does openclaw (?:automatically |already |also )?(?:support|fall|use|have|work)|是否支持|"
     r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap"
     r"|^(?:configurable|auto-run|improve|introduce|make .{3,60} configurable|track .{3,60} per|option to|ability to|provide an? )"
     r"|(?:should|could) (?:support|offer|provide|allow)\b|it would (?:help|be)|wish(?:list)?\b"
