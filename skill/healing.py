@@ -77,6 +77,8 @@ def _may_write(ctx: Context, path: str) -> bool:
 def _may_move(ctx: Context, path: str, to: str) -> bool:
     if not _inside(to, ctx.home.doctor_dir / "quarantine"):
         return False
+    if path == str(ctx.home.config_path):
+        return os.path.isdir(path) or os.path.islink(path)  # never the file itself: that one is written, and snapshotted first
     if _inside(path, ctx.home.state_dir / "extensions"):
         return os.path.dirname(_real(path)) == _real(str(ctx.home.state_dir / "extensions")) or "@" in path
     if DATABASE.search(path) and (_inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")):

@@ -89,7 +89,7 @@ def test_missing_empty_directory_and_broken_link(house):
     path.unlink()
     path.mkdir()
     found = run(house)
-    assert errors(found) == ["config/unreadable"] and found[0].evidence["kind"] == "directory"
+    assert errors(found) == ["config/missing"] and found[0].evidence["kind"] == "directory"
 
 
 def test_an_include_that_is_gone_is_named(house):

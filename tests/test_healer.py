@@ -51,6 +51,26 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
     assert "// keep" in world.config.read_text() and world.config.read_text().startswith("// notes")
 
 
+@pytest.mark.parametrize("what", ["directory", "link"])
+def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) -> None:
+    world.config.unlink()
+    world.config.mkdir() if what == "directory" else world.config.symlink_to(world.folder / "gone" / "openclaw.json")
+    world.healthy = world.parses
+    ctx = world.context(finding("config/missing", str(world.config)))
+    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
+    assert world.config.read_text() == CONFIG and not world.config.is_symlink()
+    assert len(list((world.home.doctor_dir / "quarantine").iterdir())) == 1
+
+
+def test_what_lies_in_the_configs_place_comes_back_when_that_did_not_help(world: World) -> None:
+    world.config.unlink()
+    world.config.mkdir()
+    world.healthy = lambda: False
+    ctx = world.context(finding("config/missing", str(world.config)))
+    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).rolled_back
+    assert world.config.is_dir()
+
+
 def test_a_fact_about_an_unchanged_key_hides_no_change(world: World) -> None:
     """No model was ever configured: that must not keep the real change from being put back."""
     world.config.write_text(CONFIG.replace('mode: "token", token: "t"', 'mode: "password"'))

@@ -37,18 +37,13 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
         why = (" (a link to {} that does not exist)".format(os.readlink(path)), ",它是一个指向不存在文件的链接") if link else ("", "")
         yield error("config/missing", "There is no config file" + why[0], "配置文件不存在" + why[1], path, RESTORE, broken_link=link)
     elif view.error == "unreadable":
-        kind = "directory" if os.path.isdir(path) else "permission"
-        en = (
-            "A directory lies where the config file should be" if kind == "directory" else "The config file cannot be read: " + view.message
-        )
-        zh = "配置文件的位置上是一个目录" if kind == "directory" else "配置文件无法读取:" + view.message
-        fix = (
-            "Move the directory away, then: iflow-doctor heal"
-            if kind == "directory"
-            else "chown $(id -un) '{}' && chmod 600 '{}'".format(path, path),
-            "移走该目录,然后运行:iflow-doctor heal" if kind == "directory" else "chown $(id -un) '{}' && chmod 600 '{}'".format(path, path),
-        )
-        yield error("config/unreadable", en, zh, path, fix, kind=kind)
+        if os.path.isdir(path):  # there is no config then; what lies in its place can be set aside
+            en, zh = "A directory lies where the config file should be", "配置文件的位置上是一个目录"
+            yield error("config/missing", en, zh, path, RESTORE, kind="directory")
+            return
+        fix = "chown $(id -un) '{0}' && chmod 600 '{0}'".format(path)
+        en, zh = "The config file cannot be read: " + view.message, "配置文件无法读取:" + view.message
+        yield error("config/unreadable", en, zh, path, (fix, fix), kind="permission")
     elif view.error == "empty":
         yield error("config/empty", "The config file is empty", "配置文件是空的", path, RESTORE, size=len(view.raw))
     elif view.error == "include":

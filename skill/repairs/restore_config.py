@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, List, Mapping
 
 from ..context import Context
 from ..errors import CannotPlan
 from ..mend import mended
-from ..model import Plan, Repair, Risk, Text, Write
+from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
 from . import common
 
@@ -18,12 +19,12 @@ BROKEN = ("config/missing", "config/empty", "config/syntax", "config/include-mis
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     view = openclaw_config.load(ctx.home.config_path)
-    if view.error == "unreadable":
+    main = str(ctx.home.config_path)
+    if view.error == "unreadable" and not os.path.isdir(main):
         raise CannotPlan("the config cannot be read: {}".format(view.message), hint="give it back to the account that runs the gateway")
     if view.ok and not any(ctx.findings(name) for name in BROKEN):
         raise CannotPlan("the config parses and nothing says that it was clobbered")
     good = common.best_good(ctx)
-    main = str(ctx.home.config_path)
     steps: List[Any] = []
     if view.error == "include":
         # The person's own main file stays: only include files that are gone or broken come back.
@@ -33,10 +34,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         if cured is not None:
             return _cure(ctx, cured)
     if not steps:
-        steps = common.rejected(ctx)
+        steps = common.rejected(ctx) + _aside(ctx, main)
         steps += [Write(main, good.files[main])]
         steps += [Write(path, raw) for path, raw in good.files.items() if path != main and _belongs(path, ctx) and not os.path.isfile(path)]
-    touched = tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir)))
+    touched = tuple(step.path for step in steps if isinstance(step, Write) and not step.path.startswith(str(ctx.home.doctor_dir)))
     for path in touched:
         if not Path(path).parent.is_dir():
             raise CannotPlan("the folder of {} is gone".format(path))
@@ -71,6 +72,15 @@ def _cure(ctx: Context, cured: bytes) -> Plan:
         touches=(main,),
         config_paths=("*",),
     )
+
+
+def _aside(ctx: Context, main: str) -> List[Any]:
+    """A directory in the config's place, or a link into a folder that is gone, has to go first. Both are kept."""
+    dead = os.path.islink(main) and not os.path.isdir(os.path.dirname(os.path.realpath(main)))
+    if not dead and not os.path.isdir(main):
+        return []
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
+    return [Move(main, str(ctx.home.doctor_dir / "quarantine" / "{}-{}".format(stamp, os.path.basename(main))))]
 
 
 def _belongs(path: str, ctx: Context) -> bool:
