@@ -11,7 +11,7 @@ _OTHER = re.compile(
     r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent)|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
-    r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
+    r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
     r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
     r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|koishi|nonebot"
     r"|astrbot|langbot|chatgpt-on-wechat|wechaty|flowise|botpress|\brasa\b|mautrix|node-red|crewai|langchain|autogen|minecraft|jellyfin"
@@ -37,7 +37,7 @@ _CORE = re.compile(
 _OTHER_LINE = re.compile(
     r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
     r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
-    r"^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
+    r"\((?:MainThread|Bot:\d+)|homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
     r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
@@ -50,7 +50,7 @@ _ADVISORY = re.compile(
 _WISH = re.compile(
     r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request"
     r"|^\[(?:solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|\[feat(?:ure)?\b|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
-    r"|please (?:add|support|consider)|^question\b|does openclaw (?:automatically |already |also )?(?:support|fall|use|have|work)|是否支持|"
+    r"|please (?:add|support|consider)|^support |^docs?\b ?:|^question\b|does openclaw (?:automatically |already |also )?(?:support|fall|use|have|work)|是否支持|"
     r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap"
     r"|^(?:configurable|auto-run|improve|introduce|make .{3,60} configurable|track .{3,60} per|option to|ability to|provide an? )"
     r"|(?:should|could) (?:support|offer|provide|allow)\b|it would (?:help|be)|wish(?:list)?\b"
