@@ -74,6 +74,7 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("plugins/slot-missing", "revert-config-keys", {"paths": ["$path"]}, PARSES),
     Row("plugins/slot-missing", "unset-config-key", {"path": "$path"}, PARSES),
     Row("config/invalid-value", "openclaw-doctor-fix", when=PARSES),
+    Row("config/invalid-value", "unset-config-key", {"path": "$path"}, PARSES),
     Row("config/unrecognized-key", "openclaw-doctor-fix", when=PARSES),
     Row("database/corrupt", "quarantine-database", when=NOT_UP),
     Row("database/corrupt", "quarantine-database", {"backup": False}, NOT_UP),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping
 
 from .. import jsonedit
@@ -11,6 +12,9 @@ from ..jsonedit import UNSET
 from ..model import Plan, Repair, Risk, Text
 from . import common
 
+INVALID = "config/invalid-value"  # the key is known, its value is not: the default takes its place
+# A default must not open what the owner had (wrongly) closed.
+NOT_BY_DEFAULT = re.compile(r"auth|bind|allow|deny|policy|approv|sandbox|secur|tls|token|secret|password|elevated|exec|tools|port|proxy", re.I)
 NAMED_BY = ("config/unrecognized-key", "config/channel-plugin-missing", "plugins/missing", "plugins/slot-missing", "config/version-newer")
 # A whole section never goes, whatever is asked: removing it would lose more than the fault.
 SECTIONS = ("gateway", "agents", "models", "channels", "plugins", "env", "skills", "auth", "secrets", "commands")
@@ -18,6 +22,7 @@ SECTIONS = ("gateway", "agents", "models", "channels", "plugins", "env", "skills
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     named = [f.path for f in ctx.verdict.findings if f.check_id in NAMED_BY and f.path]
+    values = [f.path for f in ctx.verdict.findings if f.check_id == INVALID and f.path and not NOT_BY_DEFAULT.search(f.path)]
     wanted = [str(params["path"])] if params.get("path") else list(dict.fromkeys(named))
     if not wanted:
         raise CannotPlan("no finding names a key to remove")
@@ -25,7 +30,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     edits = []
     for name in wanted:
         path = jsonedit.split(data, name)
-        if name not in named:
+        if name not in named and name not in values:
             raise CannotPlan("{} is not named by any finding".format(name))
         if len(path) < 2 and path[:1] and path[0] in SECTIONS:
             raise CannotPlan("{} is a whole section".format(name))
@@ -37,7 +42,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     return Plan(
         "unset-config-key",
         tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
-        Risk.SAFE,
+        Risk.GUARDED if any(name in values for name in wanted) else Risk.SAFE,
         Text(
             "OpenClaw does not accept {}; it is removed, its value is kept in the snapshot".format(", ".join(wanted)),
             "OpenClaw 不认识 {};将其移除,原值保存在快照中".format("、".join(wanted)),
