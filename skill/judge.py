@@ -152,6 +152,8 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
 
 
 def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
+    if seen.startup == "draining" and seen.shutdown_stuck:
+        return State.HUNG, Text("its shutdown hangs: not a word for over a minute", "关闭过程卡住:一分多钟没有任何日志")
     if seen.startup == "draining":
         return State.DRAINING, Text("the gateway is draining or suspended", "网关正在排空或已挂起")
     if seen.answer == "not-ready":
@@ -192,6 +194,8 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid)
         )
+    if seen.shutdown_stuck and confirmed:
+        return State.ZOMBIE, Text("process {} hangs in its shutdown".format(pid), "进程 {} 卡在关闭过程中".format(pid))
     if memory.drain_since is not None and seen.mono - memory.drain_since < DRAIN_BUDGET:
         return State.DRAINING, Text("the port is closed, the gateway is finishing its work", "端口已关闭,网关正在完成收尾工作")
     if min(age, closed) < limits.start_budget or (seen.log_age is not None and seen.log_age < 30 and closed < 4 * limits.start_budget):

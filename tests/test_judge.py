@@ -11,7 +11,8 @@ import pytest
 from skill import judge as judging
 from skill.judge import Limits, Memory, judge
 from skill.model import State
-from skill.openclaw.gateway import Observation, ProcessInfo
+from skill.openclaw.gateway import Observation, ProcessInfo, shutdown_stuck
+from skill.openclaw.logs import epoch_of_line
 from skill.policy import Rules, WatchState, shift, step
 
 OURS = ProcessInfo(10, 900.0, "S", "openclaw-gateway", 700 << 20)
@@ -157,3 +158,25 @@ def test_thirty_noisy_healthy_days_without_one_restart():
         state, decisions = step(state, verdict, now, rules, "same", "incident")
         restarts += sum(d.kind in ("restart", "heal", "escalate") for d in decisions)
     assert looks > 250_000 and restarts == 0
+
+
+def test_a_shutdown_that_hangs_is_no_drain():
+    draining = replace(READY, answer="not-ready", startup="draining", failing=("gateway-draining",))
+    assert last(draining, draining).state is State.DRAINING
+    assert last(draining, replace(draining, shutdown_stuck=True)).state is State.HUNG
+    closed = replace(READY, answer="refused", startup="", owner=None)
+    assert last(draining, closed, closed, closed).state is State.DRAINING
+    stuck = replace(closed, shutdown_stuck=True)
+    assert last(draining, closed, stuck, stuck).state is State.ZOMBIE
+
+
+def test_silence_after_the_order_to_end_is_what_tells_it():
+    lines = [
+        "2026-01-01T00:00:00.000+00:00 [gateway] loading configuration…",
+        "2026-01-01T00:01:00.000+00:00 [gateway] received SIGUSR2; restarting",
+        "2026-01-01T00:01:30.000+00:00 [gateway] still draining active work before restart: 1 run",
+    ]
+    end = epoch_of_line(lines[-1])
+    assert not shutdown_stuck("\n".join(lines), end + 40)
+    assert shutdown_stuck("\n".join(lines), end + 90)
+    assert not shutdown_stuck(lines[0], end + 9000)

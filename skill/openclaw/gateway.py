@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
@@ -17,6 +18,8 @@ from ..host import Host, Reply
 from .home import Home
 
 READY_IN_A_ROW = 3
+# While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long without a word it is no drain.
+SILENT_S = 75.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Observation:
     updating: bool = False
     doctor_running: bool = False
     log_says_staying_alive: bool = False
+    shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     log_age: Optional[float] = None
 
 
@@ -222,7 +226,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     """Look once. Healthy and known: one request and one glance at the process. Anything else: the whole picture."""
     found = ask(host, home, timeout)
     holder = lock_holder(home)
-    base = {"at": host.now(), "mono": host.monotonic(), "holder_pid": holder.pid if holder else None}
+    base: Dict[str, Any] = {"at": host.now(), "mono": host.monotonic(), "holder_pid": holder.pid if holder else None}
     same = known and known.process and holder and (known.process.pid, known.process.started) == (holder.pid, holder.started)
     if found["answer"] == "ready" and same and known and known.owner_known:
         return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
@@ -241,9 +245,11 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
                 break
     if process is None and owner and is_gateway(owner) and not read_lock(home):
         process = owner
-    staying = False
-    if process and found["answer"] == "refused":
-        staying = _log_says(host, home, process, "Process will stay alive")
+    staying = stuck = False
+    if process and (found["answer"] == "refused" or found.get("startup") == "draining"):
+        said = _newest_log(host, home)
+        staying = found["answer"] == "refused" and "Process will stay alive" in said[-20000:]
+        stuck = shutdown_stuck(said, host.now())
     return Observation(
         process=process,
         owner=owner,
@@ -252,6 +258,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(home),
         log_says_staying_alive=staying,
+        shutdown_stuck=stuck,
         **base,
         **found,
     )
@@ -303,14 +310,29 @@ def _state_dir_matches(process: Any, home: Home) -> bool:
     return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(str(home.state_dir))
 
 
-def _log_says(host: Host, home: Home, process: ProcessInfo, sentence: str) -> bool:
-    """Whether the newest boot's log has the sentence. The log is a shared file: ask for this gateway's lines only."""
+def _newest_log(host: Host, home: Home) -> str:
+    """The newest boot's lines of this gateway; "" where they cannot be read."""
     try:
         from .logs import newest_boot
 
-        return sentence in newest_boot(host, home)[-20000:]
+        return newest_boot(host, home)
     except Exception:
+        return ""
+
+
+def shutdown_stuck(log: str, now: float) -> bool:
+    """Given the newest boot's lines: told to end or restart, and silent since for longer than any drain of active work is."""
+    from .logs import epoch_of_line
+
+    lines = [line for line in log.splitlines() if " stability " not in line]
+    told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
+    if told is None:
         return False
+    last = max((epoch_of_line(line) for line in lines[told:]), default=0.0)
+    return last > 0 and now - last >= SILENT_S
+
+
+_TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
 
 
 def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None) -> bool:
