@@ -16,7 +16,7 @@ VENV = os.path.join(HERE, ".venv")
 PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 DEMO = ("killed", "frozen", "config-syntax", "config-deleted", "one-slow-probe")
 DEV = ("pytest", "hypothesis", "responses")
-LINT = ("ruff", "mypy", "types-requests")
+LINT = ("ruff", "mypy", "types-jsonschema", "types-psutil", "types-requests")
 
 
 def run(*argv):

@@ -23,7 +23,8 @@ def main() -> int:
             seconds[name].append(time.perf_counter() - began)
     base = statistics.median(seconds["python -c pass"])
     for name, row in seconds.items():
-        print("{:16} median {:.3f} s  min {:.3f} s  ratio {:.1f}".format(name, statistics.median(row), min(row), statistics.median(row) / base))
+        middle = statistics.median(row)
+        print("{:16} median {:.3f} s  min {:.3f} s  ratio {:.1f}".format(name, middle, min(row), middle / base))
     return 0
 
 

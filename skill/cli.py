@@ -91,7 +91,7 @@ class Group(click.Group):
 
             near = difflib.get_close_matches(args[0], list(COMMANDS), 1)
             if near:
-                error.message += " Did you mean {}?".format(near[0])
+                raise click.UsageError("{} Did you mean {}?".format(error.message, near[0]), error.ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

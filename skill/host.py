@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 WINDOWS = os.name == "nt"
@@ -72,16 +72,16 @@ def run_program(
 ) -> Completed:
     """Run argv (never a shell) in its own process group; end the whole group after `timeout` seconds."""
     began = time.monotonic()
-    flags = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    flags: Dict[str, Any] = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
     try:
-        process = subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             list(argv),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=None if env is None else dict(env),
             cwd=cwd,
-            **flags,  # type: ignore[arg-type]
+            **flags,
         )
     except (OSError, ValueError) as error:
         return Completed(argv, None, "", str(error), missing=True, seconds=time.monotonic() - began)
@@ -109,7 +109,7 @@ def start_program(
     argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None, log: Optional[str] = None
 ) -> int:
     """Start argv detached from us, output appended to `log`; answer its pid. Raises OSError."""
-    flags = {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
+    flags: Dict[str, Any] = {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
     try:
         process = subprocess.Popen(
@@ -119,7 +119,7 @@ def start_program(
             stderr=out,
             env=None if env is None else dict(env),
             cwd=cwd,
-            **flags,  # type: ignore[arg-type]
+            **flags,
         )
     finally:
         os.close(out)

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any, Dict, Optional, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__))) if __name__ == "__main__" else None
 try:
@@ -36,10 +37,10 @@ class Keeper:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.child = None  # type: subprocess.Popen | None
+        self.child: Optional[subprocess.Popen[bytes]] = None
         self.ending = False
         self.kill_at = 0.0
-        self.state = {
+        self.state: Dict[str, Any] = {
             "keeper_pid": os.getpid(),
             "keeper_started": time.time(),
             "boot": lib.boot_mark(),
@@ -74,7 +75,7 @@ class Keeper:
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def save(self, **changes) -> None:
+    def save(self, **changes: Any) -> None:
         self.state.update(changes)
         lib.write_json(self.path("keeper.json"), self.state)
 
@@ -163,7 +164,7 @@ class Keeper:
             override = lib.read_json(self.path("keeper.env.json"))
             lib.limit_files(override.get("limit_nofile"))
             env = lib.environment(spec, override)
-            flags = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+            flags: Dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
             self.child = subprocess.Popen(
                 spec["command"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=spec.get("cwd") or None, **flags
             )
@@ -201,7 +202,7 @@ class Keeper:
             pid=pid, ticks=lib.ticks(pid), started=lib.create_time(pid) or time.time(), phase="running", reason="adopted", waiting_since=0.0
         )
 
-    def _must_wait(self, holder: int, what: str, spec: dict) -> bool:
+    def _must_wait(self, holder: int, what: str, spec: Dict[str, Any]) -> bool:
         """A doctor at work makes the gateway refuse (78); a taken port makes it fail after 30 s."""
         reason = "pid {} ({}) holds the lock".format(holder, what) if holder else ""
         if not reason and lib.port_taken(spec.get("port")):
@@ -274,7 +275,7 @@ def run(folder: str) -> int:
     return 0
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """`run DIR`: keep; `state DIR`: print keeper.json."""
     words = list(sys.argv[1:] if argv is None else argv)
     if len(words) != 2 or words[0] not in ("run", "state"):

@@ -89,7 +89,10 @@ class Decision:
 
 def shift(state: WatchState, delta: float) -> WatchState:
     """Move every remembered time by `delta`: a clock that was set, or a host that slept, must not look like time that passed."""
-    moved = lambda times: tuple(t + delta for t in times)  # noqa: E731
+
+    def moved(times: Tuple[float, ...]) -> Tuple[float, ...]:
+        return tuple(t + delta for t in times)
+
     incident = state.incident
     if incident:
         incident = replace(

@@ -96,7 +96,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     env = child.environment(ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question)))
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
     events = list(jsontext.lines(done.out)) if question.hands else [jsontext.find_object(done.out) or {}]
-    result = next((e for e in reversed(events) if e.get("type") == "result"), {})
+    result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     data = usable(done, result)
     return Answer(
         data,

@@ -65,7 +65,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     env = child.environment(ctx, program, ENV, question.run_id, {"TMPDIR": question.workdir})
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
     events = _events(done.out)
-    result = next((e for e in reversed(events) if e.get("type") == "result"), {})
+    result: Dict[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     if done.missing or done.timed_out or done.code != 0 or result.get("is_error") is not False:
         error = result.get("error")
         raise failures.of_completed(done, (str(error.get("message", "")) + " " + done.err[-2000:]) if isinstance(error, dict) else "")
@@ -73,8 +73,8 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = structured if isinstance(structured, dict) else jsontext.find_object(str(result.get("result") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
-    first = next((e for e in events if e.get("subtype") == "init"), {})
-    init = {key: first[key] for key in ("tools", "mcp_servers", "model", "permission_mode") if key in first}
+    first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
+    init: Dict[str, Any] = {key: first[key] for key in ("tools", "mcp_servers", "model", "permission_mode") if key in first}
     return Answer(data, None, str(result.get("session_id", "")), done.seconds, init, (), tuple(argv))
 
 

@@ -58,12 +58,9 @@ def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch:
         sys.exit(_batch(batch))
     log = _read_log(log_file) if log_file else ""
     if not offline:
-        try:
-            from ..report import diagnose_live
-        except ImportError:
-            diagnose_live = None
-        if diagnose_live is not None:
-            sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
+        from ..report import diagnose_live
+
+        sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
     if not text.strip() and not log.strip():
         raise UsageError("nothing to diagnose: give a TEXT or --log FILE", 'e.g. iflow-doctor diagnose "gateway will not start"')
     from ..case_matcher import match

@@ -66,7 +66,7 @@ def look(app: Any, strict: bool = False) -> Any:
     memory = judge.Memory()
     limits = judge.Limits(int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"]))
     verdict = None
-    for attempt in range(limits.failures_before_action):
+    for _ in range(limits.failures_before_action):
         seen = gateway.observe(ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform)
         verdict, memory = judge.judge(seen, memory, limits)
         if verdict.state not in (State.UNKNOWN,):

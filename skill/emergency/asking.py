@@ -222,7 +222,7 @@ class Asking:
         )
 
     def _left(self) -> float:
-        return self.until - float(self.ctx.host.monotonic())
+        return float(self.until - self.ctx.host.monotonic())
 
 
 def short(data: Any) -> Any:

@@ -46,7 +46,7 @@ class Emergency(Asking):
             return self._rounds()
 
     def _rounds(self) -> AiResult:
-        feedback, bad, seen = "", 0, set()  # type: ignore[var-annotated]
+        feedback, bad, seen = "", 0, set()
         for number in range(1, int(self.settings["ai.rounds"]) + 1):
             if self._left() < LEAST_S:
                 return self._stop(Text("The time for the AI stage is over.", "AI 阶段的时间已用完。"))
