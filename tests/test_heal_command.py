@@ -14,7 +14,8 @@ from skill.openclaw.home import Home
 
 
 def run(tmp_path: Path, *words: str) -> "tuple[int, str]":
-    env = {"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": str(tmp_path / "state"), "PATH": str(tmp_path), "LANG": "C", "OPENCLAW_GATEWAY_PORT": "21299"}
+    env = {"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": str(tmp_path / "state"), "PATH": str(tmp_path), "LANG": "C"}
+    env["OPENCLAW_GATEWAY_PORT"] = "21299"
     result = CliRunner().invoke(main_group, list(words), env=env)
     return result.exit_code, result.output
 

@@ -63,7 +63,8 @@ def test_accepts_and_stays_silent():
 
 def test_programs_are_ended_with_their_whole_group(tmp_path):
     mark = tmp_path / "mark"
-    script = "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','import time,sys; time.sleep(1.5); open(sys.argv[1],chr(119))',sys.argv[1]]); time.sleep(9)"
+    child = "import time,sys; time.sleep(1.5); open(sys.argv[1],chr(119))"
+    script = "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','{}',sys.argv[1]]); time.sleep(9)".format(child)
     import sys
 
     done = run_program([sys.executable, "-c", script, str(mark)], timeout=0.7)

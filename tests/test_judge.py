@@ -29,7 +29,10 @@ class Service:
 READY = Observation(1000.0, 0.0, "ready", startup="started", process=OURS, owner=OURS, owner_known=True, holder_pid=10)
 
 
-def last(*rows, memory=Memory(), limits=Limits(), gap=1.0):
+START, DEFAULTS = Memory(), Limits()
+
+
+def last(*rows, memory=START, limits=DEFAULTS, gap=1.0):
     """Judge the rows one after another (gap seconds apart) and answer the last verdict."""
     verdict = None
     for number, row in enumerate(rows):

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from skill.model import State, Text, Verdict
 from skill.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, Rules, WatchState, shift, step
 
-RULES = Rules()
+RULES, NOTHING = Rules(), WatchState()
 
 
 def verdict(state: State, pid=None, code=None, unclean=False) -> Verdict:
     return Verdict(state, Text(state.value, state.value), pid, code, unclean=unclean)
 
 
-def play(rows, rules=RULES, start=1_000_000.0, state=WatchState()) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
+def play(rows, rules=RULES, start=1_000_000.0, state=NOTHING) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
     """Given (seconds later, verdict) rows, answer the last state and every decision with its time."""
     now, made = start, []
     for later, seen in rows:

@@ -45,8 +45,44 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
     if platform is None:
         raise ServiceError("no way to start the gateway on this machine", "iflow-doctor service status")
     with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
-        code = watchdog.run(watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty()), once)
+        dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
+        code = watchdog.run(dog, once)
+    if once:
+        _once(app, dog, code)
     raise click.exceptions.Exit(code)
+
+
+def _once(app: Any, dog: Any, code: int) -> None:
+    """What a single look saw, and what it left behind: an open incident, a pause."""
+    from ..openclaw.gateway import clock_stamp
+
+    verdict, incident, until = dog.verdict, dog.state.incident, paused_until(dog.home, app.host.now())
+    if app.as_json:
+        app.out({
+            "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason.to(app.lang), "pid": verdict.pid,
+            "incident": incident.id if incident else None, "paused_until": clock_stamp(until) if until else "",
+            "log": str(dog.home.logs_dir / "watchdog.log"),
+        })  # fmt: skip
+        return
+    app.say("{} {}: {}".format({0: "OK", 1: "!!", 2: "??"}[code], STATE_NAMES[verdict.state].to(app.lang), verdict.reason.to(app.lang)))
+    if until:
+        paused = Text("Paused until {}: only looked, did nothing.", "已暂停至 {}:只看了一眼,没有任何动作。").to(app.lang)
+        app.say("   " + paused.format(clock_stamp(until)))
+    elif incident:
+        app.say("   " + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id))
+    app.say("   " + Text("Log", "日志").to(app.lang) + ": " + str(dog.home.logs_dir / "watchdog.log"))
+
+
+def paused_until(home: Any, now: float) -> float:
+    """Epoch seconds at which the pause ends; 0.0 when nothing is paused or pause.json is damaged (the watchdog then acts, too)."""
+    from ..errors import SettingsError
+    from ..files import read_json
+
+    try:
+        until = float((read_json(home.doctor_dir / "pause.json") or {}).get("until", 0))
+    except (SettingsError, AttributeError, TypeError, ValueError):
+        return 0.0
+    return until if until > now else 0.0
 
 
 def _test(app: Any) -> None:
@@ -59,7 +95,7 @@ def _test(app: Any) -> None:
 def look(app: Any, strict: bool = False) -> Any:
     """One look without any effect, as a plain value."""
     from .. import judge, watchstate
-    from ..files import lock_held, lock_owner, read_json
+    from ..files import lock_held, lock_owner
     from ..openclaw import gateway
 
     ctx = app.context(strict)
@@ -76,23 +112,23 @@ def look(app: Any, strict: bool = False) -> Any:
     lock = ctx.home.doctor_dir / "watch.lock"
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
-    state, _ = watchstate.load(ctx.home) if (ctx.home.doctor_dir / "watch.json").exists() else (None, None)
-    until = (
-        float((read_json(ctx.home.doctor_dir / "pause.json") or {}).get("until", 0))
-        if (ctx.home.doctor_dir / "pause.json").exists()
-        else 0.0
-    )
+    state = watchstate.peek(ctx.home)
+    until = paused_until(ctx.home, ctx.host.now())
     fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
     code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
     incident = state.incident if state else None
     return {
         "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason, "pid": verdict.pid,
-        "gateway_exit_code": verdict.exit_code, "failing": list(verdict.failing), "url": ctx.home.url(""), "state_dir": str(ctx.home.state_dir),
+        "gateway_exit_code": verdict.exit_code, "failing": list(verdict.failing), "url": ctx.home.url(""),
+        "state_dir": str(ctx.home.state_dir),
         "memory_mb": round(seen.process.rss / 1048576) if seen.process else None, "response_s": round(seen.seconds, 3),
         "manager": ctx.platform.name if ctx.platform else None,
         "watchdog": {"running": held, "pid": pid or None, "since": since},
-        "paused_until": gateway.clock_stamp(until) if until > ctx.host.now() else "",
-        "incident": {"id": incident.id, "since": gateway.clock_stamp(incident.opened), "restarts": incident.restarts, "cause": incident.cause, "escalated": incident.escalated} if incident else None,
+        "paused_until": gateway.clock_stamp(until) if until else "",
+        "incident": {
+            "id": incident.id, "since": gateway.clock_stamp(incident.opened), "restarts": incident.restarts,
+            "cause": incident.cause, "escalated": incident.escalated,
+        } if incident else None,
         "crashes_6h": len(state.crashes) if state else 0, "log": str(ctx.home.logs_dir / "watchdog.log"),
     }  # fmt: skip
 

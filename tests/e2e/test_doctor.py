@@ -108,7 +108,8 @@ def test_doctor_fix_that_drops_a_section(sick: Lab) -> None:
     folder = sick.folder / "bin"
     folder.mkdir()
     (folder / "openclaw").write_text(
-        '#!{}\nimport os, sys\nif \'doctor\' in sys.argv:\n    open({!r}, \'w\').write(\'{{"gateway": {{"mode": "local", "port": {}}}}}\')\n    sys.exit(0)\n'
+        "#!{}\nimport os, sys\nif 'doctor' in sys.argv:\n"
+        '    open({!r}, \'w\').write(\'{{"gateway": {{"mode": "local", "port": {}}}}}\')\n    sys.exit(0)\n'
         "os.execv({!r}, [{!r}] + sys.argv[1:])\n".format(sys.executable, str(sick.config), sick.port, real, real)
     )
     os.chmod(str(folder / "openclaw"), 0o755)
@@ -135,7 +136,8 @@ def test_kill_9_in_the_middle_of_a_repair(sick: Lab) -> None:
         "from skill.host import Host\nlab.host = Host(env={!r})\n"
         "from skill import doctor\ndoctor.treat(lab.context(), 'killed')\n"
     ).format(
-        [str(Path(__file__).parents[2]), str(Path(__file__).parent)], str(sick.folder), sick.port, str(sick.state), str(sick.config), dict(sick.host.env)
+        [str(Path(__file__).parents[2]), str(Path(__file__).parent)],
+        str(sick.folder), sick.port, str(sick.state), str(sick.config), dict(sick.host.env),
     )  # fmt: skip
     child = subprocess.Popen([sys.executable, "-c", code])
     journal = healer.journal_path(sick.context().home)
