@@ -34,7 +34,7 @@ PERSON: Tuple[Row, ...] = (
     Row("config/unreadable", "tell-person"),
     Row("disk/read-only", "tell-person", when=NOT_UP),
     Row("database/newer", "tell-person", when=NOT_UP),
-    Row("config/version-newer", "tell-person", when=NOT_UP),
+    Row("config/version-newer", "tell-person", when=Evidence(all=(DOWN, "installation/version-changed"))),
     Row("clock/implausible", "tell-person"),
 )
 
@@ -58,6 +58,7 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("config/include-missing", "restore-config"),
     Row("config/shrunk", "restore-config", when=NOT_UP),
     Row("config/syntax", "openclaw-doctor-fix", when=NOT_UP),
+    Row("config/version-newer", "revert-config-keys", {"paths": ["$path"]}, PARSES),
     Row("config/variable-missing", "revert-config-keys", {"variables": ["$evidence.name"]}),
     Row("config/unrecognized-key", "revert-config-keys", {"paths": ["$path"]}, NOT_UP),
     Row("config/unrecognized-key", "unset-config-key", {"path": "$path"}, NOT_UP),
@@ -92,6 +93,7 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("disk/inodes", "tell-person"),
     Row("node/too-old", "tell-person", when=NOT_UP),
     Row("node/missing", "tell-person", when=NOT_UP),
+    Row("config/version-newer", "tell-person", when=NOT_UP),
     Row("service/node-missing", "tell-person", when=NOT_UP),
     Row("permissions/not-writable", "tell-person", when=NOT_UP),
     Row("lock/live-owner", "tell-person", when=Evidence(all=("state:impostor",))),

@@ -167,3 +167,15 @@ def test_a_fact_that_is_no_fault_never_acts(world: World) -> None:
     fact = replace(finding("config/models-missing", "agents.defaults.model"), severity=Severity.INFO)
     result = treat(world, lambda: [fact])
     assert [a["repair"] for a in result.actions] == ["start"] and "other" in world.config.read_text()
+
+
+def test_a_newer_version_stamp_goes_unless_openclaw_itself_is_another_one(world: World) -> None:
+    stamped = CONFIG.replace("// notes\n{", '// notes\n{ meta: {lastTouchedVersion: "2099.1.1"},')
+    world.config.write_text(stamped)
+    world.healthy = lambda: "2099" not in world.config.read_text()
+    newer = finding("config/version-newer", "meta.lastTouchedVersion")
+    told = treat(world, lambda: [newer, finding("installation/version-changed")])
+    assert told.outcome == "escalate" and world.config.read_text() == stamped
+    result = treat(world, lambda: [newer])
+    assert result.outcome == "healed" and [a["repair"] for a in result.actions] == ["revert-config-keys"]
+    assert "2099" not in world.config.read_text() and "// keep" in world.config.read_text()

@@ -33,7 +33,7 @@ IMPLICATING = (
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     steps: List[Any] = []
-    good = _good(ctx)
+    good = _good(ctx, _about_stamps(params))
     names = [str(name) for name in params.get("variables", ())]
     paths: List[KeyPath] = []
     if names:
@@ -71,12 +71,17 @@ def _as_it_was(ctx: Context, good: Good, paths: Sequence[KeyPath]) -> List[Any]:
     return steps
 
 
-def _good(ctx: Context) -> Good:
+def _about_stamps(params: Mapping[str, Any]) -> bool:
+    """OpenClaw's own stamps are no change of the owner's, unless the finding is about exactly such a stamp."""
+    return any(str(path).split(".")[0] == own[0] for path in params.get("paths", ()) for own in common.OWN_KEYS if len(own) == 1)
+
+
+def _good(ctx: Context, stamps: bool = False) -> Good:
     """The newest copy that differs from now: the one before the edit. A copy that is already the present state explains nothing."""
     now = openclaw_config.load(ctx.home.config_path)
     env = _read(str(ctx.home.env_file))
     for good in candidates(ctx.home):
-        changed = now.ok and bool(common.changed_since(ctx, good))
+        changed = now.ok and bool(jsonedit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good))
         if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(ctx, good):
             return good
     raise CannotPlan("no good copy of the config differs from what is there now")
@@ -88,8 +93,8 @@ def _finding_paths(ctx: Context) -> List[str]:
 
 
 def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath]:
-    changed = common.changed_since(ctx, good)
     now = common.current(ctx).data
+    changed = jsonedit.changes(good.data, now) if _about_stamps({"paths": wanted}) else common.changed_since(ctx, good)
     named = wanted or _finding_paths(ctx)
     if named and not any(name in ("", "<root>") for name in named):
         targets = [jsonedit.split(now, name) for name in named] + [jsonedit.split(good.data, name) for name in named]
