@@ -8,7 +8,7 @@ from typing import FrozenSet, NamedTuple, Sequence
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
     r"claude[ -]code|claude remote|codexbar|cliproxyapi|antigravity[ -]manager|claude[ -]desktop|one[ -]?api\b|new[ -]api\b|litellm|codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension"
-    r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent)|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
+    r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|open-?hands|hummingbot|octobot|db browser|sqlitestudio|\bhermes\b|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
@@ -37,7 +37,7 @@ _CORE = re.compile(
 _OTHER_LINE = re.compile(
     r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
     r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
-    r"\((?:MainThread|Bot:\d+)|homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
+    r"^API Request Failed|^Sorry, your request failed|\[Extension Host\]|^ERROR:root:|\((?:MainThread|Bot:\d+)|homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
     r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
@@ -75,7 +75,7 @@ _CALM = re.compile(
     r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies"
     r"|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b"
     r"|"
-    r"just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
+    r"^normal |as usual|no (?:bad|error) (?:logs?|lines)|just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
     r"|(?:rpc|probe) (?:is )?ok\b|"
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略"
