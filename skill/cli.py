@@ -5,10 +5,14 @@ Exit codes: 0 fine, 1 problem found (or could not act), 2 could not find out or 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
+import re
 import sys
+import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 import click
@@ -47,6 +51,9 @@ HIDDEN: Dict[str, str] = {
     "shim": "internal",
 }
 
+# Names that the user's documents call by their module, and the command each one is.
+ALIASES = {"watchdog": "watch", "config_checker": "check-config", "config-checker": "check-config"}
+
 # The user's documented flags at top level, and the command each one is.
 FLAGS = {
     "--diagnose": ["diagnose"], "--stats": ["stats"], "--list-cases": ["list-cases"], "--add-case": ["add-case"],
@@ -76,6 +83,7 @@ class Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
+        name = ALIASES.get(name, name)
         if name not in self.commands:
             module = COMMANDS[name][0] if name in COMMANDS else HIDDEN.get(name)
             if not module:
@@ -188,35 +196,83 @@ def _has_command(words: List[str]) -> bool:
 def main(argv: Optional[List[str]] = None) -> None:
     """Run the command line and exit with its honest code."""
     words = rewrite(list(sys.argv[1:] if argv is None else argv))
-    as_json = "--json" in words
+    ours = words[: words.index("--")] if "--" in words else words
+    as_json, zh = "--json" in ours, detect_lang(os.environ, ours) == "zh"
     _utf8()
     try:
+        if as_json and not {"-h", "--help", "-V", "--version"}.isdisjoint(ours):
+            sys.exit(_help_as_json(words))
         code = main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
-        click.echo("aborted", err=True)
-        sys.exit(2)
+        _fail("已取消" if zh else "aborted", "", 2, as_json, zh)
     except click.ClickException as error:
-        if as_json:
-            click.echo(json.dumps({"ok": False, "error": error.format_message(), "exit_code": 2}, ensure_ascii=False))
-        else:
+        if not as_json and not zh:
             error.show()
-        sys.exit(2)
+            sys.exit(2)
+        _fail(_usage_zh(error) if zh else error.format_message(), "iflow-doctor --help", 2, as_json, zh)
     except HealerError as error:
-        if as_json:
-            click.echo(
-                json.dumps({"ok": False, "error": error.message, "hint": error.hint, "exit_code": error.exit_code}, ensure_ascii=False)
-            )
-        else:
-            click.echo("error: {}{}".format(error.message, "\n  -> " + error.hint if error.hint else ""), err=True)
-        sys.exit(error.exit_code)
+        _fail(error.message, error.hint, error.exit_code, as_json, zh)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        place = " ({})".format(error.filename) if error.filename else ""
+        hint = "看看该路径的权限与磁盘空间" if zh else "look at the permissions of this path, and at the free space"
+        _fail("{}{}".format(error.strerror or error, place), hint, 2, as_json, zh)
+    except Exception as error:
+        # A fault of our own: nobody is helped by a page of source lines at 3 a.m.; its place is what a report needs.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = "内部错误 {!r}({}:{})" if zh else "internal error {!r} at {}:{}"
+        hint = "什么都没有判定;请报告这一行" if zh else "nothing was found out; please report this line"
+        _fail(what.format(error, os.path.basename(place.filename), place.lineno), hint, 2, as_json, zh)
+
+
+def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
+    """Say what went wrong and what to do, and end with the exit code: as JSON on stdout, else on stderr."""
+    if as_json:
+        click.echo(json.dumps({"ok": False, "error": message, "hint": hint, "exit_code": code}, ensure_ascii=False))
+    else:
+        click.echo("{}: {}{}".format("错误" if zh else "error", message, "\n  -> " + hint if hint else ""), err=True)
+    sys.exit(code)
+
+
+def _usage_zh(error: click.ClickException) -> str:
+    """click's commonest complaints in Chinese; of the others its own words."""
+    if isinstance(error, click.NoSuchOption):
+        near = ",是不是 {}?".format(error.possibilities[0]) if error.possibilities else ""
+        return "没有选项 {}{}".format(error.option_name, near)
+    if isinstance(error, click.MissingParameter):
+        return "缺少参数 {}".format(error.param.human_readable_name if error.param else "")
+    if isinstance(error, click.BadParameter):
+        return "{} 的值不对:{}".format(error.param.human_readable_name if error.param else "参数", error.message)
+    said = error.format_message()
+    for pattern, chinese in (
+        (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),
+        (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数:{0}"),
+    ):
+        found = re.match(pattern, said)
+        if found:
+            parts = list(found.groups()) + [None]
+            return chinese.format(parts[0], ",是不是 {}?".format(parts[1]) if parts[1] else "")
+    return said
+
+
+def _help_as_json(words: List[str]) -> int:
+    """--help and --version print a text; under --json it travels as one value."""
+    held = io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(held):
+        try:
+            main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            code = stop.exit_code
+    click.echo(json.dumps({"ok": code == 0, "version": __version__, "text": held.getvalue().rstrip()}, ensure_ascii=False))
+    return code
 
 
 def _utf8() -> None:

@@ -149,3 +149,11 @@ def _unknown_provider(data: Mapping[str, Any], providers: Any) -> Iterator[Findi
         en = "The default model {} names provider {}, and the config has {}".format(named, provider, near[0])
         zh = "默认模型 {} 的服务 {} 未配置,配置中有 {}".format(named, provider, near[0])
         yield warning("config/model-form", en, zh, "agents.defaults.model")
+
+
+if __name__ == "__main__":  # python3 -m skill.config_checker, as the user's documents write it
+    import sys
+
+    from .cli import main
+
+    main(["check-config", *sys.argv[1:]])

@@ -20,7 +20,6 @@ from . import settings as settings_module
 from .acts import Acts
 from .children import Children
 from .context import Context
-from .files import read_json
 from .host import Host
 from .model import State, Text, Verdict
 from .openclaw import config as openclaw_config
@@ -63,6 +62,7 @@ class Watchdog:
         self._ready_at: Optional[float] = None
         self._ticks = 0
         self._inspected = self._inspect_began = ""
+        self._pause: Tuple[float, str] = (0.0, "")
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
         if self.complaint:
@@ -172,11 +172,13 @@ class Watchdog:
         return (path, path + ".d", path + ".d/iflow-doctor.conf")
 
     def _paused(self, now: float) -> bool:
-        path = self.home.doctor_dir / "pause.json"
-        if not path.exists():
+        if not (self.home.doctor_dir / "pause.json").exists():
             return False
-        note = self.teller.guarded("pause", lambda: read_json(path)) or {}
-        return bool(now < float(note.get("until", 0)))
+        until, damaged = watchstate.pause(self.home, now)
+        if (until, damaged) != self._pause:
+            self._pause = (until, damaged)
+            self.log.line("pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged)
+        return bool(until)
 
     def context(self) -> Context:
         return Context(self.host, self.home, self.settings, self.verdict or Verdict(State.UNKNOWN, Text("", "")), platform=self.platform)
@@ -263,12 +265,17 @@ class _Stop(BaseException):
 
 
 def run(watchdog: Watchdog, once: bool = False) -> int:
-    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left alone; 1 not (`--once`)."""
+    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left alone; `--once`: 1 not, 2 cannot tell."""
     host = watchdog.host
     python = sys.version.split()[0]
     watchdog.log.line("watch", host.now(), pid=os.getpid(), port=watchdog.home.port, manager=watchdog.platform.name, python=python)
     if once:
-        return 0 if watchdog.tick().state in LEFT_ALONE else 1
+        for _ in range(int(watchdog.settings["failures_before_action"]) + 1):  # one failed probe is no answer
+            state = watchdog.tick().state
+            if state is not State.UNKNOWN:
+                break
+            host.sleep(float(watchdog.settings["retry_delay"]))
+        return 0 if state in LEFT_ALONE else 2 if state in (State.UNKNOWN, State.SUSPENDED) else 1
     signal.signal(signal.SIGTERM, _stop)
     watchdog.teller.started(host.now())
     if host.env.get("NOTIFY_SOCKET"):
@@ -301,3 +308,9 @@ def _guarded_tick(watchdog: Watchdog) -> bool:
 
 def _stop(number: int, frame: Any) -> None:
     raise _Stop()
+
+
+if __name__ == "__main__":  # python3 -m skill.watchdog --test, as the user's documents write it
+    from .cli import main
+
+    main(["watch", *sys.argv[1:]])

@@ -107,6 +107,9 @@ def attach(app: Any) -> None:
     home = locate(app.host)
     last = audit.last_session(home)
     if not last:
+        if app.as_json:
+            app.out({"ok": False, "asked": False})
+            raise click.exceptions.Exit(1)
         app.say(Text("No AI was asked yet.", "还没有询问过 AI。"))
         raise click.exceptions.Exit(1)
     lines: List[str] = ["{}: {}".format(Text("Asked", "询问对象").to(app.lang), last.get("bridge"))]
@@ -161,7 +164,8 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
         from ..emergency import evidence
         from ..redact import Redactor
 
-        return app.say(evidence.prompt(ctx, Redactor.for_gateway(ctx), (), "", "0" * 16))  # type: ignore[no-any-return]
+        prompt = evidence.prompt(ctx, Redactor.for_gateway(ctx), (), "", "0" * 16)
+        return app.out({"prompt": prompt}) if app.as_json else app.say(prompt)  # type: ignore[no-any-return]
 
     def execute(plan: Plan) -> Outcome:
         return healer.execute(ctx, plan, dry_run=dry_run)

@@ -90,7 +90,9 @@ def _batch(name: str) -> int:
     from ..case_matcher import match
 
     library = _library()
-    source = sys.stdin if name == "-" else open(name, encoding="utf-8")
+    if name != "-" and not Path(name).is_file():
+        raise UsageError("no such file: {}".format(name), 'a line each: {"id", "symptom", "log"}')
+    source = sys.stdin if name == "-" else open(name, encoding="utf-8", errors="replace")
     with source:
         for number, line in enumerate(source, 1):
             if not line.strip():
@@ -131,7 +133,8 @@ def render(found: Sequence[Match], lang: str) -> str:
     first = found[0]
     sure = names[first.confidence.value] if zh else first.confidence.value
     out = ["{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)), "  " + first.case.solution.to(lang)]
-    out += ["  {} {}".format("依据：" if zh else "because:", line[:160]) for line in first.because[:3]]
+    deciding = list(dict.fromkeys(line[:160] for line in first.because))[:3]  # the same line may have decided several times
+    out += ["  {} {}".format("依据：" if zh else "because:", line) for line in deciding]
     rest = [one for one in found[1:] if one.case.slug != first.case.slug][:3]
     if rest:
         out.append("也可能是：" if zh else "It could also be:")
@@ -215,7 +218,9 @@ def add_case(app: Any, from_file: Optional[str], incident: Optional[str], as_jso
     elif sys.stdin.isatty():
         raw = ask(_lang(app), cases.next_id(home))
     else:
-        raise UsageError("add-case needs --from FILE, --incident ID, or a terminal to ask in")
+        raise UsageError(
+            "add-case needs --from FILE, --incident ID, or a terminal to ask in", "docs/adding-a-case.md shows what a FILE looks like"
+        )
     raw.setdefault("id", cases.next_id(home))
     case = cases.add(home, raw)
     path = str(home.doctor_dir / cases.USER_FILE)

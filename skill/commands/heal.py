@@ -145,11 +145,14 @@ def snapshots(ctx: click.Context) -> None:
 def list_snapshots(app: Any, as_json: bool = False) -> None:
     """Newest first. / 最新在前。"""
     from .. import snapshots as kept
+    from ..model import Text
 
     found = kept.all_of(app.context().home)
     if as_json or app.as_json:
         app.out([{"id": s.id, "repair": s.repair, "taken": s.taken, "files": sorted(s.files)} for s in found])
         return
+    if not found:
+        app.say(Text("No repair has changed a file yet: nothing to restore.", "还没有修复改动过文件:没有可还原的快照。"))
     for snapshot in found:
         app.say("{}  {}".format(snapshot.id, ", ".join(sorted(snapshot.files))))
 
@@ -170,9 +173,14 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     chosen = next((s for s in kept.all_of(ctx.home) if s.id == name), None)
     if chosen is None:
         raise UsageError("no snapshot {}".format(name), "iflow-doctor snapshots list")
+    if not yes and app.as_json:
+        raise UsageError("a restore under --json is not asked about", "iflow-doctor snapshots restore {} --yes --json".format(name))
     if not yes and not click.confirm(Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))):
         raise click.exceptions.Exit(1)
     with owned_lock(healer.lock_path(ctx.home), "a repair"):
         before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
         changed = kept.restore(chosen)
+    if app.as_json:
+        app.out({"ok": True, "restored": changed, "as_it_was": before.id})
+        return
     app.say(Text("Put back: {}. As it was: {}", "已还原:{}。还原前的状态:{}").to(app.lang).format(", ".join(changed) or "-", before.id))

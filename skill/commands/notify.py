@@ -140,6 +140,9 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
     home = locate(app.host)
     if url.lower() in ("off", "none", "remove"):
         settings.save(home, "notify.webhooks." + platform, None)
+        if app.as_json:
+            app.out({"ok": True, "platform": platform, "removed": True})
+            return
         app.say(Text("{}: removed".format(platform), "{}:已移除".format(platform)))
         return
     if not url.startswith("${"):

@@ -54,9 +54,11 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
 
 def _once(app: Any, dog: Any, code: int) -> None:
     """What a single look saw, and what it left behind: an open incident, a pause."""
+    from .. import watchstate
     from ..openclaw.gateway import clock_stamp
 
-    verdict, incident, until = dog.verdict, dog.state.incident, paused_until(dog.home, app.host.now())
+    verdict, incident = dog.verdict, dog.state.incident
+    until, _ = watchstate.pause(dog.home, app.host.now())
     if app.as_json:
         app.out({
             "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason.to(app.lang), "pid": verdict.pid,
@@ -71,18 +73,6 @@ def _once(app: Any, dog: Any, code: int) -> None:
     elif incident:
         app.say("   " + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id))
     app.say("   " + Text("Log", "日志").to(app.lang) + ": " + str(dog.home.logs_dir / "watchdog.log"))
-
-
-def paused_until(home: Any, now: float) -> float:
-    """Epoch seconds at which the pause ends; 0.0 when nothing is paused or pause.json is damaged (the watchdog then acts, too)."""
-    from ..errors import SettingsError
-    from ..files import read_json
-
-    try:
-        until = float((read_json(home.doctor_dir / "pause.json") or {}).get("until", 0))
-    except (SettingsError, AttributeError, TypeError, ValueError):
-        return 0.0
-    return until if until > now else 0.0
 
 
 def _test(app: Any) -> None:
@@ -112,8 +102,8 @@ def look(app: Any, strict: bool = False) -> Any:
     lock = ctx.home.doctor_dir / "watch.lock"
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
-    state = watchstate.peek(ctx.home)
-    until = paused_until(ctx.home, ctx.host.now())
+    state, wrong = watchstate.peek(ctx.home)
+    until, wrong_pause = watchstate.pause(ctx.home, ctx.host.now())
     fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
     code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
     incident = state.incident if state else None
@@ -130,6 +120,7 @@ def look(app: Any, strict: bool = False) -> Any:
             "cause": incident.cause, "escalated": incident.escalated,
         } if incident else None,
         "crashes_6h": len(state.crashes) if state else 0, "log": str(ctx.home.logs_dir / "watchdog.log"),
+        "damaged": [issue for issue in (wrong, wrong_pause) if issue],
     }  # fmt: skip
 
 
@@ -155,6 +146,9 @@ def show(app: Any, report: Any) -> None:
         app.say(
             ("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"])
         )
+    for issue in report["damaged"]:
+        app.say("   {}: {} -> iflow-doctor resume".format("文件损坏,已忽略" if zh else "damaged, ignored", issue)
+                if "pause.json" in issue else "   {}: {}".format("文件损坏,守护进程会移开它" if zh else "damaged, the watchdog sets it aside", issue))
     incident = report["incident"]
     if incident:
         app.say(
