@@ -10,7 +10,8 @@ from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
 from skill.platforms import trace
-from skill.platforms.launchd import Launchd, read_print
+from skill.platforms.launchd import Launchd
+from skill.platforms.launchdstate import read_print
 
 # launchd.plist(5): key -> type. Only what it documents may be used.
 KEYS = {

@@ -119,7 +119,8 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
 
         return Schtasks(host, home, settings)
     if host.system.startswith("linux"):
-        from .systemd import Systemd, available
+        from .systemd import Systemd
+        from .systemdbus import available
 
         if available(host):
             return Systemd(host, home, settings)

@@ -98,6 +98,18 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
             ) from error
 
 
+def keep_copy(source: Path, copy: Path) -> bool:
+    """Keep what `source` holds now as `copy`. False where it is kept already, or cannot be read. Raise ServiceError as write_files."""
+    try:
+        content = source.read_bytes()
+        if copy.is_file() and copy.read_bytes() == content:
+            return False
+    except OSError:
+        return False
+    write_files(((str(copy), content),))
+    return True
+
+
 def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: float = 60.0) -> None:
     """Write the files, run the programs in order. Raise ServiceError at the first that fails."""
     write_files(plan.files)

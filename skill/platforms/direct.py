@@ -17,23 +17,12 @@ from ..host import Host
 from ..model import Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState
+from .keeperstate import fulfilled, read_known
 
 KEEPER = Path(__file__).resolve().parent.parent / "keeper.py"
 ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
 KEEPER_START = 5.0  # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
 GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
-ACTIVE = {
-    "running": "active",
-    "starting": "activating",
-    "waiting": "activating",
-    "ended": "activating",
-    "settling": "deactivating",
-    "stopping": "deactivating",
-    "stopped": "inactive",
-    "left": "inactive",
-    "refused": "failed",
-    "gave-up": "failed",
-}
 
 
 class Direct:
@@ -61,29 +50,7 @@ class Direct:
                 )
             return ServiceState(False, "inactive", detail="no keeper was ever started here")
         known, kept = self._settled()
-        pid = known.get("pid") if keeperlib.alive(known.get("pid"), known.get("ticks")) else None
-        phase = str(known.get("phase", ""))
-        same_boot = known.get("boot") == keeperlib.boot_mark()
-        down = known.get("wanted") == "down" and same_boot
-        if kept:
-            active = ACTIVE.get(phase, "unknown")
-        elif pid:
-            active, phase = "active", "unkept"
-        else:
-            active = "failed" if phase in ("refused", "gave-up") and same_boot else "inactive"
-        return ServiceState(
-            exists=exists,
-            active=active,
-            sub=phase,
-            result={"refused": "exit-code", "gave-up": "start-limit-hit"}.get(phase, ""),
-            exit_code=known.get("exit_code"),
-            main_pid=pid,
-            restarts=int(known.get("restarts") or 0),
-            enabled=True,
-            stopped_by_operator=bool(down and not pid),
-            path=str(self.path("keeper.json")),
-            detail=str(known.get("reason", "")) if kept else "no keeper is running" + ("; the gateway lives" if pid else ""),
-        )
+        return read_known(known, kept, exists, str(self.path("keeper.json")))
 
     def _settled(self) -> Tuple[Dict[str, Any], bool]:
         """keeper.json, and whether a keeper is at work. Waits a moment where its process has just ended and it does not know yet."""
@@ -159,7 +126,7 @@ class Direct:
         began = tried = self.host.monotonic()
         while self.host.monotonic() < began + patience:
             known = keeperlib.read_json(str(self.path("keeper.json")))
-            if known.get("request") == wish["id"] and _fulfilled(action, known):
+            if known.get("request") == wish["id"] and fulfilled(action, known):
                 return known
             if self.host.monotonic() > tried + KEEPER_START and not self.kept():
                 tried = self.host.monotonic()
@@ -299,7 +266,8 @@ class Direct:
             from .schtasks import Schtasks
 
             return Schtasks(self.host, self.home, self.settings)
-        from .systemd import Systemd, available
+        from .systemd import Systemd
+        from .systemdbus import available
 
         return Systemd(self.host, self.home, self.settings) if available(self.host) else None
 
@@ -322,10 +290,3 @@ class Direct:
             return state
         held = lock_held(self.path("watch.lock"))
         return ServiceState(False, "active" if held else "inactive", detail="not a service: started by hand or by the container")
-
-
-def _fulfilled(action: str, known: Mapping[str, Any]) -> bool:
-    phase = known.get("phase")
-    if action == "stop":
-        return phase == "stopped"
-    return phase in ("running", "waiting", "gave-up", "refused") and (phase != "running" or bool(known.get("pid")))

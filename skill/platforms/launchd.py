@@ -17,6 +17,7 @@ from ..host import Completed, Host
 from ..model import Service, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, account_home, canonical, common, trace
+from .launchdstate import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
 BUSY = ("input/output error", "operation already in progress", "operation now in progress", ": 5:", ": 37:")
@@ -141,16 +142,11 @@ class Launchd:
 
     def tend(self) -> bool:
         """Remember the agent while it is there: for the day it is gone."""
-        plist, copy = self.plist(self.label), self._copy()
-        try:
-            content = plist.read_bytes()
-            trace.remember(self.host, self.home, self.command())
-            if not self.own or (copy.is_file() and copy.read_bytes() == content):
-                return False
-        except OSError:
+        plist = self.plist(self.label)
+        if not plist.is_file():
             return False
-        common.write_files(((str(copy), content),))
-        return True
+        trace.remember(self.host, self.home, self.command())
+        return self.own and common.keep_copy(plist, self._copy())
 
     def hurry(self) -> bool:
         """Nothing to do: it is started again at once anyway."""
@@ -301,29 +297,3 @@ class Launchd:
             self._run("bootout", self._target(self.watchdog_label), timeout=60.0)
             self.plist(self.watchdog_label).unlink()
         return plan
-
-
-def read_print(text: str, path: str) -> ServiceState:
-    """Given the answer of `launchctl print`, answer what it means. Only lines of the outermost level count."""
-    fields: Dict[str, str] = {}
-    for line in text.splitlines():
-        found = re.match(r"\t([a-z ]+?) = (.*)$", line)
-        if found and found.group(1) not in fields:
-            fields[found.group(1)] = found.group(2).strip()
-    pid = int(fields["pid"]) if fields.get("pid", "").isdigit() else None
-    code = re.match(r"-?\d+", fields.get("last exit code", fields.get("last exit status", "")))
-    signal = re.search(r"(\d+)$", fields.get("last terminating signal", ""))
-    runs = int(fields["runs"]) if fields.get("runs", "").isdigit() else 0
-    state = fields.get("state", "")
-    return ServiceState(
-        exists=True,
-        active="active" if pid or state == "running" else "activating",
-        sub=state,
-        exit_code=-int(signal.group(1)) if signal else int(code.group()) if code else None,
-        main_pid=pid,
-        restarts=max(0, runs - 1),
-        enabled=True,
-        stopped_by_operator=False,
-        path=fields.get("path", path),
-        detail="" if pid else "loaded; launchd starts it within ThrottleInterval (10 s)",
-    )

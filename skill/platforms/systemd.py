@@ -16,38 +16,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
-from ..keeperlib import NOT_FOR_CHILDREN
 from ..model import Service, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, systemdunit, trace
+from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdunit, trace
+from .systemdbus import user_environment
 from .systemdstate import SHOWN, read_state
 
 DROP_IN = "iflow-doctor.conf"
 YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried
 WATCHDOG_SEC = 90  # s; the watchdog says every second that it is alive, its longest single act takes some 60 s
-NO_BUS = "loginctl enable-linger {user}, or log in as this user, then try again"
-
-
-def user_environment(host: Host) -> Dict[str, str]:
-    """The environment for systemctl --user: the runtime directory and bus are found where cron or su left them out."""
-    env = {k: v for k, v in host.env.items() if k not in NOT_FOR_CHILDREN}
-    uid = os.getuid() if hasattr(os, "getuid") else 0
-    runtime = env.get("XDG_RUNTIME_DIR") or "/run/user/{}".format(uid)
-    if os.path.isdir(runtime):
-        env["XDG_RUNTIME_DIR"] = runtime
-        if not env.get("DBUS_SESSION_BUS_ADDRESS") and os.path.exists(runtime + "/bus"):
-            env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path={}/bus".format(runtime)
-    return env
-
-
-def available(host: Host) -> bool:
-    """True when systemd runs this machine and its user manager is there, or should be (a unit of OpenClaw exists)."""
-    if not os.path.isdir("/run/systemd/system") or not host.which("systemctl"):
-        return False
-    runtime = user_environment(host).get("XDG_RUNTIME_DIR", "")
-    if runtime and os.path.exists(runtime + "/systemd/private"):
-        return True
-    return any((account_home(host) / ".config/systemd/user").glob("openclaw-gateway*.service"))
 
 
 class Systemd:
@@ -64,17 +41,7 @@ class Systemd:
     # -- talking to it ------------------------------------------------------------------------------------------------
     def ctl(self, *words: str, timeout: float = 30.0) -> str:
         """systemctl --user. Raise ServiceError when it is refused, or when there is no user manager to talk to."""
-        argv = ["systemctl", "--user", "--no-pager", "--no-ask-password", *words]
-        done = self.host.run(argv, timeout=timeout, env=user_environment(self.host))
-        if done.ok:
-            return done.out
-        text = (done.err or done.out).strip()
-        if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
-            user = self.host.env.get("USER", "$USER")
-            raise ServiceError("systemd's user manager cannot be reached: {}".format(text[:200]), NO_BUS.format(user=user))
-        raise ServiceError(
-            "systemctl --user {} failed: {}".format(" ".join(words[:2]), text[-300:] or done.code), "systemctl --user status " + self.unit
-        )
+        return systemdbus.ctl(self.host, self.unit, *words, timeout=timeout)
 
     def show(self, unit: str) -> Dict[str, str]:
         return dict(line.split("=", 1) for line in self.ctl("show", unit, "-p", SHOWN, timeout=10.0).splitlines() if "=" in line)
@@ -140,7 +107,7 @@ class Systemd:
 
     def tend(self) -> bool:
         """Keep a copy of OpenClaw's unit whenever it changed; take our drop-in away when the unit is gone. Some stat() calls."""
-        unit, copy = self.folder / self.unit, self._copy()
+        unit = self.folder / self.unit
         if not unit.is_file():
             ours = self.folder / (self.unit + ".d") / DROP_IN
             if not ours.is_file():
@@ -149,14 +116,7 @@ class Systemd:
             self.reload()
             return True
         trace.remember(self.host, self.home, self.command())
-        try:
-            content = unit.read_bytes()
-            if not self.own or (copy.is_file() and copy.read_bytes() == content):
-                return False
-        except OSError:
-            return False
-        common.write_files(((str(copy), content),))
-        return True
+        return self.own and common.keep_copy(unit, self._copy())
 
     def hurry(self) -> bool:
         """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s."""

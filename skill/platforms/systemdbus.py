@@ -1,0 +1,50 @@
+"""Talking to systemd's user manager: where it is, and `systemctl --user`."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict
+
+from ..errors import ServiceError
+from ..host import Host
+from ..keeperlib import NOT_FOR_CHILDREN
+from . import account_home
+
+NO_BUS = "loginctl enable-linger {user}, or log in as this user, then try again"
+
+
+def user_environment(host: Host) -> Dict[str, str]:
+    """The environment for systemctl --user: the runtime directory and bus are found where cron or su left them out."""
+    env = {k: v for k, v in host.env.items() if k not in NOT_FOR_CHILDREN}
+    uid = os.getuid() if hasattr(os, "getuid") else 0
+    runtime = env.get("XDG_RUNTIME_DIR") or "/run/user/{}".format(uid)
+    if os.path.isdir(runtime):
+        env["XDG_RUNTIME_DIR"] = runtime
+        if not env.get("DBUS_SESSION_BUS_ADDRESS") and os.path.exists(runtime + "/bus"):
+            env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path={}/bus".format(runtime)
+    return env
+
+
+def available(host: Host) -> bool:
+    """True when systemd runs this machine and its user manager is there, or should be (a unit of OpenClaw exists)."""
+    if not os.path.isdir("/run/systemd/system") or not host.which("systemctl"):
+        return False
+    runtime = user_environment(host).get("XDG_RUNTIME_DIR", "")
+    if runtime and os.path.exists(runtime + "/systemd/private"):
+        return True
+    return any((account_home(host) / ".config/systemd/user").glob("openclaw-gateway*.service"))
+
+
+def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
+    """systemctl --user. Raise ServiceError, its hint naming the unit `about`, when it is refused or there is no user manager."""
+    argv = ["systemctl", "--user", "--no-pager", "--no-ask-password", *words]
+    done = host.run(argv, timeout=timeout, env=user_environment(host))
+    if done.ok:
+        return done.out
+    text = (done.err or done.out).strip()
+    if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
+        user = host.env.get("USER", "$USER")
+        raise ServiceError("systemd's user manager cannot be reached: {}".format(text[:200]), NO_BUS.format(user=user))
+    raise ServiceError(
+        "systemctl --user {} failed: {}".format(" ".join(words[:2]), text[-300:] or done.code), "systemctl --user status " + about
+    )
