@@ -13,6 +13,7 @@ from .openclaw.gateway import Observation
 
 # Longest drain of a stopping 2026.9.6 gateway: its own "shutdown budget", 325 s, and exit margin.
 DRAIN_BUDGET = 340.0
+PORT_LOST = 15.0  # s: a restart of its own that its log does not mention yet would have closed the port by then
 JUMP = 30.0  # wall clock against monotonic clock, seconds: the host slept, or somebody set the clock
 
 
@@ -194,6 +195,8 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid)
         )
+    if seen.port_lost and confirmed and closed >= PORT_LOST:
+        return State.ZOMBIE, Text("process {} was ready and lost its port".format(pid), "进程 {} 曾就绪,现已失去端口".format(pid))
     if seen.shutdown_stuck and confirmed:
         return State.ZOMBIE, Text("process {} hangs in its shutdown".format(pid), "进程 {} 卡在关闭过程中".format(pid))
     if memory.drain_since is not None and seen.mono - memory.drain_since < DRAIN_BUDGET:

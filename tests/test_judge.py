@@ -11,7 +11,7 @@ import pytest
 from skill import judge as judging
 from skill.judge import Limits, Memory, judge
 from skill.model import State
-from skill.openclaw.gateway import Observation, ProcessInfo, shutdown_stuck
+from skill.openclaw.gateway import Observation, ProcessInfo, port_lost, shutdown_stuck
 from skill.openclaw.logs import epoch_of_line
 from skill.policy import Rules, WatchState, shift, step
 
@@ -183,3 +183,15 @@ def test_silence_after_the_order_to_end_is_what_tells_it():
     assert not shutdown_stuck("\n".join(lines), end + 40)
     assert shutdown_stuck("\n".join(lines), end + 90)
     assert not shutdown_stuck(lines[0], end + 9000)
+
+
+def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
+    closed = replace(READY, answer="refused", startup="", owner=None)
+    assert last(READY, closed, closed, closed, closed, gap=8.0).state is State.STARTING
+    lost = replace(closed, port_lost=True)
+    assert last(READY, lost, lost, lost, lost, gap=8.0).state is State.ZOMBIE
+    assert last(READY, lost, lost, lost, lost).state is State.STARTING, "not yet for long enough"
+    boot = "2026-01-01T00:00:00.000+00:00 [gateway] loading configuration…\n"
+    assert not port_lost(boot)
+    assert port_lost(boot + "2026-01-01T00:00:09.000+00:00 [gateway] ready\n")
+    assert not port_lost(boot + "[gateway] ready\n2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")

@@ -59,6 +59,7 @@ class Observation:
     doctor_running: bool = False
     log_says_staying_alive: bool = False
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
+    port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
     log_age: Optional[float] = None
 
 
@@ -245,11 +246,12 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
                 break
     if process is None and owner and is_gateway(owner) and not read_lock(home):
         process = owner
-    staying = stuck = False
+    staying = stuck = lost = False
     if process and (found["answer"] == "refused" or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         staying = found["answer"] == "refused" and "Process will stay alive" in said[-20000:]
         stuck = shutdown_stuck(said, host.now())
+        lost = found["answer"] == "refused" and port_lost(said)
     return Observation(
         process=process,
         owner=owner,
@@ -259,6 +261,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
         doctor_running=process is None and doctor_running(home),
         log_says_staying_alive=staying,
         shutdown_stuck=stuck,
+        port_lost=lost,
         **base,
         **found,
     )
@@ -332,6 +335,14 @@ def shutdown_stuck(log: str, now: float) -> bool:
     return last > 0 and now - last >= SILENT_S
 
 
+def port_lost(log: str) -> bool:
+    """Given the newest boot's lines: it became ready, and nothing says that it is ending or restarting."""
+    ready = [match.end() for match in _SAID_READY.finditer(log)]
+    return bool(ready) and not _ENDING.search(log, ready[-1])
+
+
+_SAID_READY = re.compile(r"\[gateway\] ready\b")
+_ENDING = re.compile(r"received SIG|\[admission\] closed|[Rr]estart|shutting down|shutdown|loading configuration")
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
 
 
