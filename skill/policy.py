@@ -57,6 +57,8 @@ class Incident:
     retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
     cause: str = ""
     cause_zh: str = ""
+    reason_zh: str = ""
+    tried: Tuple[str, ...] = ()  # what level 3 did in vain, "repair: outcome" each
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> 
     if state.incident:
         state = replace(state, incident=replace(state.incident, stillborn=state.incident.stillborn or stillborn))
         return state, [Decision("none", "the process ended by itself" + code)]
-    incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, "the gateway process ended by itself" + code)
+    en, zh = "the gateway process ended by itself" + code, "网关进程自行退出" + (code and ",退出码 {}".format(verdict.exit_code))
+    incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, en, reason_zh=zh)
     return replace(state, incident=incident), [Decision("opened", incident.reason)]
 
 
@@ -218,7 +221,8 @@ def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
 def _open(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
     if state.incident:
         return state, []
-    incident = Incident(name or "incident-{:.0f}".format(now), now, verdict.state.value, verdict.reason.en)
+    reason = verdict.reason
+    incident = Incident(name or "incident-{:.0f}".format(now), now, verdict.state.value, reason.en, reason_zh=reason.zh)
     return replace(state, incident=incident), [Decision("opened", verdict.reason.en)]
 
 
@@ -232,7 +236,9 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     if incident.retry and verdict.state == State.MISCONFIGURED and _may_restart(state, incident, now, rules):
         return _restart(state, replace(incident, retry=False), verdict, now, rules, decisions)
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
-    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or incident.restarts >= 1
+    # Hung again within ten minutes of a restart: another one would only buy time until the next hang.
+    again = verdict.state in (State.HUNG, State.ZOMBIE) and any(now - t < BURST for t in state.restarts)
+    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or again or incident.restarts >= 1
     if needs_doctor and key not in incident.treated:
         incident = replace(incident, treated=incident.treated + (key,), pending=key, loop=incident.loop or loop, retry=False)
         return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]

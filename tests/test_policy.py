@@ -102,6 +102,12 @@ def test_dying_every_five_minutes_trips_the_loop():
     assert "heal" in kinds(made)
 
 
+def test_hung_again_soon_after_a_restart_calls_the_doctor_first():
+    hung, well = [(1, verdict(State.HUNG, 10))], [(1, verdict(State.HEALTHY, 11))] * 3
+    _, made = play([(1, HEALTHY)] + hung + well + [(60, verdict(State.HUNG, 11))])
+    assert kinds(made, "restart", "heal", "recovered") == ["restart", "recovered", "heal"]
+
+
 def test_a_crash_that_level_one_mends_is_an_incident_and_a_planned_restart_is_none():
     again = [(1, verdict(State.HEALTHY, 11))] * 3
     _, made = play([(10, HEALTHY), (1, verdict(State.STARTING, code=-9, unclean=True))] + again)

@@ -18,8 +18,9 @@ from ..host import Host, Reply
 from .home import Home
 
 READY_IN_A_ROW = 3
+STARTS_IN_VAIN = 2  # automatic restarts during one wait after which the start has failed
 # While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long without a word it is no drain.
-SILENT_S = 75.0
+SILENT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -350,9 +351,10 @@ def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, pr
     """True once /readyz says ready three times in a row, one second apart, from the process that holds our state.
 
     False after `budget_s` seconds, or at once when the start clearly failed: no process for 15 s and the service manager is
-    not bringing one, or the gateway exited with 78.
+    not bringing one, the gateway exited with 78, or the manager had to start it twice more.
     """
     began, streak, gone_since = host.monotonic(), 0, None
+    starts = getattr(service_of(platform), "restarts", 0)
     while host.monotonic() - began < budget_s:
         seen = ask(host, home, 5.0)
         holder = lock_holder(home)
@@ -369,6 +371,8 @@ def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, pr
                 active = getattr(state, "active", "unknown")
                 if active in ("failed", "inactive") or (active == "unknown" and host.monotonic() - gone_since > 15):
                     return False
+            if getattr(service_of(platform), "restarts", 0) - starts > STARTS_IN_VAIN:
+                return False
         else:
             gone_since = None
         host.sleep(1.0)
