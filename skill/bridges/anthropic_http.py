@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Optional
+from typing import Any
 
 from . import failures, http, jsontext
-from .base import Answer, Bridge, Question
+from .base import Answer, Question
 
 VERSION = "2023-06-01"
 MAX_TOKENS = 8192
 
 
-def find(ctx: Any) -> str:
-    return str(http.endpoint(ctx, "anthropic_http").get("base_url", ""))
-
-
-def login(ctx: Any, program: str) -> Optional[bool]:
-    del program
-    return http.login(ctx, "anthropic_http")
-
-
 def ask(ctx: Any, question: Question) -> Answer:
-    settings = http.endpoint(ctx, "anthropic_http")
-    if not settings:
-        raise failures.failure("not-installed", "ai.anthropic_http is not set up")
+    settings = http.set_up(ctx, "anthropic_http")
     key, began = http.key_of(ctx, settings), time.monotonic()
     body = {
         "model": settings["model"],
@@ -43,15 +32,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         data = jsontext.find_object("".join(str(p.get("text", "")) for p in parts))
     if data is None or reply.get("stop_reason") == "max_tokens":
         raise failures.failure("bad-output", "no structured answer ({})".format(reply.get("stop_reason")))
-    return Answer(
-        data,
-        None,
-        str(reply.get("id", "")),
-        time.monotonic() - began,
-        {"model": reply.get("model"), "usage": reply.get("usage")},
-        (),
-        ("POST", settings["base_url"]),
-    )
+    return http.answer(settings, reply, data, time.monotonic() - began)
 
 
-BRIDGE = Bridge("anthropic_http", "Anthropic endpoint", find, ask, login)
+BRIDGE = http.bridge("anthropic_http", "Anthropic endpoint", ask)

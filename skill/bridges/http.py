@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..openclaw import config as openclaw_config
 from . import failures
+from .base import Answer, Bridge, Question
 
 TOOL = "submit_plan"
 DESCRIPTION = "Hand in the repair plan. This is the only way to answer."
@@ -20,6 +21,25 @@ def endpoint(ctx: Any, name: str) -> Mapping[str, Any]:
     """{base_url, model, key} of ai.<name>; {} when it is not set up."""
     found = ctx.settings.get("ai." + name) or {}
     return found if found.get("base_url") and found.get("model") else {}
+
+
+def set_up(ctx: Any, name: str) -> Mapping[str, Any]:
+    """As endpoint(). Raise BridgeError when it is not set up."""
+    settings = endpoint(ctx, name)
+    if not settings:
+        raise failures.failure("not-installed", "ai.{} is not set up".format(name))
+    return settings
+
+
+def bridge(name: str, title: str, ask: Callable[[Any, Question], Answer]) -> Bridge:
+    """The bridge of the endpoint ai.<name>."""
+    return Bridge(name, title, lambda ctx: str(endpoint(ctx, name).get("base_url", "")), ask, lambda ctx, program: login(ctx, name))
+
+
+def answer(settings: Mapping[str, Any], reply: Mapping[str, Any], data: Mapping[str, Any], seconds: float) -> Answer:
+    """What an endpoint said, as every bridge says it."""
+    init = {"model": reply.get("model"), "usage": reply.get("usage")}
+    return Answer(data, None, str(reply.get("id", "")), seconds, init, (), ("POST", settings["base_url"]))
 
 
 def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Optional
+from typing import Any
 
 from . import failures, http, jsontext
-from .base import Answer, Bridge, Question
-
-
-def find(ctx: Any) -> str:
-    return str(http.endpoint(ctx, "openai_http").get("base_url", ""))
-
-
-def login(ctx: Any, program: str) -> Optional[bool]:
-    del program
-    return http.login(ctx, "openai_http")
+from .base import Answer, Question
 
 
 def ask(ctx: Any, question: Question) -> Answer:
-    settings = http.endpoint(ctx, "openai_http")
-    if not settings:
-        raise failures.failure("not-installed", "ai.openai_http is not set up")
+    settings = http.set_up(ctx, "openai_http")
     key, began = http.key_of(ctx, settings), time.monotonic()
     tool = {"type": "function", "function": {"name": http.TOOL, "description": http.DESCRIPTION, "parameters": question.strict}}
     body = {
@@ -44,15 +33,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = data or jsontext.find_object(str(message.get("content") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer ({})".format(choice.get("finish_reason")))
-    return Answer(
-        data,
-        None,
-        str(reply.get("id", "")),
-        time.monotonic() - began,
-        {"model": reply.get("model"), "usage": reply.get("usage")},
-        (),
-        ("POST", settings["base_url"]),
-    )
+    return http.answer(settings, reply, data, time.monotonic() - began)
 
 
 def _parse(raw: Any) -> Any:
@@ -65,4 +46,4 @@ def _parse(raw: Any) -> Any:
     return value if isinstance(value, dict) else None
 
 
-BRIDGE = Bridge("openai_http", "OpenAI-compatible endpoint", find, ask, login)
+BRIDGE = http.bridge("openai_http", "OpenAI-compatible endpoint", ask)

@@ -124,17 +124,8 @@ class Asking:
                 "正在询问 {}(第 {} 轮,最多 {:.0f} 秒)".format(bridge.title, number, deadline),
             )
         )
-        audit.session(
-            self.ctx,
-            {
-                "bridge": bridge.id,
-                "run": run_id,
-                "workdir": folder,
-                "incident": self.incident,
-                "at": self.ctx.host.now(),
-                "state": "asking",
-            },
-        )
+        started = {"bridge": bridge.id, "run": run_id, "workdir": folder, "incident": self.incident}
+        audit.session(self.ctx, {**started, "at": self.ctx.host.now(), "state": "asking"})
         self.calls += 1
         audit.spend(self.ctx, None)
         began = self.ctx.host.monotonic()
@@ -176,18 +167,8 @@ class Asking:
             tool_calls=list(answer.tool_calls),
             plan=short(answer.data),
         )
-        audit.session(
-            self.ctx,
-            {
-                "bridge": bridge.id,
-                "run": run_id,
-                "workdir": folder,
-                "incident": self.incident,
-                "at": self.ctx.host.now(),
-                "state": "answered",
-                "session": answer.session if work else "",
-            },
-        )
+        session = answer.session if work else ""
+        audit.session(self.ctx, {**started, "at": self.ctx.host.now(), "state": "answered", "session": session})
         return bridge, answer, work
 
     def _fail(self, bridge: Bridge, error: BridgeError, quiet: bool = False) -> None:

@@ -69,15 +69,20 @@ def _known_prefix(host: Host, source: str) -> Optional[str]:
     return manifest.read(locate(host, Path(source)).manifest)["prefix"] or None
 
 
-def _show(steps: List[install.Step], lang: str) -> None:
-    for step in steps:
-        print("  - " + step.what.to(lang))
-
-
 def _agree(args: argparse.Namespace, lang: str) -> bool:
     if args.yes or not sys.stdin.isatty():
         return True
     return input(Text("Go on? [Y/n] ", "继续吗?[Y/n] ").to(lang)).strip().lower() in ("", "y", "yes", "是", "好")
+
+
+def _shown(steps: List[install.Step], args: argparse.Namespace, lang: str) -> Optional[int]:
+    """Show what would be done. The exit code where that is all (a dry run, or the person says no), None to go on."""
+    for step in steps:
+        print("  - " + step.what.to(lang))
+    if args.dry_run:
+        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
+        return 0
+    return None if _agree(args, lang) else 1
 
 
 def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
@@ -101,12 +106,9 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
         else Text("Install for OpenClaw in {}:".format(places.state_dir), "为 {} 的 OpenClaw 安装:".format(places.state_dir))
     )
     print(head.to(lang))
-    _show(steps, lang)
-    if args.dry_run:
-        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
-        return 0
-    if not _agree(args, lang):
-        return 1
+    over = _shown(steps, args, lang)
+    if over is not None:
+        return over
     with only_one(places.doctor_dir / "install.lock"):
         run.begin()
         for step in steps:
@@ -167,12 +169,9 @@ def _summary(run: install.Install, lang: str) -> None:
 def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
     steps = uninstall.steps(host, places, args.purge)
     print(Text("Remove from {}:".format(places.state_dir), "从 {} 移除:".format(places.state_dir)).to(lang))
-    _show(steps, lang)
-    if args.dry_run:
-        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
-        return 0
-    if not _agree(args, lang):
-        return 1
+    over = _shown(steps, args, lang)
+    if over is not None:
+        return over
     os.chdir(str(host.home))  # our own folder may be about to go
     for step in steps:
         step.do()

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import NotifyError
 from . import render
-from .http import Answer, check, said
+from .http import Answer, check, errcode, said
 from .render import Doc
 from .sending import Call
 
@@ -117,15 +117,4 @@ def _robot(call: Call, doc: Doc) -> str:
 
 
 def judge(answer: Answer) -> str:
-    number = answer.json.get("errcode")
-    if number == 0 and answer.status < 300:
-        return ""
-    if isinstance(number, int) and number != 0:
-        fast = number in TOO_FAST
-        raise NotifyError(
-            "dingtalk errcode {}{}".format(number, said(answer)),
-            permanent=number in PERMANENT,
-            retry_after=20.0 if fast else answer.retry_after,
-        )
-    check(answer)
-    raise NotifyError("dingtalk did not confirm the message")
+    return errcode(answer, "dingtalk", PERMANENT, TOO_FAST, 20.0)

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import urlsplit
 
 from ..errors import NotifyError
@@ -78,6 +78,21 @@ def said(answer: Answer) -> str:
         if isinstance(body.get(key), str) and body[key]:
             return ": " + str(body[key])[:160]
     return ""
+
+
+def errcode(answer: Answer, name: str, permanent: AbstractSet[int], too_fast: AbstractSet[int], pause: float) -> str:
+    """For platforms whose body says errcode 0 for success: "" then, else raise. too_fast: the codes after which to wait `pause` seconds."""
+    number = answer.json.get("errcode")
+    if number == 0 and answer.status < 300:
+        return ""
+    if isinstance(number, int) and number != 0:
+        raise NotifyError(
+            "{} errcode {}{}".format(name, number, said(answer)),
+            permanent=number in permanent,
+            retry_after=pause if number in too_fast else answer.retry_after,
+        )
+    check(answer)
+    raise NotifyError("{} did not confirm the message".format(name))
 
 
 def client(env: Mapping[str, str]) -> Post:

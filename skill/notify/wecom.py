@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from ..errors import NotifyError
 from . import render
-from .http import Answer, check, said
+from .http import Answer, errcode
 from .render import Doc
 from .sending import Call
 
 LIMIT_BYTES = 4000  # WeCom allows 4096 bytes of markdown
 PERMANENT = {93000, 93004, 93008, 93017, 40008, 40035, 40058}
+TOO_FAST = {45009, 45033}
 COLOUR = {"warning": "warning", "error": "warning", "critical": "warning", "info": "info"}
 
 
@@ -52,15 +52,4 @@ def send(call: Call, doc: Doc) -> str:
 
 
 def judge(answer: Answer) -> str:
-    number = answer.json.get("errcode")
-    if number == 0 and answer.status < 300:
-        return ""
-    if isinstance(number, int) and number != 0:
-        slow = number in (45009, 45033)
-        raise NotifyError(
-            "wecom errcode {}{}".format(number, said(answer)),
-            permanent=number in PERMANENT,
-            retry_after=60.0 if slow else answer.retry_after,
-        )
-    check(answer)
-    raise NotifyError("wecom did not confirm the message")
+    return errcode(answer, "wecom", PERMANENT, TOO_FAST, 60.0)
