@@ -226,10 +226,10 @@ def main(argv: Optional[List[str]] = None) -> None:
         _fail("{}{}".format(error.strerror or error, place), hint, 2, as_json, zh)
     except Exception as error:
         # A fault of our own: nobody is helped by a page of source lines at 3 a.m.; its place is what a report needs.
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
         what = "内部错误 {!r}({}:{})" if zh else "internal error {!r} at {}:{}"
         hint = "什么都没有判定;请报告这一行" if zh else "nothing was found out; please report this line"
-        _fail(what.format(error, os.path.basename(place.filename), place.lineno), hint, 2, as_json, zh)
+        _fail(what.format(error, os.path.basename(frame.filename), frame.lineno), hint, 2, as_json, zh)
 
 
 def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
