@@ -134,7 +134,8 @@ class Acts:
         tell = outcome in ("escalate", "asked") and not incident.escalated
         if outcome in ("escalate", "asked"):
             state = watch.verdict.state.value if watch.verdict else ""
-            incident = replace(incident, escalated=True, hopeless=state if result.get("only_person") else "")
+            tried = incident.tried + tuple(str(a) for a in result.get("actions") or [])
+            incident = replace(incident, escalated=True, hopeless=state if result.get("only_person") else "", tried=tried[-6:])
         # What the doctor itself wrote is no reason to try again: the next look sets a new base line.
         watch.state = replace(watch.state, incident=incident, fingerprint="")
         watch.save()

@@ -209,10 +209,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     except click.Abort:
         _fail("已取消" if zh else "aborted", "", 2, as_json, zh)
     except click.ClickException as error:
-        if not as_json and not zh:
+        if not as_json and (not zh or isinstance(error, click.exceptions.NoArgsIsHelpError)):
             error.show()
             sys.exit(2)
-        _fail(_usage_zh(error) if zh else error.format_message(), "iflow-doctor --help", 2, as_json, zh)
+        at = getattr(error, "ctx", None)
+        hint = "{} --help".format(at.command_path if at else "iflow-doctor")
+        _fail(_usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
     except HealerError as error:
         _fail(error.message, error.hint, error.exit_code, as_json, zh)
     except BrokenPipeError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any, List, Optional, Tuple
 
 from .model import Alert, State, Text, Verdict
-from .openclaw.gateway import clock_stamp
 from .openclaw.home import Home
 
 STATE_NAMES = {
@@ -20,25 +21,71 @@ STATE_NAMES = {
 }  # fmt: skip
 
 NOTES = {
-    "safe_mode": Text(
-        "The gateway is up, but OpenClaw's crash-loop breaker has switched every channel off. They are started again after a quiet period.",
-        "网关在线,但 OpenClaw 的崩溃循环保护已关闭所有通道。安静一段时间后会自动重新启动它们。",
+    "safe_mode": (
+        Text("OpenClaw answers, but every chat channel is off", "OpenClaw 在线,但所有聊天通道已停用"),
+        Text(
+            "It crashed several times in a row, so OpenClaw's own crash-loop protection switched the channels off. "
+            "They are started again after five and a half quiet minutes.",
+            "它连续崩溃了几次,OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行五分半钟后会自动重新启动它们。",
+        ),
+        Text(
+            "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
+            "iflow-doctor diagnose      # 如果超过 10 分钟聊天仍没有反应",
+        ),
     ),
-    "stopped": Text(
-        "The gateway was stopped by its operator. It stays stopped until somebody starts it: openclaw gateway start",
-        "网关被操作者停止,将保持停止状态,直到有人启动它:openclaw gateway start",
+    "stopped": (
+        Text("OpenClaw was stopped by hand", "OpenClaw 已被人手动停止"),
+        Text(
+            "Somebody stopped it on purpose. It is not started against their will.",
+            "有人主动停止了它。守护进程不会违背其意愿重新启动。",
+        ),
+        Text("openclaw gateway start      # if that was not you", "openclaw gateway start      # 如果不是你停的"),
     ),
-    "degraded": Text("The gateway is alive, but a channel has not been ready for five minutes.", "网关存活,但有通道五分钟仍未就绪。"),
+    "degraded": (
+        Text("OpenClaw answers, but is not ready", "OpenClaw 在线,但尚未就绪"),
+        Text(
+            "It has not been ready for five minutes. A restart does not mend that, so nothing was restarted",
+            "已有五分钟未就绪。重启解决不了这个问题,因此没有重启",
+        ),
+        Text("openclaw channels status --probe", "openclaw channels status --probe"),
+    ),
 }  # fmt: skip
 
+# What is broken, as the first words of an alert. No numbers in here: equal titles within the alert window are one alert.
+HEADS = {
+    State.DOWN: Text("OpenClaw is down", "OpenClaw 已停机"),
+    State.HUNG: Text("OpenClaw hangs", "OpenClaw 卡死"),
+    State.ZOMBIE: Text("OpenClaw runs, but nobody can reach it", "OpenClaw 进程还在,但无法连接"),
+    State.MISCONFIGURED: Text("OpenClaw refuses to start", "OpenClaw 拒绝启动"),
+    State.IMPOSTOR: Text("Another program holds OpenClaw's port", "OpenClaw 的端口被其他程序占用"),
+}
+LOOP = Text("OpenClaw keeps crashing", "OpenClaw 反复崩溃")
+BROKEN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED, State.IMPOSTOR)
 
-def span(seconds: float) -> Text:
-    """A length of time as a person says it."""
-    if seconds < 90:
-        return Text("{:.0f} s".format(seconds), "{:.0f} 秒".format(seconds))
-    if seconds < 5400:
-        return Text("{:.0f} min".format(seconds / 60), "{:.0f} 分钟".format(seconds / 60))
-    return Text("{:.1f} h".format(seconds / 3600), "{:.1f} 小时".format(seconds / 3600))
+LEVELS = {
+    "memory": (
+        Text("OpenClaw uses unusually much memory", "OpenClaw 占用内存异常偏高"),
+        Text("It is not restarted for that. Long sessions and plugins are the usual cause.", "不会因此重启。常见原因是会话过长或插件。"),
+        Text("openclaw gateway restart      # when it suits you", "openclaw gateway restart      # 在你方便的时候"),
+    ),
+    "response": (
+        Text("OpenClaw answers slowly", "OpenClaw 响应缓慢"),
+        Text("It is not restarted for that. The machine may be busy.", "不会因此重启。可能是机器繁忙。"),
+        Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
+    ),
+    "crashes": (
+        Text("OpenClaw crashes often", "OpenClaw 崩溃频繁"),
+        Text("Each time it was brought back, but something makes it crash.", "每次都已恢复,但有原因导致它反复崩溃。"),
+        Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
+    ),
+}  # fmt: skip
+
+OUTCOMES = {"healed": Text("it helped", "有效"), "partly": Text("mended one of several faults", "修好了其中一个故障"),
+            "failed": Text("did not help", "无效"), "refused": Text("could not be done", "无法执行")}  # fmt: skip
+HEALERS = {
+    "level 1: restarted by the service manager": Text("the service manager started it again", "系统服务管理器重新启动了它"),
+    "level 2: restart": Text("the watchdog restarted it", "守护进程重启了它"),
+}
 
 
 def level(kind: str, age: float) -> str:
@@ -51,54 +98,138 @@ def level(kind: str, age: float) -> str:
 def alert(
     kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: Any, now: float, home: Home, step: Optional[Text] = None
 ) -> Alert:
-    """Given what happened, build the Alert that notify sends."""
+    """Given what happened, build the Alert that notify sends: what broke, since when, what was tried, what to do."""
+    from .notify.incidents import span  # not at the top: `status` only wants the names of the states
+
     age = now - incident.opened if incident else 0.0
     took = span(age)
-    what = verdict.reason if verdict else Text(reason, reason)
-    next_step: Optional[Text] = None
-    done: List[Text] = []
-    if incident and incident.restarts:
-        done.append(Text("restarted {} times".format(incident.restarts), "已重启 {} 次".format(incident.restarts)))
-    if kind == "recovered":
-        title = Text("OpenClaw is back after {}".format(took.en), "OpenClaw 已恢复,中断 {}".format(took.zh))
-        what = Text(
-            "{}; {}".format(incident.reason, reason) if incident else reason,
-            "{};{}".format(_zh(incident.state), reason) if incident else reason,
-        )
-        if incident and incident.cause:
-            what = Text("{}; {}".format(incident.cause, reason), "{};{}".format(incident.cause_zh or incident.cause, reason))
-    elif kind == "opened":
-        title = Text("OpenClaw has been down for {}; repairing".format(took.en), "OpenClaw 已停机 {},正在修复".format(took.zh))
-        what = Text(incident.reason if incident else reason, what.zh)
-    elif kind == "note":
-        if reason.startswith("level:"):
-            _, name, text = reason.split(":", 2)
-            title = Text("OpenClaw Gateway: {}".format(text), "OpenClaw 网关:{}".format(text))
-            what = Text(text, text)
-        else:
-            title = Text("OpenClaw Gateway: " + reason.replace("_", " "), "OpenClaw 网关:" + _zh(reason))
-            what = NOTES.get(reason, what)
-            if verdict and verdict.failing:
-                what = Text(what.en + " (" + ", ".join(verdict.failing) + ")", what.zh + "(" + "、".join(verdict.failing) + ")")
+    name = incident.id if incident else "note-{}".format(reason.split(":")[1] if reason.startswith("level:") else reason)
+    if kind == "note":
+        title, what, step = _note(reason, verdict)
+    elif kind == "recovered":
+        title = Text("OpenClaw is back after {}".format(took.en), "OpenClaw 已恢复,共中断 {}".format(took.zh))
+        what, step = _recovered(reason, verdict, incident), None
     else:
-        title = Text("OpenClaw is down for {} and needs you".format(took.en), "OpenClaw 已停机 {},需要你处理".format(took.zh))
-        if incident and incident.cause:
-            what = Text(incident.cause, incident.cause_zh or incident.cause)
-        next_step = step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
-    details: List[Tuple[Text, Any]] = []
-    if incident:
-        details = [
-            (Text("since", "开始于"), clock_stamp(incident.opened)),
-            (Text("lasted", "已持续"), took),
-            (Text("crashes in 6 h", "6 小时内崩溃"), str(len(state.crashes))),
-        ]
-        if state.last_good:
-            details.append((Text("last good check", "上次正常"), clock_stamp(state.last_good)))
-    name = incident.id if incident else "note-{}".format(reason.split(":")[0] if not reason.startswith("level:") else reason.split(":")[1])
+        now_state = verdict.state if verdict and verdict.state in BROKEN else _state(incident)
+        head = LOOP if incident and incident.loop else HEADS.get(now_state, HEADS[State.DOWN])
+        what = _why(reason, verdict, incident)
+        if kind == "opened":
+            title, step = Text(head.en + "; it is being repaired", head.zh + ",正在自动修复"), None
+        else:
+            title = Text(head.en + " and needs you", head.zh + ",需要你处理")
+            step = step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
     return Alert(
-        name, kind, level(kind, age), title, now, what, tuple(details), tuple(done), next_step,
+        name, kind, level(kind, age), title, now, what, _details(incident, state, took, kind), _tried(incident, reason, kind), step,
         paths=(str(home.logs_dir / "watchdog.log"),),
     )  # fmt: skip
+
+
+def _note(reason: str, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional[Text]]:
+    """(title, what, step) of something worth knowing that is no outage."""
+    if reason.startswith("level:"):
+        _, name, measured = reason.split(":", 2)
+        title, what, step = LEVELS[name]
+        return title, Text("{}. {}".format(_capital(measured), what.en), "{}。{}".format(_measured(name, measured), what.zh)), step
+    if reason not in NOTES:
+        return Text("OpenClaw: " + reason, "OpenClaw:" + reason), verdict.reason if verdict else Text(reason, reason), None
+    title, what, step = NOTES[reason]
+    if verdict and verdict.failing:
+        en, zh = ", ".join(verdict.failing), "、".join(verdict.failing)
+        what = Text("{} ({}).".format(what.en.rstrip("."), en), "{}({})。".format(what.zh.rstrip("。"), zh))
+    elif not what.en.endswith("."):
+        what = Text(what.en + ".", what.zh + "。")
+    return title, what, step
+
+
+def _why(reason: str, verdict: Optional[Verdict], incident: Any) -> Text:
+    """The cause that level 3 found; else what is seen now; else how it began."""
+    if incident and incident.cause:
+        return Text(incident.cause, incident.cause_zh or incident.cause)
+    if verdict and verdict.state in BROKEN:
+        return Text(_capital(verdict.reason.en), verdict.reason.zh)
+    if incident:
+        return Text(_capital(incident.reason), incident.reason_zh or _zh(incident.state))
+    return Text(reason, reason)
+
+
+def _recovered(by: str, verdict: Optional[Verdict], incident: Any) -> Text:
+    cause = _why("", None, incident) if incident else Text("", "")
+    if by in HEALERS:
+        how = HEALERS[by]
+    elif by.startswith("level 3: "):
+        steps = [_action(action) for action in by[len("level 3: ") :].split(", ") if action]
+        how = Text("the doctor repaired it: " + ", ".join(t.en for t in steps), "医生完成了修复:" + "、".join(t.zh for t in steps))
+    else:
+        how = Text(by, by)
+    text = Text("{}. Brought back: {}.".format(cause.en.rstrip("."), how.en), "{}。恢复方式:{}。".format(cause.zh.rstrip("。"), how.zh))
+    if verdict and verdict.state == State.DEGRADED and verdict.failing:
+        names = verdict.failing
+        return Text("{} Still not ready: {}.".format(text.en, ", ".join(names)), "{}仍未就绪:{}。".format(text.zh, "、".join(names)))
+    return text
+
+
+def _details(incident: Any, state: Any, took: Text, kind: str) -> Tuple[Tuple[Text, Any], ...]:
+    if not incident:
+        return ()
+    rows: List[Tuple[Text, Any]] = [(Text("Down since", "故障开始"), moment(incident.opened))]
+    rows.append((Text("Lasted", "持续时间"), took))
+    if state.crashes:
+        rows.append((Text("Crashes in 6 h", "6 小时内崩溃"), Text(str(len(state.crashes)), "{} 次".format(len(state.crashes)))))
+    if state.last_good and kind != "recovered":
+        rows.append((Text("Last seen healthy", "上次正常"), moment(state.last_good)))
+    return tuple(rows)
+
+
+def _tried(incident: Any, reason: str, kind: str) -> Tuple[Text, ...]:
+    """What was done so far. What healed is told by the message itself."""
+    done: List[Text] = []
+    if not incident:
+        return ()
+    if incident.restarts and kind != "recovered":
+        times = "once" if incident.restarts == 1 else "{} times".format(incident.restarts)
+        vain = Text(", in vain", ",没有恢复") if kind == "escalated" else Text("", "")  # while it is being repaired that is not known
+        done.append(Text("restarted " + times + vain.en, "已重启 {} 次".format(incident.restarts) + vain.zh))
+    elif incident.restarts > 1:
+        done.append(Text("restarted {} times".format(incident.restarts), "共重启 {} 次".format(incident.restarts)))
+    done += [_action(action) for action in incident.tried]
+    if reason.startswith("level 3 gave no answer"):
+        done.append(Text("the doctor (level 3) was called and gave no answer", "已调用医生(第三级),但没有得到结果"))
+    elif kind == "escalated" and not incident.tried and incident.treated and incident.cause:
+        done.append(Text("the doctor (level 3) found no repair that may run unattended", "医生(第三级)没有找到可以无人值守执行的修复"))
+    return tuple(done)
+
+
+def _action(action: str) -> Text:
+    """Given "restore-config: failed", the same in words."""
+    repair, _, outcome = action.partition(": ")
+    words = OUTCOMES.get(outcome)
+    return Text("{} ({})".format(repair, words.en), "{}({})".format(repair, words.zh)) if words else Text(action, action)
+
+
+def _measured(name: str, measured: str) -> str:
+    """The English detail of a level in Chinese: the same numbers, other words."""
+    numbers = re.findall(r"\d+(?:\.\d+)?", measured)
+    shapes = {"memory": "当前内存 {} MB(超过 {} MB 即警告)", "response": "一次响应用了 {} 秒", "crashes": "一小时内崩溃 {} 次"}
+    try:
+        return shapes[name].format(*numbers)
+    except (KeyError, IndexError):
+        return measured
+
+
+def moment(at: float) -> str:
+    """Local time to the second; the offset stands in the message's own time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _state(incident: Any) -> State:
+    try:
+        return State(incident.state)
+    except (AttributeError, ValueError):
+        return State.DOWN
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def quiet(name: str, what: Text, hint: Text, now: float, home: Home) -> Alert:

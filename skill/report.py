@@ -6,6 +6,11 @@ from typing import Any, Dict, List, Optional
 
 from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
 
+SURE = {
+    Confidence.CERTAIN: Text("certain", "确定"),
+    Confidence.PROBABLE: Text("probable", "很可能"),
+    Confidence.POSSIBLE: Text("possible", "可能"),
+}
 FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
 
 
@@ -73,6 +78,9 @@ def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: 
         )
         return {"cause": cause, "next": step, "exit_code": 0}
     if errors:
+        absent = [f for f in errors if f.check_id == "installation/missing" and not ctx.home.config_path.exists()]
+        if absent:  # nothing of OpenClaw is here: what its node or port is like does not matter yet
+            return {"cause": absent[0].message, "next": absent[0].fix_hint, "exit_code": 1}
         first = looking.main_finding(ctx) or errors[0]
         hint = first.fix_hint or (best.case.solution if best else Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"))
         return {"cause": first.message, "next": hint, "exit_code": 1}
@@ -115,7 +123,8 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
         app.say("   " + report["warning"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
     app.say("{} {}: {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[State(report["state"])].to(lang)))
-    app.say("{}: {}".format("原因" if zh else "Cause", report["cause"].to(lang)))
+    head = ("结论" if zh else "Result") if report["exit_code"] == 0 else ("原因" if zh else "Cause")
+    app.say("{}: {}".format(head, report["cause"].to(lang)))
     shown = 0
     for finding in report["findings"]:
         if finding.severity != Severity.INFO and finding.message != report["cause"] and shown < 4:
@@ -123,12 +132,12 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
             shown += 1
     if report["matches"] and report["matched_on"] == "log":
         best = report["matches"][0]
-        app.say("{}: {} {} [{}]".format("案例" if zh else "Case", best.case.id, best.case.title.to(lang), best.confidence.value))
+        app.say("{}: {} {} [{}]".format("案例" if zh else "Case", best.case.id, best.case.title.to(lang), SURE[best.confidence].to(lang)))
     elif report["matches"]:
         best = report["matches"][0]
         words = "你的描述最像案例" if zh else "Your words sound like"
         app.say("{}: {} {}".format(words, best.case.id, best.case.title.to(lang)))
     app.say("{}: {}".format("下一步" if zh else "Next", report["next"].to(lang)))
-    if report["exit_code"] == 1:
+    if report["exit_code"] == 1 and "iflow-doctor heal" not in report["next"].to(lang):
         app.say("   iflow-doctor heal" + ("   # 自动修复(先给你看计划)" if zh else "   # repair it (shows the plan first)"))
     app.say("{}: {}".format("日志" if zh else "Log", report["log"]))

@@ -129,9 +129,10 @@ def render(found: Sequence[Match], lang: str) -> str:
             if zh
             else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a log: `iflow-doctor diagnose --log FILE`."
         )
-    names = {"certain": "确定", "probable": "很可能", "possible": "可能"}
+    from ..report import SURE
+
     first = found[0]
-    sure = names[first.confidence.value] if zh else first.confidence.value
+    sure = SURE[first.confidence].to(lang)
     out = ["{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)), "  " + first.case.solution.to(lang)]
     deciding = list(dict.fromkeys(line[:160] for line in first.because))[:3]  # the same line may have decided several times
     out += ["  {} {}".format("依据：" if zh else "because:", line) for line in deciding]

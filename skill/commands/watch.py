@@ -147,8 +147,10 @@ def show(app: Any, report: Any) -> None:
             ("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"])
         )
     for issue in report["damaged"]:
-        app.say("   {}: {} -> iflow-doctor resume".format("文件损坏,已忽略" if zh else "damaged, ignored", issue)
-                if "pause.json" in issue else "   {}: {}".format("文件损坏,守护进程会移开它" if zh else "damaged, the watchdog sets it aside", issue))
+        if "pause.json" in issue:
+            app.say(("   文件损坏,暂停无效:{} -> iflow-doctor resume" if zh else "   damaged, so not paused: {} -> iflow-doctor resume").format(issue))
+        else:
+            app.say(("   文件损坏,守护进程会将其移开:{}" if zh else "   damaged, the watchdog will set it aside: {}").format(issue))
     incident = report["incident"]
     if incident:
         app.say(
