@@ -15,22 +15,27 @@ from typing import Dict, List, Sequence, Set, Tuple
 # idea -> how it is said. Order does not matter; one stretch of text may carry several ideas.
 _IDEAS = {
     "restart": r"re-?start|reboot|respawn|重启|重新启动|kickstart",
-    "loop": r"\bloop|循环|反复|不停|不断|无限|一直重|again and again|over and over|repeated|every \w+ (?:s|sec|seconds|minutes?|min)\b|constantly|endless|"
+    "loop": r"\bloop|循环|反复|不停|不断|无限|一直重|again and again|over and over|repeated|every \w+ (?:s|sec|seconds|minutes?|"
+    r"min)\b|constantly|endless|"
     r"climbing|stacks?\b|每隔|thousands",
     "start": r"\bstart|\bboot\b|launch|come up|comes up|启动|起来|开机|开起",
-    "notstart": r"(?:won'?t|not|cannot|can'?t|never|fails? to|refuses? to|unable to) (?:start|boot|launch)|unstartable|启动不了|起不来|无法启动|启动失败|拒绝启动|没起来",
+    "notstart": r"(?:won'?t|not|cannot|can'?t|never|fails? to|refuses? to|unable to) (?:start|boot|launch)|unstartable|启动不了|"
+    r"起不来|无法启动|启动失败|拒绝启动|没起来",
     "exit": r"\bexit|crash|\bdies?\b|\bdied|\bquit|aborts?|terminates?|退出|崩溃|闪退|秒退|挂了|挂掉|takes? .{0,20}down",
     "killed": r"\bkill|被杀|杀掉|sigkill|\b137\b",
-    "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ ){0,2}(?:answer|repl|respon)|silent|unresponsive|"
+    "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ ){0,2}(?:answer|repl|respon)|"
+    r"silent|unresponsive|"
     r"stuck on writing|没反应|没有反应|不回复|不回|无响应|不响应|没回|没有回复|迟迟|失联|发呆|不理",
-    "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ ){0,2}(?:receiv|inbound|event|message|deliver|arriv)|收不到|没有收到|不接收|single tick",
+    "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ ){0,2}(?:receiv|inbound|event|"
+    r"message|deliver|arriv)|收不到|没有收到|不接收|single tick",
     "slow": r"\bslow|takes? (?:\w+ ){0,2}(?:minutes|forever|long)|delay|\blag|很慢|太慢|延迟|卡顿",
     "timeout": r"time[sd]?[ -]?out|timing out|etimedout|超时",
     "hang": r"\bhang|\bhung|freez|frozen|stall|stuck|wedge|卡死|卡住|假死|block(?:s|ed) the|locks? up",
     "port": r"\bport\b|\bports\b|端口|18789|eaddrinuse|already in use|address in use|占用",
     "taken": r"in use|taken|occupied|占用|被占|eaddrinuse|already listening|already used",
     "refused": r"refus|econnrefused|拒绝连接|被拒绝",
-    "noconnect": r"(?:can'?t|cannot|not|unable to|fails? to|won'?t|never) (?:\w+ )?(?:connect|reach)|unreachable|连不上|无法连接|连接失败|连接不上|无法建立|not reachable|offline|离线",
+    "noconnect": r"(?:can'?t|cannot|not|unable to|fails? to|won'?t|never) (?:\w+ )?(?:connect|reach)|unreachable|连不上|无法连接|"
+    r"连接失败|连接不上|无法建立|not reachable|offline|离线",
     "disconnect": r"disconnect|drops?\b|断开|断线|掉线|断连|reconnect|重连|flapp|closed before|1006|1005",
     "memory": r"memory|\brss\b|\bram\b|内存|heap|\boom\b",
     "grow": r"grow|climb|leak|increas|上涨|泄漏|越来越|飙升|一直涨|accumul|swap",
@@ -43,14 +48,16 @@ _IDEAS = {
     "missing": r"missing|not found|cannot find|can'?t find|no such|absent|缺少|找不到|没有找到|缺失|不存在|enoent|module_not_found",
     "expired": r"expire|过期|stale|revoked|invalidated|outdated",
     "config": r"config|openclaw\.json|clawdbot\.json|设置|配置|schema|settings?\b",
-    "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops (?:my|the|custom)|removes?\b|清空|丢失|被删|没了|覆盖|消失|shr[aiu]nk|emptied|reset to|clobber|disappear|destroy",
+    "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops (?:my|the|custom)|removes?\b|清空|丢失|被删|"
+    r"没了|覆盖|消失|shr[aiu]nk|emptied|reset to|clobber|disappear|destroy",
     "revert": r"revert|undone|roll(?:ed|s)? ?back|restored|put back|back to (?:the )?(?:old|previous)|回滚|变回|还原|恢复成|恢复了",
     "update": r"updat|upgrad|升级|更新|升級|after installing|新版",
     "plugin": r"plug-?in|extension|插件",
     "module": r"module|package|dependenc|依赖|模块|sdk|bindings?|\.node\b",
     "channel": r"channel|频道|渠道|信道|通道",
     "bot": r"\bbot\b|机器人",
-    "model": r"\bmodels?\b|\bllm\b|模型|claude|gpt|gemini|ollama|deepseek|qwen|kimi|minimax|glm|openrouter|anthropic|openai|provider|服务商",
+    "model": r"\bmodels?\b|\bllm\b|模型|claude|gpt|gemini|ollama|deepseek|qwen|kimi|minimax|glm|openrouter|anthropic|openai|"
+    r"provider|服务商",
     "limit": r"rate.?limit|429|too many requests|throttl|限流|限速|频繁",
     "quota": r"quota|usage limit|limit (?:hit|reached)|额度|配额|套餐|用量|plan limit|exhausted|weekly|daily limit|hour limit",
     "money": r"credit|balance|billing|payment|top(?:ped)? up|余额|欠费|充值|402|funds",
@@ -61,7 +68,7 @@ _IDEAS = {
     "context": r"context|prompt too|too long|compact|上下文|压缩|过长|太长|overflow|溢出",
     "docker": r"docker|container|容器|kubernetes|k8s|podman|compose|\bnas\b|truenas|unraid|synology|coolify",
     "systemd": r"systemd|systemctl|\bunit\b|journalctl",
-    "mac": r"\bmac|launchd|launchctl|launchagent|plist|苹果",
+    "mac": r"\bmac|launchd|launchctl|launch ?agent|plist|苹果",
     "windows": r"windows|schtasks|scheduled task|powershell|win1[01]|计划任务|任务计划|cmd window",
     "service": r"service|daemon|服务|supervisor|守护|keepalive|pm2|watchdog",
     "two": r"\btwo\b|second|both|duplicate|twice|multiple|两个|两份|重复|多个|another|other instance|copies",
@@ -77,7 +84,8 @@ _IDEAS = {
     "disk": r"\bdisk|no space|enospc|磁盘",
     "cpu": r"\bcpu\b|pegg|one core|100 ?%",
     "cron": r"\bcron|schedul|reminder|定时|timer|heartbeat job|jobs?\b",
-    "notrun": r"(?:not|never|don'?t|doesn'?t|stopped) (?:\w+ )?(?:run|fir|trigger|execut)|不执行|不触发|没执行|没有触发|没跑|idle|skipped|missed",
+    "notrun": r"(?:not|never|don'?t|doesn'?t|stopped) (?:\w+ )?(?:run|fir|trigger|execut)|不执行|不触发|没执行|没有触发|没跑|"
+    r"idle|skipped|missed",
     "embed": r"embed|vector|向量|索引|memory (?:search|index|sync|status)|记忆",
     "browser": r"chrome|chromium|\bcdp\b|浏览器|browser (?:tool|action|control|profile|is|un)|control the browser|playwright",
     "cert": r"certificate|\bcert\b|\btls\b|\bssl\b|证书|self.?signed",
@@ -85,9 +93,11 @@ _IDEAS = {
     "corrupt": r"corrupt|malformed|损坏|坏了|broken file|unreadable|poison",
     "approval": r"approval|/approve|审批|exec approv",
     "node": r"\bnode(?:\.js|js)?\b|\bnvm\b",
+    "gone": r"unload|\bremoved\b|卸载|stays (?:dead|down)|not loaded|未加载|没有加载",
     "files": r"open files|emfile|ebadf|file descriptor|inotify|文件描述符|打开文件",
     "duplicate": r"duplicate|重复",
-    "silentload": r"(?:not|never|no longer|doesn'?t|isn'?t) (?:\w+ )?(?:show|list|load|appear)|不显示|看不到|没加载|没有加载|没有生效|invisible|silently skip",
+    "silentload": r"(?:not|never|no longer|doesn'?t|isn'?t) (?:\w+ )?(?:show|list|load|appear)|不显示|看不到|没加载|没有加载|"
+    r"没有生效|invisible|silently skip",
     "toolids": r"tool_use|tool_result|tool call|tool result|400",
     "every": r"every (?:message|turn|request)|each message|每条",
     "perms4014": r"4014|intents?\b|意图",

@@ -7,13 +7,17 @@ from typing import FrozenSet, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
-    r"claude[ -]code|claude remote|codexbar|cliproxyapi|antigravity[ -]manager|claude[ -]desktop|one[ -]?api\b|new[ -]api\b|litellm|codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|continue (?:extension"
-    r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|open-?hands|hummingbot|octobot|db browser|sqlitestudio|\bhermes\b|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
+    r"claude[ -]code|claude remote|codexbar|cliproxyapi|antigravity[ -]manager|claude[ -]desktop|one[ -]?api\b|new[ -]api\b|"
+    r"litellm|codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|"
+    r"continue (?:extension"
+    r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|open-?hands|hummingbot|octobot|"
+    r"db browser|sqlitestudio|\bhermes\b|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
     r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
-    r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|koishi|nonebot"
+    r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|"
+    r"koishi|nonebot"
     r"|astrbot|langbot|chatgpt-on-wechat|wechaty|flowise|botpress|\brasa\b|mautrix|node-red|crewai|langchain|autogen|minecraft|jellyfin"
     r"|my (?:\w+ ){0,3}(?:web ?site|web ?shop|blog|site|app|server rack|game|homework)\b",
     re.I,
@@ -29,28 +33,35 @@ _OURS = re.compile(
 _CORE = re.compile(
     r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789"
     r"|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|gateway/channels|subsystem|plugin-sdk|lane=|sessionKey="
-    r"|control ui|auth-profiles|clawhub|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|gateway failed to start|"
+    r"|control ui|auth-profiles|clawhub|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|"
+    r"gateway failed to start|"
     r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
 )
 # Line shapes that only other programs print.
 _OTHER_LINE = re.compile(
-    r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
+    r"^\[BUG\]|^API Error ?[:(]|^\s*⎿|· Retrying in \d+ seconds|Claude (?:CLI|OAuth|Code) |SecKeychain|/api/oauth/usage|"
+    r"\.claude/|\.codex/(?!auth)|^Status Code: \d|\bopenclash\b|\bclash\b|mihomo|claude[ -]code"
     r"|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|"
-    r"^API Request Failed|^Sorry, your request failed|\[Extension Host\]|^ERROR:root:|\((?:MainThread|Bot:\d+)|homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
+    r"^API Request Failed|^Sorry, your request failed|\[Extension Host\]|^ERROR:root:|\((?:MainThread|Bot:\d+)|"
+    r"homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|"
+    r"^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
     r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
     r"^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
 _ADVISORY = re.compile(
-    r"\bGHSA-|security (?:scan|alert|audit report)|malicious|malware|supply chain attack|\bCVE-\d{4}|security advisory|vulnerabilit|changelog|release notes?\b"
+    r"\bGHSA-|security (?:scan|alert|audit report)|malicious|malware|supply chain attack|\bCVE-\d{4}|security advisory|"
+    r"vulnerabilit|changelog|release notes?\b"
     r"|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明",
     re.I,
 )
 _WISH = re.compile(
     r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request"
-    r"|^\[(?:solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|\[feat(?:ure)?\b|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
-    r"|please (?:add|support|consider)|^support |^docs?\b ?:|^question\b|does openclaw (?:automatically |already |also )?(?:support|fall|use|have|work)|是否支持|"
+    r"|^\[(?:solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|"
+    r"\[feat(?:ure)?\b|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
+    r"|please (?:add|support|consider)|^support |^docs?\b ?:|^question\b|does openclaw (?:automatically |already |"
+    r"also )?(?:support|fall|use|have|work)|是否支持|"
     r"^(?:add|support|allow|expose|document) (?:support|an? |for |the )|enhancement|\brfc\b|roadmap"
     r"|^(?:configurable|auto-run|improve|introduce|make .{3,60} configurable|track .{3,60} per|option to|ability to|provide an? )"
     r"|(?:should|could) (?:support|offer|provide|allow)\b|it would (?:help|be)|wish(?:list)?\b"
@@ -75,10 +86,11 @@ _CALM = re.compile(
     r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies"
     r"|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b"
     r"|"
-    r"^normal |as usual|no (?:bad|error) (?:logs?|lines)|just (?:curious|wondering|asking)|should i (?:worry|care)|for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
+    r"^normal |as usual|no (?:bad|error) (?:logs?|lines)|just (?:curious|wondering|asking)|should i (?:worry|care)|"
+    r"for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
     r"|(?:rpc|probe) (?:is )?ok\b|"
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
-    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|要紧吗|可以忽略"
+    r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|只是(?:问|好奇)|^会不会|要紧吗|可以忽略"
     r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
 )
