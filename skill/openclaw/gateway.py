@@ -1,38 +1,41 @@
-"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only, except end_process().
+"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only; holder.end_process() does not.
 
 Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right fields counts; /readyz 503 names
-failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[]; <state>/tmp/openclaw-<uid>/gateway.state.lock names
-pid, port, stateDir of the process that holds this state directory.
+failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[].
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..host import Host, Reply
+from .holder import (
+    ProcessInfo,
+    doctor_running,
+    end_process,
+    is_gateway,
+    is_practice,
+    listens,
+    lock_files,
+    lock_holder,
+    look_at,
+    port_owner,
+    read_lock,
+)
 from .home import Home
 
+__all__ = [  # with what holder.py knows of the process: callers need one door
+    "Observation", "ProcessInfo", "ask", "body_of", "clock_stamp", "doctor_running", "end_process", "is_gateway", "listens",
+    "lock_files", "lock_holder", "look_at", "observe", "port_lost", "port_owner", "read_lock", "service_of", "shutdown_stuck", "wait_ready",
+]  # fmt: skip
 READY_IN_A_ROW = 3
 STARTS_IN_VAIN = 2  # automatic restarts during one wait after which the start has failed
 # While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long without a word it is no drain.
 SILENT_S = 60.0
-
-
-@dataclass(frozen=True)
-class ProcessInfo:
-    """One process. started: epoch seconds. status: R S D T Z. rss: bytes."""
-
-    pid: int
-    started: float
-    status: str = ""
-    command: str = ""
-    rss: int = 0
-    uid: int = -1
 
 
 @dataclass(frozen=True)
@@ -62,112 +65,6 @@ class Observation:
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
     log_age: Optional[float] = None
-
-
-def look_at(pid: int) -> Optional[ProcessInfo]:
-    """The process behind a pid, None when there is none (a zombie entry of the process table counts as none)."""
-    import psutil
-
-    short = {"running": "R", "sleeping": "S", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "idle": "S"}
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            status = short.get(process.status(), "S")
-            if status == "Z":
-                return None
-            command = " ".join(process.cmdline()) or process.name()
-            uid = process.uids().real if hasattr(process, "uids") else -1
-            return ProcessInfo(pid, process.create_time(), status, command[:300], process.memory_info().rss, uid)
-    except psutil.AccessDenied:
-        return ProcessInfo(pid, 0.0, "S", "")
-    except (psutil.NoSuchProcess, ValueError, OSError):
-        return None
-
-
-def lock_files(home: Home) -> List[str]:
-    """This state directory's gateway locks, as files."""
-    found: List[str] = []
-    base = home.state_dir / "tmp"
-    try:
-        for folder in sorted(base.glob("openclaw-*")):
-            found += [str(path) for path in sorted(folder.glob("gateway.*.lock"))]
-    except OSError:
-        pass
-    return sorted(found, key=lambda name: not name.endswith("gateway.state.lock"))
-
-
-def read_lock(home: Home) -> Dict[str, Any]:
-    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when there is none."""
-    for name in lock_files(home):
-        try:
-            with open(name, "rb") as handle:
-                value = json.loads(handle.read(8192).decode("utf-8", "replace"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(value, dict) and isinstance(value.get("pid"), int):
-            return value
-    return {}
-
-
-def is_gateway(process: Optional[ProcessInfo]) -> bool:
-    return bool(process) and "openclaw" in (process.command if process else "").lower()
-
-
-def lock_holder(home: Home) -> Optional[ProcessInfo]:
-    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock."""
-    lock = read_lock(home)
-    pid = lock.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
-        return None
-    process = look_at(pid)
-    if process is None:
-        return None
-    created = _epoch(str(lock.get("createdAt", "")))
-    # A pid that was given to somebody else since: it began after the lock was written (2 s for clock rounding).
-    if created and process.started and process.started > created + 2 and not is_gateway(process):
-        return None
-    return process if is_gateway(process) or not process.command or _is_practice(process) else None
-
-
-def _is_practice(process: ProcessInfo) -> bool:
-    return "skill.practice" in process.command or "practice" in process.command
-
-
-def _epoch(stamp: str) -> float:
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def listens(pid: int, port: int) -> Optional[bool]:
-    """Whether this process listens on the port; None when the system does not let us look."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        look = getattr(process, "net_connections", None) or process.connections
-        return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in look(kind="tcp"))
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OSError):
-        return None
-
-
-def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
-    """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not tell."""
-    import psutil
-
-    try:
-        rows = [c for c in psutil.net_connections(kind="tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port]
-    except (psutil.Error, OSError):
-        return False, None
-    for row in rows:
-        if row.pid:
-            return True, look_at(row.pid)
-    return not rows, None
 
 
 def body_of(reply: Reply) -> Dict[str, Any]:
@@ -242,7 +139,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process is None:
         for pid in (getattr(service, "main_pid", None), known.process.pid if known and known.process else None):
             candidate = look_at(pid) if pid else None
-            if is_gateway(candidate) or (candidate and _is_practice(candidate)):
+            if is_gateway(candidate) or (candidate and is_practice(candidate)):
                 process = candidate
                 break
     if process is None and owner and is_gateway(owner) and not read_lock(home):
@@ -282,36 +179,6 @@ def _updating(host: Host, home: Home) -> bool:
         return bool(updating(host, home))
     except Exception:
         return False
-
-
-def doctor_running(home: Home) -> bool:
-    """True while an `openclaw doctor` (or its orphaned child) of any state directory of this user runs: it holds the lock."""
-    import psutil
-
-    for process in psutil.process_iter(["name", "cmdline"]):
-        try:
-            words = process.info["cmdline"] or []
-            if (process.info["name"] or "").startswith("openclaw-docto") or (words and words[0].startswith("openclaw-doctor")):
-                if _state_dir_matches(process, home):
-                    return True
-        except psutil.Error:
-            continue
-    return False
-
-
-def _state_dir_matches(process: Any, home: Home) -> bool:
-    """Whether a process works on this state directory, by its environment; True when the system does not tell."""
-    import psutil
-
-    try:
-        env = process.environ()
-    except (psutil.Error, OSError):
-        return True
-    if not env:
-        return True
-    from .home import state_dir_of
-
-    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(str(home.state_dir))
 
 
 def _newest_log(host: Host, home: Home) -> str:
@@ -377,70 +244,6 @@ def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, pr
             gone_since = None
         host.sleep(1.0)
     return False
-
-
-def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any = None) -> bool:
-    """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that outlived it. True when it is gone.
-
-    Pid, start time and command line are compared just before each signal: a reused pid is never touched.
-    """
-    import psutil
-
-    def same() -> Optional["psutil.Process"]:
-        now = look_at(target.pid)
-        if now is None or (target.started and abs(now.started - target.started) > 1.0) or now.command != target.command:
-            return None
-        try:
-            return psutil.Process(target.pid)
-        except psutil.NoSuchProcess:
-            return None
-
-    process = same()
-    if process is None:
-        return True
-    try:
-        children = [(child.pid, child.create_time()) for child in process.children(recursive=True)]
-    except psutil.Error:
-        children = []
-    for sig, wait in (("terminate", grace_s), ("kill", 10.0)):
-        process = same()
-        if process is None:
-            break
-        if sig == "terminate" and (target.status == "T" or grace_s <= 0):
-            continue  # a stopped process never sees SIGTERM
-        try:
-            getattr(process, sig)()
-        except psutil.Error:
-            return False
-        until = host.monotonic() + wait
-        while host.monotonic() < until and same() is not None:
-            if keepalive:
-                keepalive()
-            host.sleep(0.2)
-    gone = same() is None
-    if gone:
-        _end_orphans(children)
-    return gone
-
-
-def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:
-    import psutil
-
-    left = []
-    for pid, started in children:
-        try:
-            child = psutil.Process(pid)
-            if abs(child.create_time() - started) < 0.01 and child.status() != psutil.STATUS_ZOMBIE:
-                left.append(child)
-        except psutil.Error:
-            continue
-    for sig in ("terminate", "kill"):
-        for child in left:
-            try:
-                getattr(child, sig)()
-            except psutil.Error:
-                pass
-        _, left = psutil.wait_procs(left, timeout=1)
 
 
 def clock_stamp(now: float) -> str:

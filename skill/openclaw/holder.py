@@ -1,0 +1,226 @@
+"""The process that holds this state directory: its lock, its port, and how it is ended. Reads only, except end_process().
+
+<state>/tmp/openclaw-<uid>/gateway.state.lock names pid, port and stateDir of the process that holds this state directory (2026.9.6).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from ..host import Host
+from .home import Home
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """One process. started: epoch seconds. status: R S D T Z. rss: bytes."""
+
+    pid: int
+    started: float
+    status: str = ""
+    command: str = ""
+    rss: int = 0
+    uid: int = -1
+
+
+def look_at(pid: int) -> Optional[ProcessInfo]:
+    """The process behind a pid, None when there is none (a zombie entry of the process table counts as none)."""
+    import psutil
+
+    short = {"running": "R", "sleeping": "S", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "idle": "S"}
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            status = short.get(process.status(), "S")
+            if status == "Z":
+                return None
+            command = " ".join(process.cmdline()) or process.name()
+            uid = process.uids().real if hasattr(process, "uids") else -1
+            return ProcessInfo(pid, process.create_time(), status, command[:300], process.memory_info().rss, uid)
+    except psutil.AccessDenied:
+        return ProcessInfo(pid, 0.0, "S", "")
+    except (psutil.NoSuchProcess, ValueError, OSError):
+        return None
+
+
+def lock_files(home: Home) -> List[str]:
+    """This state directory's gateway locks, as files."""
+    found: List[str] = []
+    base = home.state_dir / "tmp"
+    try:
+        for folder in sorted(base.glob("openclaw-*")):
+            found += [str(path) for path in sorted(folder.glob("gateway.*.lock"))]
+    except OSError:
+        pass
+    return sorted(found, key=lambda name: not name.endswith("gateway.state.lock"))
+
+
+def read_lock(home: Home) -> Dict[str, Any]:
+    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when there is none."""
+    for name in lock_files(home):
+        try:
+            with open(name, "rb") as handle:
+                value = json.loads(handle.read(8192).decode("utf-8", "replace"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, dict) and isinstance(value.get("pid"), int):
+            return value
+    return {}
+
+
+def is_gateway(process: Optional[ProcessInfo]) -> bool:
+    return bool(process) and "openclaw" in (process.command if process else "").lower()
+
+
+def lock_holder(home: Home) -> Optional[ProcessInfo]:
+    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock."""
+    lock = read_lock(home)
+    pid = lock.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return None
+    process = look_at(pid)
+    if process is None:
+        return None
+    created = _epoch(str(lock.get("createdAt", "")))
+    # A pid that was given to somebody else since: it began after the lock was written (2 s for clock rounding).
+    if created and process.started and process.started > created + 2 and not is_gateway(process):
+        return None
+    return process if is_gateway(process) or not process.command or is_practice(process) else None
+
+
+def is_practice(process: ProcessInfo) -> bool:
+    return "skill.practice" in process.command or "practice" in process.command
+
+
+def _epoch(stamp: str) -> float:
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def listens(pid: int, port: int) -> Optional[bool]:
+    """Whether this process listens on the port; None when the system does not let us look."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        look = getattr(process, "net_connections", None) or process.connections
+        return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in look(kind="tcp"))
+    except psutil.NoSuchProcess:
+        return False
+    except (psutil.Error, OSError):
+        return None
+
+
+def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
+    """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not tell."""
+    import psutil
+
+    try:
+        rows = [c for c in psutil.net_connections(kind="tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port]
+    except (psutil.Error, OSError):
+        return False, None
+    for row in rows:
+        if row.pid:
+            return True, look_at(row.pid)
+    return not rows, None
+
+
+def doctor_running(home: Home) -> bool:
+    """True while an `openclaw doctor` (or its orphaned child) of any state directory of this user runs: it holds the lock."""
+    import psutil
+
+    for process in psutil.process_iter(["name", "cmdline"]):
+        try:
+            words = process.info["cmdline"] or []
+            if (process.info["name"] or "").startswith("openclaw-docto") or (words and words[0].startswith("openclaw-doctor")):
+                if _state_dir_matches(process, home):
+                    return True
+        except psutil.Error:
+            continue
+    return False
+
+
+def _state_dir_matches(process: Any, home: Home) -> bool:
+    """Whether a process works on this state directory, by its environment; True when the system does not tell."""
+    import psutil
+
+    try:
+        env = process.environ()
+    except (psutil.Error, OSError):
+        return True
+    if not env:
+        return True
+    from .home import state_dir_of
+
+    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(str(home.state_dir))
+
+
+def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any = None) -> bool:
+    """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that outlived it. True when it is gone.
+
+    Pid, start time and command line are compared just before each signal: a reused pid is never touched.
+    """
+    import psutil
+
+    def same() -> Optional["psutil.Process"]:
+        now = look_at(target.pid)
+        if now is None or (target.started and abs(now.started - target.started) > 1.0) or now.command != target.command:
+            return None
+        try:
+            return psutil.Process(target.pid)
+        except psutil.NoSuchProcess:
+            return None
+
+    process = same()
+    if process is None:
+        return True
+    try:
+        children = [(child.pid, child.create_time()) for child in process.children(recursive=True)]
+    except psutil.Error:
+        children = []
+    for sig, wait in (("terminate", grace_s), ("kill", 10.0)):
+        process = same()
+        if process is None:
+            break
+        if sig == "terminate" and (target.status == "T" or grace_s <= 0):
+            continue  # a stopped process never sees SIGTERM
+        try:
+            getattr(process, sig)()
+        except psutil.Error:
+            return False
+        until = host.monotonic() + wait
+        while host.monotonic() < until and same() is not None:
+            if keepalive:
+                keepalive()
+            host.sleep(0.2)
+    gone = same() is None
+    if gone:
+        _end_orphans(children)
+    return gone
+
+
+def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:
+    import psutil
+
+    left = []
+    for pid, started in children:
+        try:
+            child = psutil.Process(pid)
+            if abs(child.create_time() - started) < 0.01 and child.status() != psutil.STATUS_ZOMBIE:
+                left.append(child)
+        except psutil.Error:
+            continue
+    for sig in ("terminate", "kill"):
+        for child in left:
+            try:
+                getattr(child, sig)()
+            except psutil.Error:
+                pass
+        _, left = psutil.wait_procs(left, timeout=1)
