@@ -9,8 +9,13 @@ from . import looking, repairs, treatments
 from .context import Context
 from .errors import CannotPlan, HealerError
 from .incidents import Incident, key_of
-from .model import Confidence, Finding, Match, Plan, Risk, State
+from .model import Confidence, Finding, Match, Plan, Risk, Severity, State
 from .treatments import Row
+
+# OpenClaw refuses every start with these: starting again would only repeat that.
+REJECTED = ("config/syntax", "config/empty", "config/missing", "config/include-missing", "config/invalid-value", "config/unrecognized-key")
+
+REVERT = "revert-config-keys"
 
 
 @dataclass
@@ -45,20 +50,37 @@ class Chooser:
         changed = bool(self.ctx.findings("config/changed") or self.ctx.findings("plugins/new-since-good"))
         if not changed:
             yield from self._cases(True)
-        if not (changed and self._start_is_pointless()):
+        rejected = any(f.check_id in REJECTED and f.severity is Severity.ERROR for f in self.ctx.verdict.findings)
+        if not rejected and not (changed and self._start_is_pointless()):
             yield from self._planned(treatments.CHEAP, "restart")
         yield from self._planned(treatments.CHANGED, "changed")
         yield from self._cases(True)
         yield from self._planned(treatments.LAST, "openclaw")
 
     def _planned(self, rows: Sequence[Row], by: str) -> Iterator[Choice]:
-        for row, finding, params in treatments.rows_for(tuple(rows), self.ctx.verdict):
+        found = treatments.rows_for(tuple(rows), self.ctx.verdict)
+        together: Optional[Choice] = self._together(found, by)
+        for row, finding, params in found:
+            if together is not None and row.repair == REVERT:
+                yield together
+                together = None
             key = key_of(row.repair, params)
             if not self.incident.may_try(key):
                 continue
             plan = self._try_plan(row.repair, params)
             if plan is not None and (row.certain or plan.risk in (Risk.READ, Risk.SAFE) or self.yes):
                 yield Choice(plan, key, by, finding)
+
+    def _together(self, found: Sequence[Any], by: str) -> Optional[Choice]:
+        """Several wrong keys at once: all of them are put back before the one start that tells, instead of a start for each."""
+        rows = [(finding, params) for row, finding, params in found if row.repair == REVERT and params.get("paths")]
+        paths = sorted({str(path) for _finding, params in rows for path in params["paths"]})
+        params = {"paths": paths}
+        key = key_of(REVERT, params)
+        if len({finding.path for finding, _params in rows if finding}) < 2 or not self.incident.may_try(key):
+            return None
+        plan = self._try_plan(REVERT, params)
+        return Choice(plan, key, by, rows[0][0]) if plan is not None else None
 
     def _cases(self, tell: bool) -> Iterator[Choice]:
         """Certain matches whose evidence holds on this machine. A case that keeps failing, or is not proven yet, does not act."""

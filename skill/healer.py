@@ -164,12 +164,19 @@ def verify(ctx: Context, plan: Plan) -> bool:
     if plan.verify == "live":
         return _streak(ctx, budget, ("ready", "not-ready", "live"))
     until = host.monotonic() + budget
+    starts = _starts(ctx)
     while True:
         if gateway.wait_ready(host, ctx.home, max(1.0, until - host.monotonic()), ctx.platform):
             break
-        if host.monotonic() >= until or not healing.live_process(ctx):
+        in_vain = _starts(ctx) - starts > gateway.STARTS_IN_VAIN
+        if in_vain or host.monotonic() >= until or not healing.live_process(ctx):
             return False
     return _stays(ctx, plan.settle_s)
+
+
+def _starts(ctx: Context) -> int:
+    """The service manager's own count of automatic restarts."""
+    return int(getattr(gateway.service_of(ctx.platform), "restarts", 0))
 
 
 def _streak(ctx: Context, budget: float, answers: Sequence[str]) -> bool:
