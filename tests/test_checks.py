@@ -405,5 +405,7 @@ def test_a_much_smaller_config_is_told(house):
     big = {**GOOD, "messages": {"ackReaction": "eyes"}, "agents": {"defaults": {"maxConcurrent": 3}}}
     house.config({"gateway": {"mode": "local", "port": 1}})
     assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
+    house.config({})
+    assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
     house.config({**GOOD, "messages": {"ackReaction": "eyes"}})
     assert "config/shrunk" not in errors(found(config_check, house, last_good={"config": big}))

@@ -86,7 +86,7 @@ def test_a_repair_that_failed_is_not_tried_again_in_its_incident(world: World) -
     world.config.write_text("")
     world.healthy = lambda: False
     first = treat(world, lambda: [finding("config/empty")])
-    assert first.outcome == "escalate" and [a["repair"] for a in first.actions] == ["restore-config", "start"]
+    assert first.outcome == "escalate" and [a["repair"] for a in first.actions] == ["restore-config"]
     again = treat(world, lambda: [finding("config/empty")])
     assert again.outcome == "escalate" and again.actions == ()
 
@@ -179,3 +179,12 @@ def test_a_newer_version_stamp_goes_unless_openclaw_itself_is_another_one(world:
     result = treat(world, lambda: [newer])
     assert result.outcome == "healed" and [a["repair"] for a in result.actions] == ["revert-config-keys"]
     assert "2099" not in world.config.read_text() and "// keep" in world.config.read_text()
+
+
+def test_several_wrong_keys_are_put_back_before_one_start(world: World) -> None:
+    world.config.write_text(CONFIG.replace("18901", '"x"').replace("agents:", "wrong: 1, agents:").replace('"a/b.c"', '"own/edit"'))
+    world.healthy = lambda: "wrong" not in world.config.read_text() and '"x"' not in world.config.read_text()
+    findings = [finding("config/unrecognized-key", "wrong"), finding("config/invalid-value", "gateway.port")]
+    result = treat(world, lambda: findings)
+    assert result.outcome == "healed" and len(result.actions) == 1 and world.calls.count("start") == 1
+    assert "own/edit" in world.config.read_text() and "// keep" in world.config.read_text()

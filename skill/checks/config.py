@@ -135,7 +135,7 @@ def _include(view: ConfigView) -> Iterator[Finding]:
 # -- what it was -----------------------------------------------------------------------------------------------------------
 def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
     before = look.last_config
-    if before is None or not isinstance(view.data, Mapping) or not view.data:
+    if before is None or not isinstance(view.data, Mapping) or (view.error and not view.data):
         return
     changed = diff(before, view.data)
     if changed:
