@@ -183,6 +183,7 @@ def test_silence_after_the_order_to_end_is_what_tells_it():
     assert not shutdown_stuck("\n".join(lines), end + 40)
     assert shutdown_stuck("\n".join(lines), end + 90)
     assert not shutdown_stuck(lines[0], end + 9000)
+    assert not shutdown_stuck("\n".join(lines), end + 90, end + 80), "its predecessor was told so"
 
 
 def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
@@ -193,5 +194,7 @@ def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
     assert last(READY, lost, lost, lost, lost).state is State.STARTING, "not yet for long enough"
     boot = "2026-01-01T00:00:00.000+00:00 [gateway] loading configuration…\n"
     assert not port_lost(boot)
-    assert port_lost(boot + "2026-01-01T00:00:09.000+00:00 [gateway] ready\n")
-    assert not port_lost(boot + "[gateway] ready\n2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")
+    ready = boot + "2026-01-01T00:00:09.000+00:00 [gateway] ready\n"
+    assert port_lost(ready) and port_lost(ready, epoch_of_line(boot) - 1)
+    assert not port_lost(ready, epoch_of_line(boot) + 60), "its predecessor said so: this one has said nothing yet"
+    assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")

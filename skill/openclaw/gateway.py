@@ -148,8 +148,8 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process and (found["answer"] == "refused" or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         staying = found["answer"] == "refused" and "Process will stay alive" in said[-20000:]
-        stuck = shutdown_stuck(said, host.now())
-        lost = found["answer"] == "refused" and port_lost(said)
+        stuck = shutdown_stuck(said, host.now(), process.started)
+        lost = found["answer"] == "refused" and port_lost(said, process.started)
     return Observation(
         process=process,
         owner=owner,
@@ -191,11 +191,11 @@ def _newest_log(host: Host, home: Home) -> str:
         return ""
 
 
-def shutdown_stuck(log: str, now: float) -> bool:
+def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     """Given the newest boot's lines: told to end or restart, and silent since for longer than any drain of active work is."""
     from .logs import epoch_of_line
 
-    lines = [line for line in log.splitlines() if " stability " not in line]
+    lines = _of_process(log, started)
     told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
     if told is None:
         return False
@@ -203,10 +203,18 @@ def shutdown_stuck(log: str, now: float) -> bool:
     return last > 0 and now - last >= SILENT_S
 
 
-def port_lost(log: str) -> bool:
+def port_lost(log: str, started: float = 0.0) -> bool:
     """Given the newest boot's lines: it became ready, and nothing says that it is ending or restarting."""
-    ready = [match.end() for match in _SAID_READY.finditer(log)]
-    return bool(ready) and not _ENDING.search(log, ready[-1])
+    said = "\n".join(_of_process(log, started))
+    ready = [match.end() for match in _SAID_READY.finditer(said)]
+    return bool(ready) and not _ENDING.search(said, ready[-1])
+
+
+def _of_process(log: str, started: float) -> List[str]:
+    """The lines that a process which began then can have written: one that says nothing yet leaves its predecessor's as the newest."""
+    from .logs import epoch_of_line
+
+    return [line for line in log.splitlines() if " stability " not in line and epoch_of_line(line) >= started]
 
 
 _SAID_READY = re.compile(r"\[gateway\] ready\b")
