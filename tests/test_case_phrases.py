@@ -1,0 +1,98 @@
+"""Phrases: one idea in two languages, one shared word is chance, the nearest phrase is shown."""
+
+import time
+
+import pytest
+
+from skill import cases
+from skill.case_matcher import match
+from skill.case_phrases import Phrases, ideas
+
+LIBRARY = cases.shipped()
+SAID = [
+    ["the port is taken by another program", "端口被占用"],
+    ["gateway restarts again and again", "网关反复重启"],
+    ["memory keeps growing for days"],
+]
+
+
+def nearest(symptom):
+    found = Phrases(SAID).alike(symptom)
+    return max(found, key=lambda number: found[number][0]) if found else None
+
+
+@pytest.mark.parametrize(
+    "symptom, number",
+    [
+        ("my port is occupied by some other program", 0),
+        ("启动时端口已经被别的程序占用", 0),
+        ("it respawns every 10 seconds in a loop", 1),
+        ("一直不停地重新启动", 1),
+        ("内存越来越高", 2),
+    ],
+)
+def test_the_same_idea_is_found_in_other_words_and_in_the_other_language(symptom, number):
+    assert nearest(symptom) == number
+
+
+@pytest.mark.parametrize("symptom", ["", "what a nice day", "days", "我今天心情很好"])
+def test_one_shared_word_is_chance(symptom):
+    assert nearest(symptom) is None
+
+
+def test_a_likeness_is_between_nothing_and_all():
+    found = Phrases(SAID).alike("the port is taken by another program")
+    assert 0.8 < found[0][0] <= 1.0 and found[0][1] == SAID[0][0]
+
+
+def test_no_phrases_are_no_likeness():
+    assert Phrases([]).alike("anything at all") == {}
+
+
+def test_a_word_that_is_an_idea_already_is_no_second_sign():
+    assert "@restart" in ideas("restart") and "restart" not in ideas("restart")
+
+
+def test_the_phrase_is_the_reason_that_is_shown():
+    found = match(LIBRARY, "update has no effect, the old version answers me", "")
+    assert found and any(reason.startswith("~ ") for one in found for reason in one.because)
+
+
+@pytest.mark.parametrize("symptom", ["can we call it back", "the bot can search", "we scan documents"])
+def test_a_short_word_is_not_found_inside_a_longer_one(symptom):
+    assert "tls-untrusted-cert" not in [one.case.slug for one in match(LIBRARY, symptom, "")]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "stream disconnected before completion: Rate limit is exceeded. Try again in 4 seconds.; retrying 1/5",
+        "<time> ERROR (MainThread) [homeassistant.components.telegram_bot.polling] Conflict: terminated by other getUpdates request",
+        "* server certificate verification failed. CAfile: /etc/ssl/certs/ca-certificates.crt",
+        "Error: The module '/srv/shop/node_modules/better-sqlite3/build/x.node'\nNODE_MODULE_VERSION 93",
+    ],
+)
+def test_what_only_other_programs_print_stays_silent(log):
+    assert match(LIBRARY, "", log) == []
+
+
+def test_the_same_module_error_of_openclaw_is_found():
+    log = "Error: The module '/home/u/.openclaw/extensions/mem/node_modules/better-sqlite3/build/x.node'\nNODE_MODULE_VERSION 93"
+    assert match(LIBRARY, "", log)[0].case.slug == "native-module-abi"
+
+
+def test_a_held_lock_is_a_loop_only_where_something_starts_it_again():
+    held = "Gateway failed to start: gateway already running (pid 4); lock timeout after 5000ms\nPort 18789 is already in use."
+    assert match(LIBRARY, "second gateway will not start", held)[0].case.slug == "port-in-use"
+    assert match(LIBRARY, "launchd respawns it again and again", held)[0].case.slug == "restart-loop-duplicate-supervisor"
+
+
+def test_the_agents_own_subsystem_is_no_embedding():
+    line = "[agent/embedded] embedded run agent end: isError=true error=HTTP 400 The requested model is not supported."
+    assert match(LIBRARY, "", line)[0].case.slug == "model-ref-invalid"
+
+
+def test_a_hostile_symptom_costs_little():
+    began = time.perf_counter()
+    match(LIBRARY, "restart " * 4000 + "重启" * 4000, "")
+    assert time.perf_counter() - began < 2.0
