@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence, Tuple
 
 from . import lastgood, treatments
 from .context import Context
-from .incidents import Incident
+from .incidents import Incident, watched
 from .model import Confidence, Finding, Match, Severity, State, Text
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
@@ -17,11 +17,15 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?
 
 def examined(ctx: Context, loop: bool = False) -> Context:
     """Judge and examine. loop: the watchdog saw it die again and again, so being up right now means nothing."""
+    stuck = watched(ctx.home.doctor_dir).get("pending") == "stuck"
     ctx = replace(ctx, last_good=lastgood.newest(ctx.home), logs=_logs(ctx))
     ctx = judged(ctx)
     if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
         reason = Text("it keeps dying (crash loop)", "反复崩溃(崩溃循环)")
         ctx = ctx.with_verdict(replace(ctx.verdict, state=State.DOWN, reason=reason))
+    if stuck and ctx.verdict.state is State.STARTING:
+        reason = Text("the watchdog saw it hang for longer than this look takes", "守护进程看到它卡住的时间比这次检查更长")
+        ctx = ctx.with_verdict(replace(ctx.verdict, state=State.HUNG, reason=reason))
     _ask_openclaw(ctx)
     try:
         from . import diagnose
@@ -47,7 +51,8 @@ def judged(ctx: Context) -> Context:
     from .openclaw import gateway
 
     limits = judge.Limits(int(ctx.settings.get("failures_before_action", 3)), float(ctx.settings.get("start_budget", 300)))
-    memory, verdict = judge.Memory(), ctx.verdict
+    # What the watchdog has seen serve is no start any more: without this a hung gateway looks like a slow one.
+    memory, verdict = judge.Memory(ready_pid=_served(ctx)), ctx.verdict
     for attempt in range(limits.failures_before_action + 1):
         if attempt:
             ctx.host.sleep(0.5)
@@ -56,6 +61,17 @@ def judged(ctx: Context) -> Context:
         if verdict.state is State.HEALTHY:
             break
     return ctx.with_verdict(replace(verdict, findings=ctx.verdict.findings))
+
+
+def _served(ctx: Context) -> Optional[int]:
+    """The process that the watchdog last saw serve; None when nobody watches."""
+    from .files import read_json
+
+    try:
+        found = (read_json(ctx.home.doctor_dir / "watch.json") or {}).get("ready_pid")
+    except Exception:
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _logs(ctx: Context) -> str:
