@@ -5,16 +5,15 @@ Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a c
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import sys
 import time
 import traceback
 from dataclasses import replace
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
-from . import ballast, policy, watchstate
+from . import ballast, marks, policy, watchstate
 from . import judge as judging
 from . import settings as settings_module
 from .acts import Acts
@@ -49,7 +48,7 @@ class Watchdog:
         self.state, damaged = watchstate.load(home)
         self.saved = self.state
         self.before: Optional[policy.Incident] = None  # the incident as it was before this look's decisions
-        self.memory = judging.Memory()
+        self.memory = judging.Memory(ready_pid=self.state.ready_pid)
         self.seen: Optional[gateway.Observation] = None
         self.verdict: Optional[Verdict] = None
         children = Children(host, home)
@@ -159,17 +158,8 @@ class Watchdog:
         return time.strftime("%Y%m%dT%H%M%S", time.localtime(now)) + "-" + os.urandom(2).hex()
 
     def _fingerprint(self) -> str:
-        """Changes when somebody changed what a start depends on. Only stat() calls: it is computed at every look."""
-        parts: List[str] = []
-        for path in (self.home.config_path, self.home.env_file, *self._service_files()):
-            parts.append(str(_stat(path)))
-        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-    def _service_files(self) -> Tuple[str, ...]:
-        path = str(getattr(getattr(self.seen, "service", None), "path", "") or "")
-        if not path.endswith((".service", ".plist")):
-            return ()  # the keeper's own notes change with every start
-        return (path, path + ".d", path + ".d/iflow-doctor.conf")
+        """Changes when somebody changed what a start depends on."""
+        return marks.of_start(self.home, str(getattr(getattr(self.seen, "service", None), "path", "") or ""))
 
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():
@@ -230,7 +220,7 @@ class Watchdog:
 
     # -- settings -----------------------------------------------------------------------------------------------------
     def _mark_settings(self) -> Tuple[Any, ...]:
-        return tuple(_stat(path) for path in (self.home.doctor_dir / "config.json", self.home.config_path, self.home.env_file))
+        return tuple(marks.of_file(path) for path in (self.home.doctor_dir / "config.json", self.home.config_path, self.home.env_file))
 
     def _reload_settings(self) -> None:
         mark = self._mark_settings()
@@ -244,14 +234,6 @@ class Watchdog:
         if fresh != self.home and fresh.state_dir == self.home.state_dir and openclaw_config.load(self.home.config_path).ok:
             self.log.line("endpoint", self.host.now(), port=fresh.port, before=self.home.port)
             self.home = fresh
-
-
-def _stat(path: Any) -> Optional[Tuple[int, int, int]]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _exists(pid: int) -> bool:
