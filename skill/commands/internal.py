@@ -67,6 +67,8 @@ QUIET = (
     "database/replaced",
     "database/corrupt",
     "clock/implausible",
+    "disk/full",
+    "disk/inodes",
 )
 ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a day counts as meant
 
@@ -93,7 +95,7 @@ def _quiet_damage(ctx: Any) -> Any:
     try:
         good = lastgood.newest(ctx.home)
         ctx = replace(ctx, last_good=good, verdict=Verdict(State.HEALTHY, Text("ready", "就绪")))
-        found = diagnose.examine(ctx, only=("config", "database", "clock")).findings
+        found = diagnose.examine(ctx, only=("config", "database", "clock", "disk")).findings
     except Exception as error:
         print("not examined: {!r}".format(error), file=sys.stderr)
         return []
