@@ -27,7 +27,9 @@ def test_the_default_takes_the_place_of_a_wrong_value(tmp_path):
     assert plan.risk is Risk.GUARDED and plan.config_paths == ("gateway.reload.mode",)
 
 
-@pytest.mark.parametrize("path", ["gateway.bind", "gateway.auth.mode", "channels.telegram.dmPolicy", "channels.slack.allowFrom", "gateway.port"])
+@pytest.mark.parametrize(
+    "path", ["gateway.bind", "gateway.auth.mode", "channels.telegram.dmPolicy", "channels.slack.allowFrom", "gateway.port"]
+)
 def test_what_guards_the_gateway_is_never_defaulted(tmp_path, path):
     with pytest.raises(CannotPlan):
         ALL["unset-config-key"].plan(ctx_with(tmp_path, path), {"path": path})

@@ -14,7 +14,9 @@ from . import common
 
 INVALID = "config/invalid-value"  # the key is known, its value is not: the default takes its place
 # A default must not open what the owner had (wrongly) closed.
-NOT_BY_DEFAULT = re.compile(r"auth|bind|allow|deny|policy|approv|sandbox|secur|tls|token|secret|password|elevated|exec|tools|port|proxy", re.I)
+NOT_BY_DEFAULT = re.compile(
+    r"auth|bind|allow|deny|policy|approv|sandbox|secur|tls|token|secret|password|elevated|exec|tools|port|proxy", re.I
+)
 NAMED_BY = ("config/unrecognized-key", "config/channel-plugin-missing", "plugins/missing", "plugins/slot-missing", "config/version-newer")
 # A whole section never goes, whatever is asked: removing it would lose more than the fault.
 SECTIONS = ("gateway", "agents", "models", "channels", "plugins", "env", "skills", "auth", "secrets", "commands")
