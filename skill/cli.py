@@ -114,6 +114,7 @@ class App:
     def __init__(self, lang: str, as_json: bool, host: Optional[Host] = None) -> None:
         self.lang, self.as_json = lang, as_json
         self.host = host or Host()
+        self._complained = ""
 
     def context(self, strict: bool = False) -> Any:
         """The Context of this user's gateway. strict: wrong settings are an error instead of the last good ones with a warning."""
@@ -126,8 +127,12 @@ class App:
             loaded = settings.load(self.host, home)
         else:
             loaded, complaint = settings.load_or_last_good(self.host, home)
-            if complaint:
-                click.echo("settings: {}".format(complaint), err=True)
+            if complaint and str(complaint) != self._complained:
+                self._complained = str(complaint)  # once is enough
+                told = "settings are wrong, the last good ones are used: {}\n  -> {}"
+                if self.lang == "zh":
+                    told = "设置有误,改用上次正确的设置:{}\n  -> {}"
+                click.echo(told.format(complaint, complaint.hint), err=True)
         home = settings.place(home, loaded)
         return Context(self.host, home, loaded, platform=self.platform(home, loaded))
 

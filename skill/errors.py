@@ -105,6 +105,7 @@ class NotifyError(HealerError):
 
 class AlreadyRunning(HealerError):
     def __init__(self, what: str, pid: int, since: str) -> None:
-        super().__init__("{} is already running: pid {}, since {}".format(what, pid, since))
+        hint = "see it: iflow-doctor status. Wait for it, or end that process first"
+        super().__init__("{} is already running: pid {}, since {}".format(what, pid, since), hint)
         self.pid = pid
         self.since = since

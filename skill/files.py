@@ -13,15 +13,18 @@ from typing import Any, Iterator, List, Optional, Union
 from .errors import AlreadyRunning, SettingsError
 
 PathLike = Union[str, Path]
+REMEDY = "correct it there, or move the file away (nothing was changed)"
 
 
 def private_dir(path: PathLike) -> Path:
     """Make a directory (and its parents) that only the owner can read (0700)."""
     path = Path(path)
-    if not path.is_dir():
+    made = [path] + [parent for parent in path.parents if not parent.is_dir()] if not path.is_dir() else []
+    if made:
         path.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):
-            os.chmod(path, 0o700)
+        for each in made:
+            with contextlib.suppress(OSError):
+                os.chmod(each, 0o700)
     return path
 
 
@@ -77,13 +80,13 @@ def read_json(path: PathLike, default: Any = None) -> Any:
     except FileNotFoundError:
         return default
     except OSError as error:
-        raise SettingsError(str(path), ["cannot be read: {}".format(error.strerror)]) from error
+        raise SettingsError(str(path), ["cannot be read: {}".format(error.strerror)], REMEDY) from error
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SettingsError(str(path), ["is not UTF-8 at byte {}".format(error.start)]) from error
+        raise SettingsError(str(path), ["is not UTF-8 at byte {}".format(error.start)], REMEDY) from error
     except json.JSONDecodeError as error:
-        raise SettingsError(str(path), ["line {} column {}: {}".format(error.lineno, error.colno, error.msg)]) from error
+        raise SettingsError(str(path), ["line {} column {}: {}".format(error.lineno, error.colno, error.msg)], REMEDY) from error
 
 
 def set_aside(path: PathLike) -> Optional[str]:

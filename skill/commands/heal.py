@@ -101,7 +101,10 @@ def stats(app: Any, as_json: bool) -> None:
     from ..model import Text
     from ..store import Store
 
-    value = Store(app.context().home).stats()
+    home = app.context().home
+    value = Store(home).stats()
+    older = sorted(str(path) for path in home.doctor_dir.glob("records.json.corrupt.*"))
+    value["set_aside"] = value["set_aside"] or (older[-1] if older else None)
     if as_json or app.as_json:
         app.out(value)
         return

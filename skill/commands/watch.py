@@ -148,7 +148,8 @@ def show(app: Any, report: Any) -> None:
         )
     for issue in report["damaged"]:
         if "pause.json" in issue:
-            app.say(("   文件损坏,暂停无效:{} -> iflow-doctor resume" if zh else "   damaged, so not paused: {} -> iflow-doctor resume").format(issue))
+            line = "   文件损坏,暂停无效:{} -> iflow-doctor resume" if zh else "   damaged, so not paused: {} -> iflow-doctor resume"
+            app.say(line.format(issue))
         else:
             app.say(("   文件损坏,守护进程会将其移开:{}" if zh else "   damaged, the watchdog will set it aside: {}").format(issue))
     incident = report["incident"]
