@@ -14,6 +14,8 @@ from .openclaw.gateway import Observation
 # Longest drain of a stopping 2026.9.6 gateway: its own "shutdown budget", 325 s, and exit margin.
 DRAIN_BUDGET = 340.0
 PORT_LOST = 15.0  # s: a restart of its own that its log does not mention yet would have closed the port by then
+# s: a slow start waits (for a registry: 259 s, idle) or speaks every few seconds; an endless loop does neither.
+BOOT_LOOP = 60.0
 JUMP = 30.0  # wall clock against monotonic clock, seconds: the host slept, or somebody set the clock
 
 
@@ -34,6 +36,7 @@ class Memory:
     at: Optional[float] = None
     mono: Optional[float] = None
     drain_since: Optional[float] = None
+    busy_since: Optional[float] = None  # runnable at every look since, as a process in an endless loop is
     starts: int = 0  # the service manager's own count of automatic restarts
 
 
@@ -85,6 +88,7 @@ def _unclean(seen: Observation, memory: Memory) -> bool:
 def _remember(seen: Observation, memory: Memory) -> Memory:
     pid = seen.process.pid if seen.process else None
     answered = seen.answer in ("ready", "not-ready", "live") and _ours(seen)
+    running = seen.process is not None and seen.process.status == "R"
     closed = bool(pid) and seen.answer == "refused"
     draining = seen.startup == "draining"
     return Memory(
@@ -97,6 +101,7 @@ def _remember(seen: Observation, memory: Memory) -> Memory:
         pid_seen=memory.pid_seen if memory.pid == pid and memory.pid_seen is not None else seen.mono,
         at=seen.at,
         mono=seen.mono,
+        busy_since=(memory.busy_since if memory.busy_since is not None and memory.pid == pid else seen.mono) if running else None,
         starts=getattr(seen.service, "restarts", memory.starts) if seen.service else memory.starts,
         drain_since=(memory.drain_since if memory.drain_since is not None else seen.mono)
         if draining
@@ -194,6 +199,12 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
     if seen.log_says_staying_alive and confirmed:
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid)
+        )
+    busy = seen.mono - memory.busy_since if memory.busy_since is not None else 0.0
+    if min(busy, age, seen.silent_s or 0.0) >= BOOT_LOOP and confirmed:
+        return State.HUNG, Text(
+            "process {} is busy, silent and without a port for {:.0f} s: no start looks like that".format(pid, busy),
+            "进程 {} 持续占用 CPU、无日志、无端口已 {:.0f} 秒:正常启动不会这样".format(pid, busy),
         )
     if seen.port_lost and confirmed and closed >= PORT_LOST:
         return State.ZOMBIE, Text("process {} was ready and lost its port".format(pid), "进程 {} 曾就绪,现已失去端口".format(pid))

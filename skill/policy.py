@@ -152,7 +152,8 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
     # Hung again within ten minutes of a restart: another one would only buy time until the next hang.
     again = verdict.state in (State.HUNG, State.ZOMBIE) and any(now - t < BURST for t in state.restarts)
-    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or again or incident.restarts >= 1
+    unborn = verdict.state == State.HUNG and bool(verdict.pid) and verdict.pid != state.ready_pid and bool(state.ready_pid)
+    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or again or unborn or incident.restarts >= 1
     if needs_doctor and key not in incident.treated:
         incident = replace(incident, treated=incident.treated + (key,), pending=key, loop=incident.loop or loop, retry=False)
         return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]

@@ -198,3 +198,14 @@ def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
     assert port_lost(ready) and port_lost(ready, epoch_of_line(boot) - 1)
     assert not port_lost(ready, epoch_of_line(boot) + 60), "its predecessor said so: this one has said nothing yet"
     assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")
+
+
+def test_busy_and_silent_is_no_start():
+    def look(status, silent):
+        process = replace(OURS, status=status, started=1000.0)
+        return replace(READY, answer="refused", startup="", owner=None, process=process, silent_s=silent)
+
+    assert last(*[look("R", 70.0)] * 8, gap=10.0).state is State.HUNG
+    assert last(*[look("R", 5.0)] * 8, gap=10.0).state is State.STARTING, "it speaks"
+    assert last(*[look("S", 70.0)] * 8, gap=10.0).state is State.STARTING, "it waits for something"
+    assert last(*[look("R", 70.0)] * 4, gap=10.0).state is State.STARTING, "not long enough"

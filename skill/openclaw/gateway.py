@@ -10,7 +10,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..host import Host, Reply
 from .holder import (
@@ -64,6 +64,7 @@ class Observation:
     log_says_staying_alive: bool = False
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
+    silent_s: Optional[float] = None  # since the last line of this very process; looked up while its port is closed
     log_age: Optional[float] = None
 
 
@@ -145,9 +146,11 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process is None and owner and is_gateway(owner) and not read_lock(home):
         process = owner
     staying = stuck = lost = False
+    silent: Optional[float] = None
     if process and (found["answer"] == "refused" or found.get("startup") == "draining"):
         said = _newest_log(host, home)
-        staying = found["answer"] == "refused" and "Process will stay alive" in said[-20000:]
+        staying = found["answer"] == "refused" and any("Process will stay alive" in row for row in _of_process(said, process.started))
+        silent = silence(said, host.now(), process.started)
         stuck = shutdown_stuck(said, host.now(), process.started)
         lost = found["answer"] == "refused" and port_lost(said, process.started)
     return Observation(
@@ -160,6 +163,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
         log_says_staying_alive=staying,
         shutdown_stuck=stuck,
         port_lost=lost,
+        silent_s=silent,
         **base,
         **found,
     )
@@ -208,6 +212,14 @@ def port_lost(log: str, started: float = 0.0) -> bool:
     said = "\n".join(_of_process(log, started))
     ready = [match.end() for match in _SAID_READY.finditer(said)]
     return bool(ready) and not _ENDING.search(said, ready[-1])
+
+
+def silence(log: str, now: float, started: float) -> float:
+    """Seconds since this process wrote its last line, or since it began when it has written none."""
+    from .logs import epoch_of_line
+
+    last = max([epoch_of_line(line) for line in _of_process(log, started)] + [started])
+    return max(0.0, now - last)
 
 
 def _of_process(log: str, started: float) -> List[str]:
