@@ -149,6 +149,14 @@ def errors(found: Any) -> List[str]:
     return [f.check_id for f in found if f.severity.value == "error"]
 
 
+def installed(folder: Path) -> House:
+    """A house with OpenClaw in it, whose config OpenClaw finds valid."""
+    house = House(folder)
+    house.install()
+    valid(house)
+    return house
+
+
 def valid(house: House, **answer: Any) -> None:
     """What `openclaw config validate --json` answers from now on."""
     value = dict({"valid": True, "issues": []}, **answer)

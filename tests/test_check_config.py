@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from checkhouse import GOOD, House, errors, ids, valid
+from checkhouse import GOOD, errors, ids, installed, valid
 
 from skill.checks import config, look, validation
 from skill.openclaw import cli
@@ -16,10 +16,7 @@ from skill.openclaw import cli
 
 @pytest.fixture
 def house(tmp_path):
-    made = House(tmp_path)
-    made.install()
-    valid(made)
-    return made
+    return installed(tmp_path)
 
 
 def run(house, **more):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from checkhouse import GOOD, PORT, House, valid
+from checkhouse import GOOD, PORT, installed
 from click.testing import CliRunner
 
 from skill import config_checker
@@ -14,10 +14,7 @@ from skill.openclaw.processes import Listener, Process
 
 @pytest.fixture
 def house(tmp_path):
-    made = House(tmp_path)
-    made.install()
-    valid(made)
-    return made
+    return installed(tmp_path)
 
 
 def states(house, **more):

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from checkhouse import House, errors, ids, valid
+from checkhouse import errors, ids, installed
 
 from skill import diagnose
 from skill.checks.tell import error
@@ -16,9 +16,7 @@ from skill.model import Check, State, Text
 
 @pytest.fixture
 def house(tmp_path):
-    made = House(tmp_path)
-    made.install()
-    valid(made)
+    made = installed(tmp_path)
     made.database()
     return made
 
