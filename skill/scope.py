@@ -58,7 +58,7 @@ _ADVISORY = re.compile(
 )
 _WISH = re.compile(
     r"^(?:feat|fix|docs|chore|refactor|test|ci|perf|style|build)(?:\([^)]{0,60}\))?!?: |feature request"
-    r"|^\[(?:solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|"
+    r"|^\[(?:release|solution|question|项目|分享|教程|design|discussion|rfc|proposal|enhancement|docs?|idea|suggestion|建议|需求|讨论)|"
     r"\[feat(?:ure)?\b|\bfeat:|\bproposal\b|would (?:be (?:nice|great|useful)|like (?:to see|support))"
     r"|please (?:add|support|consider)|^support |^docs?\b ?:|^question\b|does openclaw (?:automatically |already |"
     r"also )?(?:support|fall|use|have|work)|是否支持|"
