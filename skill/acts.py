@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set
 
 from . import ballast
 from .children import Children
@@ -24,6 +24,7 @@ class Acts:
 
     def __init__(self, watch: Any, children: Children, teller: Teller) -> None:
         self.watch, self.children, self.teller = watch, children, teller
+        self._rivals: Set[str] = set()
 
     def carry_out(self, decision: Decision, now: float) -> None:
         """Log, save, do. A failure to act is a log line: the next look decides again."""
@@ -51,6 +52,10 @@ class Acts:
     def do_restart(self, decision: Decision, now: float) -> None:
         watch = self.watch
         process = watch.seen.process if watch.seen else None
+        rival = self.children.answer(["rival"], 15)
+        if rival:
+            self._leave_to(rival, now)
+            return
         if process:
             self.children.run_to_end(["evidence", "--incident", self._incident()], 20)
             gone = gateway.end_process(watch.host, process, HARD_GRACE if decision.hard else SOFT_GRACE, watch.alive)
@@ -163,6 +168,13 @@ class Acts:
             watch.log.line("decision", now, kind="escalate", reason=otherwise, incident=incident.id, state=incident.state)
             watch.save()
             self._tell("escalated", otherwise)
+
+    def _leave_to(self, rival: str, now: float) -> None:
+        """Another watchdog tends this gateway: two would fight each other. It is named, and told once."""
+        self.watch.log.line("left-alone", now, rival=rival)
+        if rival not in self._rivals:
+            self._rivals.add(rival)
+            self._tell("note", "rival:" + rival)
 
     # -- small things -----------------------------------------------------------------------------------------------------------
     def _tell(self, kind: str, reason: str, step: Optional[Text] = None) -> None:

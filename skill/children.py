@@ -62,6 +62,12 @@ class Children:
         env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
         self.host.run(self.argv(words), timeout=timeout, env=env)
 
+    def answer(self, words: Sequence[str], timeout: float) -> str:
+        """What a short child printed; "" when it printed nothing, failed or took longer than `timeout` seconds."""
+        env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
+        done = self.host.run(self.argv(words), timeout=timeout, env=env)
+        return done.out.strip() if done.ok else ""
+
     def busy(self, name: str) -> bool:
         child = self.running.get(name)
         return child is not None and child.process.poll() is None

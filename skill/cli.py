@@ -47,6 +47,7 @@ HIDDEN: Dict[str, str] = {
     "keep-good": "internal",
     "record": "internal",
     "evidence": "internal",
+    "rival": "internal",
     "keeper": "internal",
     "shim": "internal",
 }
@@ -214,10 +215,13 @@ def main(argv: Optional[List[str]] = None) -> None:
     except click.Abort:
         _fail("已取消" if zh else "aborted", "", 2, as_json, zh)
     except click.ClickException as error:
-        if not as_json and (not zh or isinstance(error, click.exceptions.NoArgsIsHelpError)):
+        at = getattr(error, "ctx", None)
+        if at and not as_json and error.message.startswith("Missing command"):
+            click.echo(at.get_help(), err=True)
+            sys.exit(2)
+        if not as_json and not zh:
             error.show()
             sys.exit(2)
-        at = getattr(error, "ctx", None)
         hint = "{} --help".format(at.command_path if at else "iflow-doctor")
         _fail(_usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
     except HealerError as error:
@@ -260,6 +264,7 @@ def _usage_zh(error: click.ClickException) -> str:
     said = error.format_message()
     for pattern, chinese in (
         (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),
+        (r"(Missing command)", "缺少子命令"),
         (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数:{0}"),
     ):
         found = re.match(pattern, said)

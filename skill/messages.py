@@ -130,6 +130,13 @@ def _note(reason: str, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional
         _, name, measured = reason.split(":", 2)
         title, what, step = LEVELS[name]
         return title, Text("{}. {}".format(_capital(measured), what.en), "{}。{}".format(_measured(name, measured), what.zh)), step
+    if reason.startswith("rival:"):
+        name = reason[len("rival:") :]
+        return (
+            Text("OpenClaw is down, and another watchdog tends it", "OpenClaw 已停机,而另有守护程序在管理它"),
+            Text("Left to it: {}. Two watchdogs would fight each other.".format(name), "交由它处理:{}。两个守护程序会互相干扰。".format(name)),
+            Text("Stop one of the two; for ours: iflow-doctor service uninstall", "停用其中之一;停用本程序:iflow-doctor service uninstall"),
+        )
     if reason not in NOTES:
         return Text("OpenClaw: " + reason, "OpenClaw:" + reason), verdict.reason if verdict else Text(reason, reason), None
     title, what, step = NOTES[reason]

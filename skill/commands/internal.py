@@ -11,7 +11,7 @@ import click
 
 
 def add(main: click.Group) -> None:
-    for command in (keep_good, record, evidence, keeper):
+    for command in (keep_good, record, evidence, rival, keeper):
         main.add_command(command)
 
 
@@ -144,6 +144,18 @@ def evidence(app: Any, incident: str) -> None:
     folder = private_dir(private_dir(ctx.home.doctor_dir) / "incidents")
     text = Redactor.shapes_only().clean(json.dumps(value, ensure_ascii=False, indent=1))
     write_atomic(folder / (incident + ".evidence.json"), text)
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def rival(app: Any) -> None:
+    """Name another watchdog of this gateway (command line and pid); nothing where there is none."""
+    from .. import diagnose
+
+    for found in diagnose.examine(app.context(), only=("duplicates",)).findings:
+        if found.check_id == "duplicates/watchdog":
+            app.say("{} (pid {})".format(found.evidence.get("name"), found.evidence.get("pid")))
+            return
 
 
 @click.command(hidden=True)
