@@ -134,7 +134,9 @@ def _note(reason: str, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional
         name = reason[len("rival:") :]
         return (
             Text("OpenClaw is down, and another watchdog tends it", "OpenClaw 已停机,而另有守护程序在管理它"),
-            Text("Left to it: {}. Two watchdogs would fight each other.".format(name), "交由它处理:{}。两个守护程序会互相干扰。".format(name)),
+            Text(
+                "Left to it: {}. Two watchdogs would fight each other.".format(name), "交由它处理:{}。两个守护程序会互相干扰。".format(name)
+            ),
             Text("Stop one of the two; for ours: iflow-doctor service uninstall", "停用其中之一;停用本程序:iflow-doctor service uninstall"),
         )
     if reason not in NOTES:
