@@ -63,18 +63,33 @@ FLAGS = {
 
 
 def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
-    """ "zh" or "en": --lang, else the locale of the environment."""
+    """ "zh" or "en": --lang, else IFLOW_DOCTOR_LANG, else the setting `lang`, else the locale of the environment."""
     words = list(argv or [])
     for index, word in enumerate(words):
         if word == "--lang" and index + 1 < len(words):
             return "zh" if words[index + 1].lower().startswith("zh") else "en"
         if word.startswith("--lang="):
             return "zh" if word[7:].lower().startswith("zh") else "en"
-    for name in ("IFLOW_DOCTOR_LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
+    chosen = str(env.get("IFLOW_DOCTOR_LANG") or _lang_setting(env) or "")
+    if chosen:
+        return "zh" if chosen.lower().startswith("zh") else "en"
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
         value = env.get(name, "")
         if value:
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
+
+
+def _lang_setting(env: Any) -> str:
+    """The setting `lang` of our own config.json, read cheaply: errors in it are for the command to report."""
+    from .openclaw.home import state_dir_of
+
+    try:
+        with open(str(state_dir_of(Host(env=env)) / "iflow-doctor" / "config.json"), encoding="utf-8") as handle:
+            found = json.load(handle).get("lang")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return found if found in ("zh", "en") else ""
 
 
 class Group(click.Group):

@@ -1,0 +1,187 @@
+"""The loop around the rule: settings have their effect, a broken state file is set aside, an own fault does not end the watch."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from skill import watchdog as watchdogs
+from skill.cli import detect_lang
+from skill.host import Host, Reply
+from skill.model import State, Text, Verdict
+from skill.openclaw.gateway import Observation, ProcessInfo
+from skill.openclaw.home import locate
+from skill.policy import WatchState
+from skill.teller import Teller
+from skill.watchdog import Watchdog
+from skill.watchlog import WatchLog
+
+
+class Platform:
+    name = "fake"
+
+    def __init__(self):
+        self.calls = []
+
+    def service_state(self):
+        return SimpleNamespace(active="inactive", exit_code=1, main_pid=None, restarts=0, stopped_by_operator=None, path="")
+
+    def start(self):
+        self.calls.append("start")
+
+    def tend(self):
+        return False
+
+    hurry = tend
+
+
+@pytest.fixture()
+def world(tmp_path):
+    state = tmp_path / ".openclaw"
+    (state / "iflow-doctor").mkdir(parents=True)
+    (state / "openclaw.json").write_text("{gateway:{port:18901}}")
+
+    def make(**own):
+        (state / "iflow-doctor" / "config.json").write_text(json.dumps(own))
+        asked = []
+
+        def get(url, timeout):
+            asked.append((url, timeout))
+            return Reply(error="refused")
+
+        host = Host(get=get, sleep=lambda s: None, env={"HOME": str(tmp_path), "PATH": ""}, system="linux")
+        made = Watchdog(host, locate(host), Platform())
+        made.asked = asked
+        return made
+
+    return make
+
+
+def lines(watch):
+    return [json.loads(line) for line in watch.log.path.read_text().splitlines()]
+
+
+def test_probe_settings_have_their_effect(world):
+    watch = world(probe_timeout=7, check_interval=42, retry_delay=2, gateway_url="http://127.0.0.1:4001")
+    watch.tick()
+    assert watch.asked[0] == ("http://127.0.0.1:4001/readyz", 7.0)
+    assert watch.pause_for() == 2.0
+    watch.verdict, watch._good_for = Verdict(State.HEALTHY, Text("", "")), ("kept",)
+    watch.state = WatchState()
+    assert watch.pause_for() == 42.0
+
+
+def test_rule_settings_reach_the_rule(world):
+    watch = world(max_restarts=2, restart_delays=[1, 2], crash_window=1000, crash_limit=4, escalation_time=77)
+    rules = watch._rules()
+    assert (rules.max_restarts, rules.restart_delays, rules.crash_window, rules.crash_limit, rules.escalation_time) == (
+        2,
+        (1, 2),
+        1000,
+        4,
+        77,
+    )
+
+
+def test_one_lost_probe_acts_on_nothing_and_three_start_it(world):
+    watch = world()
+    watch.acts.children.answer = lambda words, timeout: ""
+    watch.acts.children.start = lambda name, words: None
+    watch.tick()
+    assert watch.platform.calls == []
+    for _ in range(3):
+        watch.tick()
+    assert watch.platform.calls == ["start"]
+    kinds = [row["kind"] for row in lines(watch) if row["event"] == "decision"]
+    assert kinds[:2] == ["opened", "restart"] and all(row["reason"] for row in lines(watch) if row["event"] == "decision")
+
+
+def test_another_watchdog_is_not_fought(world):
+    watch = world()
+    watch.acts.children.answer = lambda words, timeout: "openclaw-watchdog (pid 7)"
+    watch.acts.children.start = lambda name, words: None
+    for _ in range(6):
+        watch.tick()
+    assert watch.platform.calls == [] and any(row["event"] == "left-alone" and "pid 7" in row["rival"] for row in lines(watch))
+
+
+def test_paused_does_nothing(world):
+    watch = world()
+    (watch.home.doctor_dir / "pause.json").write_text(json.dumps({"until": watch.host.now() + 60}))
+    for _ in range(8):
+        watch.tick()
+    assert watch.platform.calls == []
+
+
+def test_a_damaged_state_file_is_set_aside_and_named(world):
+    first = world()
+    (first.home.doctor_dir / "watch.json").write_text('{"crashes": [1,')
+    watch = world()
+    assert watch.state == WatchState()
+    assert any(row["event"] == "state-damaged" and ".corrupt." in row["set_aside"] for row in lines(watch))
+
+
+def test_broken_settings_leave_the_last_good_ones_in_force(world):
+    watch = world(check_interval=33)
+    (watch.home.doctor_dir / "config.json").write_text('{"check_interval": "often"}')
+    watch._reload_settings()
+    assert watch.settings["check_interval"] == 33
+    assert any(row["event"] == "settings" and "check_interval" in row["error"] for row in lines(watch))
+
+
+def test_a_fault_of_our_own_is_a_log_line(world):
+    watch = world()
+    watch._rules = lambda: 1 / 0
+    assert watchdogs._guarded_tick(watch) is False
+    assert any(row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"] for row in lines(watch))
+
+
+def seen(rss_mb, seconds):
+    return Observation(1000.0, 1.0, "ready", seconds=seconds, process=ProcessInfo(1, 1.0, "S", "openclaw-gateway", rss_mb << 20))
+
+
+def test_levels_are_told_on_change_and_relative_to_what_is_usual(world):
+    watch = world(response_warning_s=2)
+    told = []
+    teller = Teller(watch.context, watch.children, watch.log)
+    teller.event = lambda kind, reason, *rest: told.append(reason)
+    for row in (seen(800, 0.1), seen(1100, 0.1), seen(1200, 3.0), seen(1200, 3.0), seen(700, 0.1)):
+        teller.judge_levels(row, WatchState(), 1000.0)
+    assert [reason.split(":")[1] for reason in told] == ["memory", "response"]
+    (watch.home.doctor_dir / "usual.json").write_text('{"rss_mb": 900}')
+    teller.judge_levels(seen(1700, 0.1), WatchState(), 1000.0)
+    assert len(told) == 2  # twice 900 is its limit
+    strict = world(memory_warning_mb=500)
+    teller = Teller(strict.context, strict.children, strict.log)
+    teller.event = lambda kind, reason, *rest: told.append(reason)
+    teller.judge_levels(seen(600, 0.1), WatchState(), 1000.0)
+    assert len(told) == 3
+
+
+def test_old_logs_go_after_log_days(tmp_path):
+    import os
+
+    log = WatchLog(tmp_path / "watchdog.log", days=3)
+    now = 1_800_000_000.0
+    log.line("first", now)
+    for name, age in (("watchdog.log", 1), ("watchdog.log.old", 5), ("watchdog.log.new", 2)):
+        (tmp_path / name).touch()
+        os.utime(str(tmp_path / name), (now - age * 86400, now - age * 86400))
+    log.line("second", now)
+    assert not (tmp_path / "watchdog.log.old").exists() and (tmp_path / "watchdog.log.new").exists()
+
+
+def test_secrets_do_not_reach_the_log(tmp_path):
+    log = WatchLog(tmp_path / "watchdog.log")
+    log.line("x", 1000.0, reason="Authorization: Bearer sk-ant-api03-canarycanarycanarycanary")
+    assert "canarycanary" not in (tmp_path / "watchdog.log").read_text()
+    assert ((tmp_path / "watchdog.log").stat().st_mode & 0o777) == 0o600
+
+
+def test_language_comes_from_the_flag_then_the_setting_then_the_locale(world):
+    watch = world(lang="zh")
+    env = {**watch.host.env, "LANG": "en_US.UTF-8"}
+    assert detect_lang(env) == "zh" and detect_lang(env, ["--lang", "en"]) == "en"
+    assert detect_lang({"HOME": "/nonexistent", "LANG": "zh_CN.UTF-8"}) == "zh"
