@@ -10,6 +10,8 @@ import time
 import pytest
 from checkhouse import GOOD, House, service, valid
 
+from skill import lastgood
+from skill.commands.internal import _edited_wrongly
 from skill.openclaw import cli, install, inventory, logs, schema
 from skill.openclaw.processes import Process
 
@@ -134,6 +136,18 @@ def test_a_dead_program_is_replaced_by_its_schema(house):
     ]
     house.config(GOOD)
     assert cli.validate(house.ctx()).valid
+
+
+def test_an_edit_that_the_schema_rejects_is_no_good_copy(house):
+    ctx = house.ctx()
+    lastgood.keep(ctx)
+    keep(house)
+    assert not _edited_wrongly(ctx)
+    good = json.loads((house.state / "openclaw.json").read_text())
+    house.config({**good, "nonsense": 1})
+    assert _edited_wrongly(ctx)
+    house.config({**good, "gateway": {**good["gateway"], "port": 18956}})
+    assert not _edited_wrongly(ctx)
 
 
 def test_keep_fetches_the_schema_once_per_version(house):

@@ -37,6 +37,8 @@ def keep_good(app: Any, look: bool) -> None:
             raise click.exceptions.Exit(3)
     if look:
         return
+    if _edited_wrongly(ctx):
+        raise click.exceptions.Exit(4)
     lastgood.keep(ctx)
     with contextlib.suppress(OSError):
         ballast.keep(ctx.home)
@@ -55,6 +57,22 @@ def keep_good(app: Any, look: bool) -> None:
         notify.remember_channels(ctx)
     except Exception as error:  # an observer: the copy of the config is what matters
         print("channels not remembered: {!r}".format(error), file=sys.stderr)
+
+
+def _edited_wrongly(ctx: Any) -> bool:
+    """The running gateway has not read this edit, or refused it: being ready says nothing about a file that OpenClaw's schema rejects."""
+    from .. import lastgood
+    from ..openclaw import schema
+
+    try:
+        good, document = lastgood.newest(ctx.home), schema.kept(ctx)
+        if good is None or document is None or schema.issues_of(good["config"], document):
+            return False  # nothing to protect, or a schema that rejects what is known to work
+        said = schema.validate(ctx)
+        return bool(said.known and not said.valid)
+    except Exception as error:  # an observer: then the copy is kept as before
+        print("edit not judged: {!r}".format(error), file=sys.stderr)
+        return False
 
 
 # Faults under which /readyz stays green (measured on 2026.9.6), by finding.
