@@ -182,6 +182,12 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
         return State.HUNG, Text(
             "process {} is stopped (SIGSTOP) and does not answer".format(pid), "进程 {} 已被暂停(SIGSTOP),没有回应".format(pid)
         )
+    busy = seen.mono - memory.busy_since if memory.busy_since is not None else 0.0
+    if min(busy, age, seen.silent_s or 0.0) >= BOOT_LOOP and confirmed:
+        return State.HUNG, Text(
+            "process {} is busy and silent for {:.0f} s: no start looks like that".format(pid, busy),
+            "进程 {} 持续占用 CPU 且无日志已 {:.0f} 秒:正常启动不会这样".format(pid, busy),
+        )
     if seen.answer == "silent":
         if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid:
             return State.IMPOSTOR, Text(
@@ -199,12 +205,6 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
     if seen.log_says_staying_alive and confirmed:
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid), "进程 {} 活着但没有端口:重启失败".format(pid)
-        )
-    busy = seen.mono - memory.busy_since if memory.busy_since is not None else 0.0
-    if min(busy, age, seen.silent_s or 0.0) >= BOOT_LOOP and confirmed:
-        return State.HUNG, Text(
-            "process {} is busy, silent and without a port for {:.0f} s: no start looks like that".format(pid, busy),
-            "进程 {} 持续占用 CPU、无日志、无端口已 {:.0f} 秒:正常启动不会这样".format(pid, busy),
         )
     if seen.port_lost and confirmed and closed >= PORT_LOST:
         return State.ZOMBIE, Text("process {} was ready and lost its port".format(pid), "进程 {} 曾就绪,现已失去端口".format(pid))

@@ -206,6 +206,7 @@ def test_busy_and_silent_is_no_start():
         return replace(READY, answer="refused", startup="", owner=None, process=process, silent_s=silent)
 
     assert last(*[look("R", 70.0)] * 8, gap=10.0).state is State.HUNG
+    assert last(*[replace(look("R", 70.0), answer="silent")] * 8, gap=10.0).state is State.HUNG
     assert last(*[look("R", 5.0)] * 8, gap=10.0).state is State.STARTING, "it speaks"
     assert last(*[look("S", 70.0)] * 8, gap=10.0).state is State.STARTING, "it waits for something"
     assert last(*[look("R", 70.0)] * 4, gap=10.0).state is State.STARTING, "not long enough"

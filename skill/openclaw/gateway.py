@@ -64,7 +64,7 @@ class Observation:
     log_says_staying_alive: bool = False
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
-    silent_s: Optional[float] = None  # since the last line of this very process; looked up while its port is closed
+    silent_s: Optional[float] = None  # since the last line of this very process; looked up while it does not answer
     log_age: Optional[float] = None
 
 
@@ -147,7 +147,7 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
         process = owner
     staying = stuck = lost = False
     silent: Optional[float] = None
-    if process and (found["answer"] == "refused" or found.get("startup") == "draining"):
+    if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         staying = found["answer"] == "refused" and any("Process will stay alive" in row for row in _of_process(said, process.started))
         silent = silence(said, host.now(), process.started)
