@@ -111,8 +111,8 @@ class Teller:
 
         self.guarded("heartbeat", work)
 
-    def looked(self, now: float, fine: bool) -> None:
-        """After each look: mark that somebody watches, beat, send what waits, remind of what is still down."""
+    def looked(self, now: float, fine: bool, paused: bool = False) -> None:
+        """After each look: mark that somebody watches, beat, send what waits, remind of what is still down (not while paused)."""
 
         def work() -> None:
             from . import notify
@@ -122,7 +122,7 @@ class Teller:
             heartbeat.mark(ctx, now)
             if self.heart:
                 self.heart.beat("success" if fine else "fail")
-            if notify.remind(ctx, now) or notify.due(ctx, now):
+            if not paused and (notify.remind(ctx, now) or notify.due(ctx, now)):
                 self.flush()
 
         self.guarded("looked", work)

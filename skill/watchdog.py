@@ -84,6 +84,7 @@ class Watchdog:
         self.verdict, self.memory = judging.judge(self.seen, self.memory, limits)
         self._log_change(now)
         if self._paused(now):
+            self.teller.looked(now, True, paused=True)
             return self.verdict
         self.acts.take_in(now)
         # While somebody repairs: only look. A watchdog that was killed finds its doctor still at work here.
@@ -143,6 +144,8 @@ class Watchdog:
             self.alive()
             self.host.sleep(min(1.0, left))
             if pid and not _exists(pid):
+                if self._paused(self.host.now()):
+                    return
                 # Just gone: level 1 is brought back itself, and its own wait is cut short.
                 if self.teller.guarded("tend", self.platform.tend) or self.teller.guarded("hurry", self.platform.hurry):
                     self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name)

@@ -12,7 +12,7 @@ def add(main: click.Group) -> None:
     main.add_command(ai)
 
 
-@click.group()
+@click.group(no_args_is_help=False)  # the versions of click do not agree on its exit code
 def ai() -> None:
     """The AI emergency doctor. / AI 急救医生。"""
 

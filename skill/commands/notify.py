@@ -19,7 +19,7 @@ def add(main: click.Group) -> None:
     main.add_command(ack)
 
 
-@click.group()
+@click.group(no_args_is_help=False)  # the versions of click do not agree on its exit code
 def notify() -> None:
     """Alerts: who is told, and how. / 告警:通知谁、如何通知。"""
 

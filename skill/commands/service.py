@@ -15,7 +15,7 @@ def add(main: click.Group) -> None:
     main.add_command(service)
 
 
-@click.group()
+@click.group(no_args_is_help=False)  # the versions of click do not agree on its exit code
 def service() -> None:
     """Install, remove or show the services. / 安装、移除或查看系统服务。"""
 
