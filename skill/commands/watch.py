@@ -141,7 +141,8 @@ def show(app: Any, report: Any) -> None:
             ("   守护进程:运行中(进程 {},自 {})" if zh else "   Watchdog: running (pid {}, since {})").format(watch["pid"], watch["since"])
         )
     else:
-        app.say("   守护进程:未运行 -> iflow-doctor service install" if zh else "   Watchdog: not running -> iflow-doctor service install")
+        how = "iflow-doctor watch" if report["manager"] == "direct" else "iflow-doctor service install"
+        app.say(("   守护进程:未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how))
     if report["paused_until"]:
         app.say(
             ("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"])

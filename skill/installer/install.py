@@ -190,6 +190,9 @@ class Install:
         if not done.ok:
             tail = (done.err or done.out).strip()[-400:]
             self.notes.append(Text("the service was not installed: {}".format(tail), "服务没有装上:{}".format(tail)))
+        elif "iflow-doctor watch" in done.out:  # level 1 is ours here (a container), and nothing starts the watchdog by itself
+            en = "no service manager here: the watchdog does not run by itself. Start it with the container: iflow-doctor watch"
+            self.notes.append(Text(en, "这里没有系统服务管理器,守护进程不会自动运行。请随容器启动:iflow-doctor watch"))
 
     def current(self) -> Path:
         return self.env if self.places.windows else self.places.current

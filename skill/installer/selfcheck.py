@@ -52,7 +52,7 @@ def after(host: Host, places: Places, env: Path) -> List[Proof]:
 
 
 def _proof(name: str, done: Completed, ok_codes: Tuple[int, ...]) -> Proof:
-    crashed = "Traceback (most recent call last)" in done.err
+    crashed = any(word in done.err + done.out for word in ("Traceback (most recent call last)", "internal error", "内部错误"))
     ok = done.code in ok_codes and not crashed
     lines = (done.out if ok else done.err or done.out).strip().splitlines()
     return Proof(name, ok, "" if ok else (lines[-1][:300] if lines else "no answer ({})".format(done.code)), done.seconds)
