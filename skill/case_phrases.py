@@ -177,7 +177,7 @@ class Phrases:
         self._rare = {token: math.log(1 + cases / len(where)) for token, where in spread.items()}
         self._of: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
         self._share: Dict[str, Dict[int, float]] = defaultdict(dict)
-        counts: Dict[int, Counter] = defaultdict(Counter)
+        counts: Dict[int, Counter[str]] = defaultdict(Counter)
         for place, (number, bag) in enumerate(bags):
             weights = {token: worth * self._rare[token] for token, worth in bag.items()}
             norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
