@@ -19,11 +19,12 @@ REQUIRED = (
     "install.sh",
     "install.bat",
 )
-OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md")
+OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
 FAULTS = ("skill", "drill", "faults")
-KEPT_FAULTS = ("killed", "frozen", "config-syntax")  # the drills of the self-check; the rest are for the repository
+KEPT_FAULTS = ("killed", "frozen")  # the drills of the self-check; the rest are for the repository
+UNUSED = (("templates", "kubernetes"), ("templates", "dashboards"))  # for the repository; nothing installed reads them
 _NEVER = ("__pycache__", ".pyc", ".pyo", ".DS_Store", ".tmp", "~")
 
 
@@ -40,7 +41,7 @@ def files(source: Path) -> Iterator[Path]:
         for path in found:
             relative = path.relative_to(source)
             parts = relative.parts
-            if not path.is_file() or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS):
+            if not path.is_file() or parts[:2] in UNUSED or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS):
                 continue
             if not any(part.endswith(_NEVER) for part in parts):
                 yield relative

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -153,16 +154,36 @@ def _writes_to(package: Optional[Path], argv: List[str], cwd: str) -> bool:
 
 
 def node_of(host: Host, platform: Any = None) -> Optional[str]:
-    """The node that the service uses; else the one beside the program; else the one in PATH."""
+    """The node that the service uses: named by it; else the first in its PATH where a script asks `env`; else the one beside it."""
     program = cli.service_program(platform)
     if len(program) > 1:
         return program[0]
     found = cli.find(host, platform)
     if found:
+        if _asks_env(found[0]):
+            return shutil.which("node", path=_service_path(host, platform))
         beside = os.path.join(os.path.dirname(found[0]), "node")
         if os.access(beside, os.X_OK):
             return beside
     return host.which("node")
+
+
+def _asks_env(program: str) -> bool:
+    """A script whose first line is `#!/usr/bin/env node`: npm's own launchers are."""
+    try:
+        with open(os.path.realpath(program), "rb") as handle:
+            first = handle.readline(200)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and b"env" in first and b"node" in first
+
+
+def _service_path(host: Host, platform: Any) -> Optional[str]:
+    try:
+        own = (platform.environment() if platform else {}).get("PATH")
+    except Exception:  # the manager cannot tell: then ours is the best guess
+        own = None
+    return own or host.env.get("PATH")
 
 
 def node_version(host: Host, node: str) -> str:
