@@ -194,6 +194,20 @@ def test_the_second_watchdog_says_who_holds_the_lock(house):
         assert json.loads(call_here(house, "status", "--json")[1])["watchdog"]["pid"] == os.getpid()
 
 
+def test_uninstalling_the_service_ends_a_watchdog_that_was_started_by_hand(house):
+    env = {"HOME": str(house.parent), "USERPROFILE": str(house.parent), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    assert call_here(house, "pause", "1h")[0] == 0  # it must not act on this machine
+    dog = subprocess.Popen([sys.executable, "-m", "skill", "watch"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if json.loads(call_here(house, "service", "status", "--json")[1])["watchdog"]["active"] == "active":
+                break
+        assert call_here(house, "service", "uninstall", "--only", "watchdog", "--json")[0] == 0
+        assert dog.wait(20) == 0
+    finally:
+        dog.kill()
+
+
 def test_a_fault_of_our_own_is_one_line_with_its_place(monkeypatch, capsys):
     def boom(**_):
         raise RuntimeError("boom")

@@ -44,8 +44,35 @@ def install(app: Any, dry_run: bool, only: Any) -> None:
 def uninstall(app: Any, dry_run: bool, only: Any) -> None:
     """Remove our services; OpenClaw's own stay. / 移除我们的服务,保留 OpenClaw 自己的。"""
     platform = _platform(app)
-    steps = [("watchdog", platform.uninstall_watchdog), ("gateway", platform.uninstall)]
+
+    def watchdog(plan_only: bool) -> Any:
+        plan = platform.uninstall_watchdog(plan_only)
+        if not plan_only:
+            _end_by_hand(app)
+        return plan
+
+    steps = [("watchdog", watchdog), ("gateway", platform.uninstall)]
     _carry_out(app, platform, steps, dry_run, only, "uninstall")
+
+
+def _end_by_hand(app: Any) -> None:
+    """A watchdog that still holds the lock was started by hand or by a container: it would bring back what is removed."""
+    import contextlib
+    import os
+    import signal
+
+    from ..files import lock_held, lock_owner
+    from ..openclaw.home import locate
+
+    lock = locate(app.host).doctor_dir / "watch.lock"
+    for tries in range(40):
+        if not lock_held(lock):
+            return
+        pid, _ = lock_owner(lock)
+        if tries == 0 and pid > 1:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+        app.host.sleep(0.25)
 
 
 @service.command()
