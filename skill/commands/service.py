@@ -61,17 +61,22 @@ def _end_by_hand(app: Any) -> None:
     import os
     import signal
 
+    import psutil
+
     from ..files import lock_held, lock_owner
     from ..openclaw.home import locate
 
     lock = locate(app.host).doctor_dir / "watch.lock"
-    for tries in range(40):
+    told = False
+    for _ in range(40):
         if not lock_held(lock):
             return
         pid, _ = lock_owner(lock)
-        if tries == 0 and pid > 1:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGTERM)
+        if not told:  # the lock is there a moment before its owner's note, which may still name an earlier one
+            with contextlib.suppress(OSError, psutil.Error):
+                if pid > 1 and pid != os.getpid() and "watch" in psutil.Process(pid).cmdline():
+                    os.kill(pid, signal.SIGTERM)
+                    told = True
         app.host.sleep(0.25)
 
 
