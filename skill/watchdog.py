@@ -30,6 +30,7 @@ from .watchlog import WatchLog
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
+GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configuration counts as good
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
@@ -182,7 +183,9 @@ class Watchdog:
             self._ready_at = now
             self.teller.guarded("endpoint", lambda: remember(self.home))
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
-        calm = not self.state.incident and not policy.looping(self.state, now, self._rules())
+        # What ran only since its last crash or restart has not proven anything yet: a new plugin may hang it in a minute.
+        shaken = any(now - at < GOOD_CALM for at in self.state.crashes + self.state.restarts)
+        calm = not self.state.incident and not shaken
         if calm and now - self._ready_at >= self._good_after() and (mark != self._good_for or now - self._good_at > GOOD_AGAIN):
             self._good_for, self._good_at = mark, now
             self._good_pending = mark[1]
