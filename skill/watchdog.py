@@ -264,13 +264,13 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
                 break
             host.sleep(float(watchdog.settings["retry_delay"]))
         return 0 if state in LEFT_ALONE else 2 if state in (State.UNKNOWN, State.SUSPENDED) else 1
-    signal.signal(signal.SIGTERM, _stop)
-    watchdog.teller.started(host.now())
-    if host.env.get("NOTIFY_SOCKET"):
-        from . import sdnotify
-
-        sdnotify.ready(host)
     try:
+        signal.signal(signal.SIGTERM, _stop)
+        watchdog.teller.started(host.now())
+        if host.env.get("NOTIFY_SOCKET"):
+            from . import sdnotify
+
+            sdnotify.ready(host)
         failed = 0
         while failed < FAULTS_IN_A_ROW:
             failed = 0 if _guarded_tick(watchdog) else failed + 1
