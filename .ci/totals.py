@@ -3,7 +3,7 @@
 import re
 import sys
 
-WORDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warnings", "errors")
+WORDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warnings", "errors", "rerun")
 
 
 def closing(text):
