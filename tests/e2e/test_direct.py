@@ -128,6 +128,8 @@ def test_a_bare_sigterm_is_nobodys_wish(stand: Stand) -> None:
 
 def test_a_person_ends_it(stand: Stand) -> None:
     done = stand.direct.host.run(["openclaw", "gateway", "stop", "--force"], timeout=60.0)
+    if "service management skipped" in done.out + done.err:
+        pytest.skip("OpenClaw stops only the gateway of the account's own home; see test_systemd.py for a person's stop")
     assert done.code == 0, done.out + done.err
     stand.until("inactive")
     state = stand.direct.service_state()
