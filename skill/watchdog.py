@@ -148,7 +148,8 @@ class Watchdog:
                 if self._paused(self.host.now()):
                     return
                 # Just gone: level 1 is brought back itself, and its own wait is cut short.
-                if self.teller.guarded("tend", self.platform.tend) or self.teller.guarded("hurry", self.platform.hurry):
+                tended = self.teller.guarded("tend", self.platform.tend)
+                if self.teller.guarded("hurry", self.platform.hurry) or tended:
                     self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name)
                 return
 

@@ -135,7 +135,8 @@ class Systemd:
             return False
         if lived < YOUNG:
             return False
-        self.ctl("start", "--no-block", self.unit)
+        # Not `start`: while it waits to be restarted, systemd only queues that until the wait is over (seen on 252).
+        self.ctl("restart", "--no-block", self.unit)
         return True
 
     def _copy(self) -> Path:
