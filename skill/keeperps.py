@@ -92,9 +92,17 @@ def lock_holder(state_dir: str) -> Tuple[int, str]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if alive(pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None):
-            words = command_line(pid)
-            return pid, "doctor" if "doctor" in words else "gateway" if "openclaw" in words or "gateway" in words or not words else "other"
+            return pid, kind_of(command_line(pid).split())
     return 0, ""
+
+
+def kind_of(words: List[str]) -> str:
+    """What a lock's holder is: whole words decide, since a folder may be called doctor (ours is)."""
+    if not words:
+        return "gateway"  # a live holder whose words cannot be read: never start a second one beside it
+    if words[0].startswith("openclaw-doctor") or "doctor" in words[1:6]:
+        return "doctor"
+    return "gateway" if any("openclaw" in word or "gateway" in word for word in words) else "other"
 
 
 def command_line(pid: int) -> str:

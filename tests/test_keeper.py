@@ -257,3 +257,20 @@ def test_keeper_is_small(place: Place) -> None:
     place.started()
     status = Path("/proc/{}/status".format(place.known()["keeper_pid"])).read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 25000  # kB
+
+
+@pytest.mark.parametrize(
+    "line, kind",
+    [
+        ("", "gateway"),
+        ("openclaw-gateway", "gateway"),
+        ("/home/u/.cache/openclaw-iflow-doctor/bin/node /opt/openclaw/dist/index.js gateway run", "gateway"),
+        ("/usr/bin/node /opt/openclaw/openclaw.mjs doctor --fix", "doctor"),
+        ("openclaw-doctor", "doctor"),
+        ("/usr/bin/vim /home/doctor/notes.md", "other"),
+    ],
+)
+def test_a_folder_called_doctor_is_no_doctor(line: str, kind: str) -> None:
+    from skill.keeperps import kind_of
+
+    assert kind_of(line.split()) == kind

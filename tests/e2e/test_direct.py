@@ -124,15 +124,3 @@ def test_a_bare_sigterm_is_nobodys_wish(stand: Stand) -> None:
     assert pid
     os.kill(pid, signal.SIGTERM)
     stand.shown("SIGTERM of unknown origin", stand.back(pid))
-
-
-def test_a_person_ends_it(stand: Stand) -> None:
-    done = stand.direct.host.run(["openclaw", "gateway", "stop", "--force"], timeout=60.0)
-    if "service management skipped" in done.out + done.err:
-        pytest.skip("OpenClaw stops only the gateway of the account's own home; see test_systemd.py for a person's stop")
-    assert done.code == 0, done.out + done.err
-    stand.until("inactive")
-    state = stand.direct.service_state()
-    assert state.stopped_by_operator is True and state.exit_code == 0
-    time.sleep(3)
-    assert stand.direct.service_state().main_pid is None
