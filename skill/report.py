@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Optional
 
 from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
@@ -36,7 +37,8 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     ctx = replace(ctx, verdict=verdict, logs=newest_boot(ctx.host, ctx.home), last_good=_last_good(ctx))
     verdict = diagnose.examine(ctx)
     library, broken = cases.load_or_shipped(ctx.home)
-    from_log: List[Match] = case_matcher.match(library, text, log or ctx.logs, own_log=not log) if state not in FINE or log else []
+    lines = log or (ctx.logs if state not in FINE else "")
+    from_log: List[Match] = case_matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
     from_words: List[Match] = case_matcher.match(library, text, "") if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like
@@ -140,4 +142,5 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
     app.say("{}: {}".format("下一步" if zh else "Next", report["next"].to(lang)))
     if report["exit_code"] == 1 and "iflow-doctor heal" not in report["next"].to(lang):
         app.say("   iflow-doctor heal" + ("   # 自动修复(先给你看计划)" if zh else "   # repair it (shows the plan first)"))
-    app.say("{}: {}".format("日志" if zh else "Log", report["log"]))
+    if os.path.exists(report["log"]):
+        app.say("{}: {}".format("日志" if zh else "Log", report["log"]))
