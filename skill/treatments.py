@@ -48,6 +48,7 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("node/missing", "repair-service-env", when=NOT_UP),
     Row("service/node-missing", "repair-service-env", when=NOT_UP),
     Row("service/environment", "repair-service-env", when=NOT_UP),
+    Row("service/environment", "repair-service-env", when=Evidence(all=("state:impostor",))),
     Row("resources/fd-limit", "repair-service-env", when=NOT_UP),
     Row("installation/missing-file", "reinstall-openclaw", when=NOT_UP),
     Row("installation/missing", "reinstall-openclaw", when=NOT_UP),
@@ -116,6 +117,7 @@ CHEAP: Tuple[Row, ...] = (
 CHANGED: Tuple[Row, ...] = (
     Row("plugins/load-failed", "disable-plugin", {"plugin": "$evidence.plugin"}, PARSES),
     Row("lock/stale", "clear-stale-lock", when=NOT_UP),  # after a plain start: OpenClaw reclaims most by itself
+    Row("service/environment-changed", "repair-service-env", {"changed": True}, NOT_UP),
     Row("config/changed", "revert-config-keys", when=PARSES),
     Row("plugins/new-since-good", "disable-plugin", when=PARSES),
     Row("plugins/new-since-good", "quarantine-plugin", when=NOT_UP),
@@ -138,7 +140,7 @@ PROVABLE = ("config/", "database/", "node/", "service/", "installation/", "disk/
 UNPROVABLE = ("config/changed",)
 
 # Facts that are no fault by themselves and still lead to a repair, late in the ladder. Any other INFO finding never acts.
-BY_THE_WAY = ("config/changed", "plugins/new-since-good", "lock/stale")
+BY_THE_WAY = ("config/changed", "service/environment-changed", "plugins/new-since-good", "lock/stale")
 
 NOTHING_TO_DO = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED, State.SUSPENDED, State.UNKNOWN)
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 from skill import settings
 from skill.context import Context
 from skill.host import Completed, Host, Reply
-from skill.model import Finding, Severity, State, Text, Verdict
+from skill.model import Finding, Severity, State, Text, Verdict, Write
 from skill.openclaw.home import Home
 
 CONFIG = """// notes
@@ -82,7 +82,7 @@ class World:
 
     def environment_override(self, set: Any, unset: Any) -> Any:
         self.calls.append("override {} {}".format(dict(set), list(unset)))
-        return (), ()
+        return (Write(str(self.home.doctor_dir / "override.json"), b"{}"),), ()
 
     def service_state(self) -> Any:
         return SimpleNamespace(main_pid=None, active="active" if self.started and self.healthy() else "failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 
@@ -181,6 +182,40 @@ def test_a_file_of_the_installation_that_is_gone_or_cut_short(house):
     assert (seen.check_id, seen.severity.value, seen.evidence["files"]) == ("installation/missing-file", "error", ["dist/chunk.mjs"])
     (house.package / "dist" / "entry.js").unlink()
     assert found(installation, house)[0].evidence["files"] == ["dist/entry.js", "dist/chunk.mjs"]
+
+
+def test_code_that_was_altered_counts_only_when_the_log_blames_the_code(house):
+    rows = [{"path": "dist/chunk.mjs", "sha256": hashlib.sha256(b"x" * 10).hexdigest(), "size": 10}]
+    (house.package / "dist" / "postinstall-content-inventory.json").write_text(json.dumps(rows))
+    house.log("SyntaxError: Invalid or unexpected token")
+    assert found(installation, house) == []
+    (house.package / "dist" / "chunk.mjs").write_bytes(b"\0" * 10)
+    assert found(installation, house)[0].evidence["files"] == ["dist/chunk.mjs"]
+    house.log("EADDRINUSE")  # then it is its owner's patch
+    assert found(installation, house) == []
+
+
+def test_a_service_that_starts_another_place_than_it_did(house):
+    good = {"inventory": {"service_values": {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}}}
+    env = {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}
+    assert found(service_check, house, platform=service(env=env), last_good=good) == []
+    seen = found(service_check, house, platform=service(env={**env, "LD_PRELOAD": "/x.so"}), last_good=good)
+    assert [(f.check_id, f.severity.value, f.evidence["restore"]) for f in seen] == [
+        ("service/environment-changed", "info", {"LD_PRELOAD": None})
+    ]
+    seen = found(service_check, house, platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}), last_good=good)
+    assert [(f.check_id, f.severity.value, f.evidence["restore"]) for f in seen] == [
+        ("service/environment", "error", {"OPENCLAW_STATE_DIR": "/a"})
+    ]
+    house.healthy()
+    assert found(service_check, house, platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}), last_good=good) == []
+
+
+def test_node_options_of_the_last_healthy_run_are_no_fault(house):
+    env = {"NODE_OPTIONS": "--max-old-space-size=4096"}
+    good = {"inventory": {"service_values": env}}
+    assert errors(found(service_check, house, platform=service(env=env), last_good=good)) == []
+    assert errors(found(service_check, house, platform=service(env=env))) == ["service/environment"]
 
 
 def test_npm_at_work_elsewhere_is_no_update(house):

@@ -306,6 +306,17 @@ def test_bad_node_options_go_from_service_and_env_file(world: World) -> None:
     assert "override {} ['NODE_OPTIONS']" in world.calls
 
 
+def test_the_environment_of_the_last_healthy_run_comes_back(world: World) -> None:
+    before = {"OPENCLAW_STATE_DIR": "/a", "LD_PRELOAD": None}
+    ctx = world.context(finding("service/environment", "OPENCLAW_STATE_DIR", name="OPENCLAW_STATE_DIR", restore=before))
+    assert healer.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
+    assert "override {'OPENCLAW_STATE_DIR': '/a'} ['LD_PRELOAD']" in world.calls
+    hint = world.context(finding("service/environment-changed", "LD_PRELOAD", restore={"LD_PRELOAD": None}))
+    with pytest.raises(CannotPlan):  # what is no certain cause is left alone unless it is asked for
+        repairs.ALL["repair-service-env"].plan(hint, {})
+    assert repairs.ALL["repair-service-env"].plan(hint, {"changed": True}).steps
+
+
 def test_every_repair_is_registered_under_its_id_and_says_why_in_both_languages() -> None:
     for name, repair in repairs.ALL.items():
         assert repair.id == name and repair.title.en and repair.title.zh and repair.params["type"] == "object"

@@ -11,6 +11,10 @@ from ..openclaw import cli, install
 from .look import Look, looking
 from .tell import error, info, warning
 
+# What node says of a program file that is not what was published.
+BROKEN_CODE = re.compile(
+    r"SyntaxError: (?:Invalid or unexpected token|Unexpected|missing \)|The requested module)|ERR_INVALID_PACKAGE_CONFIG"
+)
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
@@ -79,12 +83,14 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Finding]:
     missing = install.missing_files(package)
+    if not missing and not look.up and BROKEN_CODE.search(look.log):
+        missing = install.altered_files(package)
     if missing:
         say = error if not look.up else warning
         yield say(
             "installation/missing-file",
-            "{} of the installation are missing or cut short: {}".format("Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])),
-            "安装文件缺失或不完整:{}".format(", ".join(missing[:3])),
+            "{} of the installation are missing or damaged: {}".format("Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])),
+            "安装文件缺失或已损坏:{}".format(", ".join(missing[:3])),
             package,
             hint,
             files=missing[:20],

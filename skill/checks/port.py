@@ -39,6 +39,8 @@ def run(ctx: Any) -> Iterable[Finding]:
         row = by_pid.get(pid)
         if row is None or row.ppid in mine:
             continue
+        if pid == getattr(look.service, "main_pid", None):
+            continue  # our own service, started for another place: service/environment says so
         line, user = row.line[:200], row.user
         if processes.is_gateway(row):
             place = processes.state_dir(row)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, Mapping
 
-from ..model import Check, Finding, Text
+from ..model import Check, Finding, State, Text
 from ..openclaw import cli
+from ..openclaw.inventory import SERVICE_NAMES
 from .look import Look, looking
 from .tell import error, info, warning
+
+# Decide which gateway is started: with another value it is not the one that is watched.
+WHERE = ("OPENCLAW_HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT")
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -99,11 +103,36 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         )
 
 
+def _moved(look: Look) -> Iterator[Finding]:
+    """What the service's environment sets otherwise than in the last healthy run. An impostor may be our own service, led astray."""
+    known, env = look.inventory.get("service_values"), look.service_env
+    if not isinstance(known, Mapping) or not env or (look.up and look.verdict.state is not State.IMPOSTOR):
+        return
+    differs = {name: known.get(name) for name in SERVICE_NAMES if env.get(name) != known.get(name) and name != "NODE_OPTIONS"}
+    if not differs:
+        return
+    astray = [name for name in differs if name in WHERE]
+    say = error if astray else info
+    names = ", ".join(astray or differs)
+    yield say(
+        "service/environment" if astray else "service/environment-changed",
+        "The service starts with another {} than in the last healthy run".format(names),
+        "服务启动环境中的 {} 与上次健康运行时不同".format(names),
+        (astray or list(differs))[0],
+        None,
+        name=(astray or list(differs))[0],
+        restore=differs,
+    )
+
+
 def _environment(look: Look) -> Iterator[Finding]:
     env = look.service_env
+    yield from _moved(look)
     options = env.get("NODE_OPTIONS", "")
+    known = look.inventory.get("service_values")
+    usual = isinstance(known, Mapping) and bool(options) and known.get("NODE_OPTIONS") == options
     if re.search(r"--(inspect|require|import|loader)\b|--max-old-space-size=\d", options) or (options and not look.up):
-        yield (error if not look.up else info)(
+        yield (error if not look.up and not usual else info)(
             "service/environment",
             "The service sets NODE_OPTIONS={}".format(options[:100]),
             "服务设置了 NODE_OPTIONS={}".format(options[:100]),

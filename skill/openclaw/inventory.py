@@ -9,10 +9,17 @@ from . import cli, database, install, plugins
 from .config import get, load
 from .processes import ours, table, usage
 
+# Names of the service's environment that decide what is started and where, and hold no secret: their values are kept.
+SERVICE_NAMES = (
+    "HOME PATH TMPDIR NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS LD_PRELOAD LD_LIBRARY_PATH"
+    " OPENCLAW_HOME OPENCLAW_STATE_DIR OPENCLAW_CONFIG_PATH OPENCLAW_PROFILE OPENCLAW_GATEWAY_PORT"
+).split()
+
 
 def inventory(ctx: Any) -> Dict[str, Any]:
     """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime}, "plugin_entries": [...],
-    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash}, "config_sha", "memory_mb"}.
+    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash}, "service_values": {NAME: value},
+    "config_sha", "memory_mb"}.
 
     Some 0.3 s. What cannot be found out is absent. memory_mb is rounded to 100, so that an unchanged gateway gives an equal inventory.
     """
@@ -21,6 +28,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
     view = load(home.config_path)
     data = view.data if isinstance(view.data, Mapping) else {}
     node = install.node_of(host, platform)
+    env = _service_env(platform)
     found: Dict[str, Any] = {
         "version": install.version(package),
         "package": str(package or ""),
@@ -30,7 +38,8 @@ def inventory(ctx: Any) -> Dict[str, Any]:
         "plugins": {name: round(plugins.newest_change(place), 1) for name, place in plugins.found(home.state_dir, data).items()},
         "plugin_entries": sorted(get(data, "plugins.entries", {}) or {}),
         "databases": _databases(home),
-        "service_env": _service_env(platform),
+        "service_env": {name: _mark(value) for name, value in env.items()},
+        "service_values": {name: env[name] for name in SERVICE_NAMES if name in env},
         "config_sha": hashlib.sha256(view.raw).hexdigest(),
     }
     rows = ours(home, table(host))
@@ -58,4 +67,8 @@ def _service_env(platform: Any) -> Dict[str, str]:
         env = dict(platform.environment() or {}) if platform else {}
     except Exception:
         return {}
-    return {name: hashlib.sha256(str(value).encode("utf-8", "surrogateescape")).hexdigest()[:16] for name, value in sorted(env.items())}
+    return {name: str(value) for name, value in sorted(env.items())}
+
+
+def _mark(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -21,6 +21,7 @@ FILES = 65536
 FLAGS = re.compile(r"bad option: |is not allowed in NODE_OPTIONS")
 CHECKS = (
     "service/environment",
+    "service/environment-changed",
     "node/bad-options",
     "node/small-heap",
     "node/too-old",
@@ -42,6 +43,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     steps: List[Any] = []
     _options(ctx, values, unset, steps, done_en, done_zh)
     _home(ctx, values, done_en, done_zh)
+    _as_before(ctx, bool(params.get("changed")), values, unset, done_en, done_zh)
     _node(ctx, values, done_en, done_zh)
     if ctx.findings("resources/fd-limit"):
         values["LimitNOFILE"] = str(FILES)
@@ -107,6 +109,22 @@ def _home(ctx: Context, values: Dict[str, str], en: List[str], zh: List[str]) ->
         zh.append("设置 HOME")
 
 
+def _as_before(ctx: Context, changed: bool, values: Dict[str, str], unset: List[str], en: List[str], zh: List[str]) -> None:
+    """Names back to their value in the last healthy run. changed: also those that are no certain cause."""
+    found = ctx.findings("service/environment") + (ctx.findings("service/environment-changed") if changed else [])
+    restore = {str(name): old for f in found for name, old in dict(f.evidence.get("restore") or {}).items()}
+    for name, old in restore.items():
+        if name in values or name in unset:
+            continue
+        if old is None:
+            unset.append(name)
+        else:
+            values[name] = str(old)
+    if restore:
+        en.append("{} as in the last healthy run".format(", ".join(restore)))
+        zh.append("{} 恢复为上次健康运行时的值".format("、".join(restore)))
+
+
 def _node(ctx: Context, values: Dict[str, str], en: List[str], zh: List[str]) -> None:
     """Another node of this machine that OpenClaw accepts; CannotPlan when it is needed and there is none."""
     if not any(ctx.findings(check) for check in ("node/too-old", "node/missing", "service/node-missing")):
@@ -138,4 +156,10 @@ def better_node(ctx: Context) -> Optional[str]:
     return None
 
 
-REPAIR = Repair("repair-service-env", Risk.SAFE, Text("Correct the gateway's start environment", "修正网关的启动环境"), plan)
+REPAIR = Repair(
+    "repair-service-env",
+    Risk.SAFE,
+    Text("Correct the gateway's start environment", "修正网关的启动环境"),
+    plan,
+    {"type": "object", "additionalProperties": False, "properties": {"changed": {"type": "boolean"}}},
+)
