@@ -99,7 +99,8 @@ def altered_files(package: Path, seconds: float = 2.0, limit: int = 20) -> List[
 
     8,900 files in 0.7 s when the disk's cache is warm.
     """
-    until, found = time.monotonic() + seconds, []
+    until = time.monotonic() + seconds
+    found: List[str] = []
     for name, item in _inventory(package).items():
         if time.monotonic() > until or len(found) >= limit:
             break
