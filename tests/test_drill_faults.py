@@ -30,7 +30,7 @@ def test_shipped_fault_is_complete(fault: faults.Fault) -> None:
     assert fault.family and fault.title.en and fault.title.zh != fault.title.en
     for name in ("inject", "setup", "oracle", "teardown"):
         script = fault.script(name)
-        if script:
+        if script and script.suffix != ".py":  # a .py is run by our own interpreter
             assert os.access(script, os.X_OK), script
             assert script.read_text("utf-8").split("\n")[0] in ("#!/bin/sh", "#!/usr/bin/env python3"), script
     if fault.folder.parent == faults.BUILT_IN:
