@@ -195,6 +195,16 @@ def test_code_that_was_altered_counts_only_when_the_log_blames_the_code(house):
     assert found(installation, house) == []
 
 
+def test_a_native_module_and_the_project_it_lies_in(house):
+    path = "/h/.openclaw/extensions/x/node_modules/better-sqlite3/build/Release/better_sqlite3.node"
+    house.log("Error: The module '{}'".format(path), "was compiled against a different Node.js version using NODE_MODULE_VERSION 115.")
+    seen = found(installation, house)[0]
+    assert (seen.check_id, seen.evidence) == (
+        "installation/native-module",
+        {"module": "better-sqlite3", "folder": "/h/.openclaw/extensions/x"},
+    )
+
+
 def test_a_service_that_starts_another_place_than_it_did(house):
     good = {"inventory": {"service_values": {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}}}
     env = {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}

@@ -15,6 +15,7 @@ from .tell import error, info, warning
 BROKEN_CODE = re.compile(
     r"SyntaxError: (?:Invalid or unexpected token|Unexpected|missing \)|The requested module)|ERR_INVALID_PACKAGE_CONFIG"
 )
+NATIVE = re.compile(r"NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF header|ERR_DLOPEN_FAILED")
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
@@ -62,22 +63,20 @@ def run(ctx: Any) -> Iterable[Finding]:
             before=before,
             now=look.version,
         )
-    native = (
-        re.search(
-            r"(?:NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF header|ERR_DLOPEN_FAILED)", look.log
+    words = look.crash_log if not look.up else ""
+    if NATIVE.search(words):
+        # The greedy folder ends at the innermost node_modules: a plugin brings its own.
+        module = re.search(
+            r"((?:[A-Za-z]:)?[/\\][^\s'\":]*)[/\\]node_modules[/\\]((?:@[^/\s'\"]+/)?[^/\\\s'\"]+)[/\\][^\s'\"]*\.node", words
         )
-        if not look.up
-        else None
-    )
-    if native:
-        module = re.search(r"node_modules/((?:@[^/\s'\"]+/)?[^/\s'\"]+)/[^\s'\"]*\.node", look.log)
         yield error(
             "installation/native-module",
-            "A native module does not fit this node{}".format(": " + module.group(1) if module else ""),
-            "原生模块与当前 node 不匹配{}".format(":" + module.group(1) if module else ""),
+            "A native module does not fit this node{}".format(": " + module.group(2) if module else ""),
+            "原生模块与当前 node 不匹配{}".format(":" + module.group(2) if module else ""),
             package,
             None,
-            module=module.group(1) if module else "",
+            module=module.group(2) if module else "",
+            folder=module.group(1) if module else "",
         )
 
 

@@ -1,7 +1,8 @@
-"""`npm rebuild` of one native module that was built for another Node."""
+"""`npm rebuild` of one native module that was built for another Node: OpenClaw's own or a plugin's."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Mapping
 
@@ -14,6 +15,17 @@ from .reinstall_openclaw import npm, target
 NAME = re.compile(r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]{0,100}$")
 
 
+def _folder(ctx: Context, said: str, name: str) -> str:
+    """Where npm is to work: the project whose node_modules hold the module, below OpenClaw's package or the state directory only."""
+    _place, package = target(ctx)
+    if not said or not os.path.isdir(os.path.join(said, "node_modules", *name.split("/"))):
+        return str(package)
+    allowed = (package, package.parent.parent, ctx.home.state_dir)
+    if not any((os.path.realpath(said) + os.sep).startswith(os.path.realpath(str(place)) + os.sep) for place in allowed):
+        raise CannotPlan("{} belongs neither to OpenClaw nor to one of its plugins".format(said))
+    return said
+
+
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     finding = ctx.finding("installation/native-module")
     if finding is None:
@@ -21,10 +33,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     name = str(params.get("module") or finding.evidence.get("module") or "")
     if not NAME.match(name):
         raise CannotPlan("it is not known which module")
-    _place, package = target(ctx)
+    folder = _folder(ctx, str(finding.evidence.get("folder") or ""), name)
     return Plan(
         "rebuild-native-module",
-        (Run((npm(ctx), "rebuild", "--prefix", str(package), name), 600.0), common.bring_up()),
+        (Run((npm(ctx), "rebuild", "--prefix", folder, name), 600.0), common.bring_up()),
         Risk.GUARDED,
         Text("{} was built for another Node".format(name), "{} 是为另一个 Node 版本编译的".format(name)),
     )
