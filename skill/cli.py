@@ -148,7 +148,7 @@ class App:
                 told = "settings are wrong, the last good ones are used: {}\n  -> {}"
                 if self.lang == "zh":
                     told = "设置有误,改用上次正确的设置:{}\n  -> {}"
-                click.echo(told.format(complaint, complaint.hint), err=True)
+                click.echo(told.format(complaint.text.to(self.lang), complaint.todo.to(self.lang)), err=True)
         home = settings.place(home, loaded)
         return Context(self.host, home, loaded, platform=self.platform(home, loaded))
 
@@ -240,7 +240,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         hint = "{} --help".format(at.command_path if at else "iflow-doctor")
         _fail(_usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
     except HealerError as error:
-        _fail(error.message, error.hint, error.exit_code, as_json, zh)
+        lang = "zh" if zh else "en"
+        _fail(error.text.to(lang), error.todo.to(lang), error.exit_code, as_json, zh)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)

@@ -18,18 +18,33 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
+
+from .model import Text
+
+Said = Union[str, Text]  # a plain string is a name, a path or another program's own words
+
+
+def both(said: Said) -> Text:
+    return said if isinstance(said, Text) else Text(said, said)
 
 
 class HealerError(Exception):
-    """Base of all our errors. `hint` says what to do next, `exit_code` what the command line answers."""
+    """Base of all our errors. `hint` says what to do next, `exit_code` what the command line answers.
+
+    text, todo: message and hint in both languages. message, hint, str(): in English, for logs.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: Said, hint: Said = "") -> None:
+        self.text, self.todo = both(message), both(hint)
+        super().__init__(self.text.en)
+        self.message, self.hint = self.text.en, self.todo.en
+
+    def told(self, lang: str) -> str:
+        """Message, and the hint on a line of its own, for a person."""
+        return self.text.to(lang) + ("\n  -> " + self.todo.to(lang) if self.hint else "")
 
 
 class UsageError(HealerError):
@@ -41,10 +56,12 @@ class SettingsError(HealerError):
 
     exit_code = 2
 
-    def __init__(self, path: str, issues: Sequence[str], hint: str = "") -> None:
-        super().__init__("{}: {}".format(path, "; ".join(issues)), hint)
-        self.path = path
-        self.issues = list(issues)
+    def __init__(self, path: Said, issues: Sequence[Said], hint: Said = "") -> None:
+        said = [both(issue) for issue in issues]
+        every = Text("; ".join(one.en for one in said), ";".join(one.zh for one in said))
+        super().__init__(Text.of("{}: {}", "{}:{}", path, every), hint)
+        self.path = both(path).en
+        self.issues = [one.en for one in said]
 
 
 class CannotTell(HealerError):
@@ -52,8 +69,9 @@ class CannotTell(HealerError):
 
 
 class ToolError(HealerError):
-    def __init__(self, argv: Sequence[str], code: Optional[int], tail: str = "", hint: str = "") -> None:
-        super().__init__("{} ended with {}{}".format(argv[0], code, ": " + tail if tail else ""), hint)
+    def __init__(self, argv: Sequence[str], code: Optional[int], tail: str = "", hint: Said = "") -> None:
+        end = ": " + tail if tail else ""
+        super().__init__(Text.of("{} ended with {}{}", "{} 以 {} 结束{}", argv[0], code, end), hint)
         self.argv = list(argv)
         self.code = code
         self.tail = tail
@@ -76,7 +94,7 @@ class ServiceError(HealerError):
 
 
 class RepairError(HealerError):
-    def __init__(self, message: str, rolled_back: bool = False, hint: str = "") -> None:
+    def __init__(self, message: Said, rolled_back: bool = False, hint: Said = "") -> None:
         super().__init__(message, hint)
         self.rolled_back = rolled_back
 
@@ -88,7 +106,7 @@ class CannotPlan(RepairError):
 class BridgeError(HealerError):
     """`kind` is one of: not-installed, not-logged-in, quota, overloaded, network, timeout, refused, bad-output, budget."""
 
-    def __init__(self, kind: str, message: str, permanent: bool = False, hint: str = "") -> None:
+    def __init__(self, kind: str, message: Said, permanent: bool = False, hint: Said = "") -> None:
         super().__init__(message, hint)
         self.kind = kind
         self.permanent = permanent
@@ -97,15 +115,17 @@ class BridgeError(HealerError):
 class NotifyError(HealerError):
     """An alert was not accepted. `permanent`: trying again cannot help. `retry_after`: seconds the platform asks for."""
 
-    def __init__(self, message: str, permanent: bool = False, retry_after: Optional[float] = None, hint: str = "") -> None:
+    def __init__(self, message: Said, permanent: bool = False, retry_after: Optional[float] = None, hint: Said = "") -> None:
         super().__init__(message, hint)
         self.permanent = permanent
         self.retry_after = retry_after
 
 
 class AlreadyRunning(HealerError):
-    def __init__(self, what: str, pid: int, since: str) -> None:
-        hint = "see it: iflow-doctor status. Wait for it, or end that process first"
-        super().__init__("{} is already running: pid {}, since {}".format(what, pid, since), hint)
+    def __init__(self, what: Said, pid: int, since: str) -> None:
+        hint = Text(
+            "see it: iflow-doctor status. Wait for it, or end that process first", "查看:iflow-doctor status。请等它结束,或先结束该进程"
+        )
+        super().__init__(Text.of("{} is already running: pid {}, since {}", "{}已在运行:pid {},始于 {}", what, pid, since), hint)
         self.pid = pid
         self.since = since

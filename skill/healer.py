@@ -61,7 +61,7 @@ class _Execution:
                     self._guard()
             self._guard_own()
         except (RepairError, HealerError, OSError) as error:
-            return self._roll_back(Text("did not work: {}".format(error), "没有成功:{}".format(error)))
+            return self._roll_back(Text.of("did not work: {}", "没有成功:{}", getattr(error, "text", str(error))))
         self._journal(len(plan.steps), "verify")
         if plan.verify == "none":
             return self._keep(False, Text("done; there is nothing to verify", "已完成;无需验证"))

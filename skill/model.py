@@ -17,6 +17,11 @@ class Text(NamedTuple):
         """Given "zh" or "en", answer the sentence in that language."""
         return self.zh if lang == "zh" else self.en
 
+    @classmethod
+    def of(cls, en: str, zh: str, *values: Any) -> "Text":
+        """Both sentences with the same values formatted in; a value that is itself a Text speaks each language."""
+        return cls(*(sentence.format(*(v[i] if isinstance(v, Text) else v for v in values)) for i, sentence in enumerate((en, zh))))
+
 
 class Severity(str, Enum):
     """OpenClaw's own three."""

@@ -136,7 +136,7 @@ def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: b
             failed = failed or not isinstance(error, ServiceError) or kind == "gateway" or platform.name != "direct"
             report[kind] = {"ok": False, "error": error.message, "hint": error.hint}
             if not app.as_json:
-                app.say("{}: {}{}".format(kind, error.message, "\n  -> " + error.hint if error.hint else ""))
+                app.say("{}: {}".format(kind, error.told(app.lang)))
             continue
         report[kind] = {"ok": True, "files": [path for path, _ in plan.files], "commands": [list(argv) for argv in plan.commands]}
         if not app.as_json:
@@ -149,10 +149,10 @@ def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: b
 def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:
     app.say(Text("{}: {}".format(kind, "would do" if dry_run else "done"), "{}:{}".format(kind, "将执行" if dry_run else "完成")))
     for path, content in plan.files:
-        app.say("  write {} ({} bytes)".format(path, len(content)))
+        app.say(Text.of("  write {} ({} bytes)", "  写入 {}({} 字节)", path, len(content)))
         if dry_run:
             text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
             for line in text.splitlines():
                 app.say("    | " + line)
     for argv in plan.commands:
-        app.say("  run   " + " ".join(argv))
+        app.say(Text.of("  run   {}", "  运行  {}", " ".join(argv)))
