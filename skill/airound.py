@@ -21,6 +21,7 @@ def consult(visit: Any) -> Optional[Any]:
         key = "ai " + key_of(plan.repair, {"steps": [healing.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
             raise RepairError("this was tried in this incident and did not help")
+        visit.wait_for_runs(plan)
         visit.incident.begin(key)
         outcome = healer.execute(visit.ctx, plan)
         visit.incident.end(key, "healed" if outcome.healed else "failed")

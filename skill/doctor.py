@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import healer, lastgood, looking, repairs, treatments
+from . import healer, healing, lastgood, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
 from .incidents import Incident, watched
 from .model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
 from .treatment import Treatment
+from .watchlog import WatchLog
 
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
@@ -111,6 +112,7 @@ class Visit:
     # -- acting ---------------------------------------------------------------------------------------------------------
     def _execute(self, choice: Choice) -> Optional[Outcome]:
         self.say(Text("{}: {}".format(choice.plan.repair, choice.plan.why.en), "{}:{}".format(choice.plan.repair, choice.plan.why.zh)))
+        self.wait_for_runs(choice.plan)
         self.incident.begin(choice.key)
         try:
             outcome = healer.execute(self.ctx, choice.plan, cured=self._proof(choice))
@@ -125,6 +127,19 @@ class Visit:
         self._note(outcome, choice.by, choice.case)
         self.say(outcome.detail)
         return outcome
+
+    def wait_for_runs(self, plan: Plan) -> None:
+        """Let the gateway finish what it does for somebody; said to the person who watches and in the watchdog's log."""
+        ctx = self.ctx
+        log = WatchLog(ctx.home.logs_dir / "watchdog.log")
+
+        def say(text: Text) -> None:
+            self.say(text)
+            log.line("waiting", ctx.host.now(), incident=self.incident.id, repair=plan.repair, reason=text.en)
+
+        waited = healing.wait_for_runs(ctx, plan, say)
+        if waited:
+            log.line("waited", ctx.host.now(), incident=self.incident.id, repair=plan.repair, seconds=round(waited, 1))
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
         self.outcomes.append(outcome)

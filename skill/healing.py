@@ -108,6 +108,36 @@ def _may_run(ctx: Context, argv: Sequence[str]) -> bool:
     )
 
 
+RUNS_WAIT_S = 300.0
+
+
+def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
+    """A gateway that answers and works for somebody is not restarted in the middle of it; answer the seconds waited, RUNS_WAIT_S at most.
+
+    Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports nothing lately, is not waited for.
+    """
+    from .openclaw import gateway
+
+    if not any(isinstance(step, Service) and step.action in ("restart", "stop") for step in plan.steps):
+        return 0.0
+    began, told = ctx.host.monotonic(), False
+    while ctx.host.monotonic() - began < RUNS_WAIT_S:
+        runs = gateway.active_runs(ctx.home, ctx.host.now())
+        if not runs or gateway.ask(ctx.host, ctx.home, 5.0)["answer"] not in ("ready", "not-ready", "live"):
+            break
+        if not told:
+            told = True
+            minutes = RUNS_WAIT_S / 60
+            say(
+                Text(
+                    "the gateway works on {} run(s): the restart waits, up to {:.0f} minutes".format(runs, minutes),
+                    "网关正在执行 {} 个任务:重启将等待,最多 {:.0f} 分钟".format(runs, minutes),
+                )
+            )
+        ctx.host.sleep(2.0)
+    return ctx.host.monotonic() - began if told else 0.0
+
+
 # -- doing ------------------------------------------------------------------------------------------------------------
 def do(ctx: Context, step: Any) -> None:
     """Carry out one step. Raises RepairError or OSError."""

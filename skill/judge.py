@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 from .model import State, Text, Verdict
-from .openclaw.gateway import Observation
+from .openclaw.gateway import REFUSED, Observation
 
 # Longest drain of a stopping 2026.9.6 gateway: its own "shutdown budget", 325 s, and exit margin.
 DRAIN_BUDGET = 340.0
@@ -240,7 +240,18 @@ def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[i
         return State.STOPPED, Text("stopped by its operator; not started against their will", "由操作者停止,不会违背其意愿启动"), code
     if active in ("activating", "deactivating"):
         return State.STARTING, Text("the service manager is starting it", "服务管理器正在启动它"), code
-    if code == 78 and active in ("failed", "inactive"):
+    if code == REFUSED and active in ("failed", "inactive") and seen.was_held:
+        if not confirmed:
+            return State.UNKNOWN, Text("another one held the lock; looking again", "锁曾被占用,再看一次"), code
+        return (
+            State.DOWN,
+            Text(
+                "the start was refused because another OpenClaw held its lock; that one is gone",
+                "启动曾因锁被另一个 OpenClaw 占用而被拒;对方已退出",
+            ),
+            code,
+        )
+    if code == REFUSED and active in ("failed", "inactive"):
         return State.MISCONFIGURED, Text("the gateway refused to start (exit 78)", "网关拒绝启动(退出码 78)"), code
     if not confirmed:
         return State.UNKNOWN, Text("no process; looking again", "没有进程,再看一次"), code

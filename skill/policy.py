@@ -21,7 +21,8 @@ BURST = 600.0  # s: window of a quick crash loop
 HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
 HARD_LIMIT = 2
 HOUR = 3600.0  # no more than max_restarts restarts in any hour, over all incidents
-QUIET = 330.0  # s without a crash before suppressed channels are started again
+RETRY_GAP = 10.0  # s between two starts that only a change made worth trying; after RETRIES_AT_ONCE it doubles
+RETRIES_AT_ONCE = 5
 STREAK = 3  # healthy looks in a row that close an incident
 LOOP_STREAK = 30.0  # s a crash-looping gateway must stay ready before its incident is closed
 DEGRADED_AFTER = 300.0
@@ -39,7 +40,8 @@ def step(
     decisions: List[Decision] = []
     if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
         # A person (or a repair) changed something: the old conclusions no longer hold.
-        state = replace(state, incident=replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), retry=True))
+        fresh = replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), retry=True, stillborn=False, changed=now)
+        state = replace(state, incident=fresh)
         decisions.append(Decision("none", "configuration changed during the incident: trying again"))
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
     state, crashed = _count_crash(state, verdict, now, name)
@@ -103,7 +105,12 @@ def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> 
 
 
 def looping(state: WatchState, now: float, rules: Rules) -> bool:
-    """A crash loop: crash_limit crashes within ten minutes, or twice as many within the crash window."""
+    """A crash loop: crash_limit crashes within ten minutes, or twice as many within the crash window.
+
+    None of them counts while what was changed during the incident has not had its first start.
+    """
+    if state.incident and state.incident.changed and not any(t > state.incident.changed for t in state.crashes):
+        return False
     return sum(now - t < BURST for t in state.crashes) >= rules.crash_limit or len(state.crashes) >= 2 * rules.crash_limit
 
 
@@ -147,8 +154,10 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     assert incident is not None
     incident = replace(incident, ready_since=0.0, hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "")
     loop = looping(state, now, rules) or incident.stillborn
-    if incident.retry and verdict.state == State.MISCONFIGURED and _may_restart(state, incident, now, rules):
-        return _restart(state, replace(incident, retry=False), verdict, now, rules, decisions)
+    if incident.retry and verdict.state in (State.MISCONFIGURED, State.DOWN) and now >= incident.retried + _retry_gap(incident):
+        incident = replace(incident, retry=False, retries=incident.retries + 1, retried=now)
+        reason = "{}: what a start depends on was changed (try {})".format(verdict.reason.en, incident.retries)
+        return replace(state, incident=incident, expected_new_pid=True), decisions + [Decision("restart", reason)]
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
     # Hung again within ten minutes of a restart: another one would only buy time until the next hang.
     again = verdict.state in (State.HUNG, State.ZOMBIE) and any(now - t < BURST for t in state.restarts)
@@ -167,6 +176,11 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
     if not _may_restart(state, incident, now, rules):
         return replace(state, incident=incident), decisions
     return _restart(state, incident, verdict, now, rules, decisions)
+
+
+def _retry_gap(incident: Incident) -> float:
+    """A person who edits is answered at once; a program that rewrites the file at every start does not keep us busy."""
+    return RETRY_GAP * 2.0 ** min(max(0, incident.retries - RETRIES_AT_ONCE), 6)
 
 
 def _may_restart(state: WatchState, incident: Incident, now: float, rules: Rules) -> bool:
@@ -209,7 +223,7 @@ def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, na
         state = replace(state, noted=state.noted + ("safe_mode",), degraded_since=now)
         decisions.append(Decision("note", "safe_mode"))
     last = max(state.crashes + (state.degraded_since,))
-    if now - last >= QUIET and "resumed" not in state.noted:
+    if now - last >= rules.channels_quiet and "resumed" not in state.noted:
         state = replace(state, noted=state.noted + ("resumed",))
         decisions.append(Decision("resume-channels", "quiet for {:.0f} s".format(now - last)))
     return state, decisions

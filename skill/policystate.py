@@ -13,6 +13,7 @@ class Rules:
     crash_window: float = 21600.0
     crash_limit: int = 3
     escalation_time: float = 300.0
+    channels_quiet: float = 330.0  # s without a crash before channels that the breaker silenced are started again
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Incident:
     unanswered: int = 0
     stillborn: bool = False  # a start of this incident died before it was ever ready: level 3 need not wait for a third
     retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
+    retries: int = 0  # such starts so far; they end nothing that runs, so they are no restarts
+    retried: float = 0.0
+    changed: float = 0.0  # when it was changed last
     cause: str = ""
     cause_zh: str = ""
     reason_zh: str = ""
@@ -83,6 +87,8 @@ def shift(state: WatchState, delta: float) -> WatchState:
             opened=incident.opened + delta,
             next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
             ready_since=incident.ready_since + delta if incident.ready_since else 0.0,
+            retried=incident.retried + delta if incident.retried else 0.0,
+            changed=incident.changed + delta if incident.changed else 0.0,
         )
     return replace(
         state,

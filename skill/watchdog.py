@@ -62,6 +62,7 @@ class Watchdog:
         self._ready_at: Optional[float] = None
         self._ticks = 0
         self._inspected = self._inspect_began = ""
+        self._start, self._service_path = marks.Start(), ""
         self._pause: Tuple[float, str] = (0.0, "")
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
@@ -156,15 +157,17 @@ class Watchdog:
     # -- what decisions need ------------------------------------------------------------------------------------------
     def _rules(self) -> Rules:
         s = self.settings
-        delays = tuple(float(delay) for delay in s["restart_delays"])
-        return Rules(delays, int(s["max_restarts"]), float(s["crash_window"]), int(s["crash_limit"]), float(s["escalation_time"]))
+        delays, quiet = tuple(float(delay) for delay in s["restart_delays"]), float(s["channels_quiet"])
+        return Rules(delays, int(s["max_restarts"]), float(s["crash_window"]), int(s["crash_limit"]), float(s["escalation_time"]), quiet)
 
     def new_name(self, now: float) -> str:
         return time.strftime("%Y%m%dT%H%M%S", time.localtime(now)) + "-" + os.urandom(2).hex()
 
     def _fingerprint(self) -> str:
         """Changes when somebody changed what a start depends on."""
-        return marks.of_start(self.home, str(getattr(getattr(self.seen, "service", None), "path", "") or ""))
+        # A look at a healthy gateway does not ask for the service: that is no change of its file.
+        self._service_path = str(getattr(getattr(self.seen, "service", None), "path", "") or self._service_path)
+        return self._start.mark(self.home, self._service_path)
 
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():

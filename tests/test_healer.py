@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import healer, lastgood, repairs, snapshots
+from skill import healer, healing, lastgood, repairs, snapshots
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, Text, Write
+from skill.openclaw import gateway
 from skill.openclaw.config import diff, parse
 
 WHY = Text("why", "为何")
@@ -327,3 +329,65 @@ def test_dry_run_changes_nothing(world: World) -> None:
     ctx = world.context()
     outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), dry_run=True)
     assert not outcome.healed and world.config.read_text() == "" and "start" not in world.calls
+
+
+@pytest.fixture
+def gateway_process(world: World):  # type: ignore[no-untyped-def]
+    """A living process by the name of a gateway, with its lock, ready, and with one agent run."""
+    made = subprocess.Popen(["openclaw-gateway", "60"], executable="/bin/sleep")
+    folder = world.state / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    (folder / "gateway.state.lock").write_text(json.dumps({"pid": made.pid, "port": 18901}))
+    world.started = True
+    facts(world, made.pid)
+    yield made
+    made.kill()
+    made.wait()
+
+
+def facts(world: World, pid: int, runs: int = 1, age: float = 0.0) -> None:
+    value = {"at": world.clock - age, "pid": pid, "activeRuns": runs, "oldestRunStartedAt": None}
+    (world.home.doctor_dir / "gateway-facts.json").write_text(json.dumps(value))
+
+
+def test_a_restart_waits_until_the_gateway_has_done_its_work(world: World, gateway_process: object) -> None:
+    began, said = world.clock, []
+    real = world.host.sleep
+
+    def sleep(seconds: float) -> None:
+        real(seconds)
+        facts(world, gateway_process.pid, 1 if world.clock - began < 40 else 0)  # type: ignore[attr-defined]
+
+    ctx = replace(world.context(), host=replace(world.host, sleep=sleep))
+    assert 40 <= healing.wait_for_runs(ctx, plan_of(Service("restart")), said.append) < 45 and len(said) == 1
+    assert healing.wait_for_runs(ctx, plan_of(Service("restart")), said.append) == 0.0
+
+
+def test_a_run_that_never_ends_is_waited_for_five_minutes(world: World, gateway_process: object) -> None:
+    def sleep(seconds: float) -> None:
+        world.clock += seconds
+        facts(world, gateway_process.pid)  # type: ignore[attr-defined]
+
+    ctx = replace(world.context(), host=replace(world.host, sleep=sleep))
+    assert 300 <= healing.wait_for_runs(ctx, plan_of(Service("restart")), lambda text: None) < 310
+
+
+@pytest.mark.parametrize("why", ["hung", "old facts", "another process", "no plugin", "no restart"])
+def test_nothing_is_waited_for_without_a_reason(world: World, gateway_process: object, why: str) -> None:
+    pid = gateway_process.pid  # type: ignore[attr-defined]
+    if why == "hung":
+        world.started = False
+    elif why == "no plugin":
+        (world.home.doctor_dir / "gateway-facts.json").unlink()
+    elif why != "no restart":
+        facts(world, pid if why == "old facts" else pid + 1, age=90.0 if why == "old facts" else 0.0)
+    plan = plan_of(Service("start" if why == "no restart" else "restart"))
+    assert healing.wait_for_runs(world.context(), plan, lambda text: None) == 0.0
+
+
+def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(world: World, gateway_process: object) -> None:
+    """An embedded agent or `doctor` holds the same lock under another role: nothing may take it for a gateway without a port."""
+    assert gateway.lock_holder(world.home) is not None
+    lock = world.state / "tmp" / "openclaw-0" / "gateway.state.lock"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "role": "agent-embedded"}))
+    assert gateway.lock_holder(world.home) is None and gateway.doctor_running(world.home)

@@ -11,7 +11,7 @@ import pytest
 from skill import judge as judging
 from skill.judge import Limits, Memory, judge
 from skill.model import State
-from skill.openclaw.gateway import Observation, ProcessInfo, port_lost, shutdown_stuck
+from skill.openclaw.gateway import Observation, ProcessInfo, port_lost, shutdown_stuck, was_held
 from skill.openclaw.logs import epoch_of_line
 from skill.policy import Rules, WatchState, shift, step
 
@@ -210,3 +210,28 @@ def test_busy_and_silent_is_no_start():
     assert last(*[look("R", 5.0)] * 8, gap=10.0).state is State.STARTING, "it speaks"
     assert last(*[look("S", 70.0)] * 8, gap=10.0).state is State.STARTING, "it waits for something"
     assert last(*[look("R", 70.0)] * 4, gap=10.0).state is State.STARTING, "not long enough"
+
+
+HELD = "Gateway failed to start: gateway already running under systemd; existing gateway is healthy, exiting with code 78 to prevent a loop"
+
+
+def test_a_refusal_for_a_lock_that_is_free_again_is_no_misconfiguration():
+    """The one who held it is gone: live evidence, where an unchanged config after exit 78 is none."""
+    held = Observation(1000.0, 0.0, "refused", service=Service("failed", 78), was_held=True)
+    assert [last(*[held] * n).state for n in (1, 3)] == [State.UNKNOWN, State.DOWN]
+    assert last(*[replace(held, doctor_running=True)] * 3).state == State.UPDATING
+
+
+@pytest.mark.parametrize(
+    "log,held",
+    [
+        (HELD, True),
+        ("Doctor could not enter maintenance. Contention: another OpenClaw process owns gateway-lifecycle", True),
+        ("Gateway failed to start: another gateway instance is already listening on ws://127.0.0.1:18789", True),
+        (HELD + "\nGateway start blocked: existing config is missing gateway.mode", False),
+        ("Gateway failed to start: Doctor cannot repair this state: file is not a database", False),
+        ("", False),
+    ],
+)
+def test_the_last_words_of_a_refused_start_tell_whether_a_lock_was_held(log, held):
+    assert was_held(log) is held

@@ -94,6 +94,48 @@ def test_a_changed_config_is_worth_one_start_and_then_the_doctor_again():
     assert kinds(made) == ["heal"]
 
 
+def edits(count, gap, seen, state):
+    """`count` changes of what a start depends on, `gap` s apart, each looked at every second. Answer the state, the starts' times."""
+    now, starts = 2_000_000.0, []
+    for number in range(count):
+        for _ in range(gap):
+            now += 1
+            state, decisions = step(state, seen, now, RULES, "edit {}".format(number), "x")
+            starts += [now for d in decisions if d.kind == "restart"]
+    return state, starts
+
+
+def test_a_persons_edits_are_each_worth_a_start_whatever_was_restarted_before():
+    """Starts after exit 78 end nothing that runs: backoff and the hourly allowance are for those that do."""
+    refused = verdict(State.MISCONFIGURED, code=78)
+    used_up = tuple(1_999_000.0 + 10 * n for n in range(RULES.max_restarts))
+    state, _ = step(replace(NOTHING, restarts=used_up), refused, 1_999_999.0, RULES, "broken", "x")
+    state, starts = edits(4, 30, refused, state)
+    assert len(starts) == 4 and state.restarts == used_up
+
+
+def test_a_file_that_something_rewrites_all_the_time_does_not_keep_us_starting():
+    state, _ = step(NOTHING, verdict(State.MISCONFIGURED, code=78), 1_999_999.0, RULES, "broken", "x")
+    _, starts = edits(3600, 1, verdict(State.MISCONFIGURED, code=78), state)
+    gaps = [later - earlier for earlier, later in zip(starts, starts[1:])]
+    assert len(starts) <= 16 and min(gaps) >= 10 and max(gaps) >= 320
+
+
+def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
+    """Level 3 at work beside it would take the machine away from the very start that mends the outage."""
+    dies = [(1, verdict(State.STARTING, code=1, unclean=True)), (1, verdict(State.STARTING, 20)), (4, verdict(State.STARTING, code=1))]
+    state, made = play([(10, HEALTHY)] + dies * 5)
+    assert "heal" in kinds(made)
+    now, calls = 1_000_060.0, []
+    for _ in range(20):
+        now += 1
+        state, decisions = step(state, verdict(State.STARTING, 99), now, RULES, "mended", "x")
+        calls += [d.kind for d in decisions if d.kind != "none"]
+    assert calls == []
+    state, decisions = step(state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "mended", "x")
+    assert [d.kind for d in decisions if d.kind != "none"] == ["heal"]
+
+
 def test_dying_every_five_minutes_trips_the_loop():
     rows = []
     for number in range(12):
@@ -125,6 +167,11 @@ def test_lives_too_short_to_be_seen_are_a_crash_loop():
 def test_stopped_by_its_operator_is_respected():
     _, made = play([(10, HEALTHY)] + [(10, verdict(State.STOPPED))] * 100)
     assert kinds(made) == ["note"]
+
+
+def test_channels_wait_as_long_as_they_are_set_to():
+    _, made = play([(10, verdict(State.SAFE_MODE, 5))] * 60, replace(RULES, channels_quiet=60))
+    assert kinds(made) == ["note", "resume-channels"] and made[1][0] - made[0][0] == 60
 
 
 def test_safe_mode_is_told_at_once_and_channels_wait_for_quiet():

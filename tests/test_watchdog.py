@@ -74,8 +74,9 @@ def test_probe_settings_have_their_effect(world):
 
 
 def test_rule_settings_reach_the_rule(world):
-    watch = world(max_restarts=2, restart_delays=[1, 2], crash_window=1000, crash_limit=4, escalation_time=77)
+    watch = world(max_restarts=2, restart_delays=[1, 2], crash_window=1000, crash_limit=4, escalation_time=77, channels_quiet=55)
     rules = watch._rules()
+    assert rules.channels_quiet == 55
     assert (rules.max_restarts, rules.restart_delays, rules.crash_window, rules.crash_limit, rules.escalation_time) == (
         2,
         (1, 2),
@@ -185,3 +186,30 @@ def test_language_comes_from_the_flag_then_the_setting_then_the_locale(world):
     env = {**watch.host.env, "LANG": "en_US.UTF-8"}
     assert detect_lang(env) == "zh" and detect_lang(env, ["--lang", "en"]) == "en"
     assert detect_lang({"HOME": "/nonexistent", "LANG": "zh_CN.UTF-8"}) == "zh"
+
+
+def test_whatever_a_start_depends_on_is_watched(world, tmp_path):
+    """The config, .env, includes, TLS and secret files; not the gateway's own coming and going."""
+    watch = world()
+    state = watch.home.state_dir
+    (state / "inner.json5").write_text("{}")
+    parts = "tls: {certPath: '~/cert.pem'}, list: [{$include: './inner.json5'}]"
+    watch.home.config_path.write_text("{gateway: {port: 18901, " + parts + "}, secrets: {providers: {f: {path: 'keys.json'}}}}")
+    marks = {watch._fingerprint()}
+    assert watch._fingerprint() in marks
+    (state / "notes.txt").write_text("of no interest")
+    assert watch._fingerprint() in marks
+    for name in ("inner.json5", ".env", "keys.json", "openclaw.json"):
+        (state / name).write_text("{gateway: {port: 18901}, $include: './inner.json5', changed: " + repr(name) + "}")
+        marks.add(watch._fingerprint())
+    assert len(marks) == 5
+
+
+def test_a_healthy_look_does_not_ask_for_the_service_and_that_is_no_change(world, tmp_path):
+    watch = world()
+    unit = tmp_path / "openclaw-gateway.service"
+    unit.write_text("[Service]")
+    watch.seen = Observation(0.0, 0.0, "refused", service=SimpleNamespace(path=str(unit)))
+    before = watch._fingerprint()
+    watch.seen = Observation(0.0, 0.0, "ready")
+    assert watch._fingerprint() == before

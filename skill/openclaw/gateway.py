@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..host import Host, Reply
 from .holder import (
     ProcessInfo,
+    active_runs,
     doctor_running,
     end_process,
     is_gateway,
@@ -29,13 +30,14 @@ from .holder import (
 from .home import Home
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
-    "Observation", "ProcessInfo", "ask", "body_of", "clock_stamp", "doctor_running", "end_process", "is_gateway", "listens",
+    "Observation", "ProcessInfo", "active_runs", "ask", "body_of", "clock_stamp", "doctor_running", "end_process", "is_gateway", "listens",
     "lock_files", "lock_holder", "look_at", "observe", "port_lost", "port_owner", "read_lock", "service_of", "shutdown_stuck", "wait_ready",
 ]  # fmt: skip
 READY_IN_A_ROW = 3
 STARTS_IN_VAIN = 2  # automatic restarts during one wait after which the start has failed
 # While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long without a word it is no drain.
 SILENT_S = 60.0
+REFUSED = 78  # exit code of a refusal to start
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Observation:
     log_says_staying_alive: bool = False
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
+    was_held: bool = False  # the start was refused (exit 78) for a lock or port that another OpenClaw held; looked up while nobody runs
     silent_s: Optional[float] = None  # since the last line of this very process; looked up while it does not answer
     log_age: Optional[float] = None
 
@@ -153,10 +156,15 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
         silent = silence(said, host.now(), process.started)
         stuck = shutdown_stuck(said, host.now(), process.started)
         lost = found["answer"] == "refused" and port_lost(said, process.started)
+    held = False
+    if process is None and found["answer"] == "refused" and getattr(service, "exit_code", None) == REFUSED:
+        same_refusal = known and known.process is None and known.service == service
+        held = known.was_held if known and same_refusal else was_held(_newest_log(host, home))
     return Observation(
         process=process,
         owner=owner,
         owner_known=could,
+        was_held=held,
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(home),
@@ -207,6 +215,12 @@ def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     return last > 0 and now - last >= SILENT_S
 
 
+def was_held(log: str) -> bool:
+    """Given the newest boot's lines: what it says last about its failure is that another OpenClaw held the lock or the port."""
+    failed = [line for line in log.splitlines() if _FAILED.search(line) or _HELD.search(line)]
+    return bool(failed) and bool(_HELD.search(failed[-1]))
+
+
 def port_lost(log: str, started: float = 0.0) -> bool:
     """Given the newest boot's lines: it became ready, and nothing says that it is ending or restarting."""
     said = "\n".join(_of_process(log, started))
@@ -229,6 +243,12 @@ def _of_process(log: str, started: float) -> List[str]:
     return [line for line in log.splitlines() if " stability " not in line and epoch_of_line(line) >= started]
 
 
+# docs/gateway/gateway-lock.md and the refusals of a second gateway and of one beside a doctor (measured on 2026.9.6).
+_HELD = re.compile(
+    r"gateway already running|another OpenClaw process owns|another gateway instance is already listening|state writer is active"
+    r"|state directory is locked by"
+)
+_FAILED = re.compile(r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing to (?:start|bind)")
 _SAID_READY = re.compile(r"\[gateway\] ready\b")
 _ENDING = re.compile(r"received SIG|\[admission\] closed|[Rr]estart|shutting down|shutdown|loading configuration")
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")

@@ -76,8 +76,13 @@ def is_gateway(process: Optional[ProcessInfo]) -> bool:
 
 
 def lock_holder(home: Home) -> Optional[ProcessInfo]:
-    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock."""
+    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock.
+
+    A lock with another role than a gateway's (agent-embedded, sqlite-maintenance: 2026.9.6) names no gateway: see doctor_running().
+    """
     lock = read_lock(home)
+    if lock.get("role", "gateway") != "gateway":
+        return None
     pid = lock.get("pid")
     if not isinstance(pid, int) or pid <= 0:
         return None
@@ -102,6 +107,20 @@ def _epoch(stamp: str) -> float:
         return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
     except ValueError:
         return 0.0
+
+
+FACTS_FRESH_S = 60.0  # the plugin writes them every 10 s
+
+
+def active_runs(home: Home, now: float) -> int:
+    """Agent runs under way, as our plugin inside the gateway tells (gateway-facts.json); 0 when it does not, or not lately."""
+    try:
+        facts = json.loads((home.doctor_dir / "gateway-facts.json").read_bytes()[:8192])
+        fresh, runs, pid = 0 <= now - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5, int(facts["activeRuns"]), int(facts["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    holder = lock_holder(home)
+    return runs if fresh and holder is not None and holder.pid == pid else 0
 
 
 def listens(pid: int, port: int) -> Optional[bool]:
@@ -133,9 +152,13 @@ def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
 
 
 def doctor_running(home: Home) -> bool:
-    """True while an `openclaw doctor` (or its orphaned child) of any state directory of this user runs: it holds the lock."""
+    """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program holds the lock: no gateway can start."""
     import psutil
 
+    lock = read_lock(home)
+    user = look_at(lock["pid"]) if lock.get("role", "gateway") != "gateway" else None
+    if user is not None and (is_gateway(user) or not user.command):
+        return True
     for process in psutil.process_iter(["name", "cmdline"]):
         try:
             words = process.info["cmdline"] or []
