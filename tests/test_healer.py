@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -340,6 +341,10 @@ def gateway_process(world: World):  # type: ignore[no-untyped-def]
     (folder / "gateway.state.lock").write_text(json.dumps({"pid": made.pid, "port": 18901}))
     world.started = True
     facts(world, made.pid)
+    for _ in range(100):
+        if gateway.lock_holder(world.home):
+            break
+        time.sleep(0.02)  # a busy machine: it has not taken its name yet
     yield made
     made.kill()
     made.wait()

@@ -130,7 +130,7 @@ def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
     for _ in range(20):
         now += 1
         state, decisions = step(state, verdict(State.STARTING, 99), now, RULES, "mended", "x")
-        calls += [d.kind for d in decisions if d.kind != "none"]
+        calls += [d.kind for d in decisions if d.kind in ("heal", "restart")]
     assert calls == []
     state, decisions = step(state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "mended", "x")
     assert [d.kind for d in decisions if d.kind != "none"] == ["heal"]
