@@ -7,7 +7,7 @@ from typing import Any, Optional
 from . import healer, healing
 from .errors import HealerError, RepairError
 from .incidents import key_of
-from .model import Outcome, Plan
+from .model import Outcome, Plan, Text
 
 
 def consult(visit: Any) -> Optional[Any]:
@@ -20,7 +20,7 @@ def consult(visit: Any) -> Optional[Any]:
     def execute(plan: Plan) -> Outcome:
         key = "ai " + key_of(plan.repair, {"steps": [healing.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
-            raise RepairError("this was tried in this incident and did not help")
+            raise RepairError(Text("this was tried in this incident and did not help", "本次事故中已试过,没有用"))
         visit.wait_for_runs(plan)
         visit.incident.begin(key)
         outcome = healer.execute(visit.ctx, plan)

@@ -71,7 +71,10 @@ def from_incident(home: Home, ident: str) -> Dict[str, Any]:
     for record in records:
         if isinstance(record, dict) and str(record.get("id") or record.get("incident") or "") == ident:
             return _of_record(cases.next_id(home), record)
-    raise UsageError("no incident {} in {}".format(ident, home.doctor_dir / "records.json"), "`iflow-doctor stats` lists them")
+    raise UsageError(
+        Text.of("no incident {} in {}", "{1} 中没有事故 {0}", ident, home.doctor_dir / "records.json"),
+        Text("`iflow-doctor stats` lists them", "用 `iflow-doctor stats` 查看"),
+    )
 
 
 def _of_record(ident: str, record: Mapping[str, Any]) -> Dict[str, Any]:

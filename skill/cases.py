@@ -57,7 +57,7 @@ def entries(path: Path) -> List[Mapping[str, Any]]:
     value = read_json(path, {"cases": []})
     found = value.get("cases") if isinstance(value, dict) else value
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise SettingsError(str(path), ['must be {"version": 1, "cases": [...]}'], REMEDY)
+        raise SettingsError(str(path), [Text('must be {"version": 1, "cases": [...]}', '必须是 {"version": 1, "cases": [...]}')], REMEDY)
     return found
 
 
@@ -126,7 +126,7 @@ def add(home: Home, raw: Mapping[str, Any]) -> Case:
     path = home.doctor_dir / USER_FILE
     issues = faults([raw])
     if issues:
-        raise SettingsError("the new case", issues, "nothing was written")
+        raise SettingsError("the new case", issues, Text("nothing was written", "没有写入任何内容"))
     private_dir(home.doctor_dir)
     with owned_lock(home.doctor_dir / "cases.lock", "add-case"):
         kept = [entry for entry in entries(path) if entry.get("id") != raw["id"]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator, List, Optional, Union
 
 from .errors import AlreadyRunning, SettingsError
+from .model import Text
 
 PathLike = Union[str, Path]
 REMEDY = "correct it there, or move the file away (nothing was changed)"
@@ -80,13 +81,15 @@ def read_json(path: PathLike, default: Any = None) -> Any:
     except FileNotFoundError:
         return default
     except OSError as error:
-        raise SettingsError(str(path), ["cannot be read: {}".format(error.strerror)], REMEDY) from error
+        raise SettingsError(str(path), [Text.of("cannot be read: {}", "无法读取:{}", error.strerror)], REMEDY) from error
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SettingsError(str(path), ["is not UTF-8 at byte {}".format(error.start)], REMEDY) from error
+        raise SettingsError(str(path), [Text.of("is not UTF-8 at byte {}", "第 {} 字节不是 UTF-8", error.start)], REMEDY) from error
     except json.JSONDecodeError as error:
-        raise SettingsError(str(path), ["line {} column {}: {}".format(error.lineno, error.colno, error.msg)], REMEDY) from error
+        raise SettingsError(
+            str(path), [Text.of("line {} column {}: {}", "第 {} 行第 {} 列:{}", error.lineno, error.colno, error.msg)], REMEDY
+        ) from error
 
 
 def set_aside(path: PathLike) -> Optional[str]:

@@ -25,17 +25,17 @@ def refuse(ctx: Context, plan: Plan) -> None:
     """Raise RepairError for a step that may not be: workspace, sessions, memory and credentials are nobody's to repair."""
     for step in plan.steps:
         if isinstance(step, Write) and not _may_write(ctx, step.path):
-            raise RepairError("a repair may not write {}".format(step.path))
+            raise RepairError(Text.of("a repair may not write {}", "修复不得写入 {}", step.path))
         if isinstance(step, Move) and not _may_move(ctx, step.path, step.to):
-            raise RepairError("a repair may not move {}".format(step.path))
+            raise RepairError(Text.of("a repair may not move {}", "修复不得移动 {}", step.path))
         if isinstance(step, Delete) and not _may_delete(ctx, step.path):
-            raise RepairError("a repair may not delete {}".format(step.path))
+            raise RepairError(Text.of("a repair may not delete {}", "修复不得删除 {}", step.path))
         if isinstance(step, Run) and not _may_run(ctx, step.argv):
             raise RepairError("a repair may not run {}".format(step.argv[0] if step.argv else "nothing"))
         if isinstance(step, Service) and step.action not in ACTIONS:
-            raise RepairError("unknown service action {}".format(step.action))
+            raise RepairError(Text.of("unknown service action {}", "未知的服务动作 {}", step.action))
         if not isinstance(step, (Write, Move, Delete, Run, Service, Wait, EndProcess)):
-            raise RepairError("unknown step {}".format(type(step).__name__))
+            raise RepairError(Text.of("unknown step {}", "未知的步骤 {}", type(step).__name__))
 
 
 def _real(path: str) -> str:
@@ -207,14 +207,14 @@ def end(ctx: Context, step: EndProcess) -> None:
     if process is None or abs(process.started - step.started) > 1.0:
         return
     if not end_process(ctx.host, process, step.grace_s):
-        raise RepairError("pid {} could not be ended".format(step.pid))
+        raise RepairError(Text.of("pid {} could not be ended", "无法结束 pid {}", step.pid))
 
 
 def service(ctx: Context, action: str, timeout_s: float) -> None:
     """One action of the service manager. A restart without a process is a start. Raises ServiceError as the platform does."""
     platform = ctx.platform
     if platform is None:
-        raise RepairError("no service manager is known")
+        raise RepairError(Text("no service manager is known", "没有可用的系统服务管理器"))
     if action in ("restart", "start"):
         alive = live_process(ctx)
         if action == "start" and alive:

@@ -19,6 +19,7 @@ from . import shipped
 from .errors import SettingsError
 from .files import private_dir, read_json, write_json
 from .host import Host
+from .model import Text
 from .openclaw import config as openclaw_config
 from .openclaw.home import Home
 
@@ -167,17 +168,23 @@ def load(host: Host, home: Home) -> Settings:
     ):
         found, issues = _from_environment(read, node)
         if issues:
-            raise SettingsError(name, issues, "correct or remove these variables")
+            raise SettingsError(name, issues, Text("correct or remove these variables", "请改正或删除这些变量"))
         layers.append((name, found))
     for name, layer in layers:
         if layer:
             issues = issues_of(layer, node)
             if issues:
-                raise SettingsError(name, issues, "correct the file, or: iflow-doctor config --list")
+                raise SettingsError(
+                    name, issues, Text("correct the file, or: iflow-doctor config --list", "请改正该文件,或:iflow-doctor config --list")
+                )
             _overlay(values, layer, name, sources)
     issues = _impossible(values)
     if issues:
-        raise SettingsError(str(own), issues, "iflow-doctor config --list shows every value and where it comes from")
+        raise SettingsError(
+            str(own),
+            issues,
+            Text("iflow-doctor config --list shows every value and where it comes from", "iflow-doctor config --list 显示每个值及其来源"),
+        )
     return Settings(values, sources)
 
 
@@ -224,6 +231,6 @@ def save(home: Home, dotted: str, value: Any) -> None:
         target[last] = value
     issues = issues_of(current)
     if issues:
-        raise SettingsError(str(own), issues, "nothing was written")
+        raise SettingsError(str(own), issues, Text("nothing was written", "没有写入任何内容"))
     private_dir(home.doctor_dir)
     write_json(own, current)

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from .errors import RepairError, SettingsError
 from .files import private_dir, read_json, write_atomic, write_json
+from .model import Text
 from .openclaw.home import Home
 
 KEEP = 30  # snapshots
@@ -47,7 +48,7 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
     try:
         root = private_dir(folder_of(home))
     except OSError as error:
-        raise RepairError("no snapshot: {}".format(error), hint="nothing was changed") from error
+        raise RepairError(Text.of("no snapshot: {}", "没有快照:{}", error), hint=Text("nothing was changed", "没有改动任何东西")) from error
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     folder = root / "{}-{}".format(stamp, repair)
     number = 1
@@ -59,7 +60,8 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
         free = usage(str(root)).free
         if free < need + RESERVE_BYTES:
             raise RepairError(
-                "no room for a snapshot: {} bytes needed, {} free".format(need + RESERVE_BYTES, free), hint="free space on " + str(root)
+                Text.of("no room for a snapshot: {} bytes needed, {} free", "放不下快照:需要 {} 字节,剩余 {}", need + RESERVE_BYTES, free),
+                hint="free space on " + str(root),
             )
         private_dir(folder)
         files: Dict[str, str] = {}
@@ -73,7 +75,7 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
         write_json(folder / "manifest.json", {"repair": repair, "taken": now, "files": files})
     except OSError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
-        raise RepairError("no snapshot: {}".format(error), hint="nothing was changed") from error
+        raise RepairError(Text.of("no snapshot: {}", "没有快照:{}", error), hint=Text("nothing was changed", "没有改动任何东西")) from error
     _prune(root, folder)
     return Snapshot(folder, repair, now, files)
 
@@ -84,7 +86,7 @@ def load(folder: Path) -> Snapshot:
         value: Any = read_json(folder / "manifest.json")
         return Snapshot(folder, str(value["repair"]), float(value["taken"]), {str(k): str(v) for k, v in value["files"].items()})
     except (SettingsError, TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RepairError("{} is not a complete snapshot".format(folder)) from error
+        raise RepairError(Text.of("{} is not a complete snapshot", "{} 不是完整的快照", folder)) from error
 
 
 def restore(snapshot: Snapshot) -> List[str]:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .errors import AlreadyRunning, SettingsError
 from .files import owned_lock, private_dir, read_json, set_aside, write_json
+from .model import Text
 from .openclaw.home import Home
 
 KEEP = 500  # incidents; older ones go to records.1.json, which is overwritten when it is full itself
@@ -33,7 +34,7 @@ class Store:
             value = read_json(self.path, {})
             records = value.get("records", []) if isinstance(value, dict) else None
             if not isinstance(records, list):
-                raise SettingsError(str(self.path), ["has no list of records"])
+                raise SettingsError(str(self.path), [Text("has no list of records", "没有记录列表")])
         except SettingsError:
             self.set_aside = set_aside(self.path) or str(self.path)
             return []

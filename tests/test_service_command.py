@@ -51,6 +51,7 @@ def call(platform, *words, lang="en", as_json=False):
     said, folder = [], tempfile.mkdtemp()
     app = SimpleNamespace(
         as_json=as_json,
+        lang=lang,
         host=Host(env={"HOME": folder, "OPENCLAW_STATE_DIR": folder}),
         platform=lambda home, settings: platform,
         say=lambda text: said.append(text.to(lang) if hasattr(text, "to") else text),

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import click
 
 from ..errors import SettingsError, UsageError
-from ..model import Case, Match
+from ..model import Case, Match, Text
 
 LOG_BYTES = 262_144  # the end of a log file; the rest is older than the newest boot
 
@@ -62,7 +62,10 @@ def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch:
 
         sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
     if not text.strip() and not log.strip():
-        raise UsageError("nothing to diagnose: give a TEXT or --log FILE", 'e.g. iflow-doctor diagnose "gateway will not start"')
+        raise UsageError(
+            Text("nothing to diagnose: give a TEXT or --log FILE", "没有可诊断的内容:请给出一段描述,或 --log 文件"),
+            Text('e.g. iflow-doctor diagnose "gateway will not start"', '例如 iflow-doctor diagnose "网关起不来"'),
+        )
     from ..case_matcher import match
 
     found = match(_library(), text, log)
@@ -80,7 +83,10 @@ def _read_log(name: str) -> str:
         raw = sys.stdin.buffer.read()[-LOG_BYTES:]
     else:
         if not Path(name).is_file():
-            raise UsageError("no such log file: {}".format(name), "openclaw logs --limit 200 shows the gateway's own")
+            raise UsageError(
+                Text.of("no such log file: {}", "没有这个日志文件:{}", name),
+                Text("openclaw logs --limit 200 shows the gateway's own", "网关自己的日志:openclaw logs --limit 200"),
+            )
         raw = tail_bytes(name, LOG_BYTES)
     return raw.decode("utf-8", "replace")
 
@@ -91,7 +97,10 @@ def _batch(name: str) -> int:
 
     library = _library()
     if name != "-" and not Path(name).is_file():
-        raise UsageError("no such file: {}".format(name), 'a line each: {"id", "symptom", "log"}')
+        raise UsageError(
+            Text.of("no such file: {}", "没有这个文件:{}", name),
+            Text('a line each: {"id", "symptom", "log"}', '每行一个:{"id", "symptom", "log"}'),
+        )
     source = sys.stdin if name == "-" else open(name, encoding="utf-8", errors="replace")
     with source:
         for number, line in enumerate(source, 1):
@@ -101,7 +110,10 @@ def _batch(name: str) -> int:
                 entry = json.loads(line)
                 ident, symptom, log = entry["id"], str(entry.get("symptom") or ""), str(entry.get("log") or "")
             except (ValueError, KeyError, TypeError) as error:
-                raise UsageError("{} line {}: {!r}".format(name, number, error), 'each line: {"id", "symptom", "log"}') from error
+                raise UsageError(
+                    Text.of("{} line {}: {!r}", "{} 第 {} 行:{!r}", name, number, error),
+                    Text('each line: {"id", "symptom", "log"}', '每行:{"id", "symptom", "log"}'),
+                ) from error
             found = match(library, symptom, log)
             click.echo(json.dumps({"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False))
     return 0
@@ -167,7 +179,10 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
 
     case = cases.find(_library(), case_id)
     if case is None:
-        raise UsageError("no case {}".format(case_id), "`iflow-doctor list-cases` shows all")
+        raise UsageError(
+            Text.of("no case {}", "没有案例 {}", case_id),
+            Text("`iflow-doctor list-cases` shows all", "用 `iflow-doctor list-cases` 查看全部"),
+        )
     if _json(app, as_json):
         click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
         return
@@ -220,7 +235,11 @@ def add_case(app: Any, from_file: Optional[str], incident: Optional[str], as_jso
         raw = ask(_lang(app), cases.next_id(home))
     else:
         raise UsageError(
-            "add-case needs --from FILE, --incident ID, or a terminal to ask in", "docs/adding-a-case.md shows what a FILE looks like"
+            Text(
+                "add-case needs --from FILE, --incident ID, or a terminal to ask in",
+                "add-case 需要 --from 文件、--incident 编号,或一个可以提问的终端",
+            ),
+            Text("docs/adding-a-case.md shows what a FILE looks like", "文件格式见 docs/adding-a-case.md"),
         )
     raw.setdefault("id", cases.next_id(home))
     case = cases.add(home, raw)
@@ -239,7 +258,7 @@ def _case_file(name: str) -> Dict[str, Any]:
     except ValueError as error:
         raise SettingsError(name, [str(error)]) from error
     if not isinstance(raw, dict):
-        raise SettingsError(name, ["must be one case (a JSON object)"])
+        raise SettingsError(name, [Text("must be one case (a JSON object)", "必须是一个案例(JSON 对象)")])
     return raw
 
 

@@ -60,7 +60,9 @@ def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
         found = found.get("properties", {}).get(part) if isinstance(found, Mapping) else None
     if not isinstance(found, Mapping):
         near = difflib.get_close_matches(dotted, known_keys(node), 1, 0.5)
-        raise UsageError("unknown key {}".format(dotted), "did you mean {}?".format(near[0]) if near else "iflow-doctor config --list")
+        raise UsageError(
+            Text.of("unknown key {}", "没有设置项 {}", dotted), "did you mean {}?".format(near[0]) if near else "iflow-doctor config --list"
+        )
     return found
 
 
@@ -100,7 +102,9 @@ def masked(key: str, value: Any) -> Any:
 def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise UsageError("--set {}: must be KEY=VALUE".format(text), "iflow-doctor config --set auto_heal=true")
+        raise UsageError(
+            Text.of("--set {}: must be KEY=VALUE", "--set {}:必须写成 键=值", text), "iflow-doctor config --set auto_heal=true"
+        )
     value = parse_value(value, rule(node, key.strip()))
     return key.strip(), value
 

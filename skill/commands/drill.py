@@ -53,14 +53,17 @@ def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...
     found = faults.find(Path(folder) if folder else faults.BUILT_IN)
     unknown = sorted(set(only) - {fault.id for fault in found})
     if unknown:
-        raise UsageError("no fault {}".format(", ".join(unknown)), "known: {}".format(", ".join(fault.id for fault in found)))
+        raise UsageError(
+            Text.of("no fault {}", "没有故障 {}", ", ".join(unknown)), "known: {}".format(", ".join(fault.id for fault in found))
+        )
     target = "real" if real else "practice"
     wanted = [fault for fault in found if (not only or fault.id in only) and target in fault.targets]
     reasons = [(fault, faults.missing(fault)) for fault in wanted]
     runnable = [fault for fault, reason in reasons if not reason]
     if not runnable:
         raise UsageError(
-            "none of these faults can be run on the {} gateway here".format(target), "; ".join(f.id + ": " + r for f, r in reasons if r)
+            Text.of("none of these faults can be run on the {} gateway here", "这些故障都不能在此处的 {} 网关上演练", target),
+            "; ".join(f.id + ": " + r for f, r in reasons if r),
         )
     return runnable, [{"id": fault.id, "reason": reason} for fault, reason in reasons if reason]
 

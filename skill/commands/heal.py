@@ -175,9 +175,12 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     ctx = app.context()
     chosen = next((s for s in kept.all_of(ctx.home) if s.id == name), None)
     if chosen is None:
-        raise UsageError("no snapshot {}".format(name), "iflow-doctor snapshots list")
+        raise UsageError(Text.of("no snapshot {}", "没有快照 {}", name), "iflow-doctor snapshots list")
     if not yes and app.as_json:
-        raise UsageError("a restore under --json is not asked about", "iflow-doctor snapshots restore {} --yes --json".format(name))
+        raise UsageError(
+            Text("a restore under --json is not asked about", "--json 下还原不会再询问"),
+            "iflow-doctor snapshots restore {} --yes --json".format(name),
+        )
     if not yes and not click.confirm(Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))):
         raise click.exceptions.Exit(1)
     with owned_lock(healer.lock_path(ctx.home), "a repair"):

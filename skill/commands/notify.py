@@ -85,9 +85,9 @@ def preview(app: Any, kind: str, platform: str) -> None:
     from ..notify.senders import SENDERS
 
     if kind != "all" and kind not in SAMPLES:
-        raise UsageError("no such kind: {}".format(kind), "one of: all, " + ", ".join(SAMPLES))
+        raise UsageError(Text.of("no such kind: {}", "没有这种消息:{}", kind), "one of: all, " + ", ".join(SAMPLES))
     if platform and platform not in SENDERS:
-        raise UsageError("no such platform: {}".format(platform), "one of: " + ", ".join(SENDERS))
+        raise UsageError(Text.of("no such platform: {}", "没有这个平台:{}", platform), "one of: " + ", ".join(SENDERS))
     ctx = app.context()
     shown: List[Dict[str, Any]] = []
     for name in SAMPLES if kind == "all" else [kind]:
@@ -148,7 +148,9 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
     if not url.startswith("${"):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError("not a web address: {}".format(url[:60]), "it starts with https://")
+            raise UsageError(
+                Text.of("not a web address: {}", "不是网址:{}", url[:60]), Text("it starts with https://", "应以 https:// 开头")
+            )
     value: Dict[str, Any] = {"url": url}
     value.update({k: v for k, v in (("secret", secret), ("keyword", keyword)) if v})
     settings.save(home, "notify.webhooks." + platform, value)

@@ -119,7 +119,7 @@ def _platform(app: Any) -> Any:
     home = locate(app.host)
     platform = app.platform(home, load_or_last_good(app.host, home)[0])
     if platform is None:
-        raise ServiceError("no way to keep a gateway alive was found on this machine")
+        raise ServiceError(Text("no way to keep a gateway alive was found on this machine", "这台机器上没有可用于保活网关的方式"))
     return platform
 
 

@@ -43,7 +43,9 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
 
     platform = app.platform(home, load_or_last_good(app.host, home)[0])
     if platform is None:
-        raise ServiceError("no way to start the gateway on this machine", "iflow-doctor service status")
+        raise ServiceError(
+            Text("no way to start the gateway on this machine", "这台机器上没有启动网关的方式"), "iflow-doctor service status"
+        )
     with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
         dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
         code = watchdog.run(dog, once)
@@ -184,7 +186,10 @@ def pause(app: Any, duration: str) -> None:
 
     seconds = _seconds(duration)
     if seconds is None:
-        raise UsageError("{!r} is not a duration".format(duration), "examples: 30m, 2h, 1d (at most 30d)")
+        raise UsageError(
+            Text.of("{!r} is not a duration", "{!r} 不是时长", duration),
+            Text("examples: 30m, 2h, 1d (at most 30d)", "例如 30m、2h、1d(最长 30d)"),
+        )
     home = locate(app.host)
     private_dir(home.doctor_dir)
     until = app.host.now() + seconds

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..errors import CannotTell, GatewayError, ToolError
 from ..files import private_dir, write_atomic, write_json
 from ..host import Host
-from ..model import Write
+from ..model import Text, Write
 from ..openclaw import cli, gateway
 from ..openclaw.home import Home
+from ..practice import layout
 from . import processes, sandbox
 from .faults import Fault, argv
 
@@ -74,7 +76,10 @@ class Bench:
             if self.ready() and self.gateway_pid():  # ours: another one on this port holds another state directory's lock
                 return time.monotonic() - began
             time.sleep(0.1)
-        raise GatewayError("the gateway of the drill was not ready within {:.0f} s".format(BOOT_BUDGET_S), "see " + str(self.root))
+        raise GatewayError(
+            Text.of("the gateway of the drill was not ready within {:.0f} s", "演练用的网关在 {:.0f} 秒内没有就绪", BOOT_BUDGET_S),
+            "see " + str(self.root),
+        )
 
     def pace(self, hurry: bool) -> None:
         """Write our settings. hurry: look every second, so that the good copy is soon there; the fault itself meets the defaults."""
@@ -160,18 +165,24 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
         program = cli.find(outer)
         if not program:
             shutil.rmtree(root, ignore_errors=True)
-            raise CannotTell("openclaw was not found in PATH", "install it (npm install -g openclaw), or run the drill without --real")
+            raise CannotTell(
+                Text("openclaw was not found in PATH", "PATH 中没有 openclaw"),
+                Text(
+                    "install it (npm install -g openclaw), or run the drill without --real",
+                    "请安装(npm install -g openclaw),或不带 --real 演练",
+                ),
+            )
         if fault.copy_install:
             package = sandbox.copy_install(Path(program[-1]), root / "prefix")
             folders.append(str(root / "prefix" / "bin"))
             folders.append(str(Path(program[0]).parent))
     else:
-        from ..practice import layout
-
         folders.append(str(layout.install(root / "prefix")))
         package = root / "prefix" / "lib" / "node_modules" / "openclaw"
     path = os.pathsep.join(folders + [outer.env.get("PATH", os.defpath)])
     env = sandbox.environment(outer.env, home_dir, state_dir, port, run_id, path)
+    if not real:
+        env[layout.PYTHON_NAME] = sys.executable
     home = Home(state_dir, state_dir / "openclaw.json", "", port)
     (state_dir / "openclaw.json").write_text(json.dumps(config_of(port, secrets.token_hex(16)), indent=2) + "\n", "utf-8")
     os.chmod(state_dir / "openclaw.json", 0o600)

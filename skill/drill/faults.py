@@ -58,7 +58,7 @@ def read(folder: Path) -> Fault:
     value = read_json(path, {})
     issues: List[str] = []
     if not isinstance(value, dict):
-        raise SettingsError(str(path), ["is not an object"])
+        raise SettingsError(str(path), [Text("is not an object", "不是对象")])
     name = str(value.get("id") or folder.name)
     expect = value.get("expect")
     if expect not in EXPECT:
@@ -103,10 +103,13 @@ def read(folder: Path) -> Fault:
 def find(folder: Path) -> List[Fault]:
     """Every fault below a directory, or the directory itself when it is one. Raise UsageError when there is none."""
     if not folder.is_dir():
-        raise UsageError("no such directory: {}".format(folder))
+        raise UsageError(Text.of("no such directory: {}", "没有这个目录:{}", folder))
     places = [folder] if (folder / "fault.json").is_file() else sorted({path.parent for path in folder.rglob("fault.json")})
     if not places:
-        raise UsageError("no fault.json in or below {}".format(folder), "a fault is a directory with fault.json and an executable inject")
+        raise UsageError(
+            Text.of("no fault.json in or below {}", "{} 及其下没有 fault.json", folder),
+            Text("a fault is a directory with fault.json and an executable inject", "一个故障是一个目录,内有 fault.json 和可执行的 inject"),
+        )
     return [read(place) for place in places]
 
 

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 from .. import lastgood
 from ..errors import CannotTell, HealerError
 from ..host import Host
+from ..model import Text
 from . import bench as benches
 from . import ledger, processes
 from .evidence import Evidence
@@ -83,14 +84,14 @@ def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Calla
     tell("state in {}, port {}".format(bench.root, bench.home.port))
     code, words = bench.script("setup")
     if code != 0:
-        raise CannotTell("setup of {} ended with {}: {}".format(result.fault.id, code, words.strip()[-300:]))
+        raise CannotTell(Text.of("setup of {} ended with {}: {}", "{} 的 setup 以 {} 结束:{}", result.fault.id, code, words.strip()[-300:]))
     result.boot_s = round(bench.start(), 1)
     tell("gateway ready after {:.1f} s (pid {})".format(result.boot_s, bench.gateway_pid()))
     watcher.start()
     until = time.monotonic() + GOOD_COPY_WAIT_S
     while time.monotonic() < until and not lastgood.newest(bench.home):
         if watcher.pid is None:
-            raise CannotTell("the watchdog ended by itself: {}".format(watcher.words()[-400:]))
+            raise CannotTell(Text.of("the watchdog ended by itself: {}", "守护进程自己结束了:{}", watcher.words()[-400:]))
         time.sleep(0.2)
     kept = bool(lastgood.newest(bench.home))
     bench.pace(hurry=False)

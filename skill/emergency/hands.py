@@ -59,19 +59,19 @@ def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
     """What was edited, as a plan; None when nothing was changed. Raise plans.Refused when it may not be carried out."""
     target = Path(work.edit)
     if target.is_symlink() or not target.is_file() or target.stat().st_size > MAX_CONFIG:
-        raise plans.Refused("the copy of the config is gone or no longer a plain file")
+        raise plans.Refused(Text("the copy of the config is gone or no longer a plain file", "配置副本不见了,或不再是普通文件"))
     edited = target.read_text("utf-8", "replace")
     if edited == work.shown:
         return None
     try:
         after = openclaw_config.parse(edited)
     except (ValueError, RecursionError):
-        raise plans.Refused("the edited config does not parse") from None
+        raise plans.Refused(Text("the edited config does not parse", "改过的配置无法解析")) from None
     restored = redactor.restore(edited)
     try:
         now = openclaw_config.parse(restored)
     except (ValueError, RecursionError):
-        raise plans.Refused("the edited config does not parse") from None
+        raise plans.Refused(Text("the edited config does not parse", "改过的配置无法解析")) from None
     before = _before(ctx)
     changed = openclaw_config.diff(before, now)
     if not changed and before and _parses(ctx):
@@ -110,7 +110,9 @@ def _before(ctx: Any) -> Any:
         return openclaw_config.parse(ctx.home.config_path.read_bytes().decode("utf-8-sig"))
     good = (ctx.last_good or {}).get("config")
     if not good:
-        raise plans.Refused("the config does not parse and there is no good copy to measure an edit by")
+        raise plans.Refused(
+            Text("the config does not parse and there is no good copy to measure an edit by", "配置无法解析,且没有可比对的正确副本")
+        )
     return good
 
 
@@ -119,4 +121,4 @@ def _no_moved_secrets(before: Any, now: Any, redactor: Redactor) -> None:
     old = dict(openclaw_config.leaves(before))
     for path, value in openclaw_config.leaves(now):
         if isinstance(value, str) and old.get(path) != value and redactor.clean(value) != value:
-            raise plans.Refused("{} would hold a secret that was not there before".format(path))
+            raise plans.Refused(Text.of("{} would hold a secret that was not there before", "{} 会含有此前没有的密钥", path))

@@ -70,7 +70,7 @@ def read(data: Mapping[str, Any]) -> Dict[str, Any]:
         try:
             value["params"] = json.loads(value["params"] or "{}")
         except ValueError:
-            raise Refused("params is not a JSON object") from None
+            raise Refused(Text("params is not a JSON object", "params 不是 JSON 对象")) from None
     errors = sorted(jsonschema.Draft7Validator(schema()).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
     if errors:
         raise Refused("; ".join("{}: {}".format(".".join(map(str, e.absolute_path)) or "answer", e.message[:200]) for e in errors[:5]))
@@ -90,14 +90,14 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
 
     repair = ALL.get(str(value["repair"]))
     if repair is None:
-        raise Refused("{} is not a repair".format(value["repair"]))
+        raise Refused(Text.of("{} is not a repair", "{} 不是修复动作", value["repair"]))
     error = next(iter(jsonschema.Draft7Validator(dict(repair.params)).iter_errors(value["params"])), None)
     if error is not None:
-        raise Refused("params of {}: {}".format(repair.id, error.message[:200]))
+        raise Refused(Text.of("params of {}: {}", "{} 的 params:{}", repair.id, error.message[:200]))
     try:
         plan = repair.plan(ctx, value["params"])
     except HealerError as refused:
-        raise Refused("{} does not apply: {}".format(repair.id, refused.message)) from None
+        raise Refused(Text.of("{} does not apply: {}", "{} 不适用:{}", repair.id, refused.message)) from None
     check(ctx, plan, tried)
     return plan
 
@@ -105,19 +105,19 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
 def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
     """The rules that hold for every plan an AI caused. Raise Refused."""
     if plan.risk is Risk.NEVER:
-        raise Refused("{} is only ever done by a person".format(plan.repair))
+        raise Refused(Text.of("{} is only ever done by a person", "{} 只能由人来做", plan.repair))
     if plan.risk is Risk.GUARDED and not _has_finding(ctx, NEEDS.get(plan.repair, ())):
-        raise Refused("{} needs a finding that asks for it, and there is none".format(plan.repair))
+        raise Refused(Text.of("{} needs a finding that asks for it, and there is none", "{} 需要有发现项要求,目前没有", plan.repair))
     if any(plan.repair == old.plan.repair and plan.steps == old.plan.steps and not old.healed for old in tried):
-        raise Refused("{} was tried already in this incident and did not heal it".format(plan.repair))
+        raise Refused(Text.of("{} was tried already in this incident and did not heal it", "{} 在本次事故中已试过,没有修好", plan.repair))
     disruptive = [step for step in plan.steps if isinstance(step, (Service, EndProcess))]
     state = ctx.verdict.state
     if disruptive and state in UNTOUCHABLE:
-        raise Refused("a gateway that is {} is not restarted".format(UNTOUCHABLE[state]))
+        raise Refused(Text.of("a gateway that is {} is not restarted", "状态为 {} 的网关不重启", UNTOUCHABLE[state]))
     if disruptive and state not in BROKEN and len(disruptive) == len(plan.steps):
-        raise Refused("a gateway that is {} is not restarted without a change".format(state.value))
+        raise Refused(Text.of("a gateway that is {} is not restarted without a change", "状态为 {} 的网关在没有改动时不重启", state.value))
     if disruptive and ready(ctx):
-        raise Refused("the gateway is ready now: it is not restarted")
+        raise Refused(Text("the gateway is ready now: it is not restarted", "网关现在已就绪:不重启"))
     _check_writes(ctx, plan)
 
 
@@ -130,9 +130,9 @@ def _check_writes(ctx: Any, plan: Plan) -> None:
     try:
         after = openclaw_config.parse(write.content.decode("utf-8-sig"))
     except (ValueError, UnicodeDecodeError, RecursionError):
-        raise Refused("the config would not parse any more") from None
+        raise Refused(Text("the config would not parse any more", "改后配置将无法解析")) from None
     if not isinstance(after, Mapping):
-        raise Refused("the config would not be an object any more")
+        raise Refused(Text("the config would not be an object any more", "改后配置将不再是对象"))
     good = allowed.as_mapping((ctx.last_good or {}).get("config"))
     before = _as_written(ctx)
     found = allowed.weaker(before or good, after) if before or good else []

@@ -50,8 +50,16 @@ class Install:
         missing = bundle.missing(self.places.source)
         if missing:
             raise HealerError(
-                "{} is not a complete copy of the skill: {} missing".format(self.places.source, ", ".join(missing)),
-                "unpack the whole archive, or clone the repository, and run its install.sh",
+                Text.of(
+                    "{} is not a complete copy of the skill: {} missing",
+                    "{} 不是完整的技能副本:缺少 {}",
+                    self.places.source,
+                    ", ".join(missing),
+                ),
+                Text(
+                    "unpack the whole archive, or clone the repository, and run its install.sh",
+                    "请解压整个归档或克隆仓库,再运行其中的 install.sh",
+                ),
             )
         self.fingerprint = bundle.fingerprint(self.places.source)
         self.env = self.places.env_dir(self.fingerprint)

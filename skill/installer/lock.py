@@ -9,6 +9,7 @@ from typing import Iterator
 
 from ..errors import AlreadyRunning
 from ..files import private_dir
+from ..model import Text
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def only_one(path: Path) -> Iterator[None]:
 
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AlreadyRunning("the installer", 0, "?") from None
+            raise AlreadyRunning(Text("the installer", "安装程序"), 0, "?") from None
         yield
     finally:
         os.close(handle)

@@ -49,10 +49,10 @@ def main(source: str, arguments: Sequence[str]) -> int:
             return _remove(host, places, args, lang)
         return _install(host, places, args, lang)
     except HealerError as error:
-        print("error: {}{}".format(error.message, "\n  -> " + error.hint if error.hint else ""), file=sys.stderr)
+        print(Text.of("error: {}", "错误:{}", Text(error.told("en"), error.told("zh"))).to(lang), file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print("error: {}".format(error), file=sys.stderr)
+        print(Text.of("error: {}", "错误:{}", error).to(lang), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

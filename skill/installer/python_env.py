@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple, Union
 
-from ..errors import HealerError, ToolError, ToolMissing
+from ..errors import HealerError
 from ..host import Host
+from ..model import Text
 from . import bundle
 from .places import Places
 
@@ -32,8 +36,11 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
         _run(
             host,
             tuple(argv + [str(stage)]),
-            "installing the packages failed",
-            "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, pip.conf), or use --wheelhouse DIR",
+            Text("the packages could not be installed", "软件包没有装上"),
+            Text(
+                "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, pip.conf), or use --wheelhouse DIR",
+                "在代理或镜像之后,请设置 pip 自己的配置(PIP_INDEX_URL、PIP_PROXY、pip.conf),或用 --wheelhouse 目录",
+            ),
         )
     except BaseException:
         shutil.rmtree(str(env), ignore_errors=True)
@@ -44,53 +51,77 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
 
 
 def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> None:
+    failed = Text("the virtual environment could not be made", "虚拟环境没有建成")
     try:
         import ensurepip  # noqa: F401  (Debian ships venv without it)
         import venv  # noqa: F401
 
-        _run(host, (sys.executable, "-I", "-m", "venv", str(env)), "the virtual environment could not be made", "")
-        return
+        return _run(host, (sys.executable, "-I", "-m", "venv", str(env)), failed)
     except ImportError:
         pass
     uv = host.which("uv")
     if uv:
-        _run(host, (uv, "venv", "--quiet", "--python", sys.executable, str(env)), "uv could not make the environment", "")
-        return
-    raise ToolMissing(
-        (sys.executable, "-m", "venv"),
-        None,
-        "this Python has no ensurepip",
-        "Debian, Ubuntu: apt install python3-venv · or install uv (https://docs.astral.sh/uv/) · then run this again",
+        return _run(host, (uv, "venv", "--quiet", "--python", sys.executable, str(env)), failed)
+    if _outer_pip(host):
+        return _run(host, (sys.executable, "-I", "-m", "venv", "--without-pip", str(env)), failed)
+    raise HealerError(
+        Text.of("{} cannot make environments: it has no ensurepip", "{} 不能创建虚拟环境:缺少 ensurepip", sys.executable),
+        Text(
+            "Debian, Ubuntu: apt install python3-venv · or install uv (https://docs.astral.sh/uv/) · then run this again",
+            "Debian、Ubuntu:apt install python3-venv · 或安装 uv(https://docs.astral.sh/uv/)· 然后再运行一次",
+        ),
     )
 
 
+PIP_FLAGS = ("install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-warn-script-location")
+
+
 def _pip(host: Host, places: Places, env: Path) -> Tuple[str, ...]:
-    python = places.python(env)
-    if host.run((str(python), "-I", "-c", "import pip"), timeout=60).ok:
-        return (
-            str(python),
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--no-warn-script-location",
-        )
+    python = str(places.python(env))
+    if host.run((python, "-I", "-c", "import pip"), timeout=60).ok:
+        return (python, "-I", "-m", "pip") + PIP_FLAGS
     uv = host.which("uv")
     if uv:
-        return (uv, "pip", "install", "--quiet", "--python", str(python))
-    raise HealerError("neither pip nor uv can install into {}".format(env))
+        return (uv, "pip", "install", "--quiet", "--python", python)
+    if _outer_pip(host):
+        return (sys.executable, "-m", "pip", "--python", python) + PIP_FLAGS
+    raise HealerError(Text.of("neither pip nor uv can install into {}", "pip 与 uv 都不能向 {} 安装", env))
 
 
-def _run(host: Host, argv: Tuple[str, ...], what: str, hint: str) -> None:
+def _outer_pip(host: Host) -> bool:
+    """Whether the Python that runs us has a pip that can install into another environment (22.3 or newer)."""
+    said = host.run((sys.executable, "-m", "pip", "--version"), timeout=60).out.split()[1:2]
+    return bool(said) and [int(part) for part in re.findall(r"\d+", said[0])[:2]] >= [22, 3]
+
+
+def _uv_env(env: Mapping[str, str]) -> Dict[str, str]:
+    """pip's own settings (pip.conf, PIP_*) under the names uv reads: a mirror set for pip works with uv too. uv's own names win."""
+    found: Dict[str, str] = {}
+    home = Path(env.get("HOME", "/"))
+    files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", home / ".config/pip/pip.conf", Path(env.get("PIP_CONFIG_FILE") or os.devnull)]
+    for path in files:
+        config = configparser.RawConfigParser(strict=False)
+        with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
+            config.read_string(path.read_text("utf-8"))
+        for section in ("global", "install"):
+            found.update(config.items(section) if config.has_section(section) else ())
+    found.update({key[4:].lower().replace("_", "-"): value for key, value in env.items() if key.startswith("PIP_") and value})
+    names = {"index-url": "UV_INDEX_URL", "extra-index-url": "UV_EXTRA_INDEX_URL", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
+    values = {uv: ("," if key == "find-links" else " ").join(found.get(key, "").split()) for key, uv in names.items()}
+    if values["UV_EXTRA_INDEX_URL"]:
+        values["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # how pip looks through several indexes
+    return {name: value for name, value in values.items() if value and name not in env}
+
+
+def _run(host: Host, argv: Tuple[str, ...], what: Text, hint: Union[str, Text] = "") -> None:
     env = {key: value for key, value in host.env.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
     env["PYTHONDONTWRITEBYTECODE"] = "1"
+    if Path(argv[0]).stem == "uv":
+        env.update(_uv_env(env))
     done = host.run(argv, timeout=INSTALL_S, env=env)
     if not done.ok:
-        tail = (done.err or done.out).strip()[-800:]
-        raise ToolError((what,), "timeout" if done.timed_out else done.code, tail, hint)  # type: ignore[arg-type]
+        tail = "timeout" if done.timed_out else (done.err or done.out).strip()[-800:]
+        raise HealerError(Text.of("{}: {}", "{}:{}", what, tail), hint)
 
 
 def target_of(places: Places) -> Optional[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .render import Doc
 from .sending import Call
@@ -19,10 +20,12 @@ def send(call: Call, doc: Doc) -> str:
     try:
         import apprise
     except ImportError:
-        raise NotifyError("the package apprise is not installed: pip install apprise", permanent=True) from None
+        raise NotifyError(
+            Text("the package apprise is not installed: pip install apprise", "没有安装 apprise:pip install apprise"), permanent=True
+        ) from None
     service = apprise.Apprise()
     if not service.add(call.secret("url")):
-        raise NotifyError("apprise does not know this kind of address", permanent=True)
+        raise NotifyError(Text("apprise does not know this kind of address", "apprise 不认识这种地址"), permanent=True)
     if not service.notify(**form(doc), body_format=apprise.NotifyFormat.TEXT):
-        raise NotifyError("apprise could not deliver the message")
+        raise NotifyError(Text("apprise could not deliver the message", "apprise 没能送出消息"))
     return ""

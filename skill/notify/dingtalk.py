@@ -10,6 +10,7 @@ from typing import Any, Dict
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .http import Answer, check, errcode, said
 from .render import Doc
@@ -78,11 +79,13 @@ def _app(call: Call, doc: Doc) -> str:
             raise NotifyError(text, retry_after=answer.retry_after or (5.0 if slow else None))
         raise NotifyError(text, permanent=answer.status != 401)
     if call.way.to in (data.get("invalidStaffIdList") or []):
-        raise NotifyError("dingtalk does not know the staff id {}".format(call.way.to), permanent=True)
+        raise NotifyError(Text.of("dingtalk does not know the staff id {}", "钉钉不认识员工 ID {}", call.way.to), permanent=True)
     if call.way.to in (data.get("flowControlledStaffIdList") or []):
-        raise NotifyError("dingtalk holds messages to {} back (flow control)".format(call.way.to), retry_after=60.0)
+        raise NotifyError(Text.of("dingtalk holds messages to {} back (flow control)", "钉钉对 {} 限流", call.way.to), retry_after=60.0)
     if not data.get("processQueryKey"):
-        raise NotifyError("dingtalk did not confirm the message{}".format(said(answer)), retry_after=answer.retry_after)
+        raise NotifyError(
+            Text.of("dingtalk did not confirm the message{}", "钉钉没有确认收到消息{}", said(answer)), retry_after=answer.retry_after
+        )
     return str(data["processQueryKey"])
 
 
@@ -91,7 +94,7 @@ def _token(call: Call, base: str, client_id: str) -> str:
     answer = call.post(base + "/v1.0/oauth2/accessToken", {"appKey": client_id, "appSecret": call.secret(name)})
     check(answer)
     if not answer.json.get("accessToken"):
-        raise NotifyError("dingtalk gave no token{}".format(said(answer)), retry_after=answer.retry_after)
+        raise NotifyError(Text.of("dingtalk gave no token{}", "钉钉没有给出令牌{}", said(answer)), retry_after=answer.retry_after)
     return str(answer.json["accessToken"])
 
 

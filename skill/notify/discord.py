@@ -8,6 +8,7 @@ from typing import Any, Dict
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .http import Answer, check, said
 from .render import Doc
@@ -96,4 +97,6 @@ def judge(answer: Answer) -> str:
     if answer.status in (200, 201) and answer.json.get("id"):
         return str(answer.json["id"])
     check(answer)
-    raise NotifyError("discord did not confirm the message{}".format(said(answer)), retry_after=answer.retry_after)
+    raise NotifyError(
+        Text.of("discord did not confirm the message{}", "Discord 没有确认收到消息{}", said(answer)), retry_after=answer.retry_after
+    )

@@ -9,6 +9,7 @@ import json
 from typing import Any, Dict, Mapping, Tuple
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .http import Answer, check, said
 from .render import Doc
@@ -86,14 +87,14 @@ def _app(call: Call, doc: Doc) -> str:
         data = judge(answer)
         inner = data.get("data")
         return str(inner.get("message_id", "")) if isinstance(inner, Mapping) else ""
-    raise NotifyError("feishu does not accept the token it just gave")
+    raise NotifyError(Text("feishu does not accept the token it just gave", "飞书不接受它刚给出的令牌"))
 
 
 def _token(call: Call, base: str) -> str:
     body = {"app_id": call.secret("appId"), "app_secret": call.secret("appSecret")}
     data = judge(call.post(base + "/open-apis/auth/v3/tenant_access_token/internal", body))
     if not data.get("tenant_access_token"):
-        raise NotifyError("feishu gave no token")
+        raise NotifyError(Text("feishu gave no token", "飞书没有给出令牌"))
     return str(data["tenant_access_token"])
 
 
@@ -122,9 +123,9 @@ def judge(answer: Answer) -> Dict[str, Any]:
         return data
     if isinstance(number, int) and number != 0:
         raise NotifyError(
-            "feishu code {}{}".format(number, said(answer)),
+            Text.of("feishu code {}{}", "飞书返回码 {}{}", number, said(answer)),
             permanent=number in PERMANENT or number in TOKEN,
             retry_after=answer.retry_after,
         )
     check(answer)
-    raise NotifyError("feishu did not confirm the message")
+    raise NotifyError(Text("feishu did not confirm the message", "飞书没有确认收到消息"))

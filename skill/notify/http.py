@@ -10,6 +10,7 @@ from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import urlsplit
 
 from ..errors import NotifyError
+from ..model import Text
 
 CONNECT_S, READ_S, TOTAL_S = 5.0, 10.0, 15.0
 BODY_LIMIT = 65536
@@ -64,7 +65,7 @@ def check(answer: Answer) -> None:
     """Raise for what HTTP itself says: 429 and 5xx pass, 3xx and other 4xx stay."""
     status = answer.status
     if status == 429:
-        raise NotifyError("HTTP 429, too many requests", retry_after=answer.retry_after or 5.0)
+        raise NotifyError(Text("HTTP 429, too many requests", "HTTP 429,请求过多"), retry_after=answer.retry_after or 5.0)
     if status >= 500 or status == 408:
         raise NotifyError("HTTP {}".format(status), retry_after=answer.retry_after)
     if status >= 300:
@@ -87,12 +88,12 @@ def errcode(answer: Answer, name: str, permanent: AbstractSet[int], too_fast: Ab
         return ""
     if isinstance(number, int) and number != 0:
         raise NotifyError(
-            "{} errcode {}{}".format(name, number, said(answer)),
+            Text.of("{} errcode {}{}", "{} 错误码 {}{}", name, number, said(answer)),
             permanent=number in permanent,
             retry_after=pause if number in too_fast else answer.retry_after,
         )
     check(answer)
-    raise NotifyError("{} did not confirm the message".format(name))
+    raise NotifyError(Text.of("{} did not confirm the message", "{} 没有确认收到消息", name))
 
 
 def client(env: Mapping[str, str]) -> Post:
@@ -117,19 +118,25 @@ def client(env: Mapping[str, str]) -> Post:
                         break
                 return Answer(reply.status_code, body, dict(reply.headers))
         except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError) as error:
-            raise NotifyError("cannot connect: {}".format(type(error).__name__)) from None
+            raise NotifyError(Text.of("cannot connect: {}", "无法连接:{}", type(error).__name__)) from None
         except requests.exceptions.ConnectionError as error:
             if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
-                raise NotifyError("cannot connect: network or name service is down") from None
-            raise Unclear("the connection broke before an answer came") from None
+                raise NotifyError(Text("cannot connect: network or name service is down", "无法连接:网络或域名解析不通")) from None
+            raise Unclear(Text("the connection broke before an answer came", "还没收到回答连接就断了")) from None
         except requests.exceptions.Timeout:
-            raise Unclear("no answer within {:.0f} s".format(READ_S)) from None
+            raise Unclear(Text.of("no answer within {:.0f} s", "{:.0f} 秒内没有回答", READ_S)) from None
         except requests.exceptions.InvalidSchema:
-            raise NotifyError("this kind of proxy or address is not supported here (SOCKS needs PySocks)", permanent=True) from None
+            raise NotifyError(
+                Text(
+                    "this kind of proxy or address is not supported here (SOCKS needs PySocks)",
+                    "此处不支持这种代理或地址(SOCKS 需要 PySocks)",
+                ),
+                permanent=True,
+            ) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
-            raise NotifyError("the address is not a valid URL", permanent=True) from None
+            raise NotifyError(Text("the address is not a valid URL", "地址不是有效的 URL"), permanent=True) from None
         except requests.exceptions.RequestException as error:
-            raise Unclear("no usable answer: {}".format(type(error).__name__)) from None
+            raise Unclear(Text.of("no usable answer: {}", "没有可用的回答:{}", type(error).__name__)) from None
 
     def post(url: str, body: Any, headers: Optional[Mapping[str, str]] = None, proxy: str = "") -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -143,7 +150,7 @@ def client(env: Mapping[str, str]) -> Post:
             except NotifyError:
                 if number == len(routes) - 1:
                     raise
-        raise NotifyError("no route")
+        raise NotifyError(Text("no route", "没有可走的线路"))
 
     return post
 

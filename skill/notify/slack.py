@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .http import Answer, check, said
 from .render import Doc
@@ -90,4 +91,6 @@ def judge(answer: Answer, hook: bool = False) -> str:
     if error:
         raise NotifyError("slack: {}".format(error[:100]), permanent=error in PERMANENT, retry_after=answer.retry_after)
     check(answer)
-    raise NotifyError("slack did not confirm the message{}".format(said(answer)), retry_after=answer.retry_after)
+    raise NotifyError(
+        Text.of("slack did not confirm the message{}", "Slack 没有确认收到消息{}", said(answer)), retry_after=answer.retry_after
+    )

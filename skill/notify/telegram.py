@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Dict
 
 from ..errors import NotifyError
+from ..model import Text
 from ..openclaw.secrets import expand, read_private
 from . import render
 from .http import Answer, check, said
@@ -82,4 +83,8 @@ def judge(answer: Answer) -> str:
     check(answer)
     number = data.get("error_code")
     permanent = isinstance(number, int) and 400 <= number < 500 and number not in (408, 429)
-    raise NotifyError("telegram did not accept the message{}".format(said(answer)), permanent=permanent, retry_after=answer.retry_after)
+    raise NotifyError(
+        Text.of("telegram did not accept the message{}", "Telegram 没有接受消息{}", said(answer)),
+        permanent=permanent,
+        retry_after=answer.retry_after,
+    )

@@ -8,6 +8,7 @@ import json
 from typing import Any, Dict
 
 from ..errors import NotifyError
+from ..model import Text
 from . import render
 from .http import Answer, check, said
 from .render import Doc
@@ -36,5 +37,7 @@ def judge(answer: Answer) -> str:
     bad = any(data.get(key) is False for key in ("ok", "success"))
     bad = bad or any(isinstance(data.get(k), int) and data[k] != 0 and not 200 <= data[k] < 300 for k in ("code", "errcode"))
     if bad:
-        raise NotifyError("the webhook's answer says it failed{}".format(said(answer)), retry_after=answer.retry_after)
+        raise NotifyError(
+            Text.of("the webhook's answer says it failed{}", "webhook 的回答表示失败{}", said(answer)), retry_after=answer.retry_after
+        )
     return ""

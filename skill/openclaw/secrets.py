@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..errors import CannotTell
 from ..host import Host
+from ..model import Text
 from .config import get
 from .home import Home
 
@@ -40,13 +41,13 @@ class Secrets:
         if isinstance(raw, (int, float)) and not isinstance(raw, bool):
             return str(raw)
         if not isinstance(raw, str):
-            raise CannotTell("a secret is neither text nor a SecretRef")
+            raise CannotTell(Text("a secret is neither text nor a SecretRef", "密钥既不是文本也不是 SecretRef"))
         found = _SHORT.match(raw.strip())
         if found:
             return self._environment(found.group(1) or found.group(2))
         text = re.sub(r"\$\{([A-Z_][A-Z0-9_]*)\}", lambda m: self._environment(m.group(1)), raw)
         if not text.strip():
-            raise CannotTell("a secret is empty")
+            raise CannotTell(Text("a secret is empty", "密钥为空"))
         return text
 
     def _reference(self, ref: Mapping[str, Any]) -> str:
@@ -59,22 +60,26 @@ class Secrets:
         if source == "env":
             allowed = (provider or {}).get("allowlist")
             if isinstance(allowed, list) and name not in allowed:
-                raise CannotTell("SecretRef env:{}: not in the provider's allowlist".format(name))
+                raise CannotTell(
+                    Text.of("SecretRef env:{}: not in the provider's allowlist", "SecretRef env:{}:不在提供方的允许列表中", name)
+                )
             return self._environment(name)
         if source == "store":
             return self._store(name)
         if provider is None:
-            raise CannotTell("SecretRef {}:{}: no provider {!r} is configured".format(source, name, alias))
+            raise CannotTell(
+                Text.of("SecretRef {}:{}: no provider {!r} is configured", "SecretRef {}:{}:没有配置提供方 {!r}", source, name, alias)
+            )
         if source == "file":
             return self._file(provider, name)
         if source == "exec":
             return self._exec(provider, alias, name)
-        raise CannotTell("SecretRef source {!r} is not known".format(source))
+        raise CannotTell(Text.of("SecretRef source {!r} is not known", "不认识的 SecretRef 来源 {!r}", source))
 
     def _environment(self, name: str) -> str:
         value = self.values.get(name, "")
         if not value:
-            raise CannotTell("the variable {} is not set".format(name))
+            raise CannotTell(Text.of("the variable {} is not set", "没有设置变量 {}", name))
         return value
 
     def _store(self, name: str) -> str:
@@ -85,7 +90,13 @@ class Secrets:
             name,
         )
         if not rows:
-            raise CannotTell("SecretRef store:{}: no such entry (openclaw secrets store list)".format(name))
+            raise CannotTell(
+                Text.of(
+                    "SecretRef store:{}: no such entry (openclaw secrets store list)",
+                    "SecretRef store:{}:没有这一项(openclaw secrets store list)",
+                    name,
+                )
+            )
         return str(rows[0][0])
 
     def _file(self, provider: Mapping[str, Any], pointer: str) -> str:
@@ -96,7 +107,7 @@ class Secrets:
         try:
             value: Any = json.loads(text)
         except ValueError:
-            raise CannotTell("{}: is not JSON".format(path)) from None
+            raise CannotTell(Text.of("{}: is not JSON", "{}:不是 JSON", path)) from None
         for part in pointer.split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and part.isdigit() and int(part) < len(value):
@@ -104,16 +115,18 @@ class Secrets:
             elif isinstance(value, Mapping) and part in value:
                 value = value[part]
             else:
-                raise CannotTell("{}: has nothing at {}".format(path, pointer))
+                raise CannotTell(Text.of("{}: has nothing at {}", "{}:{} 处没有内容", path, pointer))
         if not isinstance(value, str) or not value:
-            raise CannotTell("{}: {} is not text".format(path, pointer))
+            raise CannotTell(Text.of("{}: {} is not text", "{}:{} 不是文本", path, pointer))
         return value
 
     def _exec(self, provider: Mapping[str, Any], alias: str, name: str) -> str:
         """Run the configured program as OpenClaw does: absolute path, no shell, only the named variables."""
         command = str(provider.get("command") or "")
         if not os.path.isabs(command):
-            raise CannotTell("secrets provider {!r}: command is not an absolute path".format(alias))
+            raise CannotTell(
+                Text.of("secrets provider {!r}: command is not an absolute path", "密钥提供方 {!r}:command 不是绝对路径", alias)
+            )
         self._trusted(command, alias)
         env: Dict[str, str] = {str(k): str(v) for k, v in (provider.get("env") or {}).items()}
         env.update({k: self.host.env[k] for k in provider.get("passEnv") or [] if k in self.host.env})
@@ -129,10 +142,10 @@ class Secrets:
         except ValueError:
             if provider.get("jsonOnly") is False and done.out.strip():
                 return done.out.strip()
-            raise CannotTell("secrets provider {!r}: answered no JSON".format(alias)) from None
+            raise CannotTell(Text.of("secrets provider {!r}: answered no JSON", "密钥提供方 {!r}:回答不是 JSON", alias)) from None
         value = answer.get("values", {}).get(name) if isinstance(answer, Mapping) else None
         if not isinstance(value, str) or not value:
-            raise CannotTell("secrets provider {!r}: has no value for {}".format(alias, name))
+            raise CannotTell(Text.of("secrets provider {!r}: has no value for {}", "密钥提供方 {!r}:没有 {} 的值", alias, name))
         return value
 
     def _trusted(self, command: str, alias: str) -> None:
@@ -144,7 +157,13 @@ class Secrets:
         except OSError as error:
             raise CannotTell("secrets provider {!r}: {}".format(alias, error.strerror)) from None
         if stat.S_ISLNK(seen.st_mode) or seen.st_mode & 0o022 or seen.st_uid not in (0, os.geteuid()):
-            raise CannotTell("secrets provider {!r}: the program is a link or others may write it".format(alias))
+            raise CannotTell(
+                Text.of(
+                    "secrets provider {!r}: the program is a link or others may write it",
+                    "密钥提供方 {!r}:该程序是链接,或别人可以改写它",
+                    alias,
+                )
+            )
 
 
 def expand(host: Host, path: str) -> Path:
@@ -156,9 +175,9 @@ def read_private(path: Path, limit: int = _MAX) -> str:
     try:
         seen = os.lstat(path)
         if not stat.S_ISREG(seen.st_mode):
-            raise CannotTell("{}: is not a regular file".format(path))
+            raise CannotTell(Text.of("{}: is not a regular file", "{}:不是普通文件", path))
         if seen.st_size > limit:
-            raise CannotTell("{}: is larger than {} bytes".format(path, limit))
+            raise CannotTell(Text.of("{}: is larger than {} bytes", "{}:大于 {} 字节", path, limit))
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotTell("{}: cannot be read: {}".format(path, getattr(error, "strerror", "") or "not UTF-8")) from None

@@ -13,6 +13,7 @@ from .. import shipped
 from ..errors import ServiceError
 from ..files import private_dir, write_atomic
 from ..host import Host
+from ..model import Text
 from ..openclaw.home import Home
 from . import ServicePlan, canonical
 
@@ -62,7 +63,10 @@ def gateway_command(host: Host) -> List[str]:
 
     found = cli.find(host)
     if not found:
-        raise ServiceError("the openclaw program was not found", "put it into PATH and try again")
+        raise ServiceError(
+            Text("the openclaw program was not found", "找不到 openclaw 程序"),
+            Text("put it into PATH and try again", "请把它加入 PATH 后重试"),
+        )
     return [*found, "gateway", "run"]
 
 
@@ -73,7 +77,8 @@ def render(folder: str, name: str, values: Mapping[str, str]) -> str:
         text = place.read_text("utf-8")
     except OSError as error:
         raise ServiceError(
-            "the template {} cannot be read: {}".format(place, error.strerror), "install openclaw-iflow-doctor again"
+            Text.of("the template {} cannot be read: {}", "模板 {} 无法读取:{}", place, error.strerror),
+            Text("install openclaw-iflow-doctor again", "请重新安装 openclaw-iflow-doctor"),
         ) from error
     lines = []
     for line in text.splitlines():
@@ -94,7 +99,8 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
             write_atomic(target, content, mode)
         except OSError as error:
             raise ServiceError(
-                "{} cannot be written: {}".format(path, error.strerror or error), "check the rights of that directory"
+                Text.of("{} cannot be written: {}", "{} 无法写入:{}", path, error.strerror or error),
+                Text("check the rights of that directory", "请检查该目录的权限"),
             ) from error
 
 
@@ -116,4 +122,4 @@ def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: flo
     for argv in plan.commands:
         done = host.run(list(argv), timeout=timeout, env=dict(env))
         if not done.ok:
-            raise ServiceError("{} failed: {}".format(" ".join(argv), (done.err or done.out).strip()[-300:] or done.code))
+            raise ServiceError(Text.of("{} failed: {}", "{} 失败:{}", " ".join(argv), (done.err or done.out).strip()[-300:] or done.code))

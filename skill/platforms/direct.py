@@ -14,7 +14,7 @@ from .. import keeperlib
 from ..errors import ServiceError
 from ..files import lock_held, private_dir, write_json
 from ..host import Host
-from ..model import Write
+from ..model import Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState
 from .keeperstate import fulfilled, read_known
@@ -69,7 +69,8 @@ class Direct:
         known = self._ask("start")
         if known.get("phase") == "gave-up":
             raise ServiceError(
-                "the keeper did not start the gateway: {}".format(known.get("reason")), "see {}".format(self.path("gateway.log"))
+                Text.of("the keeper did not start the gateway: {}", "守护器没有启动网关:{}", known.get("reason")),
+                Text.of("see {}", "见 {}", self.path("gateway.log")),
             )
 
     def stop(self) -> None:
@@ -113,7 +114,7 @@ class Direct:
                 cwd=str(self.home.doctor_dir),
             )
         except OSError as error:
-            raise ServiceError("the keeper cannot be started: {}".format(error)) from error
+            raise ServiceError(Text.of("the keeper cannot be started: {}", "守护器无法启动:{}", error)) from error
         return True
 
     def _ask(self, action: str, patience: float = ANSWER) -> Dict[str, Any]:
@@ -135,10 +136,14 @@ class Direct:
         known = keeperlib.read_json(str(self.path("keeper.json")))
         if known.get("request") != wish["id"]:
             raise ServiceError(
-                "the keeper did not take up '{}' within {:.0f} s".format(action, patience), "see {}".format(self.path("keeper.json"))
+                Text.of("the keeper did not take up '{}' within {:.0f} s", "守护器没有在 {1:.0f} 秒内执行“{0}”", action, patience),
+                Text.of("see {}", "见 {}", self.path("keeper.json")),
             )
         if action == "stop":
-            raise ServiceError("the gateway did not end within {:.0f} s".format(patience), "see {}".format(self.path("gateway.log")))
+            raise ServiceError(
+                Text.of("the gateway did not end within {:.0f} s", "网关没有在 {:.0f} 秒内结束", patience),
+                Text.of("see {}", "见 {}", self.path("gateway.log")),
+            )
         return known
 
     def _wake(self) -> None:
@@ -165,7 +170,10 @@ class Direct:
     def _spec(self) -> Dict[str, Any]:
         command = self.command()
         if not command:
-            raise ServiceError("the openclaw program was not found", "put it into PATH, or set gateway_command")
+            raise ServiceError(
+                Text("the openclaw program was not found", "找不到 openclaw 程序"),
+                Text("put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"),
+            )
         openclaw = command[:-2] if command[-2:] == ["gateway", "run"] else []
         return {
             "command": command,
@@ -274,7 +282,10 @@ class Direct:
     def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
         native = self._native()
         if native is None:
-            raise ServiceError("no service manager here can start the watchdog", "run it as the container's process: iflow-doctor watch")
+            raise ServiceError(
+                Text("no service manager here can start the watchdog", "这里没有能启动守护进程的服务管理器"),
+                Text("run it as the container's process: iflow-doctor watch", "请作为容器的进程运行:iflow-doctor watch"),
+            )
         plan: ServicePlan = native.install_watchdog(dry_run)
         return plan
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from ..errors import ServiceError
 from ..host import Completed, Host
-from ..model import Service, Write
+from ..model import Service, Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, account_home, canonical, common, trace
 from .launchdstate import read_print
@@ -42,7 +42,7 @@ class Launchd:
     def _run(self, *words: str, timeout: float = 30.0) -> Completed:
         done = self.host.run(["launchctl", *words], timeout=timeout)
         if done.missing:
-            raise ServiceError("launchctl was not found")
+            raise ServiceError(Text("launchctl was not found", "找不到 launchctl"))
         return done
 
     def _target(self, label: str) -> str:
@@ -107,7 +107,7 @@ class Launchd:
     def stop(self) -> None:
         done = self._run("bootout", self._target(self.label), timeout=60.0)
         if not done.ok and not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
-            raise ServiceError("launchctl bootout failed: {}".format((done.err or done.out).strip()[:200]))
+            raise ServiceError(Text.of("launchctl bootout failed: {}", "launchctl bootout 失败:{}", (done.err or done.out).strip()[:200]))
 
     def restart(self) -> None:
         done = self._run("kickstart", "-k", self._target(self.label), timeout=60.0)
@@ -190,7 +190,7 @@ class Launchd:
         """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and loaded again."""
         value, (argv, env_file) = self._read(), self._wrapped()
         if not value:
-            raise ServiceError("{} cannot be read".format(self.plist(self.label)), "openclaw gateway install --force")
+            raise ServiceError(Text.of("{} cannot be read", "{} 无法读取", self.plist(self.label)), "openclaw gateway install --force")
         changes = dict(set)
         if "LimitNOFILE" in changes:
             value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(changes.pop("LimitNOFILE"))
@@ -266,7 +266,10 @@ class Launchd:
             plan = self._plan_own(account_home(self.host) / "Library" / "Logs" / "openclaw")
             self._carry_out(plan, self.label)
         if not self.service_state().exists:
-            raise ServiceError("the gateway's agent is still missing after the installation", "openclaw gateway install --force")
+            raise ServiceError(
+                Text("the gateway's agent is still missing after the installation", "安装后仍没有网关的 LaunchAgent"),
+                "openclaw gateway install --force",
+            )
         if self.service_state().active == "inactive":
             self._bootstrap(self.label)
         self.tend()

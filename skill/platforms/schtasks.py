@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 from .. import keeperlib
 from ..errors import ServiceError
 from ..host import Completed, Host
-from ..model import Write
+from ..model import Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, common, trace
 
@@ -40,14 +40,14 @@ class Schtasks:
     def _run(self, *words: str, timeout: float = 30.0) -> Completed:
         done = self.host.run(["schtasks", *words], timeout=timeout)
         if done.missing:
-            raise ServiceError("schtasks was not found")
+            raise ServiceError(Text("schtasks was not found", "找不到 schtasks"))
         return done
 
     def _must(self, *words: str) -> None:
         done = self._run(*words)
         if not done.ok:
             raise ServiceError(
-                "schtasks {} failed: {}".format(words[0], (done.err or done.out).strip()[-200:]),
+                Text.of("schtasks {} failed: {}", "schtasks {} 失败:{}", words[0], (done.err or done.out).strip()[-200:]),
                 'schtasks /Query /TN "{}" /V'.format(self.task),
             )
 
@@ -158,7 +158,7 @@ class Schtasks:
         """Tasks have no environment of their own: the lines of OpenClaw's launcher script are changed."""
         lines, target = self._script_lines(), str(self._script())
         if not lines:
-            raise ServiceError("{} cannot be read".format(target), "openclaw gateway install --force")
+            raise ServiceError(Text.of("{} cannot be read", "{} 无法读取", target), "openclaw gateway install --force")
         names = {*set, *unset} - {"LimitNOFILE", "ExecStart[0]"}
         kept = [line for line in lines if not re.match(r'(?i)\s*@?set\s+"?({})='.format("|".join(map(re.escape, names)) or "(?!)"), line)]
         added = ['set "{}={}"'.format(k, v.replace("%", "%%")) for k, v in set.items() if k in names] + [
@@ -175,7 +175,10 @@ class Schtasks:
     def _user(self) -> str:
         name, domain = self.host.env.get("USERNAME", ""), self.host.env.get("USERDOMAIN", "")
         if not name:
-            raise ServiceError("%USERNAME% is not set", "run this as the user whose gateway it is")
+            raise ServiceError(
+                Text("%USERNAME% is not set", "没有设置 %USERNAME%"),
+                Text("run this as the user whose gateway it is", "请以网关所属用户运行"),
+            )
         return "{}\\{}".format(domain, name) if domain else name
 
     def _definition(self, kind: str, argv: Sequence[str], env: Mapping[str, str]) -> ServicePlan:

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
-from ..model import Service, Write
+from ..model import Service, Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdunit, trace
 from .systemdbus import user_environment
@@ -225,7 +225,11 @@ class Systemd:
         other = self._system_unit()
         if other and not (self.folder / self.unit).is_file():
             raise ServiceError(
-                "{} already keeps a gateway alive".format(other), "a second service beside it would fight it: use systemctl without --user"
+                Text.of("{} already keeps a gateway alive", "{} 已在保活一个网关", other),
+                Text(
+                    "a second service beside it would fight it: use systemctl without --user",
+                    "再装一个服务会与它冲突:请用不带 --user 的 systemctl",
+                ),
             )
         plan = self._plan_gateway()
         if dry_run:
@@ -243,7 +247,10 @@ class Systemd:
         self.tend()
         state = self.service_state()
         if not state.exists:
-            raise ServiceError("the gateway's unit is still missing after the installation", "openclaw gateway install --force")
+            raise ServiceError(
+                Text("the gateway's unit is still missing after the installation", "安装后仍没有网关的 systemd 单元"),
+                "openclaw gateway install --force",
+            )
         if state.active in ("failed", "inactive") and not state.stopped_by_operator:
             self.ctl("start", "--no-block", self.unit)
         return plan

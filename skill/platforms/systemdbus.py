@@ -8,6 +8,7 @@ from typing import Dict
 from ..errors import ServiceError
 from ..host import Host
 from ..keeperlib import NOT_FOR_CHILDREN
+from ..model import Text
 from . import account_home
 
 NO_BUS = "loginctl enable-linger {user}, or log in as this user, then try again"
@@ -44,7 +45,10 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
     text = (done.err or done.out).strip()
     if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
         user = host.env.get("USER", "$USER")
-        raise ServiceError("systemd's user manager cannot be reached: {}".format(text[:200]), NO_BUS.format(user=user))
+        raise ServiceError(
+            Text.of("systemd's user manager cannot be reached: {}", "连不上 systemd 用户管理器:{}", text[:200]), NO_BUS.format(user=user)
+        )
     raise ServiceError(
-        "systemctl --user {} failed: {}".format(" ".join(words[:2]), text[-300:] or done.code), "systemctl --user status " + about
+        Text.of("systemctl --user {} failed: {}", "systemctl --user {} 失败:{}", " ".join(words[:2]), text[-300:] or done.code),
+        "systemctl --user status " + about,
     )

@@ -16,10 +16,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     from ..openclaw.gateway import doctor_running, lock_files, lock_holder
 
     if lock_holder(ctx.home) is not None or doctor_running(ctx.home):
-        raise CannotPlan("the lock's owner is alive")
+        raise CannotPlan(Text("the lock's owner is alive", "锁的持有者还活着"))
     files = [path for path in lock_files(ctx.home) if os.path.isfile(path)]
     if not files:
-        raise CannotPlan("there is no lock")
+        raise CannotPlan(Text("there is no lock", "没有锁"))
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
     aside = ctx.home.doctor_dir / "quarantine" / (stamp + "-locks")
     return Plan(

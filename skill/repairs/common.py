@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import CannotPlan
 from ..jsonedit import UNSET
 from ..lastgood import Good, candidates
-from ..model import Service, Write
+from ..model import Service, Text, Write
 from ..openclaw import config as openclaw_config
 
 KeyPath = Tuple[str, ...]
@@ -31,7 +31,7 @@ def current(ctx: Context) -> openclaw_config.ConfigView:
     """The config as it is; CannotPlan when it does not parse."""
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
-        raise CannotPlan("the config cannot be edited by key: {} ({})".format(view.error, view.message))
+        raise CannotPlan(Text.of("the config cannot be edited by key: {} ({})", "配置不能按键编辑:{}({})", view.error, view.message))
     return view
 
 
@@ -124,7 +124,10 @@ def best_good(ctx: Context) -> Good:
     for good in candidates(ctx.home):
         if usable(ctx, good):
             return good
-    raise CannotPlan("no good copy of the config is known", hint="restore openclaw.json from your own backup")
+    raise CannotPlan(
+        Text("no good copy of the config is known", "没有已知的正确配置副本"),
+        hint=Text("restore openclaw.json from your own backup", "请从您自己的备份还原 openclaw.json"),
+    )
 
 
 def any_good(ctx: Context) -> Optional[Good]:

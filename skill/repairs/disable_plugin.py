@@ -26,15 +26,15 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     names = blamed(ctx)
     name = str(params.get("plugin") or (names[0] if names else ""))
     if not name or not NAME.match(name):
-        raise CannotPlan("no plugin is named")
+        raise CannotPlan(Text("no plugin is named", "没有指明插件"))
     if name not in names:
-        raise CannotPlan("nothing on this machine points at the plugin {}".format(name))
+        raise CannotPlan(Text.of("nothing on this machine points at the plugin {}", "这台机器上没有迹象指向插件 {}", name))
     data = common.current(ctx).data
     entry = ("plugins", "entries", name, "enabled")
     from ..jsonedit import value_at
 
     if value_at(data, entry) is False:
-        raise CannotPlan("{} is disabled already".format(name))
+        raise CannotPlan(Text.of("{} is disabled already", "{} 已停用", name))
     steps = list(common.writes(ctx, [(entry, False)]))
     return Plan(
         "disable-plugin",

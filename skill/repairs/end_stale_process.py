@@ -24,12 +24,12 @@ def stale(ctx: Context) -> Optional[ProcessInfo]:
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if ctx.verdict.state not in (State.HUNG, State.ZOMBIE, State.DOWN, State.MISCONFIGURED):
-        raise CannotPlan("a gateway that is {} is not ended".format(ctx.verdict.state.value))
+        raise CannotPlan(Text.of("a gateway that is {} is not ended", "状态为 {} 的网关不结束", ctx.verdict.state.value))
     process = stale(ctx)
     if process is None:
-        raise CannotPlan("no process of this state directory is left")
+        raise CannotPlan(Text("no process of this state directory is left", "没有属于此状态目录的进程"))
     if not process.started:
-        raise CannotPlan("pid {} belongs to another account".format(process.pid))
+        raise CannotPlan(Text.of("pid {} belongs to another account", "pid {} 属于另一个账户", process.pid))
     return Plan(
         "end-stale-process",
         (EndProcess(process.pid, process.started, 0.0 if process.status == "T" else GRACE_S), common.bring_up()),

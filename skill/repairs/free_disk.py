@@ -50,10 +50,13 @@ def own_spare(ctx: Context) -> List[Path]:
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not (ctx.findings("disk/full") or ctx.findings("disk/low") or ctx.findings("disk/inodes")):
-        raise CannotPlan("no finding says that the disk is full")
+        raise CannotPlan(Text("no finding says that the disk is full", "没有发现项表明磁盘已满"))
     chosen, size = _size(old_logs(ctx) + own_spare(ctx))
     if not chosen:
-        raise CannotPlan("none of the files that fill the disk is ours to delete", hint="free space, then: iflow-doctor heal")
+        raise CannotPlan(
+            Text("none of the files that fill the disk is ours to delete", "占满磁盘的文件都不归我们删除"),
+            hint=Text("free space, then: iflow-doctor heal", "请腾出空间,然后:iflow-doctor heal"),
+        )
     return Plan(
         "free-disk",
         tuple(Delete(str(path)) for path in chosen) + (common.bring_up(),),

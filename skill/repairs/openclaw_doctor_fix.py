@@ -24,10 +24,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
 
     program = find(ctx.host, ctx.platform)
     if not program:
-        raise CannotPlan("openclaw was not found")
+        raise CannotPlan(Text("openclaw was not found", "找不到 openclaw"))
     view = openclaw_config.load(ctx.home.config_path)
     if view.error in ("missing", "empty", "unreadable"):
-        raise CannotPlan("doctor --fix writes a new config where there is none")
+        raise CannotPlan(Text("doctor --fix writes a new config where there is none", "没有配置时 doctor --fix 会写一个新的"))
     paths = implicated(ctx)
     return Plan(
         "openclaw-doctor-fix",

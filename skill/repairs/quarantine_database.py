@@ -26,7 +26,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     findings = ctx.findings("database/corrupt") + (ctx.findings("database/zero-bytes") if params.get("zero") else [])
     paths = list(dict.fromkeys(f.path for f in findings if f.path and os.path.isfile(f.path)))
     if not paths:
-        raise CannotPlan("no database is known to be corrupt")
+        raise CannotPlan(Text("no database is known to be corrupt", "没有已知损坏的数据库"))
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
     steps: List[Any] = [Service("stop", 60.0)]
     sources: List[str] = []

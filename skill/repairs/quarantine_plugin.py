@@ -17,10 +17,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     names = blamed(ctx)
     name = str(params.get("plugin") or (names[0] if names else ""))
     if not name or not NAME.match(name) or ".." in name or name not in names:
-        raise CannotPlan("no plugin is named that something on this machine points at")
+        raise CannotPlan(Text("no plugin is named that something on this machine points at", "没有指明这台机器上有迹象指向的插件"))
     folder = ctx.home.state_dir / "extensions" / name
     if not folder.is_dir() or folder.is_symlink():
-        raise CannotPlan("{} is not a folder of this state directory".format(folder))
+        raise CannotPlan(Text.of("{} is not a folder of this state directory", "{} 不是此状态目录中的文件夹", folder))
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
     aside = ctx.home.doctor_dir / "quarantine" / "{}-plugin-{}".format(stamp, os.path.basename(name))
     return Plan(

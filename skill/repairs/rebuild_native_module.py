@@ -22,17 +22,17 @@ def _folder(ctx: Context, said: str, name: str) -> str:
         return str(package)
     allowed = (package, package.parent.parent, ctx.home.state_dir)
     if not any((os.path.realpath(said) + os.sep).startswith(os.path.realpath(str(place)) + os.sep) for place in allowed):
-        raise CannotPlan("{} belongs neither to OpenClaw nor to one of its plugins".format(said))
+        raise CannotPlan(Text.of("{} belongs neither to OpenClaw nor to one of its plugins", "{} 既不属于 OpenClaw 也不属于它的插件", said))
     return said
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     finding = ctx.finding("installation/native-module")
     if finding is None:
-        raise CannotPlan("no native module is known to be broken")
+        raise CannotPlan(Text("no native module is known to be broken", "没有已知损坏的原生模块"))
     name = str(params.get("module") or finding.evidence.get("module") or "")
     if not NAME.match(name):
-        raise CannotPlan("it is not known which module")
+        raise CannotPlan(Text("it is not known which module", "不知道是哪个模块"))
     folder = _folder(ctx, str(finding.evidence.get("folder") or ""), name)
     return Plan(
         "rebuild-native-module",

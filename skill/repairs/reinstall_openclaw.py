@@ -25,7 +25,7 @@ def wanted_version(ctx: Context) -> str:
         kept = kept.get("version") if isinstance(kept, Mapping) else kept
         version = version or str(kept or "")
     if not VERSION.match(version):
-        raise CannotPlan("it is not known which version was installed")
+        raise CannotPlan(Text("it is not known which version was installed", "不知道装的是哪个版本"))
     return version
 
 
@@ -38,7 +38,7 @@ def target(ctx: Context) -> Tuple[List[str], Path]:
         inventory = (ctx.last_good or {}).get("inventory") or {}
         package = Path(str(inventory.get("package") or inventory.get("package_dir") or "")) if inventory else None
     if package is None or package.name != "openclaw" or package.parent.name != "node_modules":
-        raise CannotPlan("it is not known where npm put openclaw")
+        raise CannotPlan(Text("it is not known where npm put openclaw", "不知道 npm 把 openclaw 装在哪里"))
     above = package.parent.parent
     if above.name == "lib":
         return ["--global", "--prefix", str(above.parent)], package
@@ -48,15 +48,15 @@ def target(ctx: Context) -> Tuple[List[str], Path]:
 def npm(ctx: Context) -> str:
     found = ctx.host.which("npm")
     if not found:
-        raise CannotPlan("npm was not found", hint="install Node.js with npm")
+        raise CannotPlan(Text("npm was not found", "找不到 npm"), hint=Text("install Node.js with npm", "请安装带 npm 的 Node.js"))
     return found
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if ctx.verdict.state is State.UPDATING or ctx.findings("installation/updating"):
-        raise CannotPlan("an installation is under way")
+        raise CannotPlan(Text("an installation is under way", "正在安装中"))
     if not any(ctx.findings(check) for check in CERTAIN):
-        raise CannotPlan("nothing says that files of the installation are gone")
+        raise CannotPlan(Text("nothing says that files of the installation are gone", "没有迹象表明安装文件缺失"))
     version = wanted_version(ctx)
     place, package = target(ctx)
     spec = "openclaw@" + version

@@ -33,9 +33,9 @@ CHECKS = (
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if ctx.platform is None:
-        raise CannotPlan("no service manager is known")
+        raise CannotPlan(Text("no service manager is known", "没有可用的系统服务管理器"))
     if not any(ctx.findings(check) for check in CHECKS):
-        raise CannotPlan("nothing says that the service's environment is at fault")
+        raise CannotPlan(Text("nothing says that the service's environment is at fault", "没有迹象表明服务环境有问题"))
     values: Dict[str, str] = {}
     unset: List[str] = []
     done_en: List[str] = []
@@ -55,7 +55,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         steps += [step for step in more if not (isinstance(step, Service) and step.action in ("restart", "start"))]
         touched += tuple(also)
     if not steps:
-        raise CannotPlan("the service's environment holds nothing to correct")
+        raise CannotPlan(Text("the service's environment holds nothing to correct", "服务环境中没有可更正的内容"))
     return Plan(
         "repair-service-env",
         tuple(steps) + (common.bring_up(),),
@@ -131,7 +131,10 @@ def _node(ctx: Context, values: Dict[str, str], en: List[str], zh: List[str]) ->
         return
     found = better_node(ctx)
     if found is None:
-        raise CannotPlan("no Node.js that OpenClaw accepts is on this machine", hint="install Node.js 24")
+        raise CannotPlan(
+            Text("no Node.js that OpenClaw accepts is on this machine", "这台机器上没有 OpenClaw 接受的 Node.js"),
+            hint=Text("install Node.js 24", "请安装 Node.js 24"),
+        )
     values["ExecStart[0]"] = found
     en.append("node program {}".format(found))
     zh.append("node 程序 {}".format(found))

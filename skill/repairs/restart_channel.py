@@ -22,7 +22,7 @@ def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str 
 
     program = find(ctx.host, ctx.platform)
     if not program:
-        raise CannotPlan("openclaw was not found")
+        raise CannotPlan(Text("openclaw was not found", "找不到 openclaw"))
     steps = []
     for name in names:
         params = {"channel": name}
@@ -35,7 +35,9 @@ def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str 
 
 def _alive(ctx: Context) -> None:
     if ctx.verdict.state not in (State.HEALTHY, State.DEGRADED, State.SAFE_MODE):
-        raise CannotPlan("the gateway is {}: its channels cannot be reached".format(ctx.verdict.state.value))
+        raise CannotPlan(
+            Text.of("the gateway is {}: its channels cannot be reached", "网关状态为 {}:够不到它的通道", ctx.verdict.state.value)
+        )
 
 
 def restart(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -43,7 +45,7 @@ def restart(ctx: Context, params: Mapping[str, Any]) -> Plan:
     finding = ctx.finding("channels/failing")
     name = str(params.get("channel") or (finding.evidence.get("channel", "") if finding else ""))
     if not NAME.match(name) or not (finding or name in ctx.verdict.failing):
-        raise CannotPlan("no channel is named")
+        raise CannotPlan(Text("no channel is named", "没有指明通道"))
     steps = _calls(ctx, ("stop", "start"), [name], str(params.get("account", "")))
     why = Text("the channel {} does not work".format(name), "渠道 {} 不工作".format(name))
     return Plan("restart-channel", tuple(steps), Risk.SAFE, why)
@@ -55,7 +57,7 @@ def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
     names = [str(n) for n in (finding.evidence.get("channels") or finding.evidence.get("suppressed") or ())] if finding else []
     names = [name for name in (names or list(ctx.verdict.failing)) if NAME.match(name)]
     if not names or not (finding or ctx.verdict.state is State.SAFE_MODE):
-        raise CannotPlan("no channel is suppressed")
+        raise CannotPlan(Text("no channel is suppressed", "没有被抑制的通道"))
     why = Text(
         "OpenClaw's crash-loop breaker keeps these channels silent: {}".format(", ".join(names)),
         "OpenClaw 的崩溃循环保护使以下渠道静默:{}".format("、".join(names)),

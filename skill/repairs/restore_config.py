@@ -21,9 +21,12 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     view = openclaw_config.load(ctx.home.config_path)
     main = str(ctx.home.config_path)
     if view.error == "unreadable" and not os.path.isdir(main):
-        raise CannotPlan("the config cannot be read: {}".format(view.message), hint="give it back to the account that runs the gateway")
+        raise CannotPlan(
+            Text.of("the config cannot be read: {}", "配置无法读取:{}", view.message),
+            hint=Text("give it back to the account that runs the gateway", "请把它的属主改回运行网关的账户"),
+        )
     if view.ok and not any(ctx.findings(name) for name in BROKEN):
-        raise CannotPlan("the config parses and nothing says that it was clobbered")
+        raise CannotPlan(Text("the config parses and nothing says that it was clobbered", "配置可以解析,也没有迹象表明被覆盖"))
     good = common.best_good(ctx)
     steps: List[Any] = []
     if view.error == "include":
@@ -40,7 +43,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     touched = tuple(step.path for step in steps if isinstance(step, Write) and not step.path.startswith(str(ctx.home.doctor_dir)))
     for path in touched:
         if not Path(path).parent.is_dir():
-            raise CannotPlan("the folder of {} is gone".format(path))
+            raise CannotPlan(Text.of("the folder of {} is gone", "{} 所在的文件夹不见了", path))
     return Plan(
         "restore-config",
         tuple(steps) + (common.bring_up(),),

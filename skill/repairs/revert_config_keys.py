@@ -42,7 +42,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         paths = _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
         steps += common.rejected(ctx) + _as_it_was(ctx, good, paths)
     if not steps:
-        raise CannotPlan("nothing that is implicated changed since the last good copy")
+        raise CannotPlan(Text("nothing that is implicated changed since the last good copy", "自上次正确副本以来,相关内容没有变化"))
     shown = [jsonedit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
     certain = bool(params.get("paths") or names or _finding_paths(ctx))
     return Plan(
@@ -84,7 +84,7 @@ def _good(ctx: Context, stamps: bool = False) -> Good:
         changed = now.ok and bool(jsonedit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good))
         if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(ctx, good):
             return good
-    raise CannotPlan("no good copy of the config differs from what is there now")
+    raise CannotPlan(Text("no good copy of the config differs from what is there now", "没有与现状不同的正确配置副本"))
 
 
 def _finding_paths(ctx: Context) -> List[str]:
@@ -102,7 +102,7 @@ def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath
         # What a warning names may be older than the fault: then every change since is looked at, not none.
         changed = related if related or wanted else changed
     if not changed:
-        raise CannotPlan("the implicated keys did not change since the last good copy")
+        raise CannotPlan(Text("the implicated keys did not change since the last good copy", "自上次正确副本以来,相关的键没有变化"))
     return changed
 
 
@@ -118,7 +118,7 @@ def _variables(ctx: Context, good: Good, names: Sequence[str]) -> List[Write]:
         if not have.get(name) and re.match(r"\s*(?:export\s+)?{}\s*=".format(re.escape(name)), line)
     ]
     if not lines:
-        raise CannotPlan("no good copy defines {}".format(", ".join(names)))
+        raise CannotPlan(Text.of("no good copy defines {}", "没有正确副本定义 {}", ", ".join(names)))
     start = now if not now or now.endswith(b"\n") else now + b"\n"
     return [Write(path, start + "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")]
 

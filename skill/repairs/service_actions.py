@@ -12,11 +12,11 @@ from ..model import Plan, Repair, Risk, Service, State, Text
 def _plan(repair: str, actions: Tuple[str, ...], risk: Risk, why: Text) -> Callable[[Context, Mapping[str, Any]], Plan]:
     def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         if ctx.platform is None:
-            raise CannotPlan("no service manager is known")
+            raise CannotPlan(Text("no service manager is known", "没有可用的系统服务管理器"))
         if ctx.verdict.state in (State.STOPPED, State.UPDATING, State.DRAINING, State.IMPOSTOR):
-            raise CannotPlan("the gateway is {}: nothing to start".format(ctx.verdict.state.value))
+            raise CannotPlan(Text.of("the gateway is {}: nothing to start", "网关状态为 {}:无需启动", ctx.verdict.state.value))
         if repair == "start" and ctx.verdict.state is State.HEALTHY:
-            raise CannotPlan("the gateway is up")
+            raise CannotPlan(Text("the gateway is up", "网关在运行"))
         return Plan(repair, tuple(Service(action, 120.0) for action in actions), risk, why)
 
     return plan

@@ -23,15 +23,17 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     name, value = str(params.get("path", "")), params.get("value")
     rule = [row for row in ALLOWED if row[0] == name and row[1] == value]
     if not rule:
-        raise CannotPlan("{} may not be set to that by anybody but you".format(name))
+        raise CannotPlan(Text.of("{} may not be set to that by anybody but you", "{} 只能由您自己改成该值", name))
     if not any(ctx.findings(check) for check in rule[0][2]):
-        raise CannotPlan("no finding asks for {}".format(name))
+        raise CannotPlan(Text.of("no finding asks for {}", "没有发现项要求 {}", name))
     data = common.current(ctx).data
     path = jsonedit.split(data, name)
     if jsonedit.value_at(data, path) == value:
-        raise CannotPlan("{} has that value already".format(name))
+        raise CannotPlan(Text.of("{} has that value already", "{} 已是该值", name))
     if name == "gateway.tls.enabled" and str(jsonedit.value_at(data, ("gateway", "bind"), "loopback")) != "loopback":
-        raise CannotPlan("without TLS a gateway that others reach would speak in clear text")
+        raise CannotPlan(
+            Text("without TLS a gateway that others reach would speak in clear text", "没有 TLS 时,别人可达的网关会以明文通信")
+        )
     steps = list(common.writes(ctx, [(path, value)]))
     return Plan(
         "set-config-key",

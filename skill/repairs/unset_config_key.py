@@ -27,19 +27,19 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     values = [f.path for f in ctx.verdict.findings if f.check_id == INVALID and f.path and not NOT_BY_DEFAULT.search(f.path)]
     wanted = [str(params["path"])] if params.get("path") else list(dict.fromkeys(named))
     if not wanted:
-        raise CannotPlan("no finding names a key to remove")
+        raise CannotPlan(Text("no finding names a key to remove", "没有发现项指明要删除的键"))
     data = common.current(ctx).data
     edits = []
     for name in wanted:
         path = jsonedit.split(data, name)
         if name not in named and name not in values:
-            raise CannotPlan("{} is not named by any finding".format(name))
+            raise CannotPlan(Text.of("{} is not named by any finding", "没有发现项指到 {}", name))
         if len(path) < 2 and path[:1] and path[0] in SECTIONS:
-            raise CannotPlan("{} is a whole section".format(name))
+            raise CannotPlan(Text.of("{} is a whole section", "{} 是一整段", name))
         if jsonedit.has(data, path):
             edits.append((path, UNSET))
     if not edits:
-        raise CannotPlan("{} is not in the config".format(", ".join(wanted)))
+        raise CannotPlan(Text.of("{} is not in the config", "{} 不在配置中", ", ".join(wanted)))
     steps = list(common.writes(ctx, edits))
     return Plan(
         "unset-config-key",
