@@ -115,7 +115,8 @@ class Watchdog:
     def _inspecting(self) -> bool:
         """Before an outage is called over: what is green may be wrong all the same (a variable, a token, a database that is gone)."""
         ready = self.verdict is not None and self.verdict.state == State.HEALTHY and self.state.streak >= policy.STREAK - 1
-        if not ready or not self.state.incident or not self.state.good:
+        # A copy counts as soon as it is there: what kept it may have been interrupted by the outage itself.
+        if not ready or not self.state.incident or not (self.state.good or (self.home.doctor_dir / "good").is_dir()):
             return False
         now = self.state.incident.id + self._fingerprint()
         if self._inspected == now:
