@@ -94,6 +94,9 @@ def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Calla
             raise CannotTell(Text.of("the watchdog ended by itself: {}", "守护进程自己结束了:{}", watcher.words()[-400:]))
         time.sleep(0.2)
     kept = bool(lastgood.newest(bench.home))
+    log = LogReader(bench.home.logs_dir / "watchdog.log")
+    while kept and time.monotonic() < until and not any(entry.get("what") == "keep-good" for entry in log.new()):
+        time.sleep(0.2)  # the child that keeps it also asks for OpenClaw's schema: a core that the fault's boot would miss
     bench.pace(hurry=False)
     time.sleep(CALM_S)
     tell("the watchdog is on guard" + ("" if kept else ", without a good copy of the config"))
