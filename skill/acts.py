@@ -95,7 +95,8 @@ class Acts:
         watch, incident = self.watch, self.watch.before
         if not incident:
             return
-        by = incident.healed_by or ("level 2: restart" if incident.restarts else "level 1: restarted by the service manager")
+        ours = "level 2: restart" if incident.restarts else "level 2: started after a change" if incident.retries else ""
+        by = incident.healed_by or ours or "level 1: restarted by the service manager"
         watch.log.line("recovered", now, incident=incident.id, by=by, seconds=round(now - incident.opened, 1), restarts=incident.restarts)
         numbers = ["--opened", repr(incident.opened), "--closed", repr(now), "--restarts", str(incident.restarts)]
         self.children.start("record", ["record", "--incident", incident.id, "--by", by, "--state", incident.state, *numbers])

@@ -16,6 +16,8 @@ from .openclaw.home import Home
 # Longest a child may live, seconds. "treat" has its own, shorter bounds inside (EMERGENCY_RECOVERY_TIMEOUT for the AI).
 BOUNDS = {"treat": 3600.0, "notify": 180.0, "keep-good": 60.0, "inspect": 30.0, "record": 60.0, "evidence": 20.0, "preflight": 60.0}
 
+PATIENT = ("preflight", "keep-good", "record")  # must not take the machine away from a gateway that is starting
+
 
 @dataclass
 class Child:
@@ -53,6 +55,9 @@ class Children:
             process = subprocess.Popen(self.argv(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **flags)
         finally:
             log.close()
+        if name in PATIENT and hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, 15)  # what it starts (node) inherits this
         with contextlib.suppress(OSError):
             os.chmod(self.home.doctor_dir / "children.log", 0o600)
         self.running[name] = Child(name, process, self.host.monotonic())

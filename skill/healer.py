@@ -16,6 +16,7 @@ from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate
 
+CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
 ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
 
 
@@ -163,6 +164,8 @@ def verify(ctx: Context, plan: Plan) -> bool:
     host, budget = ctx.host, float(ctx.settings.get("start_budget", 300))
     if plan.verify == "live":
         return _streak(ctx, budget, ("ready", "not-ready", "live"))
+    if plan.verify == "channels":
+        return _streak(ctx, CHANNELS_WITHIN_S, ("ready", "not-ready", "live"), lambda seen: not seen.get("suppressed"))
     until = host.monotonic() + budget
     starts = _starts(ctx)
     while True:
@@ -179,10 +182,11 @@ def _starts(ctx: Context) -> int:
     return int(getattr(gateway.service_of(ctx.platform), "restarts", 0))
 
 
-def _streak(ctx: Context, budget: float, answers: Sequence[str]) -> bool:
+def _streak(ctx: Context, budget: float, answers: Sequence[str], also: Callable[[Any], bool] = lambda seen: True) -> bool:
     until, streak = ctx.host.monotonic() + budget, 0
     while ctx.host.monotonic() < until:
-        streak = streak + 1 if gateway.ask(ctx.host, ctx.home, 5.0)["answer"] in answers else 0
+        seen = gateway.ask(ctx.host, ctx.home, 5.0)
+        streak = streak + 1 if seen["answer"] in answers and also(seen) else 0
         if streak >= gateway.READY_IN_A_ROW:
             return True
         ctx.host.sleep(1.0)

@@ -25,13 +25,26 @@ NOTES = {
         Text("OpenClaw answers, but every chat channel is off", "OpenClaw 在线,但所有聊天通道已停用"),
         Text(
             "It crashed several times in a row, so OpenClaw's own crash-loop protection switched the channels off. "
-            "They are started again after five and a half quiet minutes.",
-            "它连续崩溃了几次,OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行五分半钟后会自动重新启动它们。",
+            "They are started again after a quiet time without crashes.",
+            "它连续崩溃了几次,OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间(无崩溃)后会自动重新启动它们。",
         ),
         Text(
             "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
             "iflow-doctor diagnose      # 如果超过 10 分钟聊天仍没有反应",
         ),
+    ),
+    "safe_mode_over": (
+        Text("OpenClaw's chat channels run again", "OpenClaw 的聊天通道已恢复"),
+        Text("It stayed up, and the channels that were switched off are on again.", "它一直平稳运行,先前停用的通道已重新启动。"),
+        Text("iflow-doctor stats      # how often it crashed, and why", "iflow-doctor stats      # 崩溃次数与原因"),
+    ),
+    "resume_failed": (
+        Text("OpenClaw answers, but its chat channels stay off", "OpenClaw 在线,但聊天通道仍未恢复"),
+        Text(
+            "They were started again after a quiet time and are still off. Something keeps them from starting.",
+            "平稳运行一段时间后已尝试重新启动它们,但仍未恢复,说明有别的原因阻止它们启动。",
+        ),
+        Text("openclaw channels status --probe", "openclaw channels status --probe"),
     ),
     "stopped": (
         Text("OpenClaw was stopped by hand", "OpenClaw 已被人手动停止"),
@@ -85,6 +98,9 @@ OUTCOMES = {"healed": Text("it helped", "有效"), "partly": Text("mended one of
 HEALERS = {
     "level 1: restarted by the service manager": Text("the service manager started it again", "系统服务管理器重新启动了它"),
     "level 2: restart": Text("the watchdog restarted it", "守护进程重启了它"),
+    "level 2: started after a change": Text(
+        "the watchdog started it once what it needs was changed", "所需的文件被改动后,守护进程重新启动了它"
+    ),
 }
 
 

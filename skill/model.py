@@ -206,7 +206,7 @@ class Plan:
     """What a repair wants to do. Has no effect until healer.execute(). `touches`: files snapshotted first and restored on failure.
 
     config_paths: dotted paths of openclaw.json that may differ afterwards; a difference elsewhere means rollback.
-    verify: "ready" (/readyz 200, several times), "live" (/healthz), "none" (nothing to verify: advice only).
+    verify: "ready" (/readyz 200, several times), "live" (/healthz), "channels" (none suppressed any more), "none" (advice only).
     """
 
     repair: str

@@ -23,6 +23,7 @@ HARD_LIMIT = 2
 HOUR = 3600.0  # no more than max_restarts restarts in any hour, over all incidents
 RETRY_GAP = 10.0  # s between two starts that only a change made worth trying; after RETRIES_AT_ONCE it doubles
 RETRIES_AT_ONCE = 5
+RESUME_ANSWER = 300.0  # s: channels that are still silent by then need a person
 STREAK = 3  # healthy looks in a row that close an incident
 LOOP_STREAK = 30.0  # s a crash-looping gateway must stay ready before its incident is closed
 DEGRADED_AFTER = 300.0
@@ -61,7 +62,8 @@ def step(
 def _tell_in_time(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
     """A person learns of an outage that lasts, whatever else is being tried."""
     incident = state.incident
-    if not incident or incident.escalated or verdict.state in (State.HEALTHY, State.SUSPENDED, State.STOPPED):
+    # Safe mode has a message of its own, and its channels come back after a quiet time: no outage that lasts.
+    if not incident or incident.escalated or verdict.state in (State.HEALTHY, State.SUSPENDED, State.STOPPED, State.SAFE_MODE):
         return state, []
     age = now - incident.opened
     if age >= rules.escalation_time:
@@ -115,14 +117,15 @@ def looping(state: WatchState, now: float, rules: Rules) -> bool:
 
 
 def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+    opened = [Decision("note", "safe_mode_over")] if "safe_mode" in state.noted else []
     state = replace(state, streak=state.streak + 1, noted=(), degraded_since=0.0)
     loop = looping(state, now, rules)
-    opened: List[Decision] = []
     if not state.incident:
         if not loop:
-            return replace(state, last_good=now), []
+            return replace(state, last_good=now), opened
         # Up at every look, and yet it dies again and again: level 1 hides an outage.
-        state, opened = _open(state, verdict, now, name)
+        state, more = _open(state, verdict, now, name)
+        opened += more
     incident = state.incident
     assert incident is not None
     incident = replace(incident, ready_since=incident.ready_since or now, loop=incident.loop or loop)
@@ -134,7 +137,7 @@ def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
         return state, opened
     # The crashes of a loop that level 3 has seen are spent: only new ones call it again.
     crashes = () if incident.loop else state.crashes
-    return replace(state, incident=None, last_good=now, crashes=crashes), [
+    return replace(state, incident=None, last_good=now, crashes=crashes), opened + [
         Decision("recovered", "ready {} times in a row".format(state.streak))
     ]
 
@@ -224,8 +227,11 @@ def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, na
         decisions.append(Decision("note", "safe_mode"))
     last = max(state.crashes + (state.degraded_since,))
     if now - last >= rules.channels_quiet and "resumed" not in state.noted:
-        state = replace(state, noted=state.noted + ("resumed",))
+        state = replace(state, noted=state.noted + ("resumed",), degraded_since=now)
         decisions.append(Decision("resume-channels", "quiet for {:.0f} s".format(now - last)))
+    elif "resumed" in state.noted and "resume_failed" not in state.noted and now - state.degraded_since >= RESUME_ANSWER:
+        state = replace(state, noted=state.noted + ("resume_failed",))
+        decisions.append(Decision("note", "resume_failed"))
     return state, decisions
 
 

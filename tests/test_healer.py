@@ -15,8 +15,8 @@ from doctor_world import CONFIG, World, finding
 
 from skill import healer, healing, lastgood, repairs, snapshots
 from skill.errors import CannotPlan, RepairError
-from skill.host import Completed
-from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, Text, Write
+from skill.host import Completed, Reply
+from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
 from skill.openclaw import gateway
 from skill.openclaw.config import diff, parse
 
@@ -396,3 +396,21 @@ def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(wo
     lock = world.state / "tmp" / "openclaw-0" / "gateway.state.lock"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "role": "agent-embedded"}))
     assert gateway.lock_holder(world.home) is None and gateway.doctor_running(world.home)
+
+
+@pytest.mark.parametrize("still_silent", [True, False])
+def test_channels_are_resumed_when_none_is_suppressed_any_more(world: World, still_silent: bool) -> None:
+    """Ready is what a gateway says in safe mode, too."""
+    silent = {"now": True}
+    world.started = True
+    body = lambda: {"ready": True, "failing": [], **({"suppressed": ["telegram"]} if silent["now"] else {})}  # noqa: E731
+    host = replace(world.host, get=lambda *_a: Reply(200, json.dumps(body()).encode()))
+
+    def run(argv: object, **_more: object) -> Completed:
+        assert "channels.start" in list(argv)  # type: ignore[call-overload]
+        silent["now"] = still_silent
+        return Completed([], 0)
+
+    ctx = replace(world.context(state=State.SAFE_MODE), host=replace(host, run=run))
+    step = Run(("openclaw", "gateway", "call", "channels.start", "--params", '{"channel": "telegram"}', "--json"), 60.0)
+    assert healer.execute(ctx, plan_of(step, verify="channels")).healed is not still_silent

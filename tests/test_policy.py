@@ -170,8 +170,23 @@ def test_stopped_by_its_operator_is_respected():
 
 
 def test_channels_wait_as_long_as_they_are_set_to():
-    _, made = play([(10, verdict(State.SAFE_MODE, 5))] * 60, replace(RULES, channels_quiet=60))
+    _, made = play([(10, verdict(State.SAFE_MODE, 5))] * 30, replace(RULES, channels_quiet=60))
     assert kinds(made) == ["note", "resume-channels"] and made[1][0] - made[0][0] == 60
+
+
+def test_a_crash_in_safe_mode_begins_the_quiet_time_anew():
+    safe, dies = verdict(State.SAFE_MODE, 5), (1, verdict(State.STARTING, code=1, unclean=True))
+    _, made = play([(10, safe)] * 20 + [dies] + [(10, verdict(State.SAFE_MODE, 6))] * 40)
+    resumed = [at for at, decision in made if decision.kind == "resume-channels"]
+    assert len(resumed) == 1 and resumed[0] - (1_000_000.0 + 201) >= 330
+
+
+def test_the_end_of_safe_mode_is_told_and_so_is_one_that_does_not_end():
+    safe = [(10, verdict(State.SAFE_MODE, 5))]
+    _, made = play(safe * 40 + [(1, verdict(State.HEALTHY, 5))] * 5)
+    assert [d.reason for _, d in made if d.kind == "note"] == ["safe_mode", "safe_mode_over"]
+    _, made = play(safe * 400)
+    assert [d.reason for _, d in made if d.kind == "note"] == ["safe_mode", "resume_failed"] and kinds(made, "escalate") == []
 
 
 def test_safe_mode_is_told_at_once_and_channels_wait_for_quiet():

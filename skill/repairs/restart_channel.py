@@ -62,7 +62,7 @@ def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
         "OpenClaw's crash-loop breaker keeps these channels silent: {}".format(", ".join(names)),
         "OpenClaw 的崩溃循环保护使以下渠道静默:{}".format("、".join(names)),
     )
-    return Plan("resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why)
+    return Plan("resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why, verify="channels")
 
 
 _ACCOUNT = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
