@@ -104,6 +104,18 @@ def test_definitions_are_documented_and_start_again_every_minute(tmp_path):
         )
 
 
+def test_a_drill_never_touches_the_users_task(tmp_path):
+    """On Windows the drill's USERPROFILE is all there is to tell an account by."""
+    from skill.host import Host
+    from skill.openclaw.home import locate
+    from skill.platforms import choose
+
+    env = {"USERPROFILE": str(tmp_path), "USERNAME": "u"}
+    user, drill = Host(env=env, system="win32"), Host(env=dict(env, IFLOW_DOCTOR_DRILL="1"), system="win32")
+    assert choose(user, locate(user)).name == "schtasks"
+    assert choose(drill, locate(drill)).name == "direct"
+
+
 def test_names_do_not_collide(tmp_path):
     one, two = make(tmp_path, Manager({})), make(tmp_path, Manager({}), profile="work")
     assert one.task == "OpenClaw Gateway" and two.task == "OpenClaw Gateway (work)" and one.watchdog_task != two.watchdog_task

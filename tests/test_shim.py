@@ -118,6 +118,11 @@ def test_render_quotes_and_refuses() -> None:
     windows = text.render("C:\\Users\\100%\\venv\\python.exe", "win32")
     assert b"100%%" in windows and windows.count(b"\n") == windows.count(b"\r\n") and b"chcp" not in windows
     assert b"chcp 65001" in text.render("C:\\Users\\张 三\\python.exe", "win32")
+    far = text.render("D:\\100%\\venv\\python.exe", "win32", "C:\\Users\\张 三\\bin")
+    assert b'"IFLOW_DOCTOR_PYTHON=D:\\100%%\\venv\\python.exe"' in far
+    state = "C:\\Users\\张 三\\.openclaw\\iflow-doctor\\"
+    near = text.render(state + "venv-1\\Scripts\\python.exe", "win32", state + "bin")
+    assert b'"IFLOW_DOCTOR_PYTHON=%~dp0..\\venv-1\\Scripts\\python.exe"' in near and near.isascii() and b"chcp" not in near
     with pytest.raises(ValueError):
         text.render("/a\nb", "linux")
     with pytest.raises(ValueError):

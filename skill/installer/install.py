@@ -186,7 +186,7 @@ class Install:
         if old and old != str(target) and shim_text.is_shim(Path(old)):
             Path(old).unlink()
         self.note(shim=str(target))
-        write_atomic(target, shim_text.render(str(self.stable_python()), self.host.system), mode=0o755)
+        write_atomic(target, shim_text.render(str(self.stable_python()), self.host.system, str(target.parent)), mode=0o755)
 
     def add_profile(self, profile: Path) -> None:
         self.note(profiles=sorted(set(self.done["profiles"]) | {str(profile)}))

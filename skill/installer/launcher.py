@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from ..files import write_atomic
+from ..shim.text import from_here
 
 MARK = "iflow-doctor launcher"
 
@@ -19,9 +20,9 @@ def write(target: Path, python: Path, windows: bool) -> None:
     if target.exists() and not is_ours(target):
         raise FileExistsError("{} is not ours and stays".format(target))
     if windows:
-        text = '@echo off\r\nrem {}\r\n{}"{}" -I -m skill %*\r\n'.format(
-            MARK, "" if str(python).isascii() else "chcp 65001 >nul\r\n", str(python).replace("%", "%%")
-        )
+        named = from_here(str(python), str(target.parent))
+        page = "" if named.isascii() else "chcp 65001 >nul\r\n"
+        text = '@echo off\r\nrem {}\r\n{}"{}" -I -m skill %*\r\n'.format(MARK, page, named)
     else:
         text = '#!/bin/sh\n# {}\nexec {} -I -m skill "$@"\n'.format(MARK, shlex.quote(str(python)))
     write_atomic(target, text.encode("utf-8", "surrogateescape"), mode=0o755)

@@ -104,11 +104,13 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
     """The service manager in charge: the system's own where OpenClaw would use it for this state directory, else `direct`.
 
     A gateway_command of the user, or a state directory that is not the account's own (OpenClaw refuses native services
-    there), means `direct`.
+    there), means `direct`. So does a drill: where HOME cannot be told from the account's home (Windows), its watchdog would
+    otherwise order the user's own task about.
     """
     from .direct import Direct
 
-    if (settings is not None and settings.get("gateway_command")) or not canonical(host, home):
+    drill = host.env.get("IFLOW_DOCTOR_DRILL") == "1"
+    if drill or (settings is not None and settings.get("gateway_command")) or not canonical(host, home):
         return Direct(host, home, settings)
     if host.system == "darwin":
         from .launchd import Launchd

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..files import private_dir, read_json, write_json
+from ..keeperps import alive
 
 BREAKER_BOOTS, BREAKER_WINDOW_S = 3, 300  # OpenClaw 2026.9.6: three unclean boots within 300 s
 
@@ -52,11 +53,10 @@ def owner(state_dir: Path) -> Optional[int]:
     """The pid of the living gateway that holds the lock; None when nobody does (a dead owner's file is ignored)."""
     try:
         value = json.loads(lock_path(state_dir).read_text("utf-8").strip())
-        pid, ticks = int(value["pid"]), value.get("startTime")
-        os.kill(pid, 0)
+        pid = int(value["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid if ticks is None or start_ticks(pid) in (None, ticks) else None
+    return pid if alive(pid, value.get("startTime")) else None
 
 
 def take_lock(state_dir: Path, config_path: Path, port: int) -> Optional[int]:

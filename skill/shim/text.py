@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import shlex
 from pathlib import Path
 
@@ -14,16 +15,27 @@ def name(system: str) -> str:
     return "openclaw.cmd" if system == "win32" else "openclaw"
 
 
-def render(python: str, system: str) -> bytes:
-    """Given the interpreter of our private environment, answer the bytes of the shim. Raise ValueError for a path cmd cannot hold."""
+def from_here(python: str, folder: str) -> str:
+    """How a batch file in `folder` names the interpreter: from where it lies, so that a user name like 张三 is not written in it."""
+    drive, place = ntpath.splitdrive(python)[0].lower(), ntpath.splitdrive(folder)[0].lower()
+    near = ntpath.relpath(python, folder) if folder and drive == place else ""
+    return ("%~dp0" + near if near and near.isascii() else python).replace("%", "%%").replace("%%~dp0", "%~dp0", 1)
+
+
+def render(python: str, system: str, folder: str = "") -> bytes:
+    """Given the interpreter of our private environment and the folder the shim will be in, answer its bytes.
+
+    Raise ValueError for a path cmd cannot hold.
+    """
     if "\n" in python or "\r" in python:
         raise ValueError("a path with a line break cannot be used in the shim: {!r}".format(python))
     if system == "win32":
         if '"' in python:
             raise ValueError("a path with a quotation mark cannot be used in the shim: {}".format(python))
-        text = (_HERE / "openclaw.cmd.in").read_text("utf-8").replace("@PYTHON@", python.replace("%", "%%"))
+        named = from_here(python, folder)
+        text = (_HERE / "openclaw.cmd.in").read_text("utf-8").replace("@PYTHON@", named)
         head, rest = text.split("\n", 1)
-        if not python.isascii():  # cmd reads batch files in the console's code page: say which one this file is in
+        if not named.isascii():  # cmd reads batch files in the console's code page: say which one this file is in
             rest = "chcp 65001 >nul\n" + rest
         return (head + "\n" + rest).replace("\n", "\r\n").encode("utf-8")
     return (_HERE / "openclaw.sh.in").read_text("utf-8").replace("@PYTHON@", shlex.quote(python)).encode("utf-8", "surrogateescape")
