@@ -99,6 +99,17 @@ def test_installs_and_takes_everything_back_but_records(machine: Machine) -> Non
     assert [name for name in machine.tree() if name != ".openclaw"] == before
 
 
+def test_what_the_lock_makes_is_taken_away_too(machine: Machine) -> None:
+    """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken back."""
+    found = places.locate(machine.host, machine.source)
+    run = install.Install(machine.host, found, install.Options(profile=True))
+    with lock.only_one(found.doctor_dir / "install.lock"):
+        run.begin()
+    assert str(found.state_dir) in run.done["made_dirs"] and str(found.doctor_dir) in run.done["made_dirs"]
+    machine.uninstall(purge=True)
+    assert not found.state_dir.exists()
+
+
 def test_installing_twice_builds_once_and_changes_nothing(machine: Machine) -> None:
     machine.install()
     first = machine.tree()

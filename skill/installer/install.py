@@ -67,6 +67,7 @@ class Install:
         self.done: Dict[str, Any] = manifest.read(self.places.manifest)
         self.where = place.choose(self.host, self.places.bin_dir)
         self.swapped = False
+        self.absent = self._absent()
 
     @property
     def upgrade(self) -> bool:
@@ -132,14 +133,18 @@ class Install:
         self.done.update(values)
         manifest.write(self.places.manifest, self.done)
 
+    def _absent(self) -> List[str]:
+        """The folders that we shall have made. Asked before the lock's file makes some of them."""
+        found: List[str] = []
+        for folder in (self.places.skill_dir.parent, self.places.doctor_dir, self.places.prefix, self.places.bin_dir):
+            while not folder.exists() and folder != folder.parent:
+                found.append(str(folder))
+                folder = folder.parent
+        return found
+
     def begin(self) -> None:
         """Remember which folders we make, so that the way back can take them away again."""
-        made = list(self.done["made_dirs"])
-        for folder in (self.places.skill_dir.parent, self.places.prefix, self.places.bin_dir):
-            while not folder.exists() and folder != folder.parent:
-                if str(folder) not in made:
-                    made.append(str(folder))
-                folder = folder.parent
+        made = sorted(set(self.done["made_dirs"]) | set(self.absent))
         self.note(version=__version__, fingerprint=self.fingerprint, prefix=str(self.places.prefix), made_dirs=made)
 
     def check(self) -> None:
