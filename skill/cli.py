@@ -304,9 +304,11 @@ def _help_as_json(words: List[str]) -> int:
 
 
 def _utf8() -> None:
-    """Chinese on a console or pipe that claims ASCII must not crash us."""
+    """Chinese on a console or pipe that claims ASCII must not crash us. What reads a pipe on Windows (Node, an agent) reads UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         try:
+            if os.name == "nt" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+                stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
             stream.reconfigure(errors="replace" if (stream.encoding or "").lower().startswith("utf") else "backslashreplace")  # type: ignore[union-attr]
         except (AttributeError, ValueError):
             pass
