@@ -414,3 +414,18 @@ def test_channels_are_resumed_when_none_is_suppressed_any_more(world: World, sti
     ctx = replace(world.context(state=State.SAFE_MODE), host=replace(host, run=run))
     step = Run(("openclaw", "gateway", "call", "channels.start", "--params", '{"channel": "telegram"}', "--json"), 60.0)
     assert healer.execute(ctx, plan_of(step, verify="channels")).healed is not still_silent
+
+
+@pytest.mark.parametrize("size,steps", [(48, 1), (8192, 0)])
+def test_a_small_heap_on_the_command_line_is_replaced_there(world: World, size: int, steps: int) -> None:
+    """OpenClaw's own unit passes --max-old-space-size itself, and that wins over NODE_OPTIONS; a large one is not made smaller."""
+    world.name = "systemd"
+    world.command = lambda: ["node", "--max-old-space-size={}".format(size), "index.js"]  # type: ignore[method-assign]
+    world.environment = lambda: {"NODE_OPTIONS": "--max-old-space-size=48"}  # type: ignore[method-assign]
+    ctx = world.context(finding("node/small-heap"))
+    if not steps:
+        with pytest.raises(CannotPlan):
+            repairs.ALL["repair-service-env"].plan(ctx, {})
+        return
+    repairs.ALL["repair-service-env"].plan(ctx, {})
+    assert "override {'ExecStart[1]': '--max-old-space-size=2048'} []" in world.calls

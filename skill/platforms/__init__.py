@@ -84,7 +84,8 @@ class Platform(Protocol):
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """(model steps, touched paths) that change the service's environment without editing OpenClaw's own files.
 
-        The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real variables.
+        The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real variables; systemd and launchd also
+        understand ExecStart[N], a word of the command line.
         """
 
     def uninstall(self, dry_run: bool = False) -> ServicePlan:

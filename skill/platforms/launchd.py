@@ -194,9 +194,9 @@ class Launchd:
         changes = dict(set)
         if "LimitNOFILE" in changes:
             value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(changes.pop("LimitNOFILE"))
-        if "ExecStart[0]" in changes and argv:
+        for name in [name for name in changes if name.startswith("ExecStart[") and argv]:
             whole = list(value["ProgramArguments"])
-            whole[len(whole) - len(argv)] = changes.pop("ExecStart[0]")
+            whole[len(whole) - len(argv) + int(name[len("ExecStart[") : -1])] = changes.pop(name)
             value["ProgramArguments"] = whole
         variables = {k: v for k, v in (value.get("EnvironmentVariables") or {}).items() if k not in unset}
         value["EnvironmentVariables"] = {**variables, **changes}

@@ -108,7 +108,7 @@ def environment(lines: Lines) -> Dict[str, str]:
 def override(before: Lines, command: Sequence[str], set: Mapping[str, str], unset: Sequence[str]) -> str:
     """Our environment drop-in: what it held before, changed by `set` and `unset`.
 
-    "LimitNOFILE" and "ExecStart[0]" (the program, mostly node) are understood beside variables; command: argv in force.
+    "LimitNOFILE" and "ExecStart[N]" (0: the program, mostly node) are understood beside variables; command: argv in force.
     """
     values = environment(before)
     gone = [word for section, key, value in before if (section, key) == ("Service", "UnsetEnvironment") for word in split(value)]
@@ -117,8 +117,9 @@ def override(before: Lines, command: Sequence[str], set: Mapping[str, str], unse
     for name, value in set.items():
         if name == "LimitNOFILE":
             limits[name] = str(int(value))
-        elif name == "ExecStart[0]":
-            argv = [value, *list(argv or command)[1:]]
+        elif name.startswith("ExecStart["):
+            argv = list(argv or command)
+            argv[int(name[len("ExecStart[") : -1])] = value
         else:
             values[name] = value
             gone = [word for word in gone if word != name]

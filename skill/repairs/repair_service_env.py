@@ -78,6 +78,14 @@ def _options(ctx: Context, values: Dict[str, str], unset: List[str], steps: List
         return
     in_service = ctx.platform.environment().get("NODE_OPTIONS", "")
     in_file = read_env_file(ctx.home.env_file).get("NODE_OPTIONS", "")
+    flag = _heap_flag(ctx) if small and not bad else None
+    if flag is not None:  # what stands on the command line wins over NODE_OPTIONS
+        if flag[1] >= HEAP_MB:
+            return
+        values["ExecStart[{}]".format(flag[0])] = "--max-old-space-size={}".format(HEAP_MB)
+        en.append("heap {} MB instead of {}".format(HEAP_MB, flag[1]))
+        zh.append("堆内存由 {} 改为 {} MB".format(flag[1], HEAP_MB))
+        return
     if small and not bad:
         kept = HEAP.sub("", in_service or in_file).strip()
         values["NODE_OPTIONS"] = (kept + " " if kept else "") + "--max-old-space-size={}".format(HEAP_MB)
@@ -91,6 +99,14 @@ def _options(ctx: Context, values: Dict[str, str], unset: List[str], steps: List
         steps.append(Write(str(ctx.home.env_file), _without_line(ctx, "NODE_OPTIONS")))
         en.append("NODE_OPTIONS taken out of .env")
         zh.append("从 .env 移除 NODE_OPTIONS")
+
+
+def _heap_flag(ctx: Context) -> Optional[Tuple[int, int]]:
+    """(place, MB) of a heap size on the service's own command line, as OpenClaw's installer writes it; None without one."""
+    if ctx.platform.name not in ("systemd", "launchd"):
+        return None
+    words = enumerate(ctx.platform.command()[:10])
+    return next(((at, int(re.sub(r"\D", "", word))) for at, word in words if HEAP.fullmatch(word)), None)
 
 
 def _without_line(ctx: Context, name: str) -> bytes:
