@@ -19,7 +19,7 @@ import click
 
 from . import __version__
 from .errors import HealerError
-from .host import Host
+from .host import Host, locale_lang
 
 # command -> (module of commands/, one line in English, in Chinese). The help is made of this table: nothing is imported for it.
 COMMANDS: Dict[str, Tuple[str, str, str]] = {
@@ -73,11 +73,7 @@ def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
     chosen = str(env.get("IFLOW_DOCTOR_LANG") or _lang_setting(env) or "")
     if chosen:
         return "zh" if chosen.lower().startswith("zh") else "en"
-    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
-        value = env.get(name, "")
-        if value:
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
+    return locale_lang(env)
 
 
 def _lang_setting(env: Any) -> str:

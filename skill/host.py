@@ -219,3 +219,16 @@ class Host:
         import shutil
 
         return shutil.which(program, path=self.env.get("PATH"))
+
+
+def locale_lang(env: Mapping[str, str]) -> str:
+    """ "zh" or "en", as the environment's locale says; where none is set, on Windows, the language of the user's desktop."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
+        if env.get(name):
+            return "zh" if env[name].lower().startswith("zh") else "en"
+    if WINDOWS:
+        import ctypes
+
+        if ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == 4:  # type: ignore[attr-defined]  # LANG_CHINESE
+            return "zh"
+    return "en"

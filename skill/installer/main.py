@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from ..errors import HealerError
-from ..host import Host
+from ..host import Host, locale_lang
 from ..model import Text
 from . import install, selfcheck, uninstall
 from .lock import only_one
@@ -38,8 +38,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(source: str, arguments: Sequence[str]) -> int:
     """Answer 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks something."""
     args = parse(arguments)
+    lang = args.lang or locale_lang(os.environ)
+    os.environ["IFLOW_DOCTOR_LANG"] = lang  # what we start speaks the same language
     host = Host()
-    lang = args.lang or ("zh" if any(host.env.get(n, "").startswith("zh") for n in ("LC_ALL", "LC_MESSAGES", "LANG")) else "en")
     places = locate(host, Path(source), args.prefix or _known_prefix(host, source))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
