@@ -106,13 +106,15 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
 def _moved(look: Look) -> Iterator[Finding]:
     """What the service's environment sets otherwise than in the last healthy run. An impostor may be our own service, led astray."""
     known, env = look.inventory.get("service_values"), look.service_env
-    if not isinstance(known, Mapping) or not env or (look.up and look.verdict.state is not State.IMPOSTOR):
+    if not isinstance(known, Mapping) or not env:
         return
+    up = look.up and look.verdict.state is not State.IMPOSTOR
     differs = {name: known.get(name) for name in SERVICE_NAMES if env.get(name) != known.get(name) and name != "NODE_OPTIONS"}
-    if not differs:
-        return
     astray = [name for name in differs if name in WHERE]
-    say = error if astray else info
+    if not differs or (up and not astray):
+        return
+    # One that serves from another place is green and has none of its memory: told, and never restarted for it.
+    say = (warning if up else error) if astray else info
     names = ", ".join(astray or differs)
     yield say(
         "service/environment" if astray else "service/environment-changed",

@@ -87,6 +87,7 @@ QUIET = (
     "clock/implausible",
     "disk/full",
     "disk/inodes",
+    "service/environment",
 )
 ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a day counts as meant
 
@@ -113,7 +114,7 @@ def _quiet_damage(ctx: Any) -> Any:
     try:
         good = lastgood.newest(ctx.home)
         ctx = replace(ctx, last_good=good, verdict=Verdict(State.HEALTHY, Text("ready", "就绪")))
-        found = diagnose.examine(ctx, only=("config", "database", "clock", "disk")).findings
+        found = diagnose.examine(ctx, only=("config", "database", "clock", "disk", "service")).findings
     except Exception as error:
         print("not examined: {!r}".format(error), file=sys.stderr)
         return []
