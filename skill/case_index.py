@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from .case_phrases import Phrases
+from .case_phrases import Words, count
 from .model import Case
+from .scope import stem
+from .shipped import path as shipped_path
+from .signature import literals
 
-GRAM = 3  # characters of the prefilter's grams
-PHRASES_UP_TO = 1_000  # cases; beyond this phrases are left out (signatures and keywords carry a big library)
-_GROUP = re.compile(r"\((?:[^()\\]|\\.)*\)[*+?]?(?:\{[^}]*\})?")
-_PLAIN_GROUP = re.compile(r"\((?:\?:)?((?:[^()\\]|\\.)*)\)(?![*?]|\{0)")
-_OPTIONAL = re.compile(r"(?:\\.|\[(?:[^\]\\]|\\.)*\]|.)(?:[?*]|\{0[^}]*\})\??")
-_LOOSE = re.compile(r"\\[bBAZ]|\\[dDsSwW](?:[+]|\{[^}]*\})?|\[(?:[^\]\\]|\\.)*\](?:[+]|\{[^}]*\})?|\.(?:[+]|\{[^}]*\})?|[\^$]")
+WORDS_UP_TO = 400  # cases; beyond this words are not weighed (signatures and keywords carry a big library)
+_COMPOUND = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){2,}")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z']+")
 
 
 class Signature(NamedTuple):
@@ -29,34 +30,6 @@ class Signature(NamedTuple):
 class Keyword(NamedTuple):
     groups: Tuple[Tuple[str, ...], ...]  # every group needs one of its words
     weight: int  # 1..4
-
-
-def literals(pattern: str) -> Tuple[str, ...]:
-    """Given a regular expression, answer fixed texts (lower case) of which each matching line contains one; () when there is none."""
-    flat = pattern
-    for _ in range(4):
-        flat, changed = _GROUP.subn("\x00", flat)
-        if not changed:
-            break
-    found = []
-    for branch in flat.split("|"):
-        branch = _LOOSE.sub("\x00", _OPTIONAL.sub("\x00", branch))
-        branch = re.sub(r"\\(.)", r"\1", branch.replace("+", "\x00"))
-        found.append(max(branch.split("\x00"), key=len).lower())
-    if all(_telling(text) for text in found):
-        return tuple(found)
-    if len(found) > 1:
-        return ()
-    for group in _PLAIN_GROUP.findall(pattern):  # no text of its own: a group whose every branch has one
-        inside = [literals(branch) for branch in group.split("|")]
-        if all(inside):
-            return tuple(text for branch in inside for text in branch)
-    return ()
-
-
-def _telling(text: str) -> bool:
-    """Three characters, or two Chinese ones."""
-    return len(text) >= GRAM or len(text) == 2 and all("\u4e00" <= c <= "\u9fff" for c in text)
 
 
 def keyword(text: str) -> Keyword:
@@ -82,22 +55,65 @@ class Index:
                         Signature(number, one["re"], float(one.get("weight", 1.0)), needs, one.get("with", ""), one.get("without", ""))
                     )
         self.keywords = [[keyword(text) for text in case.keywords] for case in self.cases]
-        self._phrases: Optional[Phrases] = None
+        self._words: Optional[Tuple[Words, Words]] = None
+        self._known: Optional[FrozenSet[str]] = None
 
-    def phrases(self) -> Optional[Phrases]:
-        """What people say of each case; None for a library too big for it."""
-        if self._phrases is None and len(self.cases) <= PHRASES_UP_TO:
-            self._phrases = Phrases([list(_said(case)) for case in self.cases])
-        return self._phrases
+    def known(self) -> FrozenSet[str]:
+        """Stems of every word of OpenClaw's documentation and of these cases; empty for a library too big for it."""
+        if self._known is None:
+            texts = [text for case in self.cases for text, _ in _said(case)] if len(self.cases) <= WORDS_UP_TO else []
+            printed = [text for case in self.cases for text, _ in _printed(case)] if texts else []
+            own = {stem(word) for text in texts for word in _LATIN.findall(text)} | {
+                name.lower() for text in texts + printed for name in _COMPOUND.findall(text)
+            }
+            self._known = frozenset((own | vocabulary()) - strangers()) if texts else frozenset()
+        return self._known
+
+    def words(self) -> Optional[Tuple[Words, Words]]:
+        """What speaks for each case in a person's words and in a log; None for a library too big for it."""
+        if self._words is None and len(self.cases) <= WORDS_UP_TO:
+            said = count((number, text, worth) for number, case in enumerate(self.cases) for text, worth in _said(case))
+            printed = count((number, text, worth) for number, case in enumerate(self.cases) for text, worth in _printed(case))
+            self._words = Words(said), Words(said, printed)
+        return self._words
 
 
-def _said(case: Case) -> Iterable[str]:
-    yield from case.raw.get("phrases") or ()
-    yield case.title.en
-    yield case.title.zh
+def _said(case: Case) -> Iterable[Tuple[str, float]]:
+    """How people tell of the case: (text, how much it counts)."""
+    for text in case.raw.get("phrases") or ():
+        yield text, 1.0
+    yield case.title.en, 1.0
+    yield case.title.zh, 1.0
     for example in case.raw.get("examples") or ():
-        if example.get("symptom"):
-            yield example["symptom"]
+        yield example.get("symptom") or "", 1.0
+    for text in case.keywords:
+        yield " ".join(word for group in keyword(text).groups for word in group), 0.5
+
+
+def _printed(case: Case) -> Iterable[Tuple[str, float]]:
+    """What programs print of it."""
+    for pattern in case.signatures:
+        for text in literals(pattern):
+            yield text, 1.0
+    for example in case.raw.get("examples") or ():
+        yield example.get("log") or "", 1.0
+
+
+@lru_cache(maxsize=1)
+def vocabulary() -> FrozenSet[str]:
+    """Word stems of OpenClaw's documentation, kept beside the shipped cases."""
+    return frozenset(" ".join(_beside("vocabulary")).split())
+
+
+@lru_cache(maxsize=1)
+def strangers() -> FrozenSet[str]:
+    """Stems of the names of programs that fail with the same words and are not OpenClaw."""
+    return frozenset(stem(name) for name in " ".join(_beside("strangers")).split())
+
+
+def _beside(name: str) -> List[str]:
+    value = json.loads(shipped_path("cases.json").read_text("utf-8"))
+    return list(value.get(name) or ()) if isinstance(value, dict) else []
 
 
 @lru_cache(maxsize=4096)

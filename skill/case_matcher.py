@@ -1,8 +1,10 @@
 """Which known case is it? Signatures first, then weighted keywords, then likeness. "No case fits" ([]) is a good answer.
 
     certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest boot's own lines, nothing else as strong
-    probable   a good signature, or several keywords that agree
+    probable   a good signature, or words that speak plainly for the case
     possible   worth a look; never acted on
+
+Evidence adds up in natural-log units: a signature's weight, the words of the person and of the log (case_phrases), keywords.
 
 Two cases can be certain where the program prints one sentence for two causes (a truncated config says "missing gateway.mode"):
 the live evidence of each case decides between them.
@@ -17,20 +19,27 @@ import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import signature
-from .case_index import GRAM, Index, Keyword, compiled, literals
+from .case_index import Index, Keyword, compiled
+from .case_phrases import Told
 from .model import Case, Confidence, Match
-from .scope import Scope, judge
+from .scope import Scope, judge, telling
+from .signature import GRAM, literals
 
 __all__ = ["match", "literals"]
 
 MAX_MATCHES = 5
 CERTAIN = 0.9
 CERTAIN_ADVICE = 0.96  # for cases that only tell a person: nothing is won by a bolder word
-PROBABLE = 0.6
-LEAST = 0.36  # below this a match by words alone is noise
-LEAST_WITH_LOG = 0.45  # the same beside a log that holds nothing of the case
-MARGIN = 0.04  # how far the first of two different classes must lead to be certain
-SAID = 0.16  # what a symptom that tells of the case adds to a signature
+# Natural-log units, as case_phrases.Told: what each kind of evidence is worth beside the words of a person.
+SIGNATURE = 12.0  # a signature of weight 1.0
+PRINTED = 0.45  # of what the words of a log say: they repeat themselves more than a person does
+KEYWORDS = 2.0  # all keywords of a case together
+ALIKE = 4.0  # a title that is spelt nearly so
+PROBABLE = 8.0
+LEAST = 3.0  # below this a match by words alone is noise
+LEAST_DOUBT = 7.0  # the same where nothing is said to be wrong
+FULL = 16.0  # counts as 1.0 in the score that is shown
+MARGIN = 0.04  # of the score: how far the first of two different classes must lead to be certain
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 _ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
 _INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
@@ -52,7 +61,7 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
     index = _index(cases)
     symptom = signature.mask(" ".join(symptom[:2000].split()))
     found = signature.lines(log)
-    scope = judge(symptom, [line.text for line in found])
+    scope = judge(symptom, [line.text for line in found], index.known() if symptom else frozenset())
     if own_log:
         scope = scope._replace(ours=True)
     if scope.nothing:
@@ -60,11 +69,15 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
     found = [line for number, line in enumerate(found) if number not in scope.foreign]
     hits = _signature_hits(index, found, symptom)
     spoken = _keyword_scores(index, symptom.lower())
-    alike = _likeness(index, symptom) if symptom else {}
-    logged = _keyword_scores(index, "\n".join(line.text for line in found[:200]).lower()) if found else {}
+    words = index.words()
+    said = words[0].weigh(symptom) if words and symptom else {}
+    printed = words[1].weigh("\n".join(telling([line.text for line in found]))) if words and found else {}
+    alike = _fuzzy_titles(index, symptom) if symptom and not hits else {}
     matches = []
-    for number in set(hits) | set(spoken) | set(alike) | set(logged):
-        one = _weigh(index.cases[number], hits.get(number, []), spoken.get(number), alike.get(number), logged.get(number), scope)
+    for number in set(hits) | set(spoken) | set(said) | set(printed) | set(alike):
+        one = _weigh(
+            index.cases[number], hits.get(number, []), spoken.get(number), said.get(number), printed.get(number), alike.get(number), scope
+        )
         if one is not None:
             matches.append(one)
     return _rank(matches, scope)
@@ -155,16 +168,6 @@ def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
     return " + ".join(next(word for word in group if there(word)) for group in entry.groups)
 
 
-def _likeness(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
-    """number -> (0..1, the phrase that is like it), with rapidfuzz for spelling mistakes where phrases say little."""
-    known = index.phrases()
-    scores = known.alike(symptom) if known else {}
-    if not any(score > 0.5 for score, _ in scores.values()):
-        for number, found in _fuzzy_titles(index, symptom).items():
-            scores[number] = max(found, scores.get(number, found))
-    return scores
-
-
 def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
     from rapidfuzz import fuzz, process
 
@@ -180,39 +183,39 @@ def _weigh(
     case: Case,
     hits: List[Hit],
     spoken: Optional[Tuple[float, str]],
+    said: Optional[Told],
+    printed: Optional[Told],
     alike: Optional[Tuple[float, str]],
-    logged: Optional[Tuple[float, str]],
     scope: Scope,
 ) -> Optional[Match]:
-    words_said = spoken[0] if spoken else 0.0
-    words_logged = logged[0] if logged else 0.0
-    told = 1.0 - (1.0 - 0.9 * words_said) * (1.0 - (alike[0] if alike else 0.0))
+    told = (said.weight if said else 0.0) + KEYWORDS * (spoken[0] if spoken else 0.0) + ALIKE * (alike[0] if alike else 0.0)
+    shown = PRINTED * (printed.weight if printed else 0.0)
     because: List[str] = []
+    confidence = Confidence.POSSIBLE
+    base = 0.0
     if hits:
         hits = sorted(hits, key=lambda hit: (-hit.weight, hit.age))
         base = hits[0].weight * 0.9 + min(0.06, 0.02 * (len(hits) - 1))
-        score = base + SAID * told + 0.03 * words_logged
         because.extend(hit.line[:240] for hit in hits[:3])
         least = CERTAIN_ADVICE if case.repair == "tell-person" else CERTAIN
-        decisive = scope.ours and any(hit.decisive and hit.weight >= least for hit in hits)
-        confidence = Confidence.CERTAIN if decisive else Confidence.PROBABLE if base >= 0.5 or score >= PROBABLE else Confidence.POSSIBLE
-    else:
-        # With a log that holds nothing of this case, words alone must be stronger.
-        told = told * (0.8 if scope.has_log else 1.0)
-        told = 1.0 - (1.0 - told) * (1.0 - 0.35 * words_logged) if told else 0.0
-        if told < (LEAST_WITH_LOG if scope.has_log else LEAST):
-            return None
-        score = 0.75 * told
-        confidence = Confidence.PROBABLE if told >= 0.75 else Confidence.POSSIBLE
+        if scope.ours and any(hit.decisive and hit.weight >= least for hit in hits):
+            confidence = Confidence.CERTAIN
+        elif base >= 0.5:
+            confidence = Confidence.PROBABLE
+    total = SIGNATURE * base + told + shown
+    if total < LEAST or scope.doubt and not hits and told < LEAST_DOUBT:
+        return None
+    if confidence is Confidence.POSSIBLE and total >= PROBABLE:
+        confidence = Confidence.PROBABLE
     if spoken:
         because.append(spoken[1])
-    elif alike and alike[0] >= 0.3:
-        because.append("~ " + alike[1])
-    elif logged and not hits:
-        because.append(logged[1])
+    elif said and said.weight > 2 and said.words:
+        because.append("~ " + said.words)
+    elif printed and printed.weight > 4 and not hits:
+        because.append("~ " + printed.words)
     if scope.calm and not (hits and hits[0].weight >= CERTAIN):
         return None
-    return Match(case, round(score, 3), confidence, tuple(because))
+    return Match(case, round(total / FULL, 3), confidence, tuple(because))
 
 
 def _rank(matches: List[Match], scope: Scope) -> List[Match]:

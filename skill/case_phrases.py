@@ -1,16 +1,18 @@
-"""How people say it: phrases per case in Chinese and English, compared by shared ideas instead of shared letters.
+"""Which case do these words speak for? Naive Bayes over each case's own texts: phrases, titles, keywords, examples, signatures.
 
-A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting", "一直重启"); what is left are
-word stems and Chinese character pairs. A symptom is compared with each phrase (cosine of weights by rarity) and with all words
-of a case together. Only a symptom is judged here: the words of a program are the signatures' matter.
+A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting", "一直重启"); beside it count
+word stems, Chinese character pairs and, for little, groups of four letters. A word speaks for a case as far as it is commoner
+there than in the whole library (log of the ratio, smoothed); a case's own words that stay unsaid cost nothing.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
-from typing import Dict, List, Sequence, Set, Tuple
+from collections import defaultdict
+from typing import Dict, Iterable, List, NamedTuple, Tuple
+
+from .signature import literals
 
 # idea -> how it is said. Order does not matter; one stretch of text may carry several ideas.
 _IDEAS = {
@@ -127,6 +129,15 @@ _IDEAS = {
     "zombie": r"zombie|僵尸|process (?:is )?(?:there|alive|exists|running)|pid alive|进程还在|进程存在|not listening|没有监听",
 }
 _COMPILED = [(name, re.compile(pattern, re.I)) for name, pattern in _IDEAS.items()]
+# A hundred regular expressions over every text of a library cost a second: only those are tried whose fixed text is there.
+_TRIED: List[int] = []
+_TRIGGERS: Dict[str, List[Tuple[str, int]]] = defaultdict(list)
+for _number, _pattern in enumerate(_IDEAS.values()):
+    _fixed = literals(_pattern)
+    if not _fixed:
+        _TRIED.append(_number)
+    for _text in _fixed:
+        _TRIGGERS[_text[:2]].append((_text, _number))
 _STOP = set(
     "the and for with that this from not has have was are but you your can its when after then than into does did will all any per get got "
     "one out off too just only still each say says said openclaw clawdbot moltbot gateway error errors failed fails fail issue problem log "
@@ -137,15 +148,23 @@ _STOP = set(
 _WORD = re.compile(r"[a-z][a-z0-9_.'-]{2,}|\d{3,5}")
 _CJK = re.compile(r"[\u4e00-\u9fff]+")
 _ENDING = re.compile(r"(?:ing|ed|es|s|ly)$")
-_UNKNOWN = 1.8  # weight of a word that no phrase has
 _IDEA_WORTH, _PAIR_WORTH = 1.5, 0.6
+_SMOOTH = 0.2  # of the library's own share mixed into each case: a word no phrase of the case has is no proof against it
+_LETTERS, _LETTERS_WORTH = 4, 0.3
+_NOT_LETTERS = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 
 def ideas(text: str) -> Dict[str, float]:
     """token -> how much a token of its kind is worth."""
     low = text.lower()
     found, taken = {}, set()
-    for name, pattern in _COMPILED:
+    wanted = set(_TRIED)
+    for at in range(len(low) - 1):
+        for start, number in _TRIGGERS.get(low[at : at + 2], ()):
+            if number not in wanted and low.startswith(start, at):
+                wanted.add(number)
+    for number in sorted(wanted):
+        name, pattern = _COMPILED[number]
         seen = pattern.search(low)
         if seen:
             found["@" + name] = _IDEA_WORTH
@@ -163,48 +182,74 @@ def ideas(text: str) -> Dict[str, float]:
     return found
 
 
-class Phrases:
+def tokens(text: str) -> Dict[str, float]:
+    """Ideas, stems and pairs, and groups of letters under "~": they carry inflections, compounds and typing mistakes."""
+    found = ideas(text)
+    for word in _NOT_LETTERS.sub(" ", text.lower()).split():
+        if "a" <= word[0] <= "z" or word[0].isdigit():
+            word = "^" + word + "$"
+            for at in range(max(1, len(word) - _LETTERS + 1)):
+                found["~" + word[at : at + _LETTERS]] = _LETTERS_WORTH
+        else:
+            for at in range(len(word) - 1):
+                found["~" + word[at : at + 2]] = _LETTERS_WORTH
+    return found
+
+
+class Told(NamedTuple):
+    weight: float  # natural log of how much likelier these words are in this case than anywhere: 5 is telling, 10 is plain
+    words: str  # those that spoke most
+
+
+Counts = Dict[int, Dict[str, float]]
+
+
+def count(texts: Iterable[Tuple[int, str, float]]) -> Counts:
+    """(number of the case, text, how much it counts) -> per case, how often each token is said."""
+    counts: Counts = defaultdict(lambda: defaultdict(float))
+    for number, text, worth in texts:
+        for token, value in tokens(text).items():
+            counts[number][token] += worth * min(1.0, value)
+    return counts
+
+
+class Words:
     """Built once per library."""
 
-    def __init__(self, said: Sequence[Sequence[str]]) -> None:
-        self._texts: List[Tuple[int, str]] = [(number, text) for number, texts in enumerate(said) for text in texts]
-        bags = [(number, ideas(text)) for number, text in self._texts]
-        spread: Dict[str, Set[int]] = defaultdict(set)
-        for number, bag in bags:
-            for token in bag:
-                spread[token].add(number)
-        cases = max(1, len({number for number, _ in bags}))
-        self._rare = {token: math.log(1 + cases / len(where)) for token, where in spread.items()}
-        self._of: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
-        self._share: Dict[str, Dict[int, float]] = defaultdict(dict)
-        counts: Dict[int, Counter[str]] = defaultdict(Counter)
-        for place, (number, bag) in enumerate(bags):
-            weights = {token: worth * self._rare[token] for token, worth in bag.items()}
-            norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
-            for token, weight in weights.items():
-                self._of[token].append((place, weight / norm))
-            counts[number].update(bag.keys())
-        for number, count in counts.items():
-            for token, times in count.items():
-                self._share[token][number] = min(1.0, 0.4 + 0.2 * times)
+    def __init__(self, *several: Counts) -> None:
+        counts: Counts = several[0] if len(several) == 1 else defaultdict(lambda: defaultdict(float))
+        for one in several if len(several) > 1 else ():
+            for number, added in one.items():
+                into = counts[number]
+                for token, value in added.items():
+                    into[token] += value
+        whole: Dict[str, float] = defaultdict(float)
+        for said in counts.values():
+            for token, value in said.items():
+                whole[token] += value
+        everything = sum(whole.values()) or 1.0
+        mixed = _SMOOTH * len(whole)
+        self._more: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
+        self._less: Dict[int, float] = {}
+        for number, said in counts.items():
+            self._less[number] = math.log(1.0 + sum(said.values()) / (mixed or 1.0))
+            for token, value in said.items():
+                self._more[token].append((number, math.log(1.0 + value * everything / (mixed * whole[token]))))
 
-    def alike(self, symptom: str) -> Dict[int, Tuple[float, str]]:
-        """case number -> (0..1, its nearest phrase). One shared word is chance: a case needs two."""
-        weights = {token: worth * self._rare.get(token, _UNKNOWN) for token, worth in ideas(symptom).items()}
-        norm = math.sqrt(sum(w * w for w in weights.values()))
-        total = sum(weights.values())
-        near: Dict[int, float] = defaultdict(float)
-        cover: Dict[int, float] = defaultdict(float)
-        shared: Dict[int, int] = defaultdict(int)
-        for token, weight in weights.items():
-            for place, have in self._of.get(token, ()):
-                near[place] += weight * have / norm
-            for number, share in self._share.get(token, {}).items():
-                cover[number] += share * weight / total
-                shared[number] += token[0] != "="
-        best: Dict[int, Tuple[float, str]] = {}
-        for place, value in near.items():
-            number, text = self._texts[place]
-            if value > best.get(number, (0.0, ""))[0]:
-                best[number] = (value, text)
-        return {n: (0.6 * best[n][0] + 0.4 * value, best[n][1]) for n, value in cover.items() if shared[n] >= 2}
+    def weigh(self, text: str) -> Dict[int, Told]:
+        """case number -> what the text says for it. Cases that share no word are left out."""
+        total = 0.0
+        spoken: Dict[int, List[Tuple[float, str]]] = defaultdict(list)
+        for token, worth in tokens(text).items():
+            cases = self._more.get(token)
+            if not cases:
+                continue  # a word nobody has says nothing
+            total += worth
+            for number, more in cases:
+                spoken[number].append((worth * more, token))
+        found = {}
+        for number, parts in spoken.items():
+            weight = sum(value for value, _ in parts) - total * self._less[number]
+            best = sorted((part for part in parts if part[1][0] != "~"), reverse=True)[:4]
+            found[number] = Told(weight, ", ".join(token.lstrip("@=") for _, token in best))
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import FrozenSet, NamedTuple, Sequence
+from typing import FrozenSet, List, NamedTuple, Sequence
 
 # Other programs with errors of the same words. Their lines never count.
 _OTHER = re.compile(
@@ -19,6 +19,9 @@ _OTHER = re.compile(
     r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|"
     r"koishi|nonebot"
     r"|astrbot|langbot|chatgpt-on-wechat|wechaty|flowise|botpress|\brasa\b|mautrix|node-red|crewai|langchain|autogen|minecraft|jellyfin"
+    r"|express (?:app|server|js)|ghost (?:blog|cms)|shiny[ -]server|slack[ -]bolt|bolt app|discord\.(?:js|py)|\bnode-telegram|grammy bot"
+    r"|(?:spring|react|vue|angular|svelte|laravel|rails|django|flask|fastapi|electron|nest\.?js|next\.?js|nuxt) (?:app|project|server|site)"
+    r"|docker desktop itself|ollama itself|nginx (?:itself|proxy)|home ?assistant|uptime kuma|vs ?code|visual studio|android studio|xcode\b"
     r"|my (?:\w+ ){0,3}(?:web ?site|web ?shop|blog|site|app|server rack|game|homework)\b",
     re.I,
 )
@@ -53,7 +56,8 @@ _OTHER_LINE = re.compile(
 _ADVISORY = re.compile(
     r"\bGHSA-|security (?:scan|alert|audit report)|malicious|malware|supply chain attack|\bCVE-\d{4}|security advisory|"
     r"vulnerabilit|changelog|release notes?\b"
-    r"|\badvisory\b|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明",
+    r"|\badvisory\b|\breleased?\b (?:with|v?\d|notes)|v?20\d\d\.\d+\.\d+ (?:is )?(?:released|out)\b"
+    r"|安全公告|漏洞(?:公告|通告|披露)|更新日志|发布说明",
     re.I,
 )
 _WISH = re.compile(
@@ -66,7 +70,52 @@ _WISH = re.compile(
     r"|^(?:configurable|auto-run|improve|introduce|make .{3,60} configurable|track .{3,60} per|option to|ability to|provide an? )"
     r"|(?:should|could) (?:support|offer|provide|allow)\b|it would (?:help|be)|wish(?:list)?\b"
     r"|功能(?:请求|建议)|希望(?:能)?(?:支持|增加|添加)|"
-    r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)",
+    r"建议(?:增加|支持|添加)|求支持|能否(?:支持|增加)"
+    r"|^(?:please|pls|kindly|could we|can we have|can i have|let (?:me|us)|i wish|i would (?:like|love|prefer)|i'd (?:like|love"
+    r"|prefer))\b(?! help)"
+    r"|^(?:fix|fixes|refactor|bump|chore|cover|deprecate|cleanup|clean up)\b(?! (?:my|it|this|please|me)\b)"
+    r"|^(?:allow|enable|make|rename|document|clarify|improve|reduce|increase|remove|replace|refactor|bump|update|upgrade|introduce"
+    r"|implement"
+    r"|provide|show|use|prefer|consider|extend|expose|support|add|enhance)\s+(?!to\b|failed|fails|error)(?:an? |the )?[\w-]+(?: [\w-]+)*"
+    r"(?: support| option| setting| flag| docs?| documentation| guide| by default| for | per | instead of | when | so that )"
+    r"|there (?:should|ought to) be\b|should (?:be able|have an? |also|not require|say|name|tell|warn|default)\b|needs? an? (?:option"
+    r"|setting|flag|way|guide)\b"
+    r"|(?:docs?|documentation|readme|schema|guide|description|help text|wording|changelog)\b.{0,40}\b(?:says?|wrong|outdated|unclear"
+    r"|misleading"
+    r"|contradict\w*|typo|opposite|missing section|does not mention|should)|\b(?:typo|wording|misleading|ambiguous (?:message|text))\b"
+    r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
+    r"|什么时候(?:支持|出|能支持)|求(?:教程|助攻|推荐|分享)|想要(?:一个|加)|文档(?:里|中|上)?.{0,10}(?:写错|不对|没写|过时|不清楚)",
+    re.I,
+)
+# It is over, or it is a recipe for others.
+_SOLVED = re.compile(
+    r"\bhow (?:i|we) (?:fixed|solved|got|made|did)|^(?:solved|fixed|resolved)\b|\b(?:i|we) (?:fixed|solved|resolved) (?:it|this|that|the)\b"
+    r"|\b(?:looks|works|running|runs|all) (?:good|great|perfectly|smoothly|fine)(?: now| again)?\W*$|works (?:now|again)\W*$"
+    r"|is (?:fixed|solved|resolved) now"
+    r"|never mind|nevermind|false alarm|my (?:own )?mistake|sharing (?:my|a|the)|in case (?:it|this) helps|tutorial\b|walkthrough"
+    r"|write-?up|tips? for"
+    r"|(?:已|已经)(?:解决|修复|搞定|恢复正常)|解决(?:了|方法|办法|方案)[。！!]?$|搞定了|分享(?:一下|经验|个)|踩坑(?:记录|总结)|教程|经验(?:总结|分享)|虚惊",
+    re.I,
+)
+# Somebody wants to know or to do something; where nothing is said to fail, nothing is to be repaired.
+_HOWTO = re.compile(
+    r"^(?:how (?:to|do|can|does|should|is|are|many|much)|why (?:do|does|is|are) (?:you|openclaw|the docs)|what (?:is|are|does)"
+    r"|where (?:is|do|can)|which|can (?:i|we|you|openclaw)|could you|is (?:it|there)"
+    r"|does|do i|when should|best way|any (?:way|plans?)|looking for|(?:i|we) (?:want|would like|need) to)\b"
+    r"|\bhow (?:to|do i|can i)\b|请问.{0,12}(?:怎么|如何|可以|支持)|^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)|(?:教程|方法)[?？]?$",
+    re.I,
+)
+# Something is said to be wrong.
+_COMPLAINT = re.compile(
+    r"error|fail|\bnot?\b|n['’]t\b|\b(?:cant|wont|doesnt|isnt)\b|cannot|never|none\b|nothing|without|stuck|stop|\blos[est]|gone|miss|wrong"
+    r"|br[eo]k|crash|\bdie|\bdead|kill|\bh[au]ng|fr[eo]+z|stall|slow|delay|time[sd]?[ -]?out|timing out|refus|den(?:y|ied)|reject|invalid"
+    r"|unauth|forbid|\bun(?:able|avail|reach|known|recog|supp|expect|handle|resp|ver|trust|paired|regist|stable|usable)"
+    r"|dis(?:conn|app|abl)|drop|loop|re-?start|reboot|respawn|repeat|again|leak|gr[eo]w|spike|climb|\bhigh|100 ?%|full\b|out of|exceed"
+    r"|limit|expire|mismatch|conflict|duplic|twice|corrupt|malform|overload|busy|silen|ignor|skip|empty|wipe|overwr|clobber|reset|revert"
+    r"|block|lock|warn|problem|issue\b|troubl|\bbug|\b[45]\d\d\b|\bexit|abort|requir|needs?\b|\bold|stale|\btoo\b|only|(?-i:\bE[A-Z]{4,})"
+    r"|asks? for|keeps?|instead|although|though|taken|in use|exhaust|whole core|cooldown|swap|quota|credit"
+    r"|[不没無无]|失败|失敗|错|錯|异常|超时|超時|断|掉|卡|死|崩|退出|重启|重啟|重复|重複|占用|冲突|拒绝|过期|失效|满|慢|丢|报|提示|限|欠|坏|缺|只"
+    r"|一直|反复|上涨|泄漏|被杀|用量|就到|飙|耗|还是",
     re.I,
 )
 _QUOTED = re.compile(
@@ -81,8 +130,9 @@ _QUOTED = re.compile(
 )
 # The person says that nothing is broken, or that it is meant to be so.
 _CALM = re.compile(
-    r"is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact"
-    r"|nothing (?:is )?(?:broken|wrong)|everything (?:still )?works|"
+    r"\bnon-?fatal\b|is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|\bharmless|\bbenign|cosmetic|no impact"
+    r"|nothing (?:is )?(?:broken|wrong)|(?:finish|start|run|work|complet|updat|install|upgrad)\w* (?:\w+ )?without (?:any )?(?:problems?"
+    r"|errors?|issues?)\b|everything (?:still )?works|"
     r"works (?:fine|normally|perfectly|well)(?: otherwise| anyway)\W*$|but (?:\w+ ){0,4}(?:replies"
     r"|answers|is|runs|sends|all) (?:fine|ok|okay|good|well)\b"
     r"|"
@@ -106,15 +156,33 @@ _ROUTINE = re.compile(
     re.I,
 )
 _TROUBLE = re.compile(
-    r"error|fail|warn|refus|denied|invalid|expired|timed? ?out|timeout|crash|unhandled|exception|stale"
-    r"|restarting|conflict|mismatch|leak|\brss\b|heap|E[A-Z]{4,}",
+    r"error|fail|warn|refus|denied|invalid|expired|timed? ?out|timeout|crash|unhandled|exception|stale|restarting|conflict|mismatch|leak"
+    r"|\brss\b|heap|(?-i:\bE[A-Z]{4,})|\bnot\b|cannot|can.t\b|\bno (?!-|bad|error|issue|problem|change)\w|missing|unable|\blost\b|kill"
+    r"|oom|exceed"
+    r"|limit(?:ed|s)? (?:reached|hit|exceeded)|rate.?limit|quota|insufficient|balance|credit|billing|busy|overload|block(?:ed|ing)"
+    r"|lock(?:ed| held)"
+    r"|disconnected \(|closed \(\d|code[= ](?:1006|1008|4\d\d\d)|unauthor|forbid|unknown|unrecogni|unsupport|unavail|unreach|disallow"
+    r"|liveness warning|eventloop\w*max|degraded|\b(?:4(?:0[0-9]|29)|5(?:0[0-4]|29)|137)\b|refusing|required|stopped|in use|already"
+    r"|corrupt|malformed"
+    r"|too many|too (?:long|large|old)|cooldown|disabled(?:until)?\b|clobbered|auto-restored|orphan|duplicate|exit(?:ed|ing)? (?:with"
+    r"|code)|abnormal|retry \d"
+    r"|reconnect|terminat|reject|stuck|stall|hung|zombie|only |[不没无]|失败|错误|异常|超时|拒绝|断开|重启|占用|过期|无效|冲突",
     re.I,
 )
 
 
+_NAME = re.compile(r"(?<![\w./@$%-])[A-Za-z](?:[A-Za-z'’]|-(?=[A-Za-z]))+(?![\w/@])(?!\.\w)")
+_SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
+_CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OPENCLAWS = re.compile(r"claw|molt", re.I)
 # A module's path that names another program: the error is that program's.
 _MODULES = re.compile(r"[/\\\\]node_modules[/\\\\]")
 _NPM = re.compile(r"npm (?:error|ERR!|warn)|clawhub", re.I)
+
+# It was caught: only what follows is news.
+_HARMLESS = re.compile(r"(?:\[\w+\] )?Non-fatal unhandled rejection \(continuing\):?\s*(?:TypeError: fetch failed)?", re.I)
+EXCERPT = 60  # lines whose words are weighed
 
 
 class Scope(NamedTuple):
@@ -123,10 +191,11 @@ class Scope(NamedTuple):
     has_log: bool
     ours: bool  # the log or the words name OpenClaw: without it nothing is certain
     foreign: FrozenSet[int]  # numbers of log lines of other products
+    doubt: bool  # nothing is said to be wrong
 
 
-def judge(symptom: str, lines: Sequence[str]) -> Scope:
-    """Given what was said and the log's lines, answer what may count at all."""
+def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset()) -> Scope:
+    """Given what was said, the log's lines and the stems of the words of OpenClaw's world, answer what may count at all."""
     foreign = frozenset(n for n, line in enumerate(lines) if _OTHER_LINE.search(line) and not _CORE.search(line))
     own = [line for n, line in enumerate(lines) if n not in foreign]
     whole = symptom + "\n" + "\n".join(lines[:400])
@@ -137,8 +206,64 @@ def judge(symptom: str, lines: Sequence[str]) -> Scope:
     nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
     nothing = nothing or bool(not core and any(_MODULES.search(line) for line in own) and not any(_NPM.search(line) for line in own))
     nothing = nothing or bool(_ADVISORY.search(symptom) or len(own) <= 20 and any(_ADVISORY.search(line) for line in own))
-    nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (_WISH, _QUOTED, _CALM))
+    nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (_WISH, _SOLVED, _QUOTED, _CALM))
     nothing = nothing or not (symptom.strip() or own)
-    nothing = nothing or bool(not symptom.strip() and own and all(_ROUTINE.search(line) and not _TROUBLE.search(line) for line in own))
+    trouble = any(_TROUBLE.search(_HARMLESS.sub("", line)) for line in own)
+    doubt = not trouble and not _COMPLAINT.search(symptom)
+    asked = _HOWTO.sub(" ", symptom)
+    nothing = nothing or bool(own and doubt and all(_ROUTINE.search(line) for line in own))
+    nothing = nothing or bool(not trouble and (asked != symptom or symptom.endswith(("?", "？"))) and not _COMPLAINT.search(asked))
+    nothing = nothing or bool(not core and strange(symptom, known))
     text = "\n".join(own[:400])
-    return Scope(nothing, bool(_WELL.search(text) and _RUNNING.search(text)), bool(own), core, foreign)
+    return Scope(nothing, bool(_WELL.search(text) and _RUNNING.search(text)), bool(own), core, foreign, doubt)
+
+
+def strange(symptom: str, known: FrozenSet[str]) -> str:
+    """The first word that nobody of OpenClaw's world uses: the name of another program. "" when there is none.
+
+    Most words being unknown is another language, and says nothing.
+    """
+    if not known:
+        return ""
+    names = _NAME.findall(symptom)
+    words = [part for name in names for part in _HUMP.split(name) if len(part) > 3 or "-" in name]
+    words = [part for word in words for part in word.split("-") if len(part) > 2]
+    unknown = [word for word in words if stem(word) not in known and not (word.isupper() and len(word) > 5)]
+    if len(unknown) > 1 and len(unknown) * 3 >= len(words):
+        return ""
+    made_up = [
+        name
+        for name in names + _SNAKE.findall(symptom)
+        if (name.count("-") > 1 or name.count("_") > 1 or _CAMEL.match(name)) and name.lower() not in known and stem(name) not in known
+    ]
+    if made_up:
+        return str(made_up[0])
+    return next((word for word in unknown if not _misspelt(word, known)), "")
+
+
+def _misspelt(word: str, known: FrozenSet[str]) -> bool:
+    """One slip away from a known word of six letters or more that begins the same."""
+    if len(word) < 6:
+        return False
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    low = stem(word)
+    alike = [other for other in known if other[:1] == low[:1] and len(other) >= 6 and abs(len(other) - len(low)) <= 1]
+    return process.extractOne(low, alike, scorer=OSA.distance, score_cutoff=1) is not None
+
+
+def stem(word: str) -> str:
+    """Without an English ending: what is kept of a word in the vocabulary."""
+    word = re.sub(r"['’]s?$|n['’]t$", "", word.lower())
+    for end in ("ing", "ed", "es", "ly", "er", "s", "e"):
+        if word.endswith(end) and len(word) - len(end) >= 3:
+            return word[: -len(end)]
+    return word
+
+
+def telling(lines: Sequence[str]) -> List[str]:
+    """The lines (newest first) whose words count: those that speak of trouble; of a short excerpt all that are no routine."""
+    lines = [line for line in (_HARMLESS.sub("", line) for line in lines) if line.strip()]
+    trouble = [line for line in lines if _TROUBLE.search(line)]
+    return (trouble if len(lines) > EXCERPT else [line for line in lines if line in trouble or not _ROUTINE.search(line)])[:EXCERPT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Tuple
 
 MAX_LOG_CHARS = 262_144  # only the end of a log is read: the newest boot is there
 MAX_LINE_CHARS = 2_000  # a hostile or binary line cannot make a regex slow
@@ -44,6 +44,12 @@ _NOISE = re.compile(
 # Said by a boot before its own first marker.
 _PRELUDE = re.compile(r"^(?:<time> )?(?:Config |\[config\]|Missing config|Migrated |\[state-migrations\])", re.I)
 READY = re.compile(r"\[gateway\] (?:ready|http server listening|listening on ws)", re.I)
+
+GRAM = 3  # characters of the prefilter's grams
+_GROUP = re.compile(r"\((?:[^()\\]|\\.)*\)[*+?]?(?:\{[^}]*\})?")
+_PLAIN_GROUP = re.compile(r"\((?:\?:)?((?:[^()\\]|\\.)*)\)(?![*?]|\{0)")
+_OPTIONAL = re.compile(r"(?:\\.|\[(?:[^\]\\]|\\.)*\]|.)(?:[?*]|\{0[^}]*\})\??")
+_LOOSE = re.compile(r"\\[bBAZ]|\\[dDsSwW](?:[+]|\{[^}]*\})?|\[(?:[^\]\\]|\\.)*\](?:[+]|\{[^}]*\})?|\.(?:[+]|\{[^}]*\})?|[\^$]")
 
 
 class Line(NamedTuple):
@@ -140,3 +146,31 @@ def lines(log: str) -> List[Line]:
         elif not fresh and (READY.search(whole) or "shutdown" in whole):
             boots = 2
     return kept
+
+
+def literals(pattern: str) -> Tuple[str, ...]:
+    """Given a regular expression, answer fixed texts (lower case) of which each matching line contains one; () when there is none."""
+    flat = pattern
+    for _ in range(4):
+        flat, changed = _GROUP.subn("\x00", flat)
+        if not changed:
+            break
+    found = []
+    for branch in flat.split("|"):
+        branch = _LOOSE.sub("\x00", _OPTIONAL.sub("\x00", branch))
+        branch = re.sub(r"\\(.)", r"\1", branch.replace("+", "\x00"))
+        found.append(max(branch.split("\x00"), key=len).lower())
+    if all(_telling(text) for text in found):
+        return tuple(found)
+    if len(found) > 1:
+        return ()
+    for group in _PLAIN_GROUP.findall(pattern):  # no text of its own: a group whose every branch has one
+        inside = [literals(branch) for branch in group.split("|")]
+        if all(inside):
+            return tuple(text for branch in inside for text in branch)
+    return ()
+
+
+def _telling(text: str) -> bool:
+    """Three characters, or two Chinese ones."""
+    return len(text) >= GRAM or len(text) == 2 and all("\u4e00" <= c <= "\u9fff" for c in text)

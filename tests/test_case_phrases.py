@@ -1,4 +1,4 @@
-"""Phrases: one idea in two languages, one shared word is chance, the nearest phrase is shown."""
+"""Words: one idea in two languages, what nobody says speaks for nothing, the words that spoke are shown."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from skill import cases
 from skill.case_matcher import match
-from skill.case_phrases import Phrases, ideas
+from skill.case_phrases import Words, count, ideas, tokens
 
 LIBRARY = cases.shipped()
 SAID = [
@@ -16,9 +16,14 @@ SAID = [
 ]
 
 
+TEXTS = [(number, text, 1.0) for number, texts in enumerate(SAID) for text in texts]
+TELLING = 1.0
+
+
 def nearest(symptom):
-    found = Phrases(SAID).alike(symptom)
-    return max(found, key=lambda number: found[number][0]) if found else None
+    found = Words(count(TEXTS)).weigh(symptom)
+    best = max(found, key=lambda number: found[number].weight, default=None)
+    return best if best is not None and found[best].weight > TELLING else None
 
 
 @pytest.mark.parametrize(
@@ -35,25 +40,43 @@ def test_the_same_idea_is_found_in_other_words_and_in_the_other_language(symptom
     assert nearest(symptom) == number
 
 
-@pytest.mark.parametrize("symptom", ["", "what a nice day", "days", "我今天心情很好"])
-def test_one_shared_word_is_chance(symptom):
+@pytest.mark.parametrize("symptom", ["", "what a nice day", "我今天心情很好", "qqq www eee"])
+def test_words_of_no_case_speak_for_none(symptom):
     assert nearest(symptom) is None
 
 
-def test_a_likeness_is_between_nothing_and_all():
-    found = Phrases(SAID).alike("the port is taken by another program")
-    assert 0.8 < found[0][0] <= 1.0 and found[0][1] == SAID[0][0]
+def test_a_word_that_every_case_has_decides_nothing():
+    both = [(0, "the port is taken", 1.0), (1, "the port is closed", 1.0)]
+    found = Words(count(both)).weigh("port")
+    assert abs(found[0].weight - found[1].weight) < 0.2
+    assert Words(count(both)).weigh("port taken")[0].weight > Words(count(both)).weigh("port taken")[1].weight + 0.5
 
 
-def test_no_phrases_are_no_likeness():
-    assert Phrases([]).alike("anything at all") == {}
+def test_a_text_that_counts_less_speaks_less():
+    def weight(worth):
+        return Words(count([(0, "zebra", worth), (0, "apples and pears", 1.0), (1, "horse", 1.0), (1, "zebra", 1.0)])).weigh("zebra")[0].weight
+
+    assert weight(0.1) < weight(1.0)
+
+
+def test_no_texts_say_nothing():
+    assert Words(count([])).weigh("anything at all") == {}
+
+
+def test_the_words_that_spoke_are_named_in_plain_letters():
+    assert Words(count(TEXTS)).weigh("memory grows for days")[2].words.split(", ")[0].isalpha()
+
+
+def test_letters_carry_a_typing_mistake():
+    assert nearest("the prot is takken by another progam") == 0
+    assert any(token.startswith("~") for token in tokens("restarting"))
 
 
 def test_a_word_that_is_an_idea_already_is_no_second_sign():
     assert "@restart" in ideas("restart") and "restart" not in ideas("restart")
 
 
-def test_the_phrase_is_the_reason_that_is_shown():
+def test_the_words_are_the_reason_that_is_shown():
     found = match(LIBRARY, "update has no effect, the old version answers me", "")
     assert found and any(reason.startswith("~ ") for one in found for reason in one.because)
 
