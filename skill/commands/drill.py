@@ -30,11 +30,12 @@ def drill(app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], on
         return _list(app, chosen, skipped)
     _end_on_signals()
 
-    def say(second: float, text: str) -> None:
-        click.echo("\n" + text if second < 0 else "  {:6.1f} s  {}".format(second, text), err=True)
+    def say(second: float, text: Text) -> None:
+        said = text.to(app.lang)
+        click.echo("\n" + said if second < 0 else "  {:6.1f} s  {}".format(second, said), err=True)
 
     for item in skipped:
-        say(0.0, "skipped {}: {}".format(item["id"], item["reason"]))
+        say(0.0, Text.of("skipped {}: {}", "跳过 {}:{}", item["id"], item["reason"]))
     results = runner.run_all(chosen, real, app.host, say, keep)
     if app.as_json:
         app.out(report.to_json(results, skipped))

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Mapping, Optional, Set, Tuple
 
+from ..messages import STATE_NAMES
+from ..model import State, Text
+
+NOTHING = Text("", "")
 Process = Tuple[int, float]
+# the watchdog's own words in its log are English; a person who reads Chinese gets the kind of each line
+KINDS = {
+    "opened": "发现异常", "restart": "决定重启", "heal": "交给医生(第三级)", "escalate": "通知主人(第四级)", "resume-channels": "恢复通道",
+    "action-failed": "动作失败", "notify-failed": "通知失败", "clock": "时钟跳变", "endpoint": "端口改变", "level": "指标越线",
+}  # fmt: skip
+WORDS = {
+    "heal": Text("healed", "已修复"),
+    "escalate": Text("told a person", "已通知人"),
+    "nothing": Text("left alone", "未干预"),
+    "failed": Text("failed", "失败"),
+}
+OUTCOMES = {"healed": "已修复", "escalate": "需要人", "failed": "没修好", "nothing": "无需处理"}
 READY_IN_A_ROW = 3
 # repairs that change nothing on the machine
 HARMLESS = ("tell-person", "none", "")
@@ -37,36 +53,41 @@ class Evidence:
     ready_streak: int = 0
 
     # -- what comes in ------------------------------------------------------------------------------------------------------
-    def line(self, entry: Mapping[str, Any]) -> str:
-        """Take in one line of the watchdog's log; answer what a person should read about it, "" for nothing."""
+    def line(self, entry: Mapping[str, Any]) -> Text:
+        """Take in one line of the watchdog's log; answer what a person should read about it, empty for nothing."""
         at, event = float(entry.get("at") or 0.0), str(entry.get("event", ""))
         if at < (self.began or self.injected) - 0.5:
-            return ""
+            return NOTHING
         if event == "decision":
             if entry.get("kind") == "escalate" and entry.get("state") == "healthy":
                 self.damage = self.damage or at
             return self._decision(at, str(entry.get("kind", "")), str(entry.get("reason", "")))
         if event == "state":
-            return "{}: {}".format(entry.get("state"), entry.get("reason", ""))
+            state = str(entry.get("state"))
+            name = STATE_NAMES[State(state)] if state in State._value2member_map_ else Text(state, state)
+            return Text("{}: {}".format(entry.get("state"), entry.get("reason", "")), "状态:{}".format(name.zh))
         if event == "restart":
-            return "restart by {}".format(entry.get("by", "?"))
+            return Text.of("restart by {}", "重启,由 {}", entry.get("by", "?"))
         if event == "treated":
             names = [str(a) for a in entry.get("actions") or []]
             self.actions += names
             self.causes.append(str(entry.get("cause") or ""))
-            return "doctor: {} {} {}".format(entry.get("outcome", "?"), ", ".join(names), entry.get("cause") or "").strip()
+            outcome, cause = str(entry.get("outcome", "?")), str(entry.get("cause") or "")
+            english = "doctor: {} {} {}".format(outcome, ", ".join(names), cause).strip()
+            return Text(english, "医生:{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip())
         if event == "recovered":
             self.recovered, self.open_incident, self.by = at, False, str(entry.get("by", ""))
-            return "recovered by {}".format(self.by)
+            return Text("recovered by {}".format(self.by), "已恢复,由 {}".format(healer_zh(self.by)))
         if event in ("action-failed", "notify-failed", "clock", "endpoint", "level"):
-            return "{}: {}".format(event, entry.get("error") or entry.get("detail") or entry.get("reason") or "")
-        return ""
+            said = entry.get("error") or entry.get("detail") or entry.get("reason") or ""
+            return Text("{}: {}".format(event, said), KINDS[event])
+        return NOTHING
 
-    def _decision(self, at: float, kind: str, reason: str) -> str:
+    def _decision(self, at: float, kind: str, reason: str) -> Text:
         if kind == "opened":
             self.opened = self.opened or at
             self.open_incident, self.recovered = True, 0.0
-            return "detected: " + reason
+            return Text("detected: " + reason, KINDS[kind])
         if kind == "restart":
             self.restart_events += 1
             self.actions.append("restart")
@@ -76,8 +97,10 @@ class Evidence:
             self.actions.append("resume-channels")
         elif kind == "recovered":
             self.recovered, self.open_incident = at, False
-            return ""
-        return "{}: {}".format(kind, reason) if kind not in ("none",) else reason
+            return NOTHING
+        if kind == "none":
+            return Text(reason, "继续观察")
+        return Text("{}: {}".format(kind, reason), KINDS.get(kind, kind))
 
     def look(self, at: float, ready: bool, process: Optional[Process]) -> None:
         """Take in one probe of our own: the gateway's answer, and which process it is."""
@@ -125,3 +148,14 @@ class Evidence:
         if self.restart_events:
             return "level 2: restart"
         return "level 1: keeper" if self.new_processes else ""
+
+
+def healer_zh(by: str) -> str:
+    """ "level 1: restarted by the service manager" and its like, in Chinese."""
+    words = {
+        "restarted by the service manager": "服务管理器重启", "keeper": "守护器", "restart": "重启", "level": "第", "by itself": "自行恢复",
+    }  # fmt: skip
+    level, _, rest = by.partition(": ")
+    number = level[6:] if level.startswith("level ") else ""
+    said = words.get(rest or by, rest or by)
+    return "第 {} 级:{}".format(number, said) if number and rest else "第 {} 级".format(number) if number else said

@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, Dict, Optional, Sequence
 
+from ..errors import both
 from ..model import Text
+from .evidence import WORDS, healer_zh
 from .runner import Result
 
 HEADS = (
@@ -18,12 +20,6 @@ HEADS = (
     Text("by what", "由谁修复"),
     Text("verdict", "判定"),
 )
-WORDS = {
-    "heal": Text("healed", "已修复"),
-    "escalate": Text("told a person", "已通知人"),
-    "nothing": Text("left alone", "未干预"),
-    "failed": Text("failed", "失败"),
-}
 OK, WRONG = Text("ok", "通过"), Text("WRONG", "不符")
 
 
@@ -50,7 +46,7 @@ def _row(result: Result) -> Dict[str, Any]:
         "config_diff": result.config_diff,
         "files_changed": result.files_changed,
         "oracle": result.oracle,
-        "detail": result.detail,
+        "detail": both(result.detail).en,
         "kept": result.kept,
         "timeline": result.timeline,
     }
@@ -67,14 +63,14 @@ def table(results: Sequence[Result], lang: str) -> str:
                 seconds(result.detected_s),
                 seconds(result.healed_s),
                 seconds(result.boot_s),
-                result.by or "-",
+                (healer_zh(result.by) if lang == "zh" else result.by) or "-",
                 (OK if result.as_expected else WRONG).to(lang),
             ]
         )
     widths = [max(width(row[column]) for row in rows) for column in range(len(HEADS))]
     lines = ["  ".join(cell + " " * (widths[i] - width(cell)) for i, cell in enumerate(row)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * size for size in widths))
-    lines += ["  {}: {}".format(result.fault.id, result.detail) for result in results if result.detail]
+    lines += ["  {}: {}".format(result.fault.id, both(result.detail).to(lang)) for result in results if both(result.detail).en]
     return "\n".join(lines)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from .. import lastgood
-from ..errors import CannotTell, HealerError
+from ..errors import CannotTell, HealerError, Said, both
 from ..host import Host
 from ..model import Text
 from . import bench as benches
 from . import ledger, processes
-from .evidence import Evidence
+from .evidence import NOTHING, WORDS, Evidence
 from .faults import Fault
 from .watcher import LogReader, Watcher
 
@@ -25,7 +25,7 @@ AFTER_ESCALATION_S = 60.0  # a heal that was hoped for may still come after a pe
 QUIET_DAMAGE_S = 45.0  # within which a damage that /readyz does not show has to be told
 CLOSING_S = 45.0  # a crash loop's incident is closed after 30 s of calm
 ORACLE_TRIES = 4
-Say = Callable[[float, str], None]
+Say = Callable[[float, Text], None]
 
 
 @dataclass
@@ -44,13 +44,13 @@ class Result:
     by: str = ""
     cause: str = ""
     oracle: Optional[bool] = None
-    detail: str = ""
+    detail: Said = NOTHING
     kept: str = ""
     timeline: List[Dict[str, Any]] = field(default_factory=list)
 
     @property
     def as_expected(self) -> bool:
-        return self.outcome == self.fault.expect and self.oracle is not False and not self.detail.startswith("left behind")
+        return self.outcome == self.fault.expect and self.oracle is not False and not both(self.detail).en.startswith("left behind")
 
 
 def run(
@@ -60,8 +60,8 @@ def run(
     result = Result(fault)
     began = time.time()
 
-    def tell(text: str) -> None:
-        result.timeline.append({"s": round(time.time() - began, 1), "text": text})
+    def tell(text: Text) -> None:
+        result.timeline.append({"s": round(time.time() - began, 1), "text": text.en})
         say(time.time() - began, text)
 
     bench = benches.lay_out(fault, real, host, base)
@@ -75,18 +75,18 @@ def run(
         if keep:
             result.kept = str(bench.root)
         if left:
-            result.detail = "left behind: {} processes".format(left)
+            result.detail = Text.of("left behind: {} processes", "遗留 {} 个进程", left)
     return result
 
 
-def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[str], None]) -> None:
+def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[Text], None]) -> None:
     """Setup, first start, watchdog, good copy."""
-    tell("state in {}, port {}".format(bench.root, bench.home.port))
+    tell(Text.of("state in {}, port {}", "状态目录 {},端口 {}", bench.root, bench.home.port))
     code, words = bench.script("setup")
     if code != 0:
         raise CannotTell(Text.of("setup of {} ended with {}: {}", "{} 的 setup 以 {} 结束:{}", result.fault.id, code, words.strip()[-300:]))
     result.boot_s = round(bench.start(), 1)
-    tell("gateway ready after {:.1f} s (pid {})".format(result.boot_s, bench.gateway_pid()))
+    tell(Text.of("gateway ready after {:.1f} s (pid {})", "网关 {:.1f} 秒后就绪(进程 {})", result.boot_s, bench.gateway_pid()))
     watcher.start()
     until = time.monotonic() + GOOD_COPY_WAIT_S
     while time.monotonic() < until and not lastgood.newest(bench.home):
@@ -99,10 +99,11 @@ def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Calla
         time.sleep(0.2)  # the child that keeps it also asks for OpenClaw's schema: a core that the fault's boot would miss
     bench.pace(hurry=False)
     time.sleep(CALM_S)
-    tell("the watchdog is on guard" + ("" if kept else ", without a good copy of the config"))
+    missing = Text("", "") if kept else Text(", without a good copy of the config", ",但没有配置的正确副本")
+    tell(Text.of("the watchdog is on guard{}", "守护进程已就位{}", missing))
 
 
-def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[str], None]) -> None:
+def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[Text], None]) -> None:
     """Break it, and look until the outcome is certain or the time is over."""
     fault = result.fault
     before = ledger.take(bench.home)
@@ -110,12 +111,12 @@ def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callab
     list(reader.new())
     first = processes.identity(bench.gateway_pid())
     evidence = Evidence(time.time(), first, time.time())
-    tell("inject: " + fault.title.en)
+    tell(Text.of("inject: {}", "注入故障:{}", fault.title))
     if fault.gateway_env:
         bench.change_launch(fault.gateway_env)
     code, words = bench.script("inject", WATCHDOG_PID=str(watcher.pid or 0))
     if code != 0:
-        result.detail = "inject ended with {}: {}".format(code, words.strip()[-300:])
+        result.detail = Text.of("inject ended with {}: {}", "inject 以 {} 结束:{}", code, words.strip()[-300:])
         return
     evidence.injected = time.time()
     broken = ledger.take(bench.home)
@@ -125,11 +126,11 @@ def _follow(bench: benches.Bench, watcher: Watcher, result: Result, tell: Callab
         at = time.time()
         for entry in reader.new():
             text = evidence.line(entry)
-            if text:
+            if text.en:
                 tell(text)
         evidence.look(at, bench.ready(1.0), processes.identity(bench.gateway_pid()))
         if watcher.keep_alive():
-            tell("the watchdog was gone and was started again")
+            tell(Text("the watchdog was gone and was started again", "守护进程不见了,已重新启动"))
         if _over(evidence, fault, at, settle) or (at >= deadline and not _closing(evidence, fault, at, deadline)):
             break
         time.sleep(LOOK_EVERY_S)
@@ -160,7 +161,7 @@ def _judge(
     before: ledger.Ledger,
     broken: ledger.Ledger,
     settle: float,
-    tell: Callable[[str], None],
+    tell: Callable[[Text], None],
 ) -> None:
     now = time.time()
     after = ledger.take(bench.home)
@@ -182,8 +183,9 @@ def _judge(
                 break
             time.sleep(1.0)
         if not result.oracle:
-            result.detail = "oracle ended with {}: {}".format(code, words.strip()[-300:])
-    tell("outcome: {}{}".format(result.outcome, "" if result.oracle is not False else ", but the oracle says no"))
+            result.detail = Text.of("oracle ended with {}: {}", "oracle 以 {} 结束:{}", code, words.strip()[-300:])
+    refused = Text(", but the oracle says no", ",但 oracle 认为不对") if result.oracle is False else Text("", "")
+    tell(Text.of("outcome: {}{}", "结果:{}{}", Text(result.outcome, WORDS[result.outcome].zh), refused))
 
 
 def run_all(
@@ -199,12 +201,17 @@ def run_all(
     results: List[Result] = []
     swept = processes.sweep()
     if swept:
-        say(0.0, "ended {} processes that an earlier drill left behind when it was killed".format(swept))
+        say(
+            0.0,
+            Text.of(
+                "ended {} processes that an earlier drill left behind when it was killed", "结束了先前演练被强杀时遗留的 {} 个进程", swept
+            ),
+        )
     for fault in faults:
-        say(-1.0, "{}/{}  {}: {}".format(len(results) + 1, len(faults), fault.id, fault.title.en))
+        say(-1.0, Text.of("{}/{}  {}: {}", "{}/{}  {}:{}", len(results) + 1, len(faults), fault.id, fault.title))
         try:
             results.append(run(fault, real, host, say, keep, base, watch))
         except HealerError as error:
-            say(0.0, "could not be run: {}".format(error.message))
-            results.append(Result(fault, detail=error.message))
+            say(0.0, Text.of("could not be run: {}", "无法演练:{}", error.text))
+            results.append(Result(fault, detail=error.text))
     return results
