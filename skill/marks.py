@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .openclaw import config as openclaw_config
 from .openclaw.home import Home
@@ -21,27 +22,55 @@ def of_file(path: Any) -> Optional[Tuple[int, int, int]]:
 
 
 class Start:
-    """Everything a start depends on: the config, .env, the files that the config names, the service's own file and our additions to it.
-
-    The config is read again only when one of these files changed.
+    """Everything a start depends on: config, .env, the files that the config names, the service's own file, the programs it starts, and
+    whether the state directory lets itself be used. The config is read again only when one of its files changed.
     """
 
     def __init__(self) -> None:
         self._named: Tuple[Path, ...] = ()
         self._seen: Any = None
+        self._service = ""
+        self._command: Sequence[str] = ()
 
-    def mark(self, home: Home, service: str) -> str:
-        """service: the path of its file, or "". The answer depends on what is on disk alone, so that it survives a restart of ours."""
+    def mark(self, home: Home, service: str, platform: Any = None) -> str:
+        """service: the path of its file, or "" when this look did not ask: that is no change. platform: to be asked for its command.
+
+        What is on disk alone decides, so that the answer survives a restart of ours.
+        """
+        self._service = service or self._service
+        if hasattr(platform, "command"):
+            with contextlib.suppress(Exception):  # a manager that does not answer leaves what was known
+                self._command = platform.command()
         own = (home.config_path, home.env_file)
         if self._seen != self._look((*own, *self._named)):
             self._named = named(home)
             self._seen = self._look((*own, *self._named))
-        marks = [*self._seen, *self._look(_service_files(service))]
+        programs = [word for word in self._command[:4] if os.path.isabs(word)]
+        marks = [*self._seen, *self._look(_service_files(self._service)), *self._look(programs), *_usable(home)]
         return hashlib.sha256("|".join(str(mark) for mark in marks).encode()).hexdigest()[:16]
 
     @staticmethod
     def _look(paths: Any) -> Tuple[Any, ...]:
         return tuple(of_file(path) for path in paths)
+
+
+ROOM = 16 << 20  # bytes; less than this is a full disk to a gateway that starts
+
+
+def _usable(home: Home) -> Iterator[Any]:
+    """Owners and modes, read-only or not, room or none: what a person mends with chown, chmod, mount or rm."""
+    database = home.state_dir / "state" / "openclaw.sqlite"
+    for path in (home.state_dir, home.config_path, database.parent, database, home.state_dir / "tmp", home.logs_dir):
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            yield error.errno
+            continue
+        yield found.st_uid, found.st_mode, found.st_ino if path is database else 0
+    if hasattr(os, "statvfs"):
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(home.state_dir)
+            yield disk.f_flag & os.ST_RDONLY, disk.f_bavail * disk.f_frsize < ROOM
 
 
 def named(home: Home) -> Tuple[Path, ...]:

@@ -62,7 +62,7 @@ class Watchdog:
         self._ready_at: Optional[float] = None
         self._ticks = 0
         self._inspected = self._inspect_began = ""
-        self._start, self._service_path = marks.Start(), ""
+        self._start = marks.Start()
         self._pause: Tuple[float, str] = (0.0, "")
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
@@ -166,9 +166,8 @@ class Watchdog:
 
     def _fingerprint(self) -> str:
         """Changes when somebody changed what a start depends on."""
-        # A look at a healthy gateway does not ask for the service: that is no change of its file.
-        self._service_path = str(getattr(getattr(self.seen, "service", None), "path", "") or self._service_path)
-        return self._start.mark(self.home, self._service_path)
+        service = getattr(self.seen, "service", None)
+        return self._start.mark(self.home, str(getattr(service, "path", "") or ""), self.platform if self._ticks % 30 == 1 else None)
 
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():

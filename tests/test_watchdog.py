@@ -205,6 +205,25 @@ def test_whatever_a_start_depends_on_is_watched(world, tmp_path):
     assert len(marks) == 5
 
 
+def test_what_a_person_mends_with_chown_chmod_or_an_installer_is_seen(world, tmp_path):
+    watch = world()
+    node = tmp_path / "node"
+    node.write_text("v22")
+    watch.platform.command = lambda: [str(node), "index.js"]
+    watch._ticks = 1
+    (watch.home.state_dir / "state").mkdir()
+    marks = [watch._fingerprint()]
+    (watch.home.state_dir / "state").chmod(0o500)
+    marks.append(watch._fingerprint())
+    node.write_text("v24 ")
+    marks.append(watch._fingerprint())
+    (watch.home.state_dir / "state").chmod(0o700)
+    (watch.home.state_dir / "state" / "openclaw.sqlite").write_text("")
+    marks.append(watch._fingerprint())
+    (watch.home.state_dir / "state" / "openclaw.sqlite").write_text("rows that a gateway writes")
+    assert len(set(marks)) == 4 and watch._fingerprint() == marks[-1]
+
+
 def test_a_healthy_look_does_not_ask_for_the_service_and_that_is_no_change(world, tmp_path):
     watch = world()
     unit = tmp_path / "openclaw-gateway.service"
