@@ -166,8 +166,8 @@ class Watchdog:
 
     def _fingerprint(self) -> str:
         """Changes when somebody changed what a start depends on."""
-        service = getattr(self.seen, "service", None)
-        return self._start.mark(self.home, str(getattr(service, "path", "") or ""), self.platform if self._ticks % 30 == 1 else None)
+        path = str(getattr(getattr(self.seen, "service", None), "path", "") or "")
+        return self._start.mark(self.home, path, self.platform if self._ticks % EVERYTHING_EVERY == 1 else None)
 
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():
