@@ -10,7 +10,6 @@ import importlib
 import io
 import json
 import os
-import re
 import sys
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
@@ -18,6 +17,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import click
 
 from . import __version__
+from .commands import ChineseHelp, localize, usage_zh
 from .errors import HealerError
 from .host import Host, locale_lang
 
@@ -101,6 +101,7 @@ class Group(click.Group):
             if not module:
                 return None
             importlib.import_module("skill.commands." + module).add(self)
+            localize(self, detect_lang(os.environ, sys.argv) == "zh")
         return self.commands.get(name)
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Any:
@@ -165,8 +166,8 @@ class App:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help="zh | en (default: the locale)")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help="zh | en (default: the locale). / zh | en(默认按系统语言)。")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output. / 输出 JSON。")
 @click.version_option(__version__, "-V", "--version", prog_name="iflow-doctor")
 @click.pass_context
 def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
@@ -216,6 +217,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     ours = words[: words.index("--")] if "--" in words else words
     as_json, zh = "--json" in ours, detect_lang(os.environ, ours) == "zh"
     _utf8()
+    localize(main_group, zh)
+    click.Context.formatter_class = ChineseHelp if zh else click.HelpFormatter
     try:
         if as_json and not {"-h", "--help", "-V", "--version"}.isdisjoint(ours):
             sys.exit(_help_as_json(words))
@@ -234,7 +237,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             error.show()
             sys.exit(2)
         hint = "{} --help".format(at.command_path if at else "iflow-doctor")
-        _fail(_usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
+        _fail(usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
     except HealerError as error:
         lang = "zh" if zh else "en"
         _fail(error.text.to(lang), error.todo.to(lang), error.exit_code, as_json, zh)
@@ -262,28 +265,6 @@ def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
     else:
         click.echo("{}: {}{}".format("错误" if zh else "error", message, "\n  -> " + hint if hint else ""), err=True)
     sys.exit(code)
-
-
-def _usage_zh(error: click.ClickException) -> str:
-    """click's commonest complaints in Chinese; of the others its own words."""
-    if isinstance(error, click.NoSuchOption):
-        near = ",是不是 {}?".format(error.possibilities[0]) if error.possibilities else ""
-        return "没有选项 {}{}".format(error.option_name, near)
-    if isinstance(error, click.MissingParameter):
-        return "缺少参数 {}".format(error.param.human_readable_name if error.param else "")
-    if isinstance(error, click.BadParameter):
-        return "{} 的值不对:{}".format(error.param.human_readable_name if error.param else "参数", error.message)
-    said = error.format_message()
-    for pattern, chinese in (
-        (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),
-        (r"(Missing command)", "缺少子命令"),
-        (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数:{0}"),
-    ):
-        found = re.match(pattern, said)
-        if found:
-            parts = list(found.groups()) + [None]
-            return chinese.format(parts[0], ",是不是 {}?".format(parts[1]) if parts[1] else "")
-    return said
 
 
 def _help_as_json(words: List[str]) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from skill.errors import AlreadyRunning, HealerError
 from skill.host import Completed, Host
-from skill.installer import bundle, install, lock, manifest, places, python_env, uninstall
+from skill.installer import bundle, install, manifest, places, python_env, uninstall
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links")
@@ -103,7 +103,7 @@ def test_what_the_lock_makes_is_taken_away_too(machine: Machine) -> None:
     """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken back."""
     found = places.locate(machine.host, machine.source)
     run = install.Install(machine.host, found, install.Options(profile=True))
-    with lock.only_one(found.doctor_dir / "install.lock"):
+    with manifest.only_one(found.doctor_dir / "install.lock"):
         run.begin()
     assert str(found.state_dir) in run.done["made_dirs"] and str(found.doctor_dir) in run.done["made_dirs"]
     machine.uninstall(purge=True)
@@ -219,11 +219,11 @@ def test_profiles_of_openclaw_do_not_mix(machine: Machine) -> None:
 
 
 def test_one_installer_at_a_time(tmp_path: Path) -> None:
-    with lock.only_one(tmp_path / "x.lock"):
+    with manifest.only_one(tmp_path / "x.lock"):
         with pytest.raises(AlreadyRunning):
-            with lock.only_one(tmp_path / "x.lock"):
+            with manifest.only_one(tmp_path / "x.lock"):
                 pass
-    with lock.only_one(tmp_path / "x.lock"):
+    with manifest.only_one(tmp_path / "x.lock"):
         pass
 
 

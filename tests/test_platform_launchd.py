@@ -11,7 +11,7 @@ from manager_stub import Manager, program, world
 from skill.errors import ServiceError
 from skill.platforms import trace
 from skill.platforms.launchd import Launchd
-from skill.platforms.launchdstate import read_print
+from skill.platforms.states import read_print
 
 # launchd.plist(5): key -> type. Only what it documents may be used.
 KEYS = {

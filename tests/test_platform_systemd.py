@@ -15,8 +15,8 @@ from manager_stub import Manager, program, world
 from skill.errors import ServiceError
 from skill.platforms import systemdunit as unit
 from skill.platforms import trace
+from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
-from skill.platforms.systemdstate import read_state
 
 RAN = "Sat 2026-11-21 13:16:43 UTC"
 

@@ -13,7 +13,7 @@ from ..errors import HealerError
 from ..host import Host, locale_lang
 from ..model import Text
 from . import install, selfcheck, uninstall
-from .lock import only_one
+from .manifest import only_one
 from .places import Places, locate
 
 

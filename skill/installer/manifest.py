@@ -1,12 +1,15 @@
-"""install.json: what the installer did to this home, so that it can be undone exactly."""
+"""install.json: what the installer did to this home, so that it can be undone exactly. And who is at it: one installer at a time."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
-from ..errors import SettingsError
+from ..errors import AlreadyRunning, SettingsError
 from ..files import private_dir, read_json, write_json
+from ..model import Text
 
 EMPTY: Dict[str, Any] = {
     "version": "",
@@ -34,3 +37,30 @@ def read(path: Path) -> Dict[str, Any]:
 def write(path: Path, value: Dict[str, Any]) -> None:
     private_dir(path.parent)
     write_json(path, value)
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the operating system's own lock (filelock is not there yet); it dies with the process.
+
+    Raise AlreadyRunning when another installer holds it.
+    """
+    private_dir(path.parent)
+    handle = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            else:
+                import fcntl
+
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(Text("the installer", "安装程序"), 0, "?") from None
+        yield
+    finally:
+        os.close(handle)
+        with contextlib.suppress(OSError):
+            path.unlink()

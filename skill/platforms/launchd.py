@@ -17,7 +17,7 @@ from ..host import Completed, Host
 from ..model import Service, Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, account_home, canonical, common, trace
-from .launchdstate import read_print
+from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
 BUSY = ("input/output error", "operation already in progress", "operation now in progress", ": 5:", ": 37:")

@@ -19,8 +19,8 @@ from ..host import Host
 from ..model import Service, Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdunit, trace
+from .states import SHOWN, read_state
 from .systemdbus import user_environment
-from .systemdstate import SHOWN, read_state
 
 DROP_IN = "iflow-doctor.conf"
 YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried

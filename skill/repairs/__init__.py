@@ -1,4 +1,7 @@
-"""The repairs. One file each; this literal map is the registry, and nothing else can be planned or executed."""
+"""The repairs. One file each (the service manager's own actions share one).
+
+This literal map is the registry, and nothing else can be planned or executed.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +18,27 @@ from . import (
     quarantine_plugin,
     rebuild_native_module,
     reinstall_openclaw,
-    reinstall_service,
-    reload_keepalive,
     repair_service_env,
-    reset_failed,
-    restart,
     restart_channel,
     restore_config,
-    resume_channels,
     revert_config_keys,
+    service_actions,
     set_config_key,
-    start,
     tell_person,
     unset_config_key,
 )
 
 ALL: Dict[str, Repair] = {
-    "restart": restart.REPAIR,
-    "start": start.REPAIR,
+    "restart": service_actions.RESTART,
+    "start": service_actions.START,
     "restore-config": restore_config.REPAIR,
     "revert-config-keys": revert_config_keys.REPAIR,
     "unset-config-key": unset_config_key.REPAIR,
     "set-config-key": set_config_key.REPAIR,
     "openclaw-doctor-fix": openclaw_doctor_fix.REPAIR,
-    "reinstall-service": reinstall_service.REPAIR,
-    "reload-keepalive": reload_keepalive.REPAIR,
-    "reset-failed": reset_failed.REPAIR,
+    "reinstall-service": service_actions.REINSTALL_SERVICE,
+    "reload-keepalive": service_actions.RELOAD_KEEPALIVE,
+    "reset-failed": service_actions.RESET_FAILED,
     "clear-stale-lock": clear_stale_lock.REPAIR,
     "end-stale-process": end_stale_process.REPAIR,
     "free-disk": free_disk.REPAIR,
@@ -49,7 +47,7 @@ ALL: Dict[str, Repair] = {
     "rebuild-native-module": rebuild_native_module.REPAIR,
     "reinstall-openclaw": reinstall_openclaw.REPAIR,
     "restart-channel": restart_channel.REPAIR,
-    "resume-channels": resume_channels.REPAIR,
+    "resume-channels": restart_channel.RESUME,
     "disable-plugin": disable_plugin.REPAIR,
     "quarantine-plugin": quarantine_plugin.REPAIR,
     "tell-person": tell_person.REPAIR,
