@@ -159,17 +159,20 @@ def environment(spec: Mapping[str, Any], override: Mapping[str, Any], base: Opti
 
 
 def limit_files(wanted: object) -> None:
-    """Set the file limit that the next child inherits, as far as the hard limit allows. None: as it is."""
+    """Set the file limit that the next child inherits: beyond the hard limit where this account may, else up to it. None: as it is."""
     if not wanted or WINDOWS:
         return
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    soft = int(str(wanted)) if hard == resource.RLIM_INFINITY else min(int(str(wanted)), hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    except (OSError, ValueError):
-        pass
+    number = int(str(wanted))
+    enough = hard == resource.RLIM_INFINITY or number <= hard
+    for soft, top in ((number, hard if enough else number), (hard, hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, top))
+            return
+        except (OSError, ValueError):
+            continue
 
 
 def handed_over(spec: Mapping[str, Any], pid: int) -> bool:
