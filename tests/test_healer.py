@@ -429,3 +429,17 @@ def test_a_small_heap_on_the_command_line_is_replaced_there(world: World, size: 
         return
     repairs.ALL["repair-service-env"].plan(ctx, {})
     assert "override {'ExecStart[1]': '--max-old-space-size=2048'} []" in world.calls
+
+
+def test_room_is_made_of_our_own_spare_files_only(world: World, tmp_path: Path) -> None:
+    from skill.repairs import free_disk
+
+    ctx = world.context(finding("disk/full"))
+    logs = ctx.home.logs_dir
+    logs.mkdir(exist_ok=True)
+    for name in ("watchdog.log", "watchdog.log.1", "gateway.log.1"):
+        (logs / name).write_text("x" * 100)
+    assert free_disk.own_spare(ctx) == [logs / "watchdog.log.1"]
+    before = set(free_disk.old_logs(ctx))
+    assert free_disk.make_room(replace(ctx, host=replace(ctx.host, now=lambda: 0.0))) == 100  # in 1970 no log of OpenClaw's is old
+    assert sorted(path.name for path in logs.iterdir()) == ["gateway.log.1", "watchdog.log"] and set(free_disk.old_logs(ctx)) == before
