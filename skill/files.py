@@ -14,7 +14,7 @@ from .errors import AlreadyRunning, SettingsError
 from .model import Text
 
 PathLike = Union[str, Path]
-REMEDY = "correct it there, or move the file away (nothing was changed)"
+REMEDY = Text("correct it there, or move the file away (nothing was changed)", "请在该处改正,或把文件移走(没有改动任何东西)")
 
 
 def private_dir(path: PathLike) -> Path:

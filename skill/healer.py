@@ -96,7 +96,9 @@ class _Execution:
         )
         self.put_back += put_back
         if not well:
-            raise RepairError("it damaged the config: {}".format(", ".join(put_back[:5]) or "it does not parse"))
+            raise RepairError(
+                Text.of("it damaged the config: {}", "它损坏了配置:{}", ", ".join(put_back[:5]) or Text("it does not parse", "无法解析"))
+            )
 
     def _guard_own(self) -> None:
         if not self.before.ok:
@@ -106,7 +108,7 @@ class _Execution:
         allowed = tuple(self.plan.config_paths) + configguard.OWN_STAMPS  # the gateway that was started may have stamped it by now
         outside = [path for path in differs if not configguard.allowed(path, allowed)]
         if outside:
-            raise RepairError("the config changed outside the fault: {}".format(", ".join(outside[:5])))
+            raise RepairError(Text.of("the config changed outside the fault: {}", "配置在故障之外也变了:{}", ", ".join(outside[:5])))
 
     def _lost(self) -> List[str]:
         after = openclaw_config.load(self.ctx.home.config_path)

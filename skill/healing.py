@@ -31,7 +31,7 @@ def refuse(ctx: Context, plan: Plan) -> None:
         if isinstance(step, Delete) and not _may_delete(ctx, step.path):
             raise RepairError(Text.of("a repair may not delete {}", "修复不得删除 {}", step.path))
         if isinstance(step, Run) and not _may_run(ctx, step.argv):
-            raise RepairError("a repair may not run {}".format(step.argv[0] if step.argv else "nothing"))
+            raise RepairError(Text.of("a repair may not run {}", "修复不得运行 {}", step.argv[0] if step.argv else "-"))
         if isinstance(step, Service) and step.action not in ACTIONS:
             raise RepairError(Text.of("unknown service action {}", "未知的服务动作 {}", step.action))
         if not isinstance(step, (Write, Move, Delete, Run, Service, Wait, EndProcess)):

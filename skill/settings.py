@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from . import shipped
-from .errors import SettingsError
+from .errors import Said, SettingsError
 from .files import private_dir, read_json, write_json
 from .host import Host
 from .model import Text
@@ -82,42 +82,54 @@ def known_keys(node: Mapping[str, Any], prefix: str = "") -> List[str]:
     return keys
 
 
-def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[str]:
+RULES_ZH = {
+    "type": "类型应为 {}", "enum": "只能是 {} 之一", "minimum": "不能小于 {}", "maximum": "不能大于 {}", "exclusiveMinimum": "必须大于 {}",
+    "minLength": "至少 {} 个字符", "pattern": "须符合 {}", "minItems": "至少 {} 项", "required": "缺少 {}", "const": "必须是 {}",
+}  # fmt: skip
+
+
+def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text]:
     """One line per fault of a settings object: key, value, nearest valid key or what is allowed."""
     import jsonschema
 
     node = node or schema()
     keys = known_keys(node)
-    lines: List[str] = []
+    lines: List[Text] = []
     for error in sorted(jsonschema.Draft7Validator(node).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
         place = ".".join(str(p) for p in error.absolute_path)
         if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
             for key in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
                 full = (place + "." if place else "") + str(key)
                 near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(str(key), keys, 1, 0.5)
-                lines.append("unknown key {}{}".format(full, ", did you mean {}?".format(near[0]) if near else ""))
+                guess = Text.of(", did you mean {}?", ",是不是 {}?", near[0]) if near else ""
+                lines.append(Text.of("unknown key {}{}", "没有设置项 {}{}", full, guess))
         else:
-            shown, said = json.dumps(error.instance, ensure_ascii=False)[:80], error.message[:160]
+            shown: Said = json.dumps(error.instance, ensure_ascii=False)[:80]
+            rule = json.dumps(error.validator_value, ensure_ascii=False)[:80]
+            said = Text(error.message[:160], RULES_ZH.get(str(error.validator), "不符合 {}" + str(error.validator)).format(rule))
             if SENSITIVE.search(place):  # the message repeats the value
-                shown, said = "(not shown)", "{} {}".format(error.validator, json.dumps(error.validator_value)[:80])
-            lines.append("{} = {}: {}".format(place or "(file)", shown, said))
+                shown, said = Text("(not shown)", "(不显示)"), Text("{} {}".format(error.validator, rule), said.zh)
+            lines.append(Text.of("{} = {}: {}", "{} = {}:{}", place or Text("(file)", "(整个文件)"), shown, said))
     return lines + _impossible(value)
 
 
-def _impossible(value: Any) -> List[str]:
+def _impossible(value: Any) -> List[Text]:
     """Combinations that each key alone allows."""
     if not isinstance(value, Mapping):
         return []
     url = value.get("gateway_url")
     if isinstance(url, str) and url and (urlsplit(url).hostname or "") not in LOOPBACK:
-        return ["gateway_url = {}: only a gateway of this machine can be watched (http://127.0.0.1:PORT)".format(url[:80])]
+        en = "gateway_url = {}: only a gateway of this machine can be watched (http://127.0.0.1:PORT)"
+        return [Text.of(en, "gateway_url = {}:只能看守本机的网关(http://127.0.0.1:端口)", url[:80])]
     interval, timeout = value.get("check_interval"), value.get("probe_timeout")
     budget = value.get("start_budget")
     lines = []
     if isinstance(timeout, (int, float)) and isinstance(budget, (int, float)) and timeout * 3 > budget:
-        lines.append("probe_timeout = {}: three probes must fit into start_budget ({})".format(timeout, budget))
+        en, zh = "probe_timeout = {}: three probes must fit into start_budget ({})", "probe_timeout = {}:start_budget({})须容得下三次探测"
+        lines.append(Text.of(en, zh, timeout, budget))
     if isinstance(value.get("crash_window"), (int, float)) and isinstance(interval, (int, float)) and interval * 3 > value["crash_window"]:
-        lines.append("crash_window = {}: must be at least three times check_interval ({})".format(value["crash_window"], interval))
+        en, zh = "crash_window = {}: must be at least three times check_interval ({})", "crash_window = {}:至少为 check_interval({})的三倍"
+        lines.append(Text.of(en, zh, value["crash_window"], interval))
     return lines
 
 
@@ -130,9 +142,9 @@ def _overlay(low: Dict[str, Any], high: Mapping[str, Any], source: str, sources:
             sources[prefix + key] = source
 
 
-def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
+def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tuple[Dict[str, Any], List[Text]]:
     found: Dict[str, Any] = {}
-    issues: List[str] = []
+    issues: List[Text] = []
     keys = set(known_keys(node))
     for name, (dotted, kind) in ENVIRONMENT.items():
         raw = str(values.get(name, "")).strip()
@@ -143,7 +155,7 @@ def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tup
             if dotted == "gateway_url" and raw.startswith("ws"):
                 number = "http" + raw[2:]  # OpenClaw's own clients write the address of the same port so
         except ValueError:
-            issues.append("{} = {!r}: must be a number".format(name, raw[:40]))
+            issues.append(Text.of("{} = {!r}: must be a number", "{} = {!r}:必须是数字", name, raw[:40]))
             continue
         target = found
         *parents, last = dotted.split(".")

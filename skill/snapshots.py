@@ -61,7 +61,7 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
         if free < need + RESERVE_BYTES:
             raise RepairError(
                 Text.of("no room for a snapshot: {} bytes needed, {} free", "放不下快照:需要 {} 字节,剩余 {}", need + RESERVE_BYTES, free),
-                hint="free space on " + str(root),
+                hint=Text.of("free space on {}", "请在 {} 腾出空间", root),
             )
         private_dir(folder)
         files: Dict[str, str] = {}

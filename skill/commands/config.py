@@ -61,7 +61,8 @@ def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         near = difflib.get_close_matches(dotted, known_keys(node), 1, 0.5)
         raise UsageError(
-            Text.of("unknown key {}", "没有设置项 {}", dotted), "did you mean {}?".format(near[0]) if near else "iflow-doctor config --list"
+            Text.of("unknown key {}", "没有设置项 {}", dotted),
+            Text.of("did you mean {}?", "是不是 {}?", near[0]) if near else "iflow-doctor config --list",
         )
     return found
 

@@ -55,7 +55,8 @@ def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...
     unknown = sorted(set(only) - {fault.id for fault in found})
     if unknown:
         raise UsageError(
-            Text.of("no fault {}", "没有故障 {}", ", ".join(unknown)), "known: {}".format(", ".join(fault.id for fault in found))
+            Text.of("no fault {}", "没有故障 {}", ", ".join(unknown)),
+            Text.of("known: {}", "已有:{}", ", ".join(fault.id for fault in found)),
         )
     target = "real" if real else "practice"
     wanted = [fault for fault in found if (not only or fault.id in only) and target in fault.targets]

@@ -85,9 +85,11 @@ def preview(app: Any, kind: str, platform: str) -> None:
     from ..notify.senders import SENDERS
 
     if kind != "all" and kind not in SAMPLES:
-        raise UsageError(Text.of("no such kind: {}", "没有这种消息:{}", kind), "one of: all, " + ", ".join(SAMPLES))
+        raise UsageError(
+            Text.of("no such kind: {}", "没有这种消息:{}", kind), Text.of("one of: all, {}", "可选:all, {}", ", ".join(SAMPLES))
+        )
     if platform and platform not in SENDERS:
-        raise UsageError(Text.of("no such platform: {}", "没有这个平台:{}", platform), "one of: " + ", ".join(SENDERS))
+        raise UsageError(Text.of("no such platform: {}", "没有这个平台:{}", platform), Text.of("one of: {}", "可选:{}", ", ".join(SENDERS)))
     ctx = app.context()
     shown: List[Dict[str, Any]] = []
     for name in SAMPLES if kind == "all" else [kind]:
@@ -114,7 +116,10 @@ def ack(app: Any, code: str, everyone: bool) -> None:
     home = locate(app.host)
     known = incidents.open_incidents(home)
     if not code and len(known) > 1 and not everyone:
-        raise UsageError("several incidents are open: " + ", ".join(item["code"] for item in known), "iflow-doctor ack CODE, or ack --all")
+        raise UsageError(
+            Text.of("several incidents are open: {}", "有多个未结束的事故:{}", ", ".join(item["code"] for item in known)),
+            Text("iflow-doctor ack CODE, or ack --all", "iflow-doctor ack 代码,或 ack --all"),
+        )
     done = incidents.ack(home, code, app.host.now())
     if app.as_json:
         app.out({"ok": bool(done), "acknowledged": done})

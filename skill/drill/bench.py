@@ -78,7 +78,7 @@ class Bench:
             time.sleep(0.1)
         raise GatewayError(
             Text.of("the gateway of the drill was not ready within {:.0f} s", "演练用的网关在 {:.0f} 秒内没有就绪", BOOT_BUDGET_S),
-            "see " + str(self.root),
+            Text.of("see {}", "见 {}", self.root),
         )
 
     def pace(self, hurry: bool) -> None:
@@ -205,5 +205,5 @@ def _settings(fault: Fault) -> Dict[str, Any]:
         target[last] = value
     issues = settings_module.issues_of(values)
     if issues:
-        raise ToolError(["drill"], None, "settings of {}: {}".format(fault.id, "; ".join(issues)))
+        raise ToolError(["drill"], None, "settings of {}: {}".format(fault.id, "; ".join(issue.en for issue in issues)))
     return values

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 
 from ..context import Context
 from ..errors import CannotTell, NotifyError
+from ..model import Text
 from ..openclaw.channels import Way
 from ..openclaw.secrets import Secrets
 from . import routes
@@ -37,7 +38,7 @@ class Call:
         try:
             return self.secrets.reveal(self.way.secrets.get(name))
         except CannotTell as error:
-            raise NotifyError("{}.{}: {}".format(self.way.where, name, error.message), permanent=True) from None
+            raise NotifyError(Text.of("{}.{}: {}", "{}.{}:{}", self.way.where, name, error.text), permanent=True) from None
 
     def has(self, name: str) -> bool:
         return bool(self.way.secrets.get(name))

@@ -135,7 +135,12 @@ class Secrets:
         done = self.host.run(argv, timeout=float(provider.get("timeoutMs") or 5000) / 1000, env=env, stdin=ask)
         if not done.ok:
             raise CannotTell(
-                "secrets provider {!r}: {}".format(alias, "timed out" if done.timed_out else "ended with {}".format(done.code))
+                Text.of(
+                    "secrets provider {!r}: {}",
+                    "密钥提供方 {!r}:{}",
+                    alias,
+                    Text("timed out", "超时") if done.timed_out else Text.of("ended with {}", "以 {} 结束", done.code),
+                )
             )
         try:
             answer = json.loads(done.out[:_MAX])
@@ -180,7 +185,9 @@ def read_private(path: Path, limit: int = _MAX) -> str:
             raise CannotTell(Text.of("{}: is larger than {} bytes", "{}:大于 {} 字节", path, limit))
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotTell("{}: cannot be read: {}".format(path, getattr(error, "strerror", "") or "not UTF-8")) from None
+        raise CannotTell(
+            Text.of("{}: cannot be read: {}", "{}:无法读取:{}", path, getattr(error, "strerror", "") or Text("not UTF-8", "不是 UTF-8"))
+        ) from None
 
 
 def query(path: Path, sql: str, *arguments: Any) -> List[Any]:

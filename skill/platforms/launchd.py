@@ -22,7 +22,10 @@ from .states import read_print
 NOT_LOADED = ("could not find service", "no such process", "not found")
 BUSY = ("input/output error", "operation already in progress", "operation now in progress", ": 5:", ": 37:")
 BOOTSTRAP_PATIENCE = 30.0  # s: an agent that is just being torn down answers EIO until it is gone
-NO_GUI = "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> domain)"
+NO_GUI = Text(
+    "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> domain)",
+    "请以该用户登录 Mac 的图形界面:LaunchAgent 需要图形会话(launchctl 的 gui/<uid> 域)",
+)
 
 
 class Launchd:
@@ -137,7 +140,8 @@ class Launchd:
                 continue
             unsupported = "domain does not support" in text.lower() or "125" in text
             raise ServiceError(
-                "launchctl bootstrap failed: {}".format(text[:200]), NO_GUI if unsupported else "openclaw gateway install --force"
+                Text.of("launchctl bootstrap failed: {}", "launchctl bootstrap 失败:{}", text[:200]),
+                NO_GUI if unsupported else "openclaw gateway install --force",
             )
 
     def tend(self) -> bool:

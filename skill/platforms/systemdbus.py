@@ -11,7 +11,7 @@ from ..keeperlib import NOT_FOR_CHILDREN
 from ..model import Text
 from . import account_home
 
-NO_BUS = "loginctl enable-linger {user}, or log in as this user, then try again"
+NO_BUS = ("loginctl enable-linger {}, or log in as this user, then try again", "loginctl enable-linger {},或以该用户登录,然后重试")
 
 
 def user_environment(host: Host) -> Dict[str, str]:
@@ -46,7 +46,7 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
     if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
         user = host.env.get("USER", "$USER")
         raise ServiceError(
-            Text.of("systemd's user manager cannot be reached: {}", "连不上 systemd 用户管理器:{}", text[:200]), NO_BUS.format(user=user)
+            Text.of("systemd's user manager cannot be reached: {}", "连不上 systemd 用户管理器:{}", text[:200]), Text.of(*NO_BUS, user)
         )
     raise ServiceError(
         Text.of("systemctl --user {} failed: {}", "systemctl --user {} 失败:{}", " ".join(words[:2]), text[-300:] or done.code),
