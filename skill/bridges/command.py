@@ -53,7 +53,7 @@ def ask(ctx: Any, question: Question) -> Answer:
 
 BRIDGE = Bridge(
     "command",
-    "command from the settings",
+    "ai.command",
     find,
     ask,
     login,

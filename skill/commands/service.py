@@ -97,9 +97,21 @@ def status(app: Any) -> None:
     raise click.exceptions.Exit(code)
 
 
+WORDS_ZH = {
+    "active": "运行中", "activating": "正在启动", "deactivating": "正在停止", "inactive": "未运行", "failed": "失败", "unknown": "未知",
+}  # fmt: skip
+# what the platforms add to a state, see platforms/
+DETAILS_ZH = {
+    "started by somebody else; nothing keeps it alive": "由别处启动,没有保活", "no keeper was ever started here": "这里从未启动过守护器",
+    "not a service: started by hand or by the container": "不是系统服务:由人或容器启动", "needs daemon-reload": "需要 daemon-reload",
+    "loaded; launchd starts it within ThrottleInterval (10 s)": "已加载,launchd 会在 ThrottleInterval(10 秒)内启动它",
+    "schtasks did not answer": "schtasks 没有回答",
+}  # fmt: skip
+
+
 def _line(kind: str, state: Any) -> Text:
     parts: List[str] = [state.active] + [part for part in (state.sub, state.result) if part and part not in (state.active, "success")]
-    en, zh = ", ".join(parts), "、".join(parts)
+    en, zh = ", ".join(parts), "、".join([WORDS_ZH.get(parts[0], parts[0])] + parts[1:])
     if state.main_pid:
         en, zh = en + ", pid {}".format(state.main_pid), zh + ",进程 {}".format(state.main_pid)
     if state.restarts:
@@ -108,8 +120,8 @@ def _line(kind: str, state: Any) -> Text:
         en, zh = en + ", stopped by a person", zh + ",由人停止"
     if not state.exists:
         en, zh = en + ", not installed", zh + ",未安装"
-    tail = "  [{}]".format(state.detail) if state.detail else ""
-    return Text("{:9s} {}{}".format(kind, en, tail), "{} {}{}".format({"gateway": "网关", "watchdog": "守护进程"}[kind], zh, tail))
+    tail = Text.of("  [{}]", "  [{}]", Text(state.detail, DETAILS_ZH.get(state.detail, state.detail))) if state.detail else Text("", "")
+    return Text("{:9s} {}{}".format(kind, en, tail.en), "{} {}{}".format({"gateway": "网关", "watchdog": "守护进程"}[kind], zh, tail.zh))
 
 
 def _platform(app: Any) -> Any:
