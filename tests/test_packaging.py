@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 import pytest
 
@@ -30,6 +30,18 @@ def test_the_bundle_fits_openclaws_limits() -> None:
     assert len(files) <= bundle.MAX_FILES
     sizes = [(ROOT / path).stat().st_size for path in files]
     assert sum(sizes) <= bundle.MAX_BYTES and max(sizes) <= 1024 * 1024
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_what_clawhub_gets_is_what_the_installer_copies() -> None:
+    def tracked(*more: str) -> Set[str]:
+        words = ["git", "-C", str(ROOT), "-c", "safe.directory=*", "-c", "core.quotepath=off", "ls-files", *more]
+        return set(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode("utf-8").split("\n")) - {""}
+
+    published = {name for name in tracked() - tracked("-i", "-c", "--exclude-from=.clawhubignore") if (ROOT / name).is_file()}
+    copied = {path.as_posix() for path in bundle.files(ROOT)} & tracked()
+    assert published - {".clawhubignore"} == copied
+    assert len(published) <= bundle.MAX_FILES
 
 
 def frontmatter() -> Dict[str, str]:

@@ -19,7 +19,7 @@ REQUIRED = (
     "install.sh",
     "install.bat",
 )
-OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md")
+OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
 FAULTS = ("skill", "drill", "faults")

@@ -17,7 +17,7 @@ from ..host import Host
 from ..model import Text
 from ..shim import place, profiles
 from ..shim import text as shim_text
-from . import bundle, launcher, manifest, python_env, selfcheck
+from . import bundle, manifest, python_env, selfcheck
 from .places import Places
 
 
@@ -102,7 +102,11 @@ class Install:
         if self.previous != self.env:
             add("use it: {} -> {}".format(p.current, self.env.name), "启用:{} -> {}".format(p.current, self.env.name), self.switch)
         folder = self.where.folder
-        add("write {}".format(folder / launcher.name(p.windows)), "写入 {}".format(folder / launcher.name(p.windows)), self.write_launcher)
+        add(
+            "write {}".format(folder / shim_text.launcher_name(p.windows)),
+            "写入 {}".format(folder / shim_text.launcher_name(p.windows)),
+            self.write_launcher,
+        )
         if o.shim:
             add(
                 "write the shim {}".format(folder / shim_text.name(self.host.system)),
@@ -176,10 +180,10 @@ class Install:
         return self.places.python(self.env if self.places.windows else self.places.current)
 
     def write_launcher(self) -> None:
-        target = self.where.folder / launcher.name(self.places.windows)
+        target = self.where.folder / shim_text.launcher_name(self.places.windows)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            launcher.write(target, self.stable_python(), self.places.windows)
+            shim_text.write_launcher(target, self.stable_python(), self.places.windows)
         except FileExistsError as error:
             self.notes.append(Text(str(error), "{}:已有同名文件,未改动".format(target)))
             return

@@ -12,7 +12,7 @@ from ..host import Host
 from ..model import Text
 from ..shim import place, profiles
 from ..shim import text as shim_text
-from . import launcher, manifest, python_env, selfcheck
+from . import manifest, python_env, selfcheck
 from .install import Step
 from .places import Places
 
@@ -33,8 +33,8 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
     for name in sorted({done["shim"], str(folder / shim_text.name(host.system))} - {""}):
         if shim_text.is_shim(Path(name)):
             found.append(_delete(Path(name)))
-    for name in sorted({done["launcher"], str(folder / launcher.name(places.windows))} - {""}):
-        if launcher.is_ours(Path(name)):
+    for name in sorted({done["launcher"], str(folder / shim_text.launcher_name(places.windows))} - {""}):
+        if shim_text.is_launcher(Path(name)):
             found.append(_delete(Path(name)))
     for profile in sorted(set(done["profiles"]) | {str(path) for path in profiles.files(host)}):
         if profiles.present(Path(profile)):

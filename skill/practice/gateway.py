@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..openclaw import config as openclaw_config
-from . import plugins, rules, state
+from . import rules, state
 
 VERSION = "2026.9.6"
 PLAIN_START_S = 0.8  # a start takes this long unless the drill says otherwise; the port opens at 60 % of it
@@ -67,7 +67,7 @@ class Gateway:
         self.began = self.listening_at = time.monotonic()
         self.wish = ""  # "stop" or "restart", set by signals
         self.suppressed: List[str] = []
-        self.plugins: List[plugins.Plugin] = []
+        self.plugins: List[state.Plugin] = []
         self.zombie = False
         self.was_ready = False
 
@@ -145,7 +145,7 @@ class Gateway:
             raise Refused(rules.REFUSED)
         log("starting...")
         self.breaker(view)
-        self.plugins = plugins.load(self.state_dir, view, log)
+        self.plugins = state.plugins(self.state_dir, view, log)
         wish = state.control(self.state_dir)
         time.sleep(0.6 * float(wish.get("start_s", PLAIN_START_S)))
         self.listen(port)

@@ -1,4 +1,4 @@
-"""What the shim says, and whether a file is one."""
+"""What the shim says, and whether a file is one. The same for the launcher: `iflow-doctor` in PATH."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import ntpath
 import shlex
 from pathlib import Path
 
+from ..files import write_atomic
 from . import MARK
 
+LAUNCHER_MARK = "iflow-doctor launcher"
 _HERE = Path(__file__).resolve().parent
 
 
@@ -46,5 +48,29 @@ def is_shim(path: Path) -> bool:
     try:
         with open(path, "rb") as handle:
             return MARK.encode() in handle.read(400)
+    except OSError:
+        return False
+
+
+def launcher_name(windows: bool) -> str:
+    return "iflow-doctor.cmd" if windows else "iflow-doctor"
+
+
+def write_launcher(target: Path, python: Path, windows: bool) -> None:
+    """Write the launcher. Raises OSError; refuses (FileExistsError) to replace a file that is not ours."""
+    if target.exists() and not is_launcher(target):
+        raise FileExistsError("{} is not ours and stays".format(target))
+    if windows:
+        named = from_here(str(python), str(target.parent))
+        page = "" if named.isascii() else "chcp 65001 >nul\r\n"
+        text = '@echo off\r\nrem {}\r\n{}"{}" -I -m skill %*\r\n'.format(LAUNCHER_MARK, page, named)
+    else:
+        text = '#!/bin/sh\n# {}\nexec {} -I -m skill "$@"\n'.format(LAUNCHER_MARK, shlex.quote(str(python)))
+    write_atomic(target, text.encode("utf-8", "surrogateescape"), mode=0o755)
+
+
+def is_launcher(target: Path) -> bool:
+    try:
+        return LAUNCHER_MARK.encode() in target.read_bytes()[:400]
     except OSError:
         return False

