@@ -219,6 +219,12 @@ def _weigh(
 
 
 def _rank(matches: List[Match], scope: Scope) -> List[Match]:
+    """Best first; cases that are only proposed after all others, so that they take nothing from a case that may act."""
+    proposed = [one for one in matches if one.case.raw.get("status") == "proposed"]
+    return (_ranked([one for one in matches if one not in proposed], scope) + _ranked(proposed, scope))[:MAX_MATCHES]
+
+
+def _ranked(matches: List[Match], scope: Scope) -> List[Match]:
     best: Dict[str, Match] = {}
     for one in sorted(matches, key=lambda m: (-m.score, m.case.id)):
         best.setdefault(one.case.id, one)

@@ -31,7 +31,7 @@ def load(home: Optional[Home] = None) -> List[Case]:
     if home is not None:
         for case in of_user(home):
             merged[case.id] = case
-    return list(merged.values())
+    return [case for case in merged.values() if case.raw.get("status") != "rejected"]
 
 
 def load_or_shipped(home: Optional[Home] = None) -> Tuple[List[Case], Optional[SettingsError]]:
@@ -126,7 +126,7 @@ def add(home: Home, raw: Mapping[str, Any]) -> Case:
     path = home.doctor_dir / USER_FILE
     issues = faults([raw])
     if issues:
-        raise SettingsError("the new case", issues, Text("nothing was written", "没有写入任何内容"))
+        raise SettingsError(Text("the new case", "新案例"), issues, Text("nothing was written", "没有写入任何内容"))
     private_dir(home.doctor_dir)
     with owned_lock(home.doctor_dir / "cases.lock", "add-case"):
         kept = [entry for entry in entries(path) if entry.get("id") != raw["id"]]

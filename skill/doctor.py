@@ -142,6 +142,8 @@ class Visit:
             log.line("waited", ctx.host.now(), incident=self.incident.id, repair=plan.repair, seconds=round(waited, 1))
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
+        from . import case_intake
+
         self.outcomes.append(outcome)
         kept = not outcome.healed and not outcome.rolled_back
         self.actions.append(
@@ -150,6 +152,7 @@ class Visit:
                 "outcome": "healed" if outcome.healed else "partly" if kept else "failed", "rolled_back": outcome.rolled_back,
                 "seconds": round(outcome.seconds, 1), "config_diff": list(outcome.config_diff)[:50],
                 "advice": outcome.plan.advice.en if outcome.plan.advice else "",
+                **(case_intake.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}),
             }
         )  # fmt: skip
 
@@ -228,7 +231,7 @@ def treat(
     visit = Visit(ctx, memory, yes, plan_only, say or (lambda text: None))
     result = visit.treat()
     if not plan_only:
-        looking.record(ctx, memory, result)
+        looking.record(visit.ctx, memory, result)
     return result
 
 
@@ -240,5 +243,5 @@ def one(ctx: Context, incident: str, repair: str) -> Treatment:
     plan = repairs.ALL[repair].plan(visit.ctx, {})
     outcome = visit._execute(Choice(plan, repair, "policy"))
     result = visit._answer("healed" if outcome is not None and outcome.healed else "escalate", plan.why, None, by="policy")
-    looking.record(ctx, memory, result)
+    looking.record(visit.ctx, memory, result)
     return result

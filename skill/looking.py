@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -58,8 +59,8 @@ def judged(ctx: Context) -> Context:
             ctx.host.sleep(0.5)
         seen = gateway.observe(ctx.host, ctx.home, float(ctx.settings.get("probe_timeout", 5)), ctx.platform)
         verdict, memory = judge.judge(seen, memory, limits)
-        if verdict.state is State.HEALTHY:
-            break
+        if verdict.state is State.HEALTHY or verdict.state is State.IMPOSTOR and seen.answer == "silent":
+            break  # the latter is said of a silent port only when it is certain, and each further look would wait for it
     return ctx.with_verdict(replace(verdict, findings=ctx.verdict.findings))
 
 
@@ -120,6 +121,7 @@ def case_advice(found: Sequence[Match]) -> Optional[Text]:
 
 def record(ctx: Context, incident: Incident, result: Any) -> None:
     """Into records.json and, for the watchdog, into the incident's file. Memory must not break the work."""
+    from . import case_intake
     from .files import private_dir
     from .store import Store
 
@@ -133,17 +135,13 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
         "healed_s": round(now - opened, 1) if result.outcome == "healed" else None, "treat_s": round(result.seconds, 1),
         "ai_calls": result.ai_calls, "cost_usd": result.cost_usd, "evidence": sorted({f.check_id for f in ctx.verdict.findings}),
     }  # fmt: skip
-    healing = [a for a in result.actions if a["outcome"] == "healed"]
-    if result.by == "ai" and healing:  # a case may grow from it: `add-case` takes it up, a person approves, or it proves itself
-        entry["proposed_case"] = {
-            "status": "proposed",
-            "repair": healing[-1]["repair"],
-            "why": result.cause.en,
-            "evidence": entry["evidence"],
-        }
+    entry["errors"] = sorted({f.check_id for f in ctx.verdict.findings if f.severity is Severity.ERROR})
     try:
         private_dir(ctx.home.doctor_dir)
         if result.outcome != "nothing":
+            with contextlib.suppress(Exception):
+                entry["lines"] = case_intake.lines_of(ctx.logs)
+                case_intake.learn(ctx.home, entry)
             Store(ctx.home).add(entry)
         incident.write_result(result.to_json())
     except Exception:

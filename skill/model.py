@@ -218,6 +218,7 @@ class Plan:
     verify: str = "ready"
     advice: Optional[Text] = None  # for tell-person: what to do, with the exact command
     settle_s: float = 0.0  # seconds it must stay up after it is ready: a plugin that exits later is not healed by a restart
+    params: Mapping[str, Any] = field(default_factory=dict)  # what an AI asked it with: a case may be learned from it
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Store:
     """One gateway's memory. Every method reads the file anew: watchdog, doctor and command line are different processes."""
 
     def __init__(self, home: Home) -> None:
+        self.home = home
         self.path = home.doctor_dir / "records.json"
         self.older = home.doctor_dir / "records.1.json"
         self.set_aside = ""  # where a damaged file went, for the person who asks
@@ -62,6 +63,8 @@ class Store:
         }  # fmt: skip
         if known.get("outcome") == "escalate":
             record.update(level=4, by="a person (after: {})".format(by))
+            self.add(_learned(self.home, {**known, **record}))
+            return
         self.add({**known, **record})
 
     def _archive(self, old: List[Dict[str, Any]]) -> None:
@@ -124,6 +127,15 @@ class Store:
             },
             "set_aside": self.set_aside,
         }
+
+
+def _learned(home: Home, record: Dict[str, Any]) -> Dict[str, Any]:
+    """The record, with the case that it proposes. Memory must not break the work."""
+    from . import case_intake
+
+    with contextlib.suppress(Exception):
+        case_intake.of_person(home, record)
+    return record
 
 
 @contextlib.contextmanager

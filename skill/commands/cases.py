@@ -162,11 +162,16 @@ def list_cases(app: Any, as_json: bool) -> None:
     """List the case library. / 列出案例库。"""
     found = _library()
     if _json(app, as_json):
-        keys = [dict(id=c.id, slug=c.slug, title=c.title._asdict(), repair=c.repair, risk=c.risk.value, source=c.source) for c in found]
+        keys = [
+            dict(id=c.id, slug=c.slug, title=c.title._asdict(), repair=c.repair, risk=c.risk.value, source=c.source, status=_standing(c))
+            for c in found
+        ]
         click.echo(json.dumps({"cases": keys}, ensure_ascii=False))
         return
     for case in found:
-        click.echo("{:<9} {:<34} {:<20} {}".format(case.id, case.slug, case.repair, case.title.to(_lang(app))))
+        status = _standing(case)
+        tail = "  [{}]".format(status) if status else ""
+        click.echo("{:<9} {:<34} {:<20} {}{}".format(case.id, case.slug, case.repair, case.title.to(_lang(app)), tail))
 
 
 @click.command()
@@ -200,10 +205,24 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
         ("版本" if zh else "versions", str(case.raw.get("versions") or "-")),
         ("来源" if zh else "source", "{} ({})".format(case.raw.get("source") or "-", case.source)),
         ("成功率" if zh else "success", _rate(case)),
+        ("状态" if zh else "status", _standing(case) or "active"),
     ]
+    if case.raw.get("proofs"):
+        proofs = ", ".join("{} {}".format(proof["incident"], proof["outcome"]) for proof in case.raw["proofs"])
+        rows.append(("试过" if zh else "tried in", proofs))
     click.echo("{} {}".format(case.id, case.title.to(lang)))
     for name, value in rows:
         click.echo("  {}: {}".format(name, value))
+
+
+def _standing(case: Case) -> str:
+    from ..case_intake import standing
+    from ..store import Store
+
+    try:
+        return standing(case, Store(_home()))
+    except Exception:  # as _rate
+        return str(case.raw.get("status") or "")
 
 
 def _rate(case: Case) -> str:
@@ -218,15 +237,24 @@ def _rate(case: Case) -> str:
 
 @click.command("add-case")
 @click.option("--from", "from_file", metavar="FILE", help="A JSON file with one case. / 从 JSON 文件读入。")
-@click.option("--incident", metavar="ID", help="Propose a case from a recorded incident. / 从事件记录生成。")
+@click.option("--incident", metavar="ID", help="A case from a recorded incident. / 从事件记录生成。")
+@click.option("--approve", metavar="CASE-ID", help="A learned case may act from now on. / 批准一个学到的案例。")
+@click.option("--reject", metavar="CASE-ID", help="A learned case is wrong: never match it. / 否决一个学到的案例。")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
-def add_case(app: Any, from_file: Optional[str], incident: Optional[str], as_json: bool) -> None:
-    """Add a case of your own. / 添加自己的案例。"""
+def add_case(
+    app: Any, from_file: Optional[str], incident: Optional[str], approve: Optional[str], reject: Optional[str], as_json: bool
+) -> None:
+    """Add a case of your own, or decide on one that was learned. / 添加自己的案例，或决定学到的案例。"""
     from .. import cases
-    from ..case_intake import ask, from_incident
+    from ..case_intake import ask, decide, from_incident
 
     home = _home()
+    if approve or reject:
+        case = decide(home, str(approve or reject), bool(approve))
+        status = str(case.raw["status"])
+        click.echo(json.dumps({"id": case.id, "status": status}) if _json(app, as_json) else "{}: {}".format(case.id, status))
+        return
     if from_file:
         raw = _case_file(from_file)
     elif incident:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import HealerError
@@ -99,7 +100,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     except HealerError as refused:
         raise Refused(Text.of("{} does not apply: {}", "{} 不适用:{}", repair.id, refused.message)) from None
     check(ctx, plan, tried)
-    return plan
+    return replace(plan, params=dict(value["params"]))
 
 
 def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
