@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from skill.drill import bench, faults, ledger, processes, sandbox
@@ -94,6 +96,23 @@ def test_sweep_ends_only_what_a_dead_drill_left() -> None:
         ours.kill()
         ours.wait()
         orphan.kill()
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root and unshare")
+def test_sweep_leaves_a_containers_drill_alone() -> None:
+    """Its mark names a drill by a pid that means another process here."""
+    env = dict(os.environ, **{sandbox.RUN_MARK: "{}.{}.{:.2f}".format("c" * 32, 2, 1.0)})
+    argv = ["unshare", "-p", "-f", "--kill-child", "sleep", "30"]
+    inside = subprocess.Popen(argv, env=env)
+    try:
+        time.sleep(0.5)
+        if inside.poll() is not None:
+            pytest.skip("no pid namespaces here")
+        child = [c for c in psutil.Process(inside.pid).children() if c.name() == "sleep"]
+        assert child and not processes._same_numbering(child[0].pid) and processes._same_numbering(os.getpid())
+    finally:
+        inside.kill()
+        inside.wait()
 
 
 def test_ledger_compares_by_meaning_and_by_file(tmp_path: Path) -> None:
