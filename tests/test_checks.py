@@ -251,6 +251,15 @@ def test_a_config_that_everybody_can_read(house):
     assert "permissions/world-readable" not in ids(found(permissions, house))
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a folder away")
+def test_root_sees_what_the_gateway_of_another_account_is_denied(house):
+    os.chown(str(house.state / "state"), 65534, 65534)
+    assert [f.severity.value for f in found(permissions, house) if f.check_id == "permissions/foreign-owner"] == ["warning"]
+    house.log("Gateway failed to start: EACCES: permission denied, stat '{}'".format(house.state / "state" / "openclaw.sqlite"))
+    seen = [f for f in found(permissions, house) if f.check_id == "permissions/not-owner"]
+    assert [f.path for f in seen] == [str(house.state / "state")] and "chown -R 0 " in seen[0].fix_hint.en
+
+
 def test_a_huge_log_is_named(house):
     (house.state / "logs").mkdir()
     with open(house.state / "logs" / "gateway.log", "wb") as handle:

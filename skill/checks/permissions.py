@@ -44,6 +44,17 @@ def run(ctx: Any) -> Iterable[Finding]:
                 owner=found.st_uid,
                 mode=oct(found.st_mode & 0o7777),
             )
+        elif foreign and not look.up and _blamed(look.log, path):
+            # We run as root and may do everything; the gateway's own account may not.
+            yield error(
+                "permissions/not-owner",
+                "{} belongs to uid {}, and the gateway of uid {} is denied access".format(path, found.st_uid, account),
+                "{} 属于 uid {},uid {} 的网关被拒绝访问".format(path, found.st_uid, account),
+                path,
+                _fix(path, str(account)),
+                owner=found.st_uid,
+                wanted=account,
+            )
         elif foreign:
             yield warning(
                 "permissions/foreign-owner",
@@ -92,8 +103,13 @@ def _writable_bits(found: os.stat_result, need: int) -> bool:
     return not need & os.W_OK or bool(found.st_mode & 0o200)
 
 
-def _fix(path: Path) -> Tuple[str, str]:
-    text = "sudo chown -R $(id -un) '{0}' && chmod -R u+rwX '{0}'".format(path)
+def _blamed(log: str, path: Path) -> bool:
+    denied = (line for line in log.splitlines() if "EACCES" in line or "EPERM" in line or "ermission denied" in line)
+    return any(str(path) in line for line in denied)
+
+
+def _fix(path: Path, account: str = "$(id -un)") -> Tuple[str, str]:
+    text = "sudo chown -R {1} '{0}' && chmod -R u+rwX '{0}'".format(path, account)
     return text, text
 
 
