@@ -256,7 +256,8 @@ def decide(home: Home, ident: str, approve: bool) -> Case:
     raw = next((one for one in cases.entries(home.doctor_dir / cases.USER_FILE) if one.get("id") == ident), None)
     if raw is None or "status" not in raw:
         raise UsageError(
-            "no proposed case {} in {}".format(ident, home.doctor_dir / cases.USER_FILE), "`iflow-doctor list-cases` shows them"
+            Text.of("no proposed case {} in {}", "{1} 中没有待定的案例 {0}", ident, home.doctor_dir / cases.USER_FILE),
+            Text("`iflow-doctor list-cases` shows them", "用 `iflow-doctor list-cases` 查看"),
         )
     return cases.add(home, dict(raw, status="active" if approve else "rejected", approved="by a person" if approve else ""))
 
