@@ -251,7 +251,7 @@ def test_port_of_a_foreign_program(stand: Stand) -> None:
     print("foreign program on the port: told after {:.1f} s: {}".format(told[0]["at"] - began, told[0]["reason"][:120]))
     status = stand.bed.user(stand.prefix + "{} -m skill --json status".format(sys.executable)).stdout.decode()
     assert squatter in status, status
-    stand.quiet(20)
+    stand.quiet(10)
     assert stand.unit("MainPID", "squatter.service") == squatter, "the foreign program is gone"
     stand.do("systemctl --user stop squatter.service")
     stand.shown("port free again, back after", stand.until_ready(pid))
@@ -305,7 +305,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Api).serve_forever()
 
 def test_safe_mode_is_told_and_channels_run_again_only_after_a_quiet_time(stand: Stand) -> None:
     """Three unclean boots trip OpenClaw's breaker: every endpoint is green, and no channel runs."""
-    quiet = 45.0
+    quiet = 25.0
     stand.calm()
     stand.write("telegram.py", TELEGRAM)
     stand.do("touch ~/telegram.log")
@@ -365,7 +365,7 @@ def test_a_unit_that_an_update_lost_comes_back_and_one_that_a_person_removed_doe
     assert stand.do("cat " + path) == before and stand.unit("UnitFileState") == "enabled"
     stand.calm()
     stand.do("openclaw gateway uninstall")
-    stand.quiet(40)
+    stand.quiet(25)
     assert stand.bed.user("test -e " + path).returncode != 0 and not stand.ready(), stand.words()
     stand.do("openclaw gateway install --port {} --json".format(PORT))
     stand.until_ready()
