@@ -99,6 +99,16 @@ def test_installs_and_takes_everything_back_but_records(machine: Machine) -> Non
     assert [name for name in machine.tree() if name != ".openclaw"] == before
 
 
+def test_a_first_run_that_fails_leaves_nothing(machine: Machine) -> None:
+    before = machine.tree()
+    machine.broken.add("list-cases")
+    with pytest.raises(HealerError):
+        machine.install()
+    install.Install(machine.host, places.locate(machine.host, machine.source), install.Options())  # planning makes nothing
+    left = [name for name in machine.tree() if name not in before and not (machine.home / name).is_dir()]
+    assert left == []
+
+
 def test_what_the_lock_makes_is_taken_away_too(machine: Machine) -> None:
     """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken back."""
     found = places.locate(machine.host, machine.source)

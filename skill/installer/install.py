@@ -236,6 +236,12 @@ class Install:
             shutil.rmtree(str(path), ignore_errors=True)
         shutil.rmtree(str(self.places.doctor_dir / "skill.old"), ignore_errors=True)
 
+    def leave_no_empty_folder(self) -> None:
+        """After a failed first run: the folders we made and did not fill. Does nothing to one that holds something."""
+        for name in sorted(self.absent, key=len, reverse=True):
+            with contextlib.suppress(OSError):
+                os.rmdir(name)
+
     def roll_back(self) -> bool:
         """After a failed run: the previous environment and skill directory again, the watchdog restarted on them. True when it did."""
         aside, target = self.places.doctor_dir / "skill.old", self.places.skill_dir
@@ -246,6 +252,9 @@ class Install:
         if not self.swapped or self.previous is None:
             if python_env.target_of(self.places) != self.env:
                 shutil.rmtree(str(self.env), ignore_errors=True)  # nobody uses it, and it did not pass
+            if self.previous is None and not any(self.done[key] for key in ("skill_dir", "shim", "launcher", "service", "plugin")):
+                with contextlib.suppress(OSError):
+                    self.places.manifest.unlink()  # a first installation that did nothing yet leaves nothing
             return False
         python_env.switch(self.places, self.previous)
         shutil.rmtree(str(self.env), ignore_errors=True)

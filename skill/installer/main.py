@@ -110,19 +110,22 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
     over = _shown(steps, args, lang)
     if over is not None:
         return over
-    with only_one(places.doctor_dir / "install.lock"):
-        run.begin()
-        for step in steps:
-            began = time.monotonic()
-            print("  * {}".format(step.what.to(lang)), end="", flush=True)
-            try:
-                step.do()
-            except BaseException:
-                print(flush=True)
-                if run.roll_back():
-                    print(Text("the previous version is back in place", "已恢复上一版本").to(lang), file=sys.stderr)
-                raise
-            print("  ({:.1f} s)".format(time.monotonic() - began))
+    try:
+        with only_one(places.doctor_dir / "install.lock"):
+            run.begin()
+            for step in steps:
+                began = time.monotonic()
+                print("  * {}".format(step.what.to(lang)), end="", flush=True)
+                try:
+                    step.do()
+                except BaseException:
+                    print(flush=True)
+                    if run.roll_back():
+                        print(Text("the previous version is back in place", "已恢复上一版本").to(lang), file=sys.stderr)
+                    raise
+                print("  ({:.1f} s)".format(time.monotonic() - began))
+    finally:
+        run.leave_no_empty_folder()
     if interactive and not selfcheck.channels(host, places, run.current()):
         _ask_webhook(host, places, run, lang)
     _summary(run, lang)
