@@ -182,6 +182,8 @@ def test_a_file_of_the_installation_that_is_gone_or_cut_short(house):
     assert (seen.check_id, seen.severity.value, seen.evidence["files"]) == ("installation/missing-file", "error", ["dist/chunk.mjs"])
     (house.package / "dist" / "entry.js").unlink()
     assert found(installation, house)[0].evidence["files"] == ["dist/entry.js", "dist/chunk.mjs"]
+    (house.package / "package.json").write_text('{"name": "openc')
+    assert found(installation, house)[0].evidence["files"][0] == "package.json"
 
 
 def test_code_that_was_altered_counts_only_when_the_log_blames_the_code(house):

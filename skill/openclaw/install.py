@@ -70,6 +70,8 @@ def missing_files(package: Path, limit: int = 20) -> List[str]:
     One directory listing per folder, no hashing: 7300 files in about 0.1 s.
     """
     missing = [n for n in ("package.json", "openclaw.mjs", "dist") if not (package / n).exists()]
+    if not missing and not manifest(package):
+        missing.append("package.json")  # there, and no JSON any more
     if not any((package / "dist" / n).exists() for n in ("entry.js", "entry.mjs")):
         missing.append("dist/entry.js")
     folders: Dict[str, Dict[str, int]] = {}
