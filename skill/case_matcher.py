@@ -31,14 +31,16 @@ MAX_MATCHES = 5
 CERTAIN = 0.9
 CERTAIN_ADVICE = 0.96  # for cases that only tell a person: nothing is won by a bolder word
 # Natural-log units, as case_phrases.Told: what each kind of evidence is worth beside the words of a person.
-SIGNATURE = 12.0  # a signature of weight 1.0
-PRINTED = 0.45  # of what the words of a log say: they repeat themselves more than a person does
+SIGNATURE = 16.0  # a signature of weight 1.0
+PRINTED = 0.35  # of what the words of a log say: they repeat themselves more than a person does
 KEYWORDS = 2.0  # all keywords of a case together
 ALIKE = 4.0  # a title that is spelt nearly so
-PROBABLE = 8.0
-LEAST = 3.0  # below this a match by words alone is noise
-LEAST_DOUBT = 7.0  # the same where nothing is said to be wrong
-FULL = 16.0  # counts as 1.0 in the score that is shown
+PROBABLE = 9.0
+LEAST = 1.5  # below this a match by a person's words alone is noise
+LEAST_LOG = 3.0  # the same for the words of a log
+LEAST_DOUBT = 8.0  # the same where nothing is said to be wrong
+FULL = 20.0  # counts as 1.0 in the score that is shown
+WORTH_A_LOOK = 0.25  # of the first score: below it a match is not shown
 MARGIN = 0.04  # of the score: how far the first of two different classes must lead to be certain
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 _ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
@@ -203,7 +205,7 @@ def _weigh(
         elif base >= 0.5:
             confidence = Confidence.PROBABLE
     total = SIGNATURE * base + told + shown
-    if total < LEAST or scope.doubt and not hits and told < LEAST_DOUBT:
+    if total < (LEAST if said else LEAST_LOG) or scope.doubt and not hits and told < LEAST_DOUBT:
         return None
     if confidence is Confidence.POSSIBLE and total >= PROBABLE:
         confidence = Confidence.PROBABLE
@@ -239,7 +241,7 @@ def _ranked(matches: List[Match], scope: Scope) -> List[Match]:
         confidence = one.confidence
         if confidence is Confidence.CERTAIN and (unsure or first.confidence is not Confidence.CERTAIN):
             confidence = Confidence.PROBABLE
-        if one.score < first.score * 0.35:
+        if one.score < first.score * WORTH_A_LOOK:
             continue
         out.append(Match(one.case, min(1.0, one.score), confidence, one.because))
     return out

@@ -27,9 +27,10 @@ _IDEAS = {
     "killed": r"\bkill|被杀|杀掉|sigkill|\b137\b",
     "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ ){0,2}(?:answer|repl|respon)|"
     r"silent|unresponsive|"
-    r"stuck on writing|没反应|没有反应|不回复|不回|无响应|不响应|没回|没有回复|迟迟|失联|发呆|不理",
+    r"stuck on writing|apologi|ghost(?:s|ed)|半天不|不说话|没动静|没反应|没有反应|不回复|不回"
+    r"|无响应|不响应|没回|没有回复|迟迟|失联|发呆|不理",
     "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ ){0,2}(?:receiv|inbound|event|"
-    r"message|deliver|arriv)|收不到|没有收到|不接收|single tick",
+    r"message|deliver|arriv)|\bdeaf\b|收不到|没有收到|不接收|single tick",
     "slow": r"\bslow|takes? (?:\w+ ){0,2}(?:minutes|forever|long)|delay|\blag|很慢|太慢|延迟|卡顿",
     "timeout": r"time[sd]?[ -]?out|timing out|etimedout|超时",
     "hang": r"\bhang|\bhung|freez|frozen|stall|stuck|wedge|卡死|卡住|假死|block(?:s|ed) the|locks? up",
@@ -53,7 +54,8 @@ _IDEAS = {
     "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops (?:my|the|custom)|removes?\b|清空|丢失|被删|"
     r"没了|覆盖|消失|shr[aiu]nk|emptied|reset to|clobber|disappear|destroy",
     "revert": r"revert|undone|roll(?:ed|s)? ?back|restored|put back|back to (?:the )?(?:old|previous)|回滚|变回|还原|恢复成|恢复了",
-    "update": r"updat|upgrad|升级|更新|升級|after installing|新版",
+    "update": r"updat|upgrad|升级|更新|升級|after installing|新版|\b20\d\d\.\d{1,2}|(?:in|on"
+    r"|with|since|to|after|from|到) ?v?\d{1,2}\.\d{1,2}\b",
     "plugin": r"plug-?in|extension|插件",
     "module": r"module|package|dependenc|依赖|模块|sdk|bindings?|\.node\b",
     "channel": r"channel|频道|渠道|信道|通道",
@@ -126,6 +128,24 @@ _IDEAS = {
     "startlimit": r"start.?limit|too quickly|gave up|reset-failed|failed state|不再重启|cannot recover",
     "stalesocket": r"stale.?socket|health.?monitor|35 ?(?:min|分)|半小时|half hour|cadence|clockwork|健康检查",
     "sidecar": r"sidecar|helper|bridge|mcp server|voice.?call|daemon of|canvas|后台进程",
+    "phone": r"phone|mobile|手机",
+    "moved": r"\bmoved?\b|new (?:server|machine|computer|laptop|vps|mac|pc)|another machine|换了?(?:一?台)?(?:新?)(?:机器|电脑|服务器)|搬到"
+    r"|restored? (?:a |the )?backup",
+    "byhand": r"by hand|manual|手动|手工|foreground|前台",
+    "night": r"night|morning|noon|凌晨|半夜|早上|夜里|中午|every day|daily|每天",
+    "reinstall": r"re-?install|重装|重新安装",
+    "edited": r"\bedit|changed|modified|改了|修改|编辑|改成|改完",
+    "fresh": r"fresh|first (?:start|run|time|boot)|brand.?new|just installed|刚装|新装|第一次|初次|全新|装好",
+    "remote": r"remote|\bvps\b|cloud|\bserver\b|服务器|远程|公网",
+    "cli": r"\bcli\b|\bcommands?\b|命令",
+    "onlyone": r"(?:others?|webchat|telegram|everything else|rest) (?:\w+ ){0,2}(?:fine|ok|works?)|only (?:one|this|slack|discord"
+    r"|telegram|feishu)|其他.{0,4}正常|只有",
+    "cannotsend": r"(?:can(?:not|'?t)|unable to|fails? to) send|sends? (?:is "
+    r"|are )?(?:refused|fail)|every send|发不出|发送失败|能收不能发|回复失败",
+    "gigs": r"\d(?:\.\d+)? ?g(?:i?b)?\b|gigabyte|几个 ?g|好几个 ?g",
+    "sleep": r"\bsleep|suspend|\blid\b|\bwake|休眠|睡眠|合盖|唤醒",
+    "again": r"keeps? |again|still |老是|总是|又|还是",
+    "spawn": r"sub-?agents?|spawn|parallel|子任务|子代理|并发|多个任务",
     "zombie": r"zombie|僵尸|process (?:is )?(?:there|alive|exists|running)|pid alive|进程还在|进程存在|not listening|没有监听",
 }
 _COMPILED = [(name, re.compile(pattern, re.I)) for name, pattern in _IDEAS.items()]
@@ -149,7 +169,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_.'-]{2,}|\d{3,5}")
 _CJK = re.compile(r"[\u4e00-\u9fff]+")
 _ENDING = re.compile(r"(?:ing|ed|es|s|ly)$")
 _IDEA_WORTH, _PAIR_WORTH = 1.5, 0.6
-_SMOOTH = 0.2  # of the library's own share mixed into each case: a word no phrase of the case has is no proof against it
+_SMOOTH = 0.1  # of the library's own share mixed into each case: a word no phrase of the case has is no proof against it
 _LETTERS, _LETTERS_WORTH = 4, 0.3
 _NOT_LETTERS = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
