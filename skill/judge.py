@@ -16,6 +16,8 @@ DRAIN_BUDGET = 340.0
 PORT_LOST = 15.0  # s: a restart of its own that its log does not mention yet would have closed the port by then
 # s: a slow start waits (for a registry: 259 s, idle) or speaks every few seconds; an endless loop does neither.
 BOOT_LOOP = 60.0
+SETTLE = 5.0  # s: a service manager that still counts a process as running that is gone
+MUTE = 30.0  # s: one that does not answer (a call that timed out)
 JUMP = 30.0  # wall clock against monotonic clock, seconds: the host slept, or somebody set the clock
 
 
@@ -154,7 +156,7 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
         return State.UNKNOWN, Text("this machine's own network did not answer the probe", "本机网络没有回应探测"), None
     if seen.process:
         return _alive(seen, memory, limits, confirmed) + (None,)
-    return _absent(seen, confirmed)
+    return _absent(seen, memory, confirmed)
 
 
 def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
@@ -222,7 +224,7 @@ def _alive(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -
     )
 
 
-def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[int]]:
+def _absent(seen: Observation, memory: Memory, confirmed: bool) -> Tuple[State, Text, Optional[int]]:
     service = seen.service
     code = getattr(service, "exit_code", None)
     active = getattr(service, "active", "unknown")
@@ -253,7 +255,10 @@ def _absent(seen: Observation, confirmed: bool) -> Tuple[State, Text, Optional[i
         )
     if code == REFUSED and active in ("failed", "inactive"):
         return State.MISCONFIGURED, Text("the gateway refused to start (exit 78)", "网关拒绝启动(退出码 78)"), code
-    if not confirmed:
+    # It may have exited this very moment, with 78: the manager's word decides, and on a busy machine that comes later.
+    gone = seen.mono - (memory.pid_seen if memory.pid_seen is not None else seen.mono)
+    unsettled = seen.service is not None and gone < {"active": SETTLE, "unknown": MUTE}.get(active, 0.0)
+    if not confirmed or unsettled:
         return State.UNKNOWN, Text("no process; looking again", "没有进程,再看一次"), code
     said = "" if code is None else ", exit code {}".format(code)
     return (

@@ -235,3 +235,13 @@ def test_a_refusal_for_a_lock_that_is_free_again_is_no_misconfiguration():
 )
 def test_the_last_words_of_a_refused_start_tell_whether_a_lock_was_held(log, held):
     assert was_held(log) is held
+
+
+@pytest.mark.parametrize("active,patience", [("active", 5), ("unknown", 30)])
+def test_the_managers_word_on_an_exit_is_waited_for(active, patience):
+    """A start that ends with 78 right now is seen gone before systemd has noticed: that is no outage to restart."""
+    starts = [replace(READY, answer="refused", owner=None, process=replace(OURS, started=995.0))] * 5
+    gone = replace(READY, answer="refused", owner=None, process=None, holder_pid=None, service=Service(active, None))
+    assert last(*starts, gone).state == State.UNKNOWN
+    assert last(*starts, gone, replace(gone, service=Service("failed", 78))).state == State.MISCONFIGURED
+    assert last(*starts, *[gone] * (patience + 2)).state == State.DOWN
