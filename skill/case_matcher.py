@@ -57,13 +57,14 @@ class Hit(NamedTuple):
 def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_log: bool = False) -> List[Match]:
     """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, "" when unknown.
 
-    own_log: the log was read from this gateway's own files or journal, so its lines need not name OpenClaw to be certain.
+    own_log: it is about this machine's gateway: the log was read from its own files or journal, so its lines need not name
+    OpenClaw to be certain, and a word that nobody of OpenClaw's world uses is a slip, not another program.
     Lines of several sources must be sorted by time: what stands before the newest boot that became ready is history.
     """
     index = _index(cases)
     symptom = signature.mask(" ".join(symptom[:2000].split()))
     found = signature.lines(log)
-    scope = judge(symptom, [line.text for line in found], index.known() if symptom else frozenset())
+    scope = judge(symptom, [line.text for line in found], index.known() if symptom and not own_log else frozenset())
     if own_log:
         scope = scope._replace(ours=True)
     if scope.nothing:

@@ -39,7 +39,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     library, broken = cases.load_or_shipped(ctx.home)
     lines = log or (ctx.logs if state not in FINE else "")
     from_log: List[Match] = case_matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
-    from_words: List[Match] = case_matcher.match(library, text, "") if text and not from_log else []
+    from_words: List[Match] = case_matcher.match(library, text, "", own_log=True) if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like
         errors = [f for f in errors if f.check_id.split("/")[0] not in ("health", "process", "port", "service")]

@@ -1,0 +1,98 @@
+"""Is it about OpenClaw, and is something wrong at all? Strangers, wishes, recipes, questions and healthy logs are left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from skill import cases
+from skill.case_index import Index, strangers, vocabulary
+from skill.case_matcher import match
+from skill.scope import judge, stem, strange, telling
+
+LIBRARY = cases.shipped()
+KNOWN = Index(LIBRARY).known()
+BUSY = "listen EADDRINUSE: address already in use 0.0.0.0:8000"
+
+
+@pytest.mark.parametrize(
+    "symptom, word",
+    [
+        ("Frobnitz does not start, port in use", "Frobnitz"),
+        ("MoviePilot 通知发不出去", "MoviePilot"),
+        ("my-little-chat-bot crashes at start", "my-little-chat-bot"),
+        ("daily_sales_report cannot reach its database", "daily_sales_report"),
+        ("jellyfin restarts every minute", "jellyfin"),
+    ],
+)
+def test_a_name_of_another_program_is_told(symptom, word):
+    assert strange(symptom, KNOWN) == word
+    assert match(LIBRARY, symptom, BUSY) == []
+
+
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "the gateway does not start after the update",
+        "gatway refuses connections",  # one slip is no name
+        "discord bot went offline during lunch",
+        "le gateway redémarre toutes les secondes depuis la mise à jour",  # another language is no name
+        "DEVICE_AUTH_SIGNATURE_EXPIRED on my phone",
+        "models.providers.aliyun is refused",
+        "whatsapp 掉线，PowerShell 里重启也没用",
+    ],
+)
+def test_ordinary_words_are_no_names(symptom):
+    assert strange(symptom, KNOWN) == ""
+
+
+def test_what_names_openclaw_may_name_others_too():
+    assert match(LIBRARY, "Frobnitz and openclaw fight for the port", BUSY)
+
+
+def test_a_slip_of_this_machines_owner_is_no_other_program():
+    assert match(LIBRARY, "qzxwv port in use", "") == []
+    assert match(LIBRARY, "qzxwv port in use", "", own_log=True)
+
+
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "please add an option to restart only one channel",
+        "could the UI show the port?",
+        "how I fixed the restart loop on my server",
+        "网关重启的问题已经解决了",
+        "希望官方能支持自动重启",
+        "fix: gateway lock timeout",
+        "which node version is best?",
+        "the docs say the port is wrong",
+        "OpenClaw 2026.9.9 released with fixes for the restart loop",
+    ],
+)
+def test_wishes_recipes_and_questions_are_no_incidents(symptom):
+    assert match(LIBRARY, symptom, "") == []
+
+
+@pytest.mark.parametrize("symptom", ["how do I get it running again, the gateway does not start", "怎么重启网关，命令报错"])
+def test_a_question_that_tells_of_trouble_is_an_incident(symptom):
+    assert match(LIBRARY, symptom, "")
+
+
+def test_a_healthy_log_is_no_incident_and_one_bad_line_makes_it_one():
+    calm = "[gateway] starting...\n[gateway] http server listening (3 plugins: a, b, c; 1.0s)\n[gateway] ready\n[heartbeat] started"
+    assert match(LIBRARY, "", calm) == [] and match(LIBRARY, "log after the start", calm) == []
+    assert match(LIBRARY, "", calm + "\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory")
+
+
+def test_of_a_long_log_only_what_tells_of_trouble_is_weighed():
+    lines = ["[gateway] request {} done".format("x" * n) for n in range(80)] + ["[gateway] error: it failed"]
+    assert telling(lines) == ["[gateway] error: it failed"]
+    assert telling(["Non-fatal unhandled rejection (continuing): TypeError: fetch failed"]) == []
+
+
+def test_nothing_said_is_nothing():
+    assert judge("", []).nothing
+
+
+def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
+    assert {stem(word) for word in ("gateway", "telegram", "restart", "certificate")} <= vocabulary()
+    assert strangers() and not strangers() & KNOWN
