@@ -393,7 +393,7 @@ def test_a_state_directory_of_another_account_is_told_and_its_return_is_seen(sta
     stand.calm()
     began, folder = time.time(), stand.do("echo ~/.openclaw/state").strip()
     assert stand.bed.sh("chown", "-R", "root:root", folder).returncode == 0
-    stand.do("systemctl --user restart " + UNIT)
+    stand.do("kill -9 {}".format(stand.pid()))
     told = stand.until("the alert", lambda: [r for r in stand.log(began) if r.get("kind") == "escalate"])
     print("told after {:.1f} s: {}".format(told[0]["at"] - began, told[0]["reason"][:120]))
     stand.quiet(20)
