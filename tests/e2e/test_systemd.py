@@ -226,11 +226,11 @@ def parts(stand: Stand) -> Iterator[None]:
 def test_exit_78_stays_down_until_its_file_is_mended_and_then_no_longer(stand: Stand, parts: None, name: str) -> None:
     """After exit 78 systemd has parked the unit. A person mends the file: that is all they have to do."""
     stand.calm()
-    good = stand.do("cat ~/.openclaw/" + name)
+    began, good = time.time(), stand.do("cat ~/.openclaw/" + name)
     stand.write(name, good[: len(good) // 2] if name != ".env" else "")
     stand.do("systemctl --user restart " + UNIT)
     stand.until("exit 78", lambda: stand.unit("ActiveState") == "failed" and stand.unit("ExecMainStatus") == "78")
-    stand.until("the doctor's answer", lambda: [row for row in stand.log()[-30:] if row["event"] == "treated"])
+    stand.until("the doctor's answer", lambda: [row for row in stand.log(began) if row["event"] == "treated"])
     parked = stand.started()
     stand.quiet(15)
     assert stand.started() == parked, "started again although nothing changed\n" + stand.words()
