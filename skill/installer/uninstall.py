@@ -77,6 +77,8 @@ def _plugin(host: Host) -> None:
     real = place.real(host)
     if real is not None:
         host.run((str(real), "plugins", "uninstall", "openclaw-iflow-doctor", "--force"), timeout=120.0)
+        # OpenClaw leaves {"enabled": false} under our name; nothing of ours stays in openclaw.json
+        host.run((str(real), "config", "unset", "plugins.entries.openclaw-iflow-doctor"), timeout=120.0)
 
 
 def _delete(path: Path) -> Step:
