@@ -1,4 +1,4 @@
-"""Which known case is it? Signatures first, then weighted keywords, then likeness. "No case fits" ([]) is a good answer.
+"""Which known case is it? Signatures first, beside them the words that were said and printed. "No case fits" ([]) is a good answer.
 
     certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest boot's own lines, nothing else as strong
     probable   a good signature, or words that speak plainly for the case
