@@ -16,6 +16,8 @@ from ..model import Plan, Repair, Risk, Run, State, Text
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
+CALL_MS = "45000"  # a broken channel takes 10 s to stop (measured), and a call gives up after 10 s by itself
+
 
 def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str = "") -> List[Run]:
     from ..openclaw.cli import find
@@ -29,7 +31,8 @@ def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str 
         if account:
             params["accountId"] = account
         for verb in verbs:
-            steps.append(Run((*program, "gateway", "call", "channels." + verb, "--params", json.dumps(params), "--json"), 60.0))
+            words = ("gateway", "call", "channels." + verb, "--params", json.dumps(params), "--timeout", CALL_MS, "--json")
+            steps.append(Run((*program, *words), 60.0))
     return steps
 
 
