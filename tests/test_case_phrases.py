@@ -54,7 +54,8 @@ def test_a_word_that_every_case_has_decides_nothing():
 
 def test_a_text_that_counts_less_speaks_less():
     def weight(worth):
-        return Words(count([(0, "zebra", worth), (0, "apples and pears", 1.0), (1, "horse", 1.0), (1, "zebra", 1.0)])).weigh("zebra")[0].weight
+        texts = [(0, "zebra", worth), (0, "apples and pears", 1.0), (1, "horse", 1.0), (1, "zebra", 1.0)]
+        return Words(count(texts)).weigh("zebra")[0].weight
 
     assert weight(0.1) < weight(1.0)
 

@@ -96,3 +96,30 @@ def test_nothing_said_is_nothing():
 def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
     assert {stem(word) for word in ("gateway", "telegram", "restart", "certificate")} <= vocabulary()
     assert strangers() and not strangers() & KNOWN
+
+
+@pytest.mark.parametrize(
+    "symptom, log",
+    [
+        ("my own stock ticker bot is kicked out", "409: Conflict: terminated by other getUpdates request"),
+        ("npm run dev complains at once", BUSY),
+        ("the job of my pull request is red", "Error: Test timed out in 5000ms. gateway boot.test.ts"),
+        ("backup timer of the nas is dead", "systemd[1]: nas-backup.service: Start request repeated too quickly."),
+        ("installing a tool is denied", "npm error path /usr/lib/node_modules/cowsay\nnpm error Error: EACCES: permission denied"),
+        ("which keys of the config may I leave out?", "gateway.port, agents.defaults"),
+        ("tls setup for people who run it behind caddy", "pairing required, origin not allowed"),
+    ],
+)
+def test_other_work_is_no_incident_and_on_this_machine_the_log_counts(symptom, log):
+    assert match(LIBRARY, symptom, log) == []
+
+
+def test_the_log_of_this_machine_need_not_name_openclaw():
+    line = "Error: listen EADDRINUSE: address already in use 127.0.0.1:3000"
+    assert match(LIBRARY, "", line, own_log=True)[0].case.slug == "port-in-use"
+    assert match(LIBRARY, "port is taken", line) == []
+
+
+def test_words_alone_must_speak_up_beside_a_log():
+    """A strange log with one word that some case uses too is no match; the same words of this machine's owner get an answer."""
+    assert match(LIBRARY, "a banner is shorter than before the update", "ready (5 plugins: browser; 24.0s)") == []
