@@ -14,6 +14,8 @@ OTHER = re.compile(
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
+    r"|telegraf\b|puppeteer|selenium|postgres\w*|mysql|mariadb|mongo(?:db)?\b|\bredis\b|rabbitmq|\bkafka\b|elasticsearch|grafana|jenkins"
+    r"|\bgitlab|ansible|terraform|\baws (?:login|cli|sso)|kubectl|\bgcloud\b|proxmox|\bplex\b|pi-?hole|wireguard|dnsmasq|mosquitto"
     r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
     r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|"
     r"koishi|nonebot"
@@ -40,6 +42,8 @@ OWN_PROGRAM = re.compile(
     r"|\bmy own (?:[\w.-]+ ){0,3}(?:bot|server|client|service|code|app)\b"
     r"|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
     r"|\b(?:npm|yarn|pnpm|bun|next|vite|astro|nuxt) (?:run )?(?:dev|start|serve|build|test|lint|e2e)\b|\bstarter kit\b|boilerplate"
+    r"|\b(?:node|python3?|bun|deno) (?:run )?[\w./-]+\.(?:m?[jt]s|py)\b|\bdocker[ -]compose (?:up|run|build)\b"
+    r"|\bnpm (?:i|install|-g|uninstall) (?:-g )?(?:of )?(?!openclaw)[\w@]"
     r"|^codex (?:stopped|does|will|won|can|crash|exits?|hangs?|app|tui)|\bollama (?:serve|run|pull|itself|crash)",
     re.I,
 )
@@ -104,6 +108,7 @@ WISH = re.compile(
     r"|(?:docs?|documentation|readme|schema|guide|description|help text|wording|changelog)\b.{0,40}\b(?:says?|wrong|outdated|unclear"
     r"|misleading"
     r"|contradict\w*|typo|opposite|missing section|does not mention|should)|\b(?:typo|wording|misleading|ambiguous (?:message|text))\b"
+    r"|^i (?:want|liked|wish|would)\b(?! (?:to know|help))"
     r"|^could (?:the|we|you|openclaw|it|there|this)\b|please also\b|\bdocs? (?:tells?|says?|mentions?|describes?|pages?)\b"
     r"|希望.{1,16}(?:能|可以|增加|支持)|能不能(?:有|让|把|给)"
     r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
@@ -168,7 +173,9 @@ CALM = re.compile(
     r"^normal |as usual|no (?:bad|error) (?:logs?|lines)|just (?:curious|wondering|asking)|should i (?:worry|care)|"
     r"for information|fyi\b|all (?:is )?(?:good|fine|healthy|green|ok)"
     r"|(?:rpc|probe) (?:is )?ok\b|(?:though|although|but|and) (?:(?:it|they|all|everything|is|are|set|that|still|each|them) ){1,4}(?:and )?"
-    r"(?:works?|runs?)\W*$|clearly unrelated|false (?:positive|warning)|"
+    r"(?:works?|runs?)\W*$|clearly unrelated|false (?:positive|warning)"
+    r"|\b(?:have|has|with|use|using) no openclaw\b|do(?:n.t| not|es not) (?:even )?(?:have|use|run) openclaw\b|没(?:有)?(?:安?装|用)(?:过)? ?openclaw"
+    r"|(?:the )?(?:rest|everything else) (?:is|works|runs) (?:fine|ok|well|good)|it is only (?:the|a)\b|"
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|只是(?:问|好奇)|^会不会|要紧吗|可以忽略"
     r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
