@@ -101,8 +101,8 @@ def _printed(case: Case) -> Iterable[Tuple[str, float]]:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> FrozenSet[str]:
-    """Word stems of OpenClaw's documentation, kept beside the shipped cases."""
-    return frozenset(" ".join(_beside("vocabulary")).split())
+    """Word stems of OpenClaw's documentation and its compounds (with hyphens), kept beside the shipped cases."""
+    return frozenset(" ".join(_beside("vocabulary") + _beside("compounds")).split())
 
 
 @lru_cache(maxsize=1)

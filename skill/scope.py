@@ -70,6 +70,9 @@ def strange(symptom: str, known: FrozenSet[str]) -> str:
     """
     if not known:
         return ""
+    subject = said.SUBJECT.match(symptom)
+    if subject and not {subject.group(1).lower(), subject.group(1).lower().replace("_", "-")} & known:
+        return str(subject.group(1))
     names = said.NAME.findall(symptom)
     words = [part for name in names for part in said.HUMP.split(name) if len(part) > 3 or "-" in name]
     words = [part for word in words for part in word.split("-") if len(part) > 2]

@@ -14,6 +14,7 @@ OTHER = re.compile(
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
+    r"|^cursor\b|playwright mcp"
     r"|telegraf\b|puppeteer|selenium|postgres\w*|mysql|mariadb|mongo(?:db)?\b|\bredis\b|rabbitmq|\bkafka\b|elasticsearch|grafana|jenkins"
     r"|\bgitlab|ansible|terraform|\baws (?:login|cli|sso)|kubectl|\bgcloud\b|proxmox|\bplex\b|pi-?hole|wireguard|dnsmasq|mosquitto"
     r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
@@ -74,7 +75,7 @@ OTHER_LINE = re.compile(
     r"homeassistant\.|telegram\.ext|node-telegram-bot-api|ETELEGRAM|^\* (?:Closing|server|Connected|ALPN|TLS|Trying|SSL)|"
     r"^OpenSSL: error|Unable to establish SSL connection|^❯ ?\d|· resets \d|"
     r"stream disconnected before completion|esc to interrupt|^\W{0,4}Reconnecting\.\.\. \d|Selected model is at capacity|"
-    r"^■ |^Watchpack |^webpack |vitest|\.test\.[tj]sx?\b|RUNNER~1|/home/runner/|/runner/_work/|hermes_|hermes\."
+    r"■ |^Watchpack |^webpack |vitest|\.test\.[tj]sx?\b|RUNNER~1|/home/runner/|/runner/_work/|hermes_|hermes\."
     r"|^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
@@ -209,6 +210,8 @@ TROUBLE = re.compile(
 )
 
 NAME = re.compile(r"(?<![\w./@$%-])[A-Za-z](?:[A-Za-z'’]|-(?=[A-Za-z]))+(?![\w/@])(?!\.\w)")
+# What a sentence is about, where its name is a compound.
+SUBJECT = re.compile(r"^\W*(?:(?:my|our|the|installed|using) )?([A-Za-z]{2,}(?:[-_][A-Za-z]{2,})+)(?![\w/@.-])")
 SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
 ENGLISH = re.compile(r"\b(?:the|my|is|does|will|not|and|with|when|after|its|from|every|cannot|keeps)\b", re.I)
 CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$")
