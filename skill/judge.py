@@ -73,17 +73,17 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
 
 
 def _unclean(seen: Observation, memory: Memory) -> bool:
-    """Whether a process ended by itself since the last look. An exit code of 0, or no automatic restart, is a planned end."""
+    """Whether a process ended by itself since the last look. An exit code of 0 that was announced, or no automatic restart, is planned."""
     pid = seen.process.pid if seen.process else None
     code = getattr(seen.service, "exit_code", None)
     again = memory.mono is not None and getattr(seen.service, "restarts", 0) > memory.starts
     if memory.pid is None:
         # Lives too short to be seen: the service manager's own count gives them away.
-        return again and code not in (None, 0)
+        return again and (code not in (None, 0) or seen.sudden)
     if pid == memory.pid:
         return False
     if code is not None:
-        return bool(code != 0)
+        return bool(code != 0 or seen.sudden)
     return seen.service is None or again
 
 

@@ -11,7 +11,7 @@ import pytest
 from skill import judge as judging
 from skill.judge import Limits, Memory, judge
 from skill.model import State
-from skill.openclaw.gateway import Observation, ProcessInfo, port_lost, shutdown_stuck, was_held
+from skill.openclaw.gateway import Observation, ProcessInfo, port_lost, shutdown_stuck, was_held, went_suddenly
 from skill.openclaw.logs import epoch_of_line
 from skill.policy import Rules, WatchState, shift, step
 
@@ -245,3 +245,16 @@ def test_the_managers_word_on_an_exit_is_waited_for(active, patience):
     assert last(*starts, gone).state == State.UNKNOWN
     assert last(*starts, gone, replace(gone, service=Service("failed", 78))).state == State.MISCONFIGURED
     assert last(*starts, *[gone] * (patience + 2)).state == State.DOWN
+
+
+def test_an_exit_0_that_was_not_announced_is_a_crash():
+    """A plugin that calls process.exit(0); OpenClaw's own ends say so before."""
+    boot = "2026-11-21T10:00:00.000+00:00 [gateway] loading configuration\n2026-11-21T10:00:09.000+00:00 [gateway] ready\n"
+    assert went_suddenly(boot) and went_suddenly(boot + "2026-11-21T10:01:00.000+00:00 [cron] started\n")
+    for told in ("signal SIGTERM received SIGTERM; shutting down", "received SIGUSR1; restarting", "restart mode: full process restart"):
+        assert not went_suddenly(boot + "2026-11-21T10:02:00.000+00:00 [gateway] {}\n".format(told))
+    assert not went_suddenly(""), "a log that cannot be read is no proof"
+
+    down = replace(READY, answer="refused", startup="", process=None, owner=None, holder_pid=None, service=Service(exit_code=0))
+    assert last(READY, down).unclean is False
+    assert last(READY, replace(down, sudden=True)).unclean is True

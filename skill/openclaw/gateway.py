@@ -67,6 +67,7 @@ class Observation:
     shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
     port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
     was_held: bool = False  # the start was refused (exit 78) for a lock or port that another OpenClaw held; looked up while nobody runs
+    sudden: bool = False  # a process that ended with code 0 had not said that it would; looked up when one is gone or replaced
     silent_s: Optional[float] = None  # since the last line of this very process; looked up while it does not answer
     log_age: Optional[float] = None
 
@@ -160,11 +161,13 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process is None and found["answer"] == "refused" and getattr(service, "exit_code", None) == REFUSED:
         same_refusal = known and known.process is None and known.service == service
         held = known.was_held if known and same_refusal else was_held(_newest_log(host, home))
+    gone = known is not None and known.process is not None and (process is None or process.pid != known.process.pid)
     return Observation(
         process=process,
         owner=owner,
         owner_known=could,
         was_held=held,
+        sudden=gone and getattr(service, "exit_code", None) == 0 and went_suddenly(_newest_log(host, home)),
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(home),
@@ -221,6 +224,12 @@ def was_held(log: str) -> bool:
     return bool(failed) and bool(_HELD.search(failed[-1]))
 
 
+def went_suddenly(log: str) -> bool:
+    """Given the newest boot's lines: nothing says that it was ending. A plugin that calls exit(0) says nothing; False without lines."""
+    ready = [match.end() for match in _SAID_READY.finditer(log)]
+    return bool(log.strip()) and not _LEAVING.search(log, ready[-1] if ready else 0)
+
+
 def port_lost(log: str, started: float = 0.0) -> bool:
     """Given the newest boot's lines: it became ready, and nothing says that it is ending or restarting."""
     said = "\n".join(_of_process(log, started))
@@ -251,6 +260,11 @@ _HELD = re.compile(
 _FAILED = re.compile(r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing to (?:start|bind)")
 _SAID_READY = re.compile(r"\[gateway\] ready\b")
 _ENDING = re.compile(r"received SIG|\[admission\] closed|[Rr]estart|shutting down|shutdown|loading configuration")
+# Words of 2026.9.6 before it ends on purpose: by a signal, for a restart of its own, for an update.
+_LEAVING = re.compile(
+    r"received SIG|\[admission\] closed|shutting down|[Rr]estarting|update handoff"
+    r"|[Rr]estart (?:mode|requested|scheduled|required|in|now|because|handoff)|requires? (?:a )?(?:gateway )?restart"
+)
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
 
 
