@@ -198,6 +198,8 @@ def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
     assert port_lost(ready) and port_lost(ready, epoch_of_line(boot) - 1)
     assert not port_lost(ready, epoch_of_line(boot) + 60), "its predecessor said so: this one has said nothing yet"
     assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")
+    assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [reload] config change needs a restart (gateway.port)\n")
+    assert port_lost(ready + "2026-01-01T00:01:00.000+00:00 [terminal-upload] recovery failed: stop the others, then restart them\n")
 
 
 def test_busy_and_silent_is_no_start():

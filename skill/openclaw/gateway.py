@@ -259,12 +259,13 @@ _HELD = re.compile(
 )
 _FAILED = re.compile(r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing to (?:start|bind)")
 _SAID_READY = re.compile(r"\[gateway\] ready\b")
-_ENDING = re.compile(r"received SIG|\[admission\] closed|[Rr]estart|shutting down|shutdown|loading configuration")
 # Words of 2026.9.6 before it ends on purpose: by a signal, for a restart of its own, for an update.
 _LEAVING = re.compile(
     r"received SIG|\[admission\] closed|shutting down|[Rr]estarting|update handoff"
     r"|[Rr]estart (?:mode|requested|scheduled|required|in|now|because|handoff)|requires? (?:a )?(?:gateway )?restart"
 )
+# A restart in the same process closes the port as well; what other parts of it say about restarts ("restart them") does not count.
+_ENDING = re.compile(_LEAVING.pattern + r"|loading configuration|\[(?:gateway|reload)[^\]\n]*\][^\n]*(?:[Rr]estart|shutdown)")
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
 
 
