@@ -33,11 +33,12 @@ from skill.errors import BridgeError
 from skill.host import Completed, Host
 
 SCHEMA = {"type": "object"}
+RUN = "iflow-test-{}-aa".format(os.getpid())  # its own: a run ends every process that carries its id, also another suite's
 
 
 def question(folder, **more):
     return Question(
-        "the prompt with data", SCHEMA, SCHEMA, more.pop("deadline_s", 10.0), more.pop("run_id", "iflow-test-1-aa"), str(folder), **more
+        "the prompt with data", SCHEMA, SCHEMA, more.pop("deadline_s", 10.0), more.pop("run_id", RUN), str(folder), **more
     )
 
 
@@ -283,14 +284,15 @@ def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="environments of others")
 def test_orphans_of_a_killed_doctor_are_ended_and_those_of_a_living_one_are_not():
+    mine = "iflow-zz{}".format(os.getpid())
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-    orphan = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "iflow-zz-{}-ab".format(dead.pid)}))
-    kept = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "iflow-zz-{}-ab".format(os.getpid())}))
+    orphan = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, dead.pid)}))
+    kept = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, os.getpid())}))
     try:
         time.sleep(0.3)
-        assert child.end_orphans("iflow-zz") == 1
+        assert child.end_orphans(mine) == 1
         assert orphan.wait(5) is not None and kept.poll() is None
     finally:
         kept.kill()
