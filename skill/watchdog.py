@@ -6,10 +6,8 @@ Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a c
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-import traceback
 from dataclasses import replace
 from typing import Any, Optional, Tuple
 
@@ -34,7 +32,6 @@ GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configurati
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
-FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
 LEFT_ALONE = (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING)
 
 
@@ -250,56 +247,6 @@ def _exists(pid: int) -> bool:
     import psutil
 
     return bool(psutil.pid_exists(pid))
-
-
-class _Stop(BaseException):
-    """SIGTERM. Not an Exception: observers that swallow those must not swallow this."""
-
-
-def run(watchdog: Watchdog, once: bool = False) -> int:
-    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left alone; `--once`: 1 not, 2 cannot tell."""
-    host = watchdog.host
-    python = sys.version.split()[0]
-    watchdog.log.line("watch", host.now(), pid=os.getpid(), port=watchdog.home.port, manager=watchdog.platform.name, python=python)
-    if once:
-        for _ in range(int(watchdog.settings["failures_before_action"]) + 1):  # one failed probe is no answer
-            state = watchdog.tick().state
-            if state is not State.UNKNOWN:
-                break
-            host.sleep(float(watchdog.settings["retry_delay"]))
-        return 0 if state in LEFT_ALONE else 2 if state in (State.UNKNOWN, State.SUSPENDED) else 1
-    try:
-        signal.signal(signal.SIGTERM, _stop)
-        watchdog.teller.started(host.now())
-        if host.env.get("NOTIFY_SOCKET"):
-            from . import sdnotify
-
-            sdnotify.ready(host)
-        failed = 0
-        while failed < FAULTS_IN_A_ROW:
-            failed = 0 if _guarded_tick(watchdog) else failed + 1
-            watchdog.alive()
-            watchdog.sleep()
-        return 1  # the service manager starts a fresh one
-    except (_Stop, KeyboardInterrupt):
-        watchdog.log.line("stop", host.now(), pid=os.getpid())
-        watchdog.teller.stopping(host.now())
-        return 0
-
-
-def _guarded_tick(watchdog: Watchdog) -> bool:
-    """One look; a fault of our own is a log line with its place, and not the end of the watch."""
-    try:
-        watchdog.tick()
-        return True
-    except Exception as error:
-        trace = traceback.format_exc().strip().splitlines()
-        watchdog.log.line("tick-failed", watchdog.host.now(), error=repr(error), where=trace[-3:-1])
-        return False
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise _Stop()
 
 
 if __name__ == "__main__":  # python3 -m skill.watchdog --test, as the user's documents write it

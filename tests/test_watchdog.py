@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from skill import watchdog as watchdogs
+from skill import watchloop
 from skill.cli import detect_lang
 from skill.host import Host, Reply
 from skill.model import State, Text, Verdict
@@ -135,7 +135,7 @@ def test_broken_settings_leave_the_last_good_ones_in_force(world):
 def test_a_fault_of_our_own_is_a_log_line(world):
     watch = world()
     watch._rules = lambda: 1 / 0
-    assert watchdogs._guarded_tick(watch) is False
+    assert watchloop._guarded_tick(watch) is False
     assert any(row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"] for row in lines(watch))
 
 

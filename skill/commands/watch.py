@@ -29,7 +29,7 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         return _test(app)
     import faulthandler
 
-    from .. import watchdog
+    from .. import watchdog, watchloop
     from ..files import owned_lock
     from ..openclaw.home import locate
 
@@ -48,7 +48,7 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         )
     with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
         dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
-        code = watchdog.run(dog, once)
+        code = watchloop.run(dog, once)
     if once:
         _once(app, dog, code)
     raise click.exceptions.Exit(code)

@@ -7,12 +7,12 @@ failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[].
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..host import Host, Reply
+from . import lastwords
 from .holder import (
     ProcessInfo,
     active_runs,
@@ -31,12 +31,10 @@ from .home import Home
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
     "Observation", "ProcessInfo", "active_runs", "ask", "body_of", "clock_stamp", "doctor_running", "end_process", "is_gateway", "listens",
-    "lock_files", "lock_holder", "look_at", "observe", "port_lost", "port_owner", "read_lock", "service_of", "shutdown_stuck", "wait_ready",
+    "lock_files", "lock_holder", "look_at", "observe", "port_owner", "read_lock", "service_of", "wait_ready",
 ]  # fmt: skip
 READY_IN_A_ROW = 3
 STARTS_IN_VAIN = 2  # automatic restarts during one wait after which the start has failed
-# While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long without a word it is no drain.
-SILENT_S = 60.0
 REFUSED = 78  # exit code of a refusal to start
 
 
@@ -153,21 +151,22 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     silent: Optional[float] = None
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
-        staying = found["answer"] == "refused" and any("Process will stay alive" in row for row in _of_process(said, process.started))
-        silent = silence(said, host.now(), process.started)
-        stuck = shutdown_stuck(said, host.now(), process.started)
-        lost = found["answer"] == "refused" and port_lost(said, process.started)
+        own = lastwords.of_process(said, process.started)
+        staying = found["answer"] == "refused" and any("Process will stay alive" in row for row in own)
+        silent = lastwords.silence(said, host.now(), process.started)
+        stuck = lastwords.shutdown_stuck(said, host.now(), process.started)
+        lost = found["answer"] == "refused" and lastwords.port_lost(said, process.started)
     held = False
     if process is None and found["answer"] == "refused" and getattr(service, "exit_code", None) == REFUSED:
         same_refusal = known and known.process is None and known.service == service
-        held = known.was_held if known and same_refusal else was_held(_newest_log(host, home))
+        held = known.was_held if known and same_refusal else lastwords.was_held(_newest_log(host, home))
     gone = known is not None and known.process is not None and (process is None or process.pid != known.process.pid)
     return Observation(
         process=process,
         owner=owner,
         owner_known=could,
         was_held=held,
-        sudden=gone and getattr(service, "exit_code", None) == 0 and went_suddenly(_newest_log(host, home)),
+        sudden=gone and getattr(service, "exit_code", None) == 0 and lastwords.went_suddenly(_newest_log(host, home)),
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(home),
@@ -204,69 +203,6 @@ def _newest_log(host: Host, home: Home) -> str:
         return newest_boot(host, home)
     except Exception:
         return ""
-
-
-def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
-    """Given the newest boot's lines: told to end or restart, and silent since for longer than any drain of active work is."""
-    from .logs import epoch_of_line
-
-    lines = _of_process(log, started)
-    told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
-    if told is None:
-        return False
-    last = max((epoch_of_line(line) for line in lines[told:]), default=0.0)
-    return last > 0 and now - last >= SILENT_S
-
-
-def was_held(log: str) -> bool:
-    """Given the newest boot's lines: what it says last about its failure is that another OpenClaw held the lock or the port."""
-    failed = [line for line in log.splitlines() if _FAILED.search(line) or _HELD.search(line)]
-    return bool(failed) and bool(_HELD.search(failed[-1]))
-
-
-def went_suddenly(log: str) -> bool:
-    """Given the newest boot's lines: nothing says that it was ending. A plugin that calls exit(0) says nothing; False without lines."""
-    ready = [match.end() for match in _SAID_READY.finditer(log)]
-    return bool(log.strip()) and not _LEAVING.search(log, ready[-1] if ready else 0)
-
-
-def port_lost(log: str, started: float = 0.0) -> bool:
-    """Given the newest boot's lines: it became ready, and nothing says that it is ending or restarting."""
-    said = "\n".join(_of_process(log, started))
-    ready = [match.end() for match in _SAID_READY.finditer(said)]
-    return bool(ready) and not _ENDING.search(said, ready[-1])
-
-
-def silence(log: str, now: float, started: float) -> float:
-    """Seconds since this process wrote its last line, or since it began when it has written none."""
-    from .logs import epoch_of_line
-
-    last = max([epoch_of_line(line) for line in _of_process(log, started)] + [started])
-    return max(0.0, now - last)
-
-
-def _of_process(log: str, started: float) -> List[str]:
-    """The lines that a process which began then can have written: one that says nothing yet leaves its predecessor's as the newest."""
-    from .logs import epoch_of_line
-
-    return [line for line in log.splitlines() if " stability " not in line and epoch_of_line(line) >= started]
-
-
-# docs/gateway/gateway-lock.md and the refusals of a second gateway and of one beside a doctor (measured on 2026.9.6).
-_HELD = re.compile(
-    r"gateway already running|another OpenClaw process owns|another gateway instance is already listening|state writer is active"
-    r"|state directory is locked by"
-)
-_FAILED = re.compile(r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing to (?:start|bind)")
-_SAID_READY = re.compile(r"\[gateway\] ready\b")
-# Words of 2026.9.6 before it ends on purpose: by a signal, for a restart of its own, for an update.
-_LEAVING = re.compile(
-    r"received SIG|\[admission\] closed|shutting down|[Rr]estarting|update handoff"
-    r"|[Rr]estart (?:mode|requested|scheduled|required|in|now|because|handoff)|requires? (?:a )?(?:gateway )?restart"
-)
-# A restart in the same process closes the port as well; what other parts of it say about restarts ("restart them") does not count.
-_ENDING = re.compile(_LEAVING.pattern + r"|loading configuration|\[(?:gateway|reload)[^\]\n]*\][^\n]*(?:[Rr]estart|shutdown)")
-_TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
 
 
 def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None) -> bool:

@@ -16,7 +16,7 @@ from ..files import lock_held, private_dir, write_json
 from ..host import Host
 from ..model import Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState
+from . import ServicePlan, ServiceState, keeperspec
 from .keeperstate import fulfilled, read_known
 
 KEEPER = Path(__file__).resolve().parent.parent / "keeper.py"
@@ -110,7 +110,7 @@ class Direct:
         try:
             self.host.start(
                 [sys.executable, "-I", "-S", "-B", str(KEEPER), "run", str(self.home.doctor_dir)],
-                env=self._keeper_env(),
+                env=keeperspec.keeper_env(self.host),
                 cwd=str(self.home.doctor_dir),
             )
         except OSError as error:
@@ -168,43 +168,7 @@ class Direct:
         return [str(part) for part in keeperlib.read_json(str(self.path("keeper.spec.json"))).get("command") or ()]
 
     def _spec(self) -> Dict[str, Any]:
-        command = self.command()
-        if not command:
-            raise ServiceError(
-                Text("the openclaw program was not found", "找不到 openclaw 程序"),
-                Text("put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"),
-            )
-        openclaw = command[:-2] if command[-2:] == ["gateway", "run"] else []
-        return {
-            "command": command,
-            "state_dir": str(self.home.state_dir),
-            "port": self.home.port,
-            "set": self._own_env(),
-            "unset": [],
-            "grace": GRACE,
-            "cwd": str(self.host.home) if self.host.home.is_dir() else "",
-            "consume": openclaw + ["gateway", "restart-handoff", "consume"] if openclaw else [],
-        }
-
-    def _own_env(self) -> Dict[str, str]:
-        """What makes a start by hand and a start by the keeper the same, whoever started the keeper."""
-        kept = {"OPENCLAW_SUPERVISOR_MODE": "external"}
-        for name in (
-            "HOME",
-            "USERPROFILE",
-            "PATH",
-            "OPENCLAW_STATE_DIR",
-            "OPENCLAW_CONFIG_PATH",
-            "OPENCLAW_PROFILE",
-            "OPENCLAW_HOME",
-            "OPENCLAW_GATEWAY_PORT",
-        ):
-            if self.host.env.get(name):
-                kept[name] = self.host.env[name]
-        return kept
-
-    def _keeper_env(self) -> Dict[str, str]:
-        return {k: v for k, v in self.host.env.items() if k not in keeperlib.NOT_FOR_CHILDREN}
+        return keeperspec.spec(self.host, self.home, self.command(), GRACE)
 
     def _write_spec(self) -> None:
         spec = self._spec()
@@ -214,21 +178,13 @@ class Direct:
 
     def environment(self) -> Dict[str, str]:
         """What the next start will see."""
-        spec = keeperlib.read_json(str(self.path("keeper.spec.json"))) or {"set": self._own_env()}
-        return keeperlib.environment(spec, keeperlib.read_json(str(self.path("keeper.env.json"))), self._keeper_env())
+        spec = keeperlib.read_json(str(self.path("keeper.spec.json"))) or {"set": keeperspec.own_env(self.host)}
+        return keeperlib.environment(spec, keeperlib.read_json(str(self.path("keeper.env.json"))), keeperspec.keeper_env(self.host))
 
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
-        before = keeperlib.read_json(target)
-        changes, content = dict(set), {key: before[key] for key in ("limit_nofile",) if key in before}
-        if "LimitNOFILE" in changes:
-            content["limit_nofile"] = int(changes.pop("LimitNOFILE"))
-        if "ExecStart[0]" in changes:  # the program is found through PATH: the wanted node comes first in it
-            folder = os.path.dirname(changes.pop("ExecStart[0]"))
-            changes["PATH"] = folder + os.pathsep + self.environment().get("PATH", "")
-        content["set"] = {k: v for k, v in {**(before.get("set") or {}), **changes}.items() if k not in unset}
-        content["unset"] = sorted({*(before.get("unset") or ()), *unset} - {*changes})
+        content = keeperspec.changed(keeperlib.read_json(target), set, unset, self.environment().get("PATH", ""))
         return (Write(target, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"),), (target,)
 
     # -- installing ---------------------------------------------------------------------------------------------------

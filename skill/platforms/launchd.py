@@ -6,7 +6,6 @@ From launchctl(1), launchd.plist(5) and OpenClaw's templates; not run on a real 
 from __future__ import annotations
 
 import os
-import plistlib
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -14,9 +13,9 @@ from xml.sax.saxutils import escape
 
 from ..errors import ServiceError
 from ..host import Completed, Host
-from ..model import Service, Text, Write
+from ..model import Service, Text
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, trace
+from . import ServicePlan, ServiceState, account_home, canonical, common, launchdplist, trace
 from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
@@ -161,60 +160,18 @@ class Launchd:
 
     # -- what it starts -----------------------------------------------------------------------------------------------
     def _read(self) -> Dict[str, Any]:
-        for path in (self.plist(self.label), self._copy()):
-            try:
-                value = plistlib.loads(path.read_bytes())
-            except Exception:
-                continue
-            if isinstance(value, dict):
-                return value
-        return {}
-
-    def _wrapped(self) -> Tuple[List[str], Optional[Path]]:
-        """(argv, env file): OpenClaw wraps the command into `[/bin/sh] <wrapper> <env file> node ...`."""
-        argv = [str(word) for word in self._read().get("ProgramArguments") or ()]
-        rest = argv[1:] if argv[:1] == ["/bin/sh"] else argv
-        if len(rest) > 2 and rest[0].endswith("-env-wrapper.sh"):
-            return rest[2:], Path(rest[1])
-        return argv, None
+        return launchdplist.read((self.plist(self.label), self._copy()))
 
     def command(self) -> List[str]:
-        return self._wrapped()[0]
+        return launchdplist.command(self._read())[0]
 
     def environment(self) -> Dict[str, str]:
-        values = {str(k): str(v) for k, v in (self._read().get("EnvironmentVariables") or {}).items()}
-        env_file = self._wrapped()[1]
-        if env_file is not None:
-            from ..openclaw.config import read_env_file
-
-            values.update(read_env_file(env_file))
-        return values
+        return launchdplist.environment(self._read())
 
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and loaded again."""
-        value, (argv, env_file) = self._read(), self._wrapped()
-        if not value:
-            raise ServiceError(Text.of("{} cannot be read", "{} 无法读取", self.plist(self.label)), "openclaw gateway install --force")
-        changes = dict(set)
-        if "LimitNOFILE" in changes:
-            value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(changes.pop("LimitNOFILE"))
-        for name in [name for name in changes if name.startswith("ExecStart[") and argv]:
-            whole = list(value["ProgramArguments"])
-            whole[len(whole) - len(argv) + int(name[len("ExecStart[") : -1])] = changes.pop(name)
-            value["ProgramArguments"] = whole
-        variables = {k: v for k, v in (value.get("EnvironmentVariables") or {}).items() if k not in unset}
-        value["EnvironmentVariables"] = {**variables, **changes}
-        steps: List[Any] = [Write(str(self.plist(self.label)), plistlib.dumps(value, sort_keys=False))]
-        if env_file is not None and env_file.is_file():
-            names = {*changes, *unset}
-            kept = [
-                line
-                for line in env_file.read_text("utf-8").splitlines()
-                if not re.match(r"export\s+({})=".format("|".join(map(re.escape, names))), line)
-            ]
-            kept += ["export {}='{}'".format(k, v.replace("'", "'\\''")) for k, v in changes.items()]
-            steps.append(Write(str(env_file), ("\n".join(kept) + "\n").encode("utf-8")))
-        return (*steps, Service("reload")), tuple(step.path for step in steps)
+        writes = launchdplist.changed(self.plist(self.label), self._read(), set, unset)
+        return (*writes, Service("reload")), tuple(step.path for step in writes)
 
     # -- installing ---------------------------------------------------------------------------------------------------
     def _render(self, template: str, label: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> bytes:
