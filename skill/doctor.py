@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from . import healer, healing, lastgood, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
@@ -16,17 +16,23 @@ from .watchlog import WatchLog
 
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
+SETTLING_S = 1.0  # between two looks at a gateway that is starting
+LOOP = 3  # processes that were seen to start and to go again while we waited
 RESTARTING = ("start", "restart", "reset-failed", "end-stale-process", "clear-stale-lock")  # stay on with auto_heal=false
 
 
 @dataclass
 class Visit:
-    """One visit to a sick gateway. yes: a person agreed beforehand. plan_only: show the first plan, do nothing."""
+    """One visit to a sick gateway. yes: a person agreed beforehand. plan_only: show the first plan, do nothing.
+
+    patience: seconds to wait for a gateway that is starting before it is judged. The watchdog has waited already.
+    """
 
     ctx: Context
     incident: Incident
     yes: bool = False
     plan_only: bool = False
+    patience: float = 0.0
     say: Callable[[Text], None] = lambda text: None
     examine: Callable[[Context, bool], Context] = looking.examined
     match: Callable[[Context], Tuple[Match, ...]] = looking.matches
@@ -44,7 +50,7 @@ class Visit:
         self.incident.opened(self.ctx.host.now())
         if not self.plan_only:
             self._finish_interrupted()
-        self._look()
+        self._settle()
         for _round in range(ROUNDS):
             state = self.ctx.verdict.state
             if state in treatments.NOTHING_TO_DO:
@@ -74,16 +80,29 @@ class Visit:
         return self._ask_ai() or self._escalate(None, False)
 
     # -- looking --------------------------------------------------------------------------------------------------------
-    def _look(self) -> None:
+    def _look(self, loop: bool = False) -> None:
         """Judge, examine, read the newest boot, match cases. A room that is not there or crashes leaves its part empty."""
-        self.ctx = self.examine(self.ctx, bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
+        self.ctx = self.examine(self.ctx, loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
         self.matches = self.match(self.ctx)
+
+    def _settle(self) -> None:
+        """Look, and let a start come to its end: up, down, or a loop of processes that come and go."""
+        clock, until = self.ctx.host, self.ctx.host.monotonic() + self.patience
+        seen: Set[Optional[int]] = set()
+        self._look()
+        while self.ctx.verdict.state is State.STARTING and clock.monotonic() < until:
+            if not seen:
+                self.say(Text.of("it is starting; waiting for up to {:.0f} s", "正在启动;最多等待 {:.0f} 秒", self.patience))
+            seen.add(self.ctx.verdict.pid)
+            clock.sleep(SETTLING_S)
+            self._look(loop=len(seen - {None}) >= LOOP)
 
     def _finish_interrupted(self) -> None:
         outcome = healer.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))
         if outcome is not None:
             self._note(outcome, "recover")
             self.say(outcome.detail)
+            self.patience = max(self.patience, float(self.ctx.settings.get("start_budget", 300)))
 
     # -- choosing -------------------------------------------------------------------------------------------------------
     def _choose(self) -> Optional[Choice]:
@@ -224,11 +243,16 @@ _LOOK = Text("iflow-doctor diagnose    shows everything that was seen", "iflow-d
 
 
 def treat(
-    ctx: Context, incident: str, yes: bool = False, plan_only: bool = False, say: Optional[Callable[[Text], None]] = None
+    ctx: Context,
+    incident: str,
+    yes: bool = False,
+    plan_only: bool = False,
+    say: Optional[Callable[[Text], None]] = None,
+    patience: float = 0.0,
 ) -> Treatment:
     """One visit, recorded. Raises AlreadyRunning while another repair is under way."""
     memory = Incident(ctx.home, incident)
-    visit = Visit(ctx, memory, yes, plan_only, say or (lambda text: None))
+    visit = Visit(ctx, memory, yes, plan_only, patience, say or (lambda text: None))
     result = visit.treat()
     if not plan_only:
         looking.record(visit.ctx, memory, result)

@@ -11,7 +11,7 @@ from . import configguard, healing, snapshots
 from .context import Context
 from .errors import HealerError, RepairError, SettingsError
 from .files import owned_lock, private_dir, read_json, set_aside, write_json
-from .model import Outcome, Plan, Risk, Run, Text
+from .model import Outcome, Plan, Risk, Run, Service, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate
@@ -56,7 +56,8 @@ class _Execution:
         self.snapshot = snapshots.take(ctx.home, plan.repair, _touched(ctx, plan), ctx.host.now())
         try:
             for index, step in enumerate(plan.steps):
-                self._journal(index, "steps")
+                last = index == len(plan.steps) - 1 and isinstance(step, Service) and step.action in ("start", "restart")
+                self._journal(index, "starting" if last else "steps")
                 healing.do(ctx, step)
                 if isinstance(step, Run):
                     self._guard()
@@ -239,7 +240,9 @@ def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snaps
     began = ctx.host.monotonic()
     if journal.get("runs"):
         _await_orphan(ctx)
-    if journal.get("phase") == "verify" and plan.verify != "none" and _ready_now(ctx):
+    # Put back under a gateway that is just reading its config, the fault would be its answer.
+    begun = journal.get("phase") in ("starting", "verify") and plan.verify != "none"
+    if begun and _ready_now(ctx) and not _lost_since(ctx, snapshot, plan):
         _forget_journal(ctx.home)
         detail = Text("an interrupted repair was finished: the gateway is ready", "已完成一次被中断的修复:网关已就绪")
         return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
@@ -254,6 +257,17 @@ def _ready_now(ctx: Context) -> bool:
     if healing.live_process(ctx):
         return gateway.wait_ready(ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform)
     return False
+
+
+def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[str]:
+    """Config keys that the snapshot has and the config has not, outside the plan."""
+    path = ctx.home.config_path
+    try:
+        before = openclaw_config.parse((snapshot.raw(str(path)) or b"").decode("utf-8-sig"))
+        after = openclaw_config.parse(path.read_text("utf-8-sig"))
+    except (OSError, ValueError):  # it did not parse before: there is nothing to lose; it does not now: the gateway would not be ready
+        return []
+    return configguard.keys_lost(before, after, plan.config_paths)
 
 
 def _await_orphan(ctx: Context) -> None:

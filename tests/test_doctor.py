@@ -188,3 +188,43 @@ def test_several_wrong_keys_are_put_back_before_one_start(world: World) -> None:
     result = treat(world, lambda: findings)
     assert result.outcome == "healed" and len(result.actions) == 1 and world.calls.count("start") == 1
     assert "own/edit" in world.config.read_text() and "// keep" in world.config.read_text()
+
+
+@pytest.mark.parametrize(
+    "pids, after, expected", [((7,), State.HEALTHY, "nothing"), ((7,), State.DOWN, "healed"), ((7, 8, 9), None, "healed")]
+)
+def test_a_start_is_waited_for_before_it_is_judged(world: World, pids: Sequence[int], after: Any, expected: str) -> None:
+    """It ends up, down, or is a loop: one process after another comes and goes."""
+    said: list = []
+    looks = [0]
+
+    def examine(ctx: Context, loop: bool) -> Context:
+        looks[0] += 1
+        pid = pids[min(looks[0], len(pids)) - 1]
+        if world.started or after is State.HEALTHY and looks[0] > 3:
+            verdict = Verdict(State.HEALTHY, Text("up", "好"))
+        elif loop or after is State.DOWN and looks[0] > 3:
+            verdict = Verdict(State.DOWN, Text("down", "停"))
+        else:
+            verdict = Verdict(State.STARTING, Text("starting", "启动中"), pid)
+        return replace(ctx, verdict=verdict)
+
+    visit = doctor.Visit(
+        world.context(),
+        Incident(world.home, "i1"),
+        examine=examine,
+        match=lambda _ctx: (),
+        patience=60.0,
+        say=lambda text: said.append(text.en),
+    )
+    result = visit.treat()
+    assert result.outcome == expected and "waiting" in said[0]
+    assert doctor.Visit(world.context(), Incident(world.home, "i2"), examine=examine, match=lambda _ctx: ()).patience == 0.0
+
+
+def test_a_start_that_takes_longer_than_we_wait_is_left_alone(world: World) -> None:
+    def examine(ctx: Context, loop: bool) -> Context:
+        return replace(ctx, verdict=Verdict(State.STARTING, Text("starting", "启动中"), 7))
+
+    visit = doctor.Visit(world.context(), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: (), patience=60.0)
+    assert visit.treat().outcome == "nothing" and "start" not in world.calls

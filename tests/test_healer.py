@@ -242,6 +242,41 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
     assert healer.recover(ctx) is None
 
 
+@pytest.mark.parametrize("comes_up", [True, False])
+def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repaired gateway reads its config right now: putting the fault back under it would undo the cure."""
+    world.config.write_text(CONFIG[:50])
+    begin = world.start
+
+    def die() -> None:
+        begin()
+        raise Killed
+
+    world.start = die  # type: ignore[method-assign]
+    ctx = world.context()
+    with pytest.raises(Killed):
+        healer.execute(ctx, plan_of(Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)))
+    monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
+    world.healthy = lambda: comes_up
+    outcome = healer.recover(ctx)
+    assert outcome is not None and outcome.healed is comes_up and outcome.rolled_back is not comes_up
+    assert world.config.read_text() == (CONFIG if comes_up else CONFIG[:50])
+
+
+def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die() -> None:
+        world.started = True
+        raise Killed
+
+    world.start = die  # type: ignore[method-assign]
+    ctx = world.context()
+    with pytest.raises(Killed):
+        healer.execute(ctx, plan_of(Write(str(world.config), b'{gateway: {mode: "local"}}'), Service("start"), config_paths=("gateway",)))
+    monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
+    outcome = healer.recover(ctx)
+    assert outcome is not None and outcome.rolled_back and world.config.read_text() == CONFIG
+
+
 @pytest.mark.parametrize(
     "step",
     [

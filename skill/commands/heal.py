@@ -29,13 +29,14 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     say = (lambda text: None) if as_json else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
     if not as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
-    result = doctor.treat(ctx, name, plan_only=True)
+    budget = float(ctx.settings.get("start_budget", 300))
+    result = doctor.treat(ctx, name, plan_only=True, say=say, patience=budget)
     if not dry_run and result.outcome == "asked":
         if not yes and not as_json:
             _show(app, result)
             yes = click.confirm(Text("Carry this out?", "执行吗?").to(app.lang), default=False)
         if yes:
-            result = doctor.treat(ctx, name, yes=True, say=say)
+            result = doctor.treat(ctx, name, yes=True, say=say, patience=budget)
     if as_json:
         app.out(result.to_json(app.lang))
     else:
