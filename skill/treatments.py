@@ -97,6 +97,8 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("config/version-newer", "tell-person", when=NOT_UP),
     Row("service/node-missing", "tell-person", when=NOT_UP),
     Row("permissions/not-writable", "tell-person", when=NOT_UP),
+    Row("permissions/dangling-link", "tell-person", when=NOT_UP),
+    Row("permissions/not-a-folder", "tell-person", when=NOT_UP),
     Row("lock/live-owner", "tell-person", when=Evidence(all=("state:impostor",))),
 )
 

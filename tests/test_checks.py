@@ -262,6 +262,21 @@ def test_root_sees_what_the_gateway_of_another_account_is_denied(house):
     assert [f.path for f in seen] == [str(house.state / "state")] and "chown -R 0 " in seen[0].fix_hint.en
 
 
+@pytest.mark.parametrize("name, expected", [("agents", "permissions/not-a-folder"), ("state", "permissions/not-a-folder"), ("tmp", "")])
+def test_a_file_where_a_folder_should_be(house, name, expected):
+    folder = house.state / name
+    if folder.exists():
+        folder.rename(house.state / "elsewhere")
+    folder.write_text("")
+    assert errors(found(permissions, house)) == ([expected] if expected else [])
+
+
+def test_a_link_into_a_volume_that_is_gone(house):
+    (house.state / "agents").symlink_to("/no/such/volume/agents")
+    seen = found(permissions, house)
+    assert errors(seen) == ["permissions/dangling-link"] and "/no/such/volume/agents" in seen[0].message.en + seen[0].message.zh
+
+
 def test_a_huge_log_is_named(house):
     (house.state / "logs").mkdir()
     with open(house.state / "logs" / "gateway.log", "wb") as handle:

@@ -21,6 +21,10 @@ def run(ctx: Any) -> Iterable[Finding]:
         try:
             found = os.stat(str(path))
         except FileNotFoundError:
+            if os.path.islink(str(path)) and path in _needed(home):
+                yield _dangling(look, path)
+            continue
+        except NotADirectoryError:  # the folder above is said to be none
             continue
         except OSError as problem:
             yield error(
@@ -30,6 +34,20 @@ def run(ctx: Any) -> Iterable[Finding]:
                 path,
                 _fix(path),
                 reason=problem.strerror,
+            )
+            continue
+        if need & os.X_OK and not stat.S_ISDIR(found.st_mode):
+            if path not in _needed(home):
+                continue
+            yield (warning if look.up else error)(
+                "permissions/not-a-folder",
+                "{} is not a folder, and the gateway keeps its data in a folder of that name".format(path),
+                "{} 不是文件夹,而网关要在同名文件夹里存放数据".format(path),
+                path,
+                (
+                    "look what it is: ls -ld '{0}'; then move it away and put the folder back".format(path),
+                    "查看它是什么:ls -ld '{0}';然后移走它并放回原文件夹".format(path),
+                ),
             )
             continue
         foreign = uid is not None and found.st_uid not in (uid, account) if uid != 0 else account not in (None, found.st_uid)
@@ -83,6 +101,23 @@ def run(ctx: Any) -> Iterable[Finding]:
                 ("chmod 600 {}".format(path), "chmod 600 {}".format(path)),
                 mode=oct(found.st_mode & 0o7777),
             )
+
+
+def _needed(home: Any) -> List[Path]:
+    """Folders without which 2026.9.6 does not start (measured: exit 78)."""
+    return [home.state_dir, home.state_dir / "state", home.state_dir / "agents"]
+
+
+def _dangling(look: Any, path: Path) -> Finding:
+    to = os.readlink(str(path))
+    return (warning if look.up else error)(
+        "permissions/dangling-link",
+        "{} is a link to {}, which does not exist: a volume that is not mounted?".format(path, to),
+        "{} 是指向 {} 的链接,而目标不存在:卷未挂载?".format(path, to),
+        path,
+        ("mount the volume of {}, or put the folder back".format(to), "请挂载 {} 所在的卷,或放回该文件夹".format(to)),
+        target=to,
+    )
 
 
 def _wanted(home: Any) -> List[Tuple[Path, int]]:
