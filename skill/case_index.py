@@ -111,6 +111,12 @@ def strangers() -> FrozenSet[str]:
     return frozenset(stem(name) for name in " ".join(_beside("strangers")).split())
 
 
+@lru_cache(maxsize=1)
+def common() -> FrozenSet[str]:
+    """Classes whose errors any program prints: a full quota, a certificate, a heap."""
+    return frozenset(" ".join(_beside("common")).split())
+
+
 def _beside(name: str) -> List[str]:
     value = json.loads(shipped_path("cases.json").read_text("utf-8"))
     return list(value.get(name) or ()) if isinstance(value, dict) else []

@@ -19,7 +19,7 @@ import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import signature
-from .case_index import Index, Keyword, compiled
+from .case_index import Index, Keyword, common, compiled
 from .case_phrases import Told
 from .model import Case, Confidence, Match
 from .scope import Scope, judge, telling
@@ -84,6 +84,8 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
         if one is not None:
             matches.append(one)
     ranked = _rank(matches, scope)
+    if scope.placeless and found and ranked and ranked[0].case.slug in common():
+        return []
     least = 0.0 if own_log else LEAST_FIRST.get((bool(symptom), bool(found)), 0.0) / FULL
     return ranked if ranked and ranked[0].score >= least else []
 

@@ -17,6 +17,7 @@ class Scope(NamedTuple):
     ours: bool  # the log or the words name OpenClaw: without it nothing is certain
     foreign: FrozenSet[int]  # numbers of log lines of other products
     doubt: bool  # nothing is said to be wrong
+    placeless: bool = False  # words were said, and neither they nor the log hold anything of OpenClaw's world
 
 
 def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(), own_log: bool = False) -> Scope:
@@ -40,6 +41,7 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
     nothing = nothing or module and not core
     nothing = nothing or bool(said.ADVISORY.search(symptom) or len(own) <= 20 and any(said.ADVISORY.search(line) for line in own))
     nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (said.WISH, said.SOLVED, said.QUOTED, said.CALM))
+    nothing = nothing or bool(said.FINE.search(symptom) and not said.LOST.search(symptom))
     nothing = nothing or not (symptom.strip() or own)
     trouble = any(said.TROUBLE.search(said.HARMLESS.sub("", line)) for line in own)
     doubt = not trouble and not said.COMPLAINT.search(symptom)
@@ -49,7 +51,10 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
     nothing = nothing or bool(not trouble and said.ASKS.search(symptom))
     nothing = nothing or bool(not core and strange(symptom, known))
     text = "\n".join(own[:400])
-    return Scope(nothing, bool(said.WELL.search(text) and said.RUNNING.search(text)), bool(own), core, foreign, doubt)
+    # A program is named in Latin letters, in a Chinese sentence too: without any, no other one is spoken of.
+    placeless = bool(said.LATIN.search(symptom)) and not core and not said.WORLD.search(symptom)
+    placeless = placeless and not said.OURS.search(text) and not said.SPOKEN.search(text)
+    return Scope(nothing, bool(said.WELL.search(text) and said.RUNNING.search(text)), bool(own), core, foreign, doubt, placeless)
 
 
 def _elsewhere(line: str) -> bool:

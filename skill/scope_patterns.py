@@ -63,6 +63,19 @@ CORE = re.compile(
     r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
 )
+# Words of a person that place a trouble with an assistant behind a gateway, or with the models it talks to.
+WORLD = re.compile(
+    r"gateway|\bbots?\b|\b(?:sub-?)?agents?\b|channels?\b|control ui|mission control|dashboard|web ?chat|web ?ui|plugins?\b|skills?\b"
+    r"|\bcrons?\b|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
+    r"|\bimsg|\bsignal\b|matrix|mattermost|\bteams\b|nostr|\bzalo|pairing|onboard|doctor|claw|molt|assistant|\bturns?\b|repl(?:y|ies)"
+    r"|fallback|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)|conversations?\b|prompts?\b|providers?\b"
+    r"|profiles?\b|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
+    r"|\bqwen|\bomlx|机器人|网关|插件|飞书|钉钉|微信|企微|助手|会话|技能|回复|消息|对话|模型|渠道|频道|记忆|龙虾|面板|定时任务",
+    re.I,
+)
+LATIN = re.compile(r"[A-Za-z]{2}")
+# Of a log: sentences of OpenClaw's model layer that do not name it.
+SPOKEN = re.compile(r"in cooldown|for profile|profiles unavailable|provider returned a billing|your assistant|all models failed|failover", re.I)
 NAMED = re.compile(r"openclaw|clawdbot|moltbot|clawbox|picoclaw", re.I)
 # Line shapes that only other programs print.
 OTHER_LINE = re.compile(
@@ -179,6 +192,22 @@ CALM = re.compile(
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|只是(?:问|好奇)|^会不会|要紧吗|可以忽略"
     r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
+    re.I,
+)
+# It works, and only a message says otherwise: FINE without LOST.
+FINE = re.compile(
+    r"\b(?:runs?|works?|working|continues?|starts?|behaves?|replies|answers|connects) (?:\w+ )?(?:normal(?:ly)?|fine|ok(?:ay)?|well"
+    r"|anyway|correctly|perfectly)\b|\bd(?:id|oes|one) (?:its|the|their) job|\beverything (?:\w+ )?(?:restored|works?|worked|ok|fine|done"
+    r"|migrated)|\b(?:health(?: check)?|probe|ui|channels?|crons?|cron list|rpc|gateway|bot|it|connect\w*) (?:is|are|says?|was|were)"
+    r" (?:live|ok|yes|fine|healthy|good|reachable)\b|(?:\b(?:but|though|although|while|and|yet)|,) ?(?:\w+,? ){0,7}works?\W*$"
+    r"|能用|(?:执行|运行|功能|使用|工作|回复|收发)(?:都|也|是|却|很)?正常|正常(?:运行|工作|使用)|没(?:有)?影响",
+    re.I,
+)
+LOST = re.compile(
+    r"\b(?:no|not|none|cannot|never|nothing|without|fail\w*|crash\w*|exits?|stop\w*|dead|die[sd]|hangs?|hung|stuck|los[et]\w*|gone"
+    r"|drop\w*|silent|re-?start\w*|loop\w*|kill\w*|block\w*|refus\w*|reject\w*|den(?:y|ied)|disconnect\w*|slow\w*|delay\w*|minutes"
+    r"|tim(?:es?|ed|ing) ?out|ignor\w*|wrong|empty|missing|unable|only|gets?|keeps?|dup\w*|twice|expired?|invalid|throws?|leak\w*"
+    r"|grows?|broke\w*|[45]\d\d)\b|n['’]t\b|不(?!影响|重要)|没(?!有?影响|问题)|无法|失败|挂|崩|断|慢|卡|丢|拒|超时|反复",
     re.I,
 )
 WELL = re.compile(r"(?:RPC|Connectivity) probe: ok", re.I)

@@ -89,6 +89,33 @@ def test_of_a_long_log_only_what_tells_of_trouble_is_weighed():
     assert telling(["Non-fatal unhandled rejection (continuing): TypeError: fetch failed"]) == []
 
 
+QUOTA = "Error: 429 You exceeded your current quota, please check your plan and billing details."
+
+
+def test_an_error_of_any_program_needs_a_word_that_places_it_here():
+    """A full quota, a certificate, a heap: every program prints them."""
+    assert match(LIBRARY, "exports stop every afternoon since I upgraded the plan", QUOTA) == []
+    assert match(LIBRARY, "my bot stops every afternoon since I upgraded the plan", QUOTA)[0].case.slug.startswith("provider-")
+    assert match(LIBRARY, "exports stop every afternoon", "[gateway] " + QUOTA) and match(LIBRARY, "", QUOTA)
+    assert match(LIBRARY, "exports stop every afternoon", QUOTA, own_log=True)  # this machine's own log places it
+
+
+@pytest.mark.parametrize(
+    "symptom, fine",
+    [
+        ("status says the gateway is unreachable, but all channels and timers work", True),
+        ("a liveness warning at each boot, after that it runs normally", True),
+        ("装完能用，就是每次都有 warning", True),
+        ("status says the gateway is unreachable and no channel works", False),
+        ("the cli works fine but telegram never answers", False),
+        ("面板能用，飞书收不到消息", False),
+    ],
+)
+def test_what_works_is_no_incident_however_its_status_reads(symptom, fine):
+    log = "Gateway not reachable: connect ECONNREFUSED 127.0.0.1:18789"
+    assert (match(LIBRARY, symptom, log) == []) is fine
+
+
 def test_nothing_said_is_nothing():
     assert judge("", []).nothing
 
