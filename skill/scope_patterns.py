@@ -68,14 +68,18 @@ WORLD = re.compile(
     r"gateway|\bbots?\b|\b(?:sub-?)?agents?\b|channels?\b|control ui|mission control|dashboard|web ?chat|web ?ui|plugins?\b|skills?\b"
     r"|\bcrons?\b|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
     r"|\bimsg|\bsignal\b|matrix|mattermost|\bteams\b|nostr|\bzalo|pairing|onboard|doctor|claw|molt|assistant|\bturns?\b|repl(?:y|ies)"
-    r"|fallback|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)|conversations?\b|prompts?\b|providers?\b"
-    r"|profiles?\b|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
+    r"|fallback|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
+    r"|conversations?\b|prompts?\b|providers?\b|profiles?\b"
+    r"|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
     r"|\bqwen|\bomlx|机器人|网关|插件|飞书|钉钉|微信|企微|助手|会话|技能|回复|消息|对话|模型|渠道|频道|记忆|龙虾|面板|定时任务",
     re.I,
 )
 LATIN = re.compile(r"[A-Za-z]{2}")
 # Of a log: sentences of OpenClaw's model layer that do not name it.
-SPOKEN = re.compile(r"in cooldown|for profile|profiles unavailable|provider returned a billing|your assistant|all models failed|failover", re.I)
+SPOKEN = re.compile(
+    r"in cooldown|for profile|profiles unavailable|provider returned a billing|your assistant|all models failed|failover",
+    re.I,
+)
 NAMED = re.compile(r"openclaw|clawdbot|moltbot|clawbox|picoclaw", re.I)
 # Line shapes that only other programs print.
 OTHER_LINE = re.compile(
