@@ -41,6 +41,7 @@ OWN_PROGRAM = re.compile(
     r"|\bmy own (?:[\w.-]+ ){0,3}(?:bot|server|client|service|code|app)\b"
     r"|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
     r"|\b(?:npm|yarn|pnpm|bun|next|vite|astro|nuxt) (?:run )?(?:dev|start|serve|build|test|lint|e2e)\b|\bstarter kit\b|boilerplate"
+    r"|quick-?start|\b(?:example|sample|demo|starter|tutorial) (?:app|project|repo|code|bot)s?\b"
     r"|\b(?:node|python3?|bun|deno) (?:run )?[\w./-]+\.(?:m?[jt]s|py)\b|\bdocker[ -]compose (?:up|run|build)\b"
     r"|\bnpm (?:i|install|-g|uninstall) (?:-g )?(?:of )?(?!openclaw)[\w@]"
     r"|^codex (?:stopped|does|will|won|can|crash|exits?|hangs?|app|tui)|\bollama (?:serve|run|pull|itself|crash)",
@@ -66,7 +67,7 @@ CORE = re.compile(
 # Words of a person that place a trouble with an assistant behind a gateway, or with the models it talks to.
 WORLD = re.compile(
     r"gateway|\bbots?\b|\b(?:sub-?)?agents?\b|channels?\b|control ui|mission control|dashboard|web ?chat|web ?ui|plugins?\b|skills?\b"
-    r"|\bcrons?\b|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
+    r"|\bcrons?\b|scheduled|\b(?:web|sessions|memory|browser|cron)_\w|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
     r"|\bimsg|\bsignal\b|matrix|mattermost|\bteams\b|nostr|\bzalo|pairing|onboard|doctor|claw|molt|assistant|\bturns?\b|repl(?:y|ies)"
     r"|fallback|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
     r"|conversations?\b|prompts?\b|providers?\b|profiles?\b"
@@ -127,6 +128,8 @@ WISH = re.compile(
     r"|^i (?:want|liked|wish|would)\b(?! (?:to know|help))"
     r"|^could (?:the|we|you|openclaw|it|there|this)\b|please also\b|\bdocs? (?:tells?|says?|mentions?|describes?|pages?)\b"
     r"|希望.{1,16}(?:能|可以|增加|支持)|能不能(?:有|让|把|给)"
+    r"|^(?:suggest\w*|ideas?|hope|hoping|wish)\b|^(?:希望|建议)"
+    r"|^(?!.*\b(?:but|however|instead|cannot|never|not)\b)(?!.*n['’]t\b).*\bshould (?!i\b|we\b)"
     r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
     r"|什么时候(?:支持|出|能支持)|求(?:教程|助攻|推荐|分享)|想要(?:一个|加)|文档(?:里|中|上)?.{0,10}(?:写错|不对|没写|过时|不清楚)",
     re.I,

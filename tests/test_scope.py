@@ -59,6 +59,8 @@ def test_a_slip_of_this_machines_owner_is_no_other_program():
     [
         "please add an option to restart only one channel",
         "could the UI show the port?",
+        "the lock message should name the port too",
+        "suggestion: print the pid beside the port",
         "how I fixed the restart loop on my server",
         "网关重启的问题已经解决了",
         "希望官方能支持自动重启",
@@ -72,7 +74,15 @@ def test_wishes_recipes_and_questions_are_no_incidents(symptom):
     assert match(LIBRARY, symptom, "") == []
 
 
-@pytest.mark.parametrize("symptom", ["how do I get it running again, the gateway does not start", "怎么重启网关，命令报错"])
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "how do I get it running again, the gateway does not start",
+        "怎么重启网关，命令报错",
+        "the gateway should be up but does not start",
+        "gateway does not start, what should I do",
+    ],
+)
 def test_a_question_that_tells_of_trouble_is_an_incident(symptom):
     assert match(LIBRARY, symptom, "")
 
