@@ -80,7 +80,7 @@ def test_wishes_recipes_and_questions_are_no_incidents(symptom):
         "how do I get it running again, the gateway does not start",
         "怎么重启网关，命令报错",
         "the gateway should be up but does not start",
-        "gateway does not start, what should I do",
+        "gateway is unreachable with ECONNREFUSED, what should I do",
     ],
 )
 def test_a_question_that_tells_of_trouble_is_an_incident(symptom):
