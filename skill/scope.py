@@ -32,9 +32,10 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
         foreign = foreign | frozenset(n for n, line in enumerate(lines) if _elsewhere(line))
     own = [line for n, line in enumerate(lines) if n not in foreign]
     named = said.PROXY.sub(" ", said.OTHER.sub(" ", whole))
-    nothing = named != whole and not said.OURS.search(named)
+    nothing = named != whole and not core and not said.OURS.search(named)
     nothing = nothing or bool(said.OTHER.search(symptom) and not core)
     nothing = nothing or bool(said.OWN_WORK.search(symptom) or said.OWN_PROGRAM.search(symptom) and not core)
+    nothing = nothing or bool(said.OWN_TOOL.search(symptom) and not core and not said.WORLD.search(said.OWN_TOOL.sub(" ", symptom)))
     nothing = nothing or bool(said.LOOKALIKE.search(symptom) and not said.NAMED.search(whole))
     nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
     module = any(said.MODULES.search(line) for line in own) and not any(said.NPM.search(line) for line in own)
@@ -95,15 +96,23 @@ def strange(symptom: str, known: FrozenSet[str]) -> str:
 
 
 def _misspelt(word: str, known: FrozenSet[str]) -> bool:
-    """One slip away from a known word of six letters or more that begins the same."""
+    """A slip of the hand in a known word of six letters or more: a letter left out, struck twice, or two of them swapped.
+
+    Another letter is no slip: names of programs are made of known words that way.
+    """
     if len(word) < 6:
         return False
-    from rapidfuzz import process
-    from rapidfuzz.distance import OSA
-
     low = stem(word)
-    alike = [other for other in known if other[:1] == low[:1] and len(other) >= 6 and abs(len(other) - len(low)) <= 1]
-    return process.extractOne(low, alike, scorer=OSA.distance, score_cutoff=1) is not None
+    return any(other[:1] == low[:1] and len(other) >= 6 and _slip(low, other) for other in known if abs(len(other) - len(low)) <= 1)
+
+
+def _slip(word: str, right: str) -> bool:
+    if len(word) == len(right):
+        at = next((i for i, (a, b) in enumerate(zip(word, right)) if a != b), len(word))
+        return word == right[:at] + right[at + 1 : at + 2] + right[at : at + 1] + right[at + 2 :]
+    if len(word) < len(right):
+        return any(word == right[:i] + right[i + 1 :] for i in range(len(right)))
+    return any(right == word[:i] + word[i + 1 :] for i in range(1, len(word)) if word[i] == word[i - 1])
 
 
 def stem(word: str) -> str:

@@ -14,7 +14,7 @@ OTHER = re.compile(
     r"|kilo[ -]?code|\baider\b|windsurf|github copilot|copilot chat|\bopencode\b(?![/:])|jetbrains|\bzed editor\b"
     r"|vs ?code|visual studio code|\bdify\b|\bn8n\b|langflow|open[ -]?webui|librechat|lobe[ -]?chat|cherry studio"
     r"|chatbox|home[ -]assistant|nextcloud|wordpress|\bwaha\b|node-?red|hassio|noweb|evolution[ -]api|whatsapp-web\.js|next\.?js\b"
-    r"|^cursor\b|telegraf\b|playwright mcp|\baws (?:login|cli|sso)"
+    r"|^cursor\b|react native|telegraf\b|playwright mcp|\baws (?:login|cli|sso)"
     r"|\bvite\b|webpack|django|\bflask\b|\brails\b|nginx proxy manager|hermes[ -]agent|autogpt|goose"
     r"|eliza(?:os)?\b|clawith|star[ -]office|\bcoze\b|fastgpt|ragflow|anything[ -]?llm|nextchat|chatgpt-next-web|sillytavern|"
     r"koishi|nonebot"
@@ -27,7 +27,7 @@ OTHER = re.compile(
 )
 # About OpenClaw's own repository, its tests, its build or its shop: nothing that runs is in trouble.
 OWN_WORK = re.compile(
-    r"pull request|\bmy pr\b|\bCI (?:is|job|run|fails?|pipeline|build|test)|\bin CI\b|\bon (?:\w+ )?CI\b"
+    r"pull request|(?-i:\bPRs?\b)|\bmy pr\b|\bCI (?:is|job|run|fails?|pipeline|build|test)|\bin CI\b|\bon (?:\w+ )?CI\b"
     r"|\b(?:is|are) flaky|flaky (?:test|spec)|github actions?|tests? (?:of|in) the repo"
     r"|(?:unit|e2e|vitest|playwright|integration) (?:tests?|suite|run)\b|test suite"
     r"|单元测试|用例失败"
@@ -39,9 +39,15 @@ OWN_WORK = re.compile(
 OWN_PROGRAM = re.compile(
     r"\bmy (?:own )?(?:[\w.-]+ ){0,3}(?:scripts?|program|package|library|repo|codebase|daemon)\b"
     r"|\bmy own (?:[\w.-]+ ){0,3}(?:bot|server|client|service|code|app)\b"
+    r"|\bmy (?:python|node(?:\.?js)?|nim|rust|go|java|php|c#|ruby|kotlin|typescript) (?:\w+ )?bot\b"
     r"|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
-    r"|\b(?:npm|yarn|pnpm|bun|next|vite|astro|nuxt) (?:run )?(?:dev|start|serve|build|test|lint|e2e)\b|\bstarter kit\b|boilerplate"
-    r"|quick-?start|\b(?:example|sample|demo|starter|tutorial) (?:app|project|repo|code|bot)s?\b"
+    r"|\bstarter kit\b|boilerplate"
+    r"|quick-?start|\b(?:example|sample|demo|starter|tutorial) (?:app|project|repo|code|bot)s?\b",
+    re.I,
+)
+# A tool of the person's own: counts where no word places it here either.
+OWN_TOOL = re.compile(
+    r"\b(?:(?:npm|yarn|pnpm|bun|vite|astro|nuxt) (?:run )?(?:dev|start|serve|build|test|lint|e2e)|next (?:dev|build|lint))\b"
     r"|\b(?:node|python3?|bun|deno) (?:run )?[\w./-]+\.(?:m?[jt]s|py)\b|\bdocker[ -]compose (?:up|run|build)\b"
     r"|\bnpm (?:i|install|-g|uninstall) (?:-g )?(?:of )?(?!openclaw)[\w@]"
     r"|^codex (?:stopped|does|will|won|can|crash|exits?|hangs?|app|tui)|\bollama (?:serve|run|pull|itself|crash)",
@@ -57,9 +63,10 @@ OURS = re.compile(
     re.I,
 )
 CORE = re.compile(
-    r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|\[gateway\]|agent/embedded|18789"
+    r"(?<![a-z])(?:openclaw(?!-windows)|clawdbot|moltbot|clawbox|picoclaw)|(?-i:\[gateway\])|agent/embedded|18789"
     r"|\[(?:plugins|telegram|discord|slack|whatsapp|feishu)\]|gateway/channels|subsystem|plugin-sdk|lane=|sessionKey="
-    r"|control ui|auth-profiles|clawhub|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|"
+    r"|control ui|auth-profiles|auth profiles?\b|\bFailoverError\b|clawhub"
+    r"|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|"
     r"gateway failed to start|"
     r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
@@ -128,7 +135,7 @@ WISH = re.compile(
     r"|^i (?:want|liked|wish|would)\b(?! (?:to know|help))"
     r"|^could (?:the|we|you|openclaw|it|there|this)\b|please also\b|\bdocs? (?:tells?|says?|mentions?|describes?|pages?)\b"
     r"|希望.{1,16}(?:能|可以|增加|支持)|能不能(?:有|让|把|给)"
-    r"|^(?:suggest\w*|ideas?|hope|hoping|wish)\b|^(?:希望|建议)"
+    r"|^(?:suggest\w*|ideas?|hope|hoping|wish|request|would like)\b|feature (?:idea|wish|suggestion)|^(?:希望|建议)"
     r"|^(?!.*\b(?:but|however|instead|cannot|never|not)\b)(?!.*n['’]t\b).*\bshould (?!i\b|we\b)"
     r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
     r"|什么时候(?:支持|出|能支持)|求(?:教程|助攻|推荐|分享)|想要(?:一个|加)|文档(?:里|中|上)?.{0,10}(?:写错|不对|没写|过时|不清楚)",
@@ -147,9 +154,11 @@ SOLVED = re.compile(
 # Somebody wants to know or to do something; where nothing is said to fail, nothing is to be repaired.
 HOWTO = re.compile(
     r"^(?:how (?:to|do|can|does|should|is|are|many|much)|why (?:do|does|is|are) (?:you|openclaw|the docs)|what (?:is|are|does)"
-    r"|where (?:is|do|can)|which|can (?:i|we|you|openclaw)|could you|is (?:it|there)"
+    r"|where (?:is|do|can)|which"
+    r"|can (?:i|we|you|it|openclaw|(?:the|my) (?:bot|agent|gateway))|could you|is (?:it|there)"
     r"|does|do i|when should|best way|any (?:way|plans?)|looking for|(?:i|we) (?:want|would like|need) to)\b"
-    r"|\bhow (?:to|do i|can i)\b|请问.{0,12}(?:怎么|如何|可以|支持)|^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)|(?:教程|方法)[?？]?$",
+    r"|\bhow (?:to|do i|can i)\b|请[问教].{0,12}(?:怎么|如何|可以|支持)|^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)"
+    r"|(?:教程|方法)[?？]?$",
     re.I,
 )
 # A question from its first word to its mark.
@@ -172,7 +181,8 @@ COMPLAINT = re.compile(
     re.I,
 )
 QUOTED = re.compile(
-    r"pasted|quot(?:es|ed|ing)|copied from|some(?:body|one) (?:wrote|asked|posted|pasted"
+    r"pasted (?:an? |the |this |some )?(?:\w+ )?(?:text|logs?|messages?|errors?|sentences?|words|lines?|from|by)\b"
+    r"|quot(?:es|ed|ing)|copied from|some(?:body|one) (?:wrote|asked|posted|pasted"
     r"|sent)|in the (?:chat|docs?|tutorial|article|readme)\b"
     r"|example (?:from|in)|"
     r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|(?:type|send|write"
@@ -248,7 +258,7 @@ NAME = re.compile(r"(?<![\w./@$%-])[A-Za-z](?:[A-Za-z'’]|-(?=[A-Za-z]))+(?![\w
 SUBJECT = re.compile(r"^\W*(?:(?:my|our|the|installed|using) )?([A-Za-z]{2,}(?:[-_][A-Za-z]{2,})+)(?![\w/@.-])")
 SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
 ENGLISH = re.compile(r"\b(?:the|my|is|does|will|not|and|with|when|after|its|from|every|cannot|keeps)\b", re.I)
-CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$")
+CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$|[A-Z][a-z]+[A-Z]{2,}$")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 OPENCLAWS = re.compile(r"claw|molt", re.I)
 # A module's path that names another program: the error is that program's.

@@ -22,6 +22,8 @@ BUSY = "listen EADDRINUSE: address already in use 0.0.0.0:8000"
         ("my-little-chat-bot crashes at start", "my-little-chat-bot"),
         ("daily_sales_report cannot reach its database", "daily_sales_report"),
         ("jellyfin restarts every minute", "jellyfin"),
+        ("gateqay refuses connections", "gateqay"),  # another letter makes another word, as names are made
+        ("HomeXY does not start, port in use", "HomeXY"),
     ],
 )
 def test_a_name_of_another_program_is_told(symptom, word):
@@ -33,7 +35,9 @@ def test_a_name_of_another_program_is_told(symptom, word):
     "symptom",
     [
         "the gateway does not start after the update",
-        "gatway refuses connections",  # one slip is no name
+        "gatway refuses connections",  # a slip of the hand is no name
+        "telegramm refuses connections",
+        "gatewya refuses connections",
         "discord bot went offline during lunch",
         "le gateway redémarre toutes les secondes depuis la mise à jour",  # another language is no name
         "DEVICE_AUTH_SIGNATURE_EXPIRED on my phone",
@@ -43,6 +47,13 @@ def test_a_name_of_another_program_is_told(symptom, word):
 )
 def test_ordinary_words_are_no_names(symptom):
     assert strange(symptom, KNOWN) == ""
+
+
+@pytest.mark.parametrize(
+    "symptom, ours", [("after npm -g update the agent is dead", True), ("after npm -g update my exports are dead", False)]
+)
+def test_a_tool_in_the_sentence_is_no_other_program_where_a_word_places_it(symptom, ours):
+    assert bool(match(LIBRARY, symptom, "Error: getaddrinfo ENOTFOUND api.telegram.org, telegram channel exited")) is ours
 
 
 def test_what_names_openclaw_may_name_others_too():
