@@ -87,7 +87,8 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
     if scope.placeless and found and ranked and ranked[0].case.slug in common():
         return []
     least = 0.0 if own_log else LEAST_FIRST.get((bool(symptom), bool(found)), 0.0) / FULL
-    return ranked if ranked and ranked[0].score >= least else []
+    sure = bool(ranked) and ranked[0].confidence is Confidence.CERTAIN
+    return ranked if ranked and (sure or ranked[0].score >= least) else []
 
 
 def _index(cases: Sequence[Case]) -> Index:

@@ -25,7 +25,9 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
 
     own_log: the lines are this machine's gateway's, whether they name OpenClaw or not.
     """
-    foreign = frozenset(n for n, line in enumerate(lines) if said.OTHER_LINE.search(line) and not said.CORE.search(line))
+    foreign = frozenset(
+        n for n, line in enumerate(lines) if said.NO_LOG.search(line) or said.OTHER_LINE.search(line) and not said.CORE.search(line)
+    )
     whole = symptom + "\n" + "\n".join(lines[:400])
     core = own_log or bool(said.CORE.search(whole))
     if not core:

@@ -31,7 +31,7 @@ OWN_WORK = re.compile(
     r"|\b(?:is|are) flaky|flaky (?:test|spec)|github actions?|tests? (?:of|in) the repo"
     r"|(?:unit|e2e|vitest|playwright|integration) (?:tests?|suite|run)\b|test suite"
     r"|单元测试|用例失败"
-    r"|\bpnpm (?:[\w-]+:)?(?:build|test|check|dev)\b|(?:build|built|building|compil\w+) (?:\w+ )?from source|源码(?:构建|编译)"
+    r"|\bpnpm (?:[\w-]+:)?(?:build|test|check|dev)\b|(?:build|building|compil\w+) (?:\w+ )?from source|源码(?:构建|编译)"
     r"|\b(?:clawhub|npm|skill) publish\b|publish(?:ing)? (?:a|my|the) (?:skill|plugin|package)|发布(?:技能|插件|skill)",
     re.I,
 )
@@ -76,7 +76,7 @@ WORLD = re.compile(
     r"gateway|\bbots?\b|\b(?:sub-?)?agents?\b|channels?\b|control ui|mission control|dashboard|web ?chat|web ?ui|plugins?\b|skills?\b"
     r"|\bcrons?\b|scheduled|\b(?:web|sessions|memory|browser|cron)_\w|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
     r"|\bimsg|\bsignal\b|matrix|mattermost|\bteams\b|nostr|\bzalo|pairing|onboard|doctor|claw|molt|assistant|\bturns?\b|repl(?:y|ies)"
-    r"|fallback|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
+    r"|fallback|keep-?alive|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
     r"|conversations?\b|prompts?\b|providers?\b|profiles?\b"
     r"|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
     r"|\bqwen|\bomlx|机器人|网关|插件|飞书|钉钉|微信|企微|助手|会话|技能|回复|消息|对话|模型|渠道|频道|记忆|龙虾|面板|定时任务",
@@ -102,6 +102,8 @@ OTHER_LINE = re.compile(
     r"|^<stream:error|^<conflict type|\.vscode|JetBrains|at cursor",
     re.I,
 )
+# A runner of continuous integration, or a page's own words (Markdown): not printed by anybody's gateway, whomever it names.
+NO_LOG = re.compile(r"RUNNER~1|/home/runner/|/runner/_work/|\.test\.[tj]sx?\b|^\*\*[^*]{3,60}\*\*|^#{1,4} \w")
 ADVISORY = re.compile(
     r"\bGHSA-|security (?:scan|alert|audit report)|malicious|malware|supply chain attack|\bCVE-\d{4}|security advisory|"
     r"vulnerabilit|changelog|release notes?\b"

@@ -21,6 +21,7 @@ _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 _HEX = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b", re.I)
 _PID = re.compile(r"\b(pid|PID)([ =:]{1,3})\d{1,9}")
 _HOME = re.compile(r"(?:/home/[^/\s'\":]{1,64}|/Users/[^/\s'\":]{1,64}|/root(?=/)|[A-Za-z]:\\{1,2}Users\\{1,2}[^\\\s'\":]{1,64})")
+_ESCAPED = re.compile(r"\\n(?=- |Run |Fix: | {2,}at )")  # one record that holds several lines, as JSON writes them
 _DIGITS = re.compile(r"\d+")
 _VARIES = re.compile(r"[0-9a-f]{6,}|\d+")  # what two lines that say the same may differ in, cheaply
 _QUOTED_START = re.compile(r"^\s{0,8}(?:>|&gt;|「|“|@\w{2,32}\s)|^\s{0,8}(?:user|assistant|human|用户|助手)\s?[:：]", re.I)
@@ -123,7 +124,7 @@ def lines(log: str) -> List[Line]:
     kept: List[Line] = []
     seen, looked_at = set(), set()
     fresh, ready, fence, boots = True, False, False, 0
-    for raw in reversed(log.split("\n")):
+    for raw in reversed(_ESCAPED.sub("\n", log).split("\n")):
         if not raw or raw.isspace():
             continue
         rough = _VARIES.sub("#", raw[: MAX_LINE_CHARS * 4])

@@ -74,6 +74,16 @@ def test_the_programs_own_words_stay(line):
     assert signature.unquoted(line) == line
 
 
+def test_a_record_of_several_lines_is_read_line_by_line():
+    log = r"Invalid config at C:\\new\\openclaw.json:\n- gateway.bind: Invalid input\n- a.b: Unrecognized key\nRun openclaw doctor"
+    assert [line.text for line in signature.lines(log)][::-1] == [
+        r"Invalid config at C:\\new\\openclaw.json:",
+        "- gateway.bind: Invalid input",
+        "- a.b: Unrecognized key",
+        "Run openclaw doctor",
+    ]
+
+
 def test_lines_are_distinct_newest_first_and_bounded():
     log = "\n".join("line {} says the same".format(n) for n in range(500)) + "\nthe last"
     found = signature.lines(log)
