@@ -44,7 +44,7 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
     nothing = nothing or module and not core
     nothing = nothing or bool(said.ADVISORY.search(symptom) or len(own) <= 20 and any(said.ADVISORY.search(line) for line in own))
     nothing = nothing or any(bool(pattern.search(symptom)) for pattern in (said.WISH, said.SOLVED, said.QUOTED, said.CALM))
-    nothing = nothing or bool(said.FINE.search(symptom) and not said.LOST.search(symptom))
+    nothing = nothing or bool(not own_log and said.FINE.search(symptom) and not said.LOST.search(symptom))
     nothing = nothing or not (symptom.strip() or own)
     trouble = any(said.TROUBLE.search(said.HARMLESS.sub("", line)) for line in own)
     doubt = not trouble and not said.COMPLAINT.search(symptom)
