@@ -112,6 +112,7 @@ class Keeper:
             if self.state["phase"] in ("refused", "gave-up", "stopped", "settling"):
                 self.save(phase="starting", reason="asked to start")
         if action in ("stop", "restart"):
+            self._adopt_what_runs()
             if action == "stop":
                 self.save(wanted="down", request=wish.get("id", ""))
             if self._running():
@@ -194,6 +195,13 @@ class Keeper:
             waiting_since=0.0,
             next_at=0.0,
         )
+
+    def _adopt_what_runs(self) -> None:
+        """A gateway that somebody else started: to stop or restart means that one."""
+        if not self._running():
+            holder, what = lib.lock_holder(lib.read_json(self.path("keeper.spec.json")).get("state_dir", ""))
+            if holder and what == "gateway":
+                self._adopt(holder)
 
     def _adopt(self, pid: int) -> None:
         """An old gateway is alive: keep that one. Its exit code will be unknown to us."""

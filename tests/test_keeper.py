@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -198,6 +199,27 @@ def test_never_beside_a_live_gateway(place: Place) -> None:
         other.kill()
         other.wait()
     assert place.until(lambda s: s.main_pid not in (None, other.pid), 6.0).main_pid
+
+
+@pytest.mark.parametrize("action", ["stop", "restart"])
+def test_stop_and_restart_mean_the_gateway_that_runs_whoever_started_it(place: Place, action: str) -> None:
+    import subprocess
+
+    folder = place.home.state_dir / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
+    try:
+        lock = {"pid": other.pid, "startTime": keeperlib.ticks(other.pid), "stateDir": str(place.home.state_dir)}
+        (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
+        waiter = threading.Thread(target=other.wait)  # a zombie would look alive
+        waiter.start()
+        getattr(place.direct, action)()
+        waiter.join(10)
+        assert other.returncode == -signal.SIGTERM
+        state = place.until(lambda s: s.active == ("inactive" if action == "stop" else "active"))
+        assert (state.main_pid is None) is (action == "stop") and state.main_pid != other.pid
+    finally:
+        other.kill()
 
 
 def test_waits_for_a_taken_port(place: Place) -> None:

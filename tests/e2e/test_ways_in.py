@@ -112,6 +112,9 @@ MODEL = [
 ]
 
 
+LONG_RUN_S = 45  # the model's fourth answer takes this long: a run that is under way
+
+
 @pytest.fixture(scope="module")
 def gateway(world: Any) -> Iterator[str]:
     home, env = world
@@ -122,7 +125,8 @@ def gateway(world: Any) -> Iterator[str]:
         sys.path.insert(0, TOOLS)
         import fake_anthropic
 
-        script = {"steps": MODEL, "after": {"text": "The gateway is healthy, said iflow-doctor."}}
+        said = {"text": "The gateway is healthy, said iflow-doctor."}
+        script = {"steps": [*MODEL, said, {"hang": LONG_RUN_S}], "after": said}
         _, port = fake_anthropic.serve(0, script, str(model), True)
         provider = {
             "baseUrl": "http://127.0.0.1:{}".format(port), "api": "anthropic-messages", "apiKey": "dummy",
@@ -301,3 +305,58 @@ def test_only_the_owner_may_ask_for_a_repair(world: Any, tmp_path: Path) -> None
     assert "only the owner" in other and "only the owner" in unknown and "started" in owner
     assert "refused" in tool_other and "refused" in tool_unknown and tool_owner == {"started": True}
     assert nonsense.startswith("/heal status")
+
+
+RESTART = """
+import sys
+sys.path.insert(0, {!r})
+from skill import doctor, settings
+from skill.context import Context
+from skill.host import Host
+from skill.openclaw.home import locate
+from skill.platforms.direct import Direct
+host = Host()
+home = locate(host)
+values = settings.load(host, home)
+platform = Direct(host, home, values)
+if sys.argv[1] == "leave":
+    platform.stop()
+    platform.uninstall()
+    sys.exit()
+print(doctor.one(Context(host, home, values, platform=platform), "e2e-run", "restart").outcome)
+"""
+
+
+def runs_under_way(home: Path) -> int:
+    try:
+        return int(json.loads((home / ".openclaw" / "iflow-doctor" / "gateway-facts.json").read_text())["activeRuns"])
+    except (OSError, ValueError):
+        return 0
+
+
+@pytest.mark.skipif(not TOOLS, reason="set E2E_TOOLS (a folder with fake_anthropic.py)")
+def test_a_restart_of_ours_waits_for_a_run_that_is_under_way(gateway: str, world: Any) -> None:
+    """While the model thinks the gateway stays; when it has answered, the restart comes."""
+    home, env = world
+    params = {"sessionKey": "agent:main:long", "message": "Think about it.", "idempotencyKey": "e2e-3"}
+    assert openclaw(env, "gateway", "call", "chat.send", "--json", "--params", json.dumps(params)).returncode == 0
+    deadline = time.monotonic() + 40
+    while not runs_under_way(home) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert runs_under_way(home) == 1
+    before, began = gateway_pid(), time.monotonic()
+    argv = [sys.executable, "-c", RESTART.format(str(ROOT))]
+    child = subprocess.Popen([*argv, "restart"], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        while runs_under_way(home):
+            assert child.poll() is None and gateway_pid() == before
+            time.sleep(0.5)
+        waited = time.monotonic() - began
+        assert waited > 10 and child.communicate(timeout=240)[0].strip() == "healed"
+        assert gateway_pid() != before and get(gateway + "/readyz")[0] == 200
+        log = (home / ".openclaw" / "logs" / "watchdog.log").read_text()
+        assert '"event": "waiting"' in log and '"event": "waited"' in log
+        print("a run was under way for", round(waited, 1), "s more; then the restart came")
+    finally:
+        child.kill()
+        subprocess.run([*argv, "leave"], env=env, check=True, timeout=180)
