@@ -7,7 +7,7 @@ import re
 # Other programs with errors of the same words. Their lines never count.
 OTHER = re.compile(
     r"claude[ -]code|claude remote|codexbar|cliproxyapi|antigravity[ -]manager|claude[ -]desktop|one[ -]?api\b|new[ -]api\b|"
-    r"litellm|codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|"
+    r"litellm|(?<!:)codex[ -](?:cli|desktop|says|reconnect|exec\b|sandbox|tui|ide|extension|app)|gemini[ -]cli|qwen[ -]code|"
     r"continue (?:extension"
     r"|\.dev|ide|plugin)|cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|open-?hands|hummingbot|octobot|"
     r"db browser|sqlitestudio|\bhermes\b|on my (?:website|web site|blog)|in cursor\b|\bcline\b|roo[ -]?code"
@@ -31,7 +31,7 @@ OWN_WORK = re.compile(
     r"|\b(?:is|are) flaky|flaky (?:test|spec)|github actions?|tests? (?:of|in) the repo"
     r"|(?:unit|e2e|vitest|playwright|integration) (?:tests?|suite|run)\b|test suite"
     r"|单元测试|用例失败"
-    r"|\bpnpm (?:[\w-]+:)?(?:build|test|check|dev)\b|(?:build|building|compil\w+) (?:\w+ )?from source|源码(?:构建|编译)"
+    r"|\bpnpm (?:[\w-]+:)?(?:build|test|check|dev)\b|(?:build|building|compil\w+) (?:\w+ )?from source|源码(?:构建|编译)(?:失败|报错|出错)"
     r"|\b(?:clawhub|npm|skill) publish\b|publish(?:ing)? (?:a|my|the) (?:skill|plugin|package)|发布(?:技能|插件|skill)",
     re.I,
 )
@@ -39,6 +39,7 @@ OWN_WORK = re.compile(
 OWN_PROGRAM = re.compile(
     r"\bmy (?:own )?(?:[\w.-]+ ){0,3}(?:scripts?|program|package|library|repo|codebase|daemon)\b"
     r"|\bmy own (?:[\w.-]+ ){0,3}(?:bot|server|client|service|code|app)\b"
+    r"|\bin my (?:\w+ )?project\b"
     r"|\bmy (?:python|node(?:\.?js)?|nim|rust|go|java|php|c#|ruby|kotlin|typescript) (?:\w+ )?bot\b"
     r"|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
     r"|\bstarter kit\b|boilerplate"
@@ -76,7 +77,8 @@ WORLD = re.compile(
     r"gateway|\bbots?\b|\b(?:sub-?)?agents?\b|channels?\b|control ui|mission control|dashboard|web ?chat|web ?ui|plugins?\b|skills?\b"
     r"|\bcrons?\b|scheduled|\b(?:web|sessions|memory|browser|cron)_\w|heartbeat|telegram|\btg\b|discord|whatsapp|\bwa\b|slack|feishu|lark\b|dingtalk|\bqq|wechat|weixin|wecom|imessage"
     r"|\bimsg|\bsignal\b|matrix|mattermost|\bteams\b|nostr|\bzalo|pairing|onboard|doctor|claw|molt|assistant|\bturns?\b|repl(?:y|ies)"
-    r"|fallback|keep-?alive|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
+    r"|fallback|\boauth\b|keep-?alive|embedding|memory (?:search|re-?index|index|status|sync)"
+    r"|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
     r"|conversations?\b|prompts?\b|providers?\b|profiles?\b"
     r"|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
     r"|\bqwen|\bomlx|机器人|网关|插件|飞书|钉钉|微信|企微|助手|会话|技能|回复|消息|对话|模型|渠道|频道|记忆|龙虾|面板|定时任务",
@@ -137,7 +139,8 @@ WISH = re.compile(
     r"|^i (?:want|liked|wish|would)\b(?! (?:to know|help))"
     r"|^could (?:the|we|you|openclaw|it|there|this)\b|please also\b|\bdocs? (?:tells?|says?|mentions?|describes?|pages?)\b"
     r"|希望.{1,16}(?:能|可以|增加|支持)|能不能(?:有|让|把|给)"
-    r"|^(?:suggest\w*|ideas?|hope|hoping|wish|request|would like)\b|feature (?:idea|wish|suggestion)|^(?:希望|建议)"
+    r"|^(?:suggest\w*|ideas?|hope|hoping|wish|request|would like)\b|feature (?:idea|wish|suggestion)"
+    r"|^low priority|: let (?:the|it|me|us)\b|some(?:body|one) wants|^(?:希望|建议)"
     r"|^(?!.*\b(?:but|however|instead|cannot|never|not)\b)(?!.*n['’]t\b).*\bshould (?!i\b|we\b)"
     r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
     r"|什么时候(?:支持|出|能支持)|求(?:教程|助攻|推荐|分享)|想要(?:一个|加)|文档(?:里|中|上)?.{0,10}(?:写错|不对|没写|过时|不清楚)",
@@ -208,7 +211,8 @@ CALM = re.compile(
     r"|\b(?:have|has|with|use|using) no openclaw\b|do(?:n.t| not|es not) (?:even )?(?:have|use|run) openclaw\b"
     r"|没(?:有)?(?:安?装|用)(?:过)? ?openclaw"
     r"|(?:the )?(?:rest|everything else) (?:is|works|runs) (?:fine|ok|well|good)|it is only (?:the|a)\b|"
-    r"on purpose|intentional|by design|i (?:really )?want (?:two|both)|"
+    r"on purpose|intentional|by design|i (?:really )?want (?:two|both|it (?:so|that|this))|although i want|only because|"
+    r"because it (?:only|just)|\b(?:they|it|that|which|those|these)(?: is| are|['’]s|['’]re) (?:just|only) |"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|只是(?:问|好奇)|^会不会|要紧吗|可以忽略"
     r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
