@@ -39,7 +39,7 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
     nothing = nothing or bool(said.OWN_WORK.search(symptom) or said.OWN_PROGRAM.search(symptom) and not core)
     nothing = nothing or bool(said.OWN_TOOL.search(symptom) and not core and not said.WORLD.search(said.OWN_TOOL.sub(" ", symptom)))
     nothing = nothing or bool(said.LOOKALIKE.search(symptom) and not said.NAMED.search(whole))
-    nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core))
+    nothing = nothing or bool(lines and (not own or foreign and len(lines) <= 15 and not core and not said.WORLD.search(symptom)))
     module = any(said.MODULES.search(line) for line in own) and not any(said.NPM.search(line) for line in own)
     nothing = nothing or module and not core
     nothing = nothing or bool(said.ADVISORY.search(symptom) or len(own) <= 20 and any(said.ADVISORY.search(line) for line in own))

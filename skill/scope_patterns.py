@@ -41,7 +41,7 @@ OWN_PROGRAM = re.compile(
     r"|\bmy own (?:[\w.-]+ ){0,3}(?:bot|server|client|service|code|app)\b"
     r"|\bin my (?:\w+ )?project\b"
     r"|\bmy (?:python|node(?:\.?js)?|nim|rust|go|java|php|c#|ruby|kotlin|typescript) (?:\w+ )?bot\b"
-    r"|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
+    r"|我们自己|自己(?:用 ?\w+ ?)?(?:写|开发|搭)的|我写的|自己的(?:脚本|项目|程序|服务)"
     r"|\bstarter kit\b|boilerplate"
     r"|quick-?start|\b(?:example|sample|demo|starter|tutorial) (?:app|project|repo|code|bot)s?\b",
     re.I,
@@ -139,7 +139,7 @@ WISH = re.compile(
     r"|^i (?:want|liked|wish|would)\b(?! (?:to know|help))"
     r"|^could (?:the|we|you|openclaw|it|there|this)\b|please also\b|\bdocs? (?:tells?|says?|mentions?|describes?|pages?)\b"
     r"|希望.{1,16}(?:能|可以|增加|支持)|能不能(?:有|让|把|给)"
-    r"|^(?:suggest\w*|ideas?|hope|hoping|wish|request|would like)\b|feature (?:idea|wish|suggestion)"
+    r"|^(?:suggest\w*|ideas?|hope|hoping|wish|request|would like)\b|^feature\b|feature (?:idea|wish|suggestion)"
     r"|^low priority|: let (?:the|it|me|us)\b|some(?:body|one) wants|^(?:希望|建议)"
     r"|^(?!.*\b(?:but|however|instead|cannot|never|not)\b)(?!.*n['’]t\b).*\bshould (?!i\b|we\b)"
     r"|希望(?:可以|有|官方|能|加|以后)|建议(?:官方|加|把|做|在|提供|默认)|能不能(?:加|支持|做|出|增加|提供)|可不可以(?:加|支持|做)|有没有(?:计划|打算)"
@@ -160,7 +160,7 @@ SOLVED = re.compile(
 HOWTO = re.compile(
     r"^(?:how (?:to|do|can|does|should|is|are|many|much)|why (?:do|does|is|are) (?:you|openclaw|the docs)|what (?:is|are|does)"
     r"|where (?:is|do|can)|which"
-    r"|can (?:i|we|you|it|openclaw|(?:the|my) (?:bot|agent|gateway))|could you|is (?:it|there)"
+    r"|can (?:i|we|you|it|openclaw|clawdbot|moltbot|(?:the|my) (?:bot|agent|gateway))|could you|is (?:it|there)"
     r"|does|do i|when should|best way|any (?:way|plans?)|looking for|(?:i|we) (?:want|would like|need) to)\b"
     r"|\bhow (?:to|do i|can i)\b|请[问教].{0,12}(?:怎么|如何|可以|支持)|^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)"
     r"|(?:教程|方法)[?？]?$",
@@ -214,6 +214,7 @@ CALM = re.compile(
     r"on purpose|intentional|by design|i (?:really )?want (?:two|both|it (?:so|that|this))|although i want|only because|"
     r"because it (?:only|just)|\b(?:they|it|that|which|those|these)(?: is| are|['’]s|['’]re) (?:just|only) |"
     r"(?:但|不过|可是).{0,12}(?:正常|没问题|能用|不影响|就是要)|是正常的吗|正常吗|只是(?:问|好奇)|^会不会|要紧吗|可以忽略"
+    r"|^网关正常|gateway (?:is|works|runs) (?:healthy|fine|ok|well) (?:and|but (?:doctor|status))"
     r"|不影响使用|一切正常|没有影响|故意|我就是要|本来就",
     re.I,
 )
@@ -263,7 +264,10 @@ NAME = re.compile(r"(?<![\w./@$%-])[A-Za-z](?:[A-Za-z'’]|-(?=[A-Za-z]))+(?![\w
 # What a sentence is about, where its name is a compound.
 SUBJECT = re.compile(r"^\W*(?:(?:my|our|the|installed|using) )?([A-Za-z]{2,}(?:[-_][A-Za-z]{2,})+)(?![\w/@.-])")
 SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
-ENGLISH = re.compile(r"\b(?:the|my|is|does|will|not|and|with|when|after|its|from|every|cannot|keeps)\b", re.I)
+ENGLISH = re.compile(
+    r"\b(?:the|my|at|of|from|into|already|fails?|gives?|is|does|will|not|and|with|when|after|its|from|every|cannot|keeps)\b",
+    re.I,
+)
 CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$|[A-Z][a-z]+[A-Z]{2,}$")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 OPENCLAWS = re.compile(r"claw|molt", re.I)
