@@ -290,6 +290,18 @@ def test_file_descriptors_and_oom(house):
     assert "resources/oom-killed" in errors(found(resources, house, platform=service(active="failed", result="oom-kill")))
 
 
+def test_a_kill_for_want_of_memory_names_the_services_own_limit(house):
+    unit = house.folder / "g.service"
+    unit.write_text("[Service]\nMemoryMax=infinity\n")
+    failed = service(active="failed", result="oom-kill", path=str(unit))
+    (seen,) = [f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"]
+    assert seen.fix_hint is None and "infinity" not in seen.message.en
+    (house.folder / "g.service.d").mkdir()
+    (house.folder / "g.service.d" / "x.conf").write_text("[Service]\nMemoryMax=150M\n")
+    (seen,) = [f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"]
+    assert "150M" in seen.message.en and "150M" in seen.message.zh and "MemoryMax" in seen.fix_hint.en
+
+
 def test_a_low_limit_of_open_files_shows_in_the_unit_or_in_an_unopened_database(house):
     unit = house.folder / "g.service"
     unit.write_text("[Service]\nLimitNOFILE=4096\n")

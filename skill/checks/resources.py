@@ -15,6 +15,10 @@ from .tell import error, warning
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
 HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
 RAISE = ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE")
+RAISE_MEMORY = (
+    "raise MemoryMax (systemctl --user edit openclaw-gateway), a healthy gateway needs about 1 GB",
+    "提高 MemoryMax(systemctl --user edit openclaw-gateway),健康的网关约需 1 GB",
+)
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
 
@@ -61,7 +65,15 @@ def run(ctx: Any) -> Iterable[Finding]:
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
     if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
-        yield error("resources/oom-killed", "The system killed the gateway for want of memory", "系统因内存不足杀死了网关", "", None)
+        most = _set_in(str(getattr(state, "path", "") or ""), "MemoryMax")
+        yield error(
+            "resources/oom-killed",
+            "The system killed the gateway for want of memory" + (" (the service may use {})".format(most) if most else ""),
+            "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(most) if most else ""),
+            str(getattr(state, "path", "") or "") if most else "",
+            RAISE_MEMORY if most else None,
+            limit=most,
+        )
 
 
 def _few_files(look: Look) -> Iterator[Finding]:
@@ -82,12 +94,18 @@ def _few_files(look: Look) -> Iterator[Finding]:
 
 def _limit_of(unit: str) -> Optional[int]:
     """LimitNOFILE (the soft one) of a systemd unit and its drop-ins, the last that is set; None when none is."""
-    found = None
+    number = re.match(r"\d+", _set_in(unit, "LimitNOFILE"))
+    return int(number.group(0)) if number else None
+
+
+def _set_in(unit: str, key: str) -> str:
+    """What a systemd unit and its drop-ins say last of a key; "" when nothing does, or it is no systemd unit."""
+    found = ""
     for name in [unit] + sorted(glob.glob(glob.escape(unit) + ".d/*.conf")) if unit.endswith(".service") else []:
         try:
             with open(name, encoding="utf-8", errors="replace") as handle:
-                for number in re.findall(r"^LimitNOFILE=(\d+)", handle.read(200000), re.M):
-                    found = int(number)
+                for value in re.findall(r"^{}=[ \t]*(\S*)".format(key), handle.read(200000), re.M):
+                    found = "" if value == "infinity" else value
         except OSError:
             continue
     return found
