@@ -65,14 +65,14 @@ def run(ctx: Any) -> Iterable[Finding]:
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
     if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
-        most = _set_in(str(getattr(state, "path", "") or ""), "MemoryMax")
+        cap = _set_in(str(getattr(state, "path", "") or ""), "MemoryMax")
         yield error(
             "resources/oom-killed",
-            "The system killed the gateway for want of memory" + (" (the service may use {})".format(most) if most else ""),
-            "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(most) if most else ""),
-            str(getattr(state, "path", "") or "") if most else "",
-            RAISE_MEMORY if most else None,
-            limit=most,
+            "The system killed the gateway for want of memory" + (" (the service may use {})".format(cap) if cap else ""),
+            "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(cap) if cap else ""),
+            str(getattr(state, "path", "") or "") if cap else "",
+            RAISE_MEMORY if cap else None,
+            limit=cap,
         )
 
 
