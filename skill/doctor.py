@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from . import healer, healing, lastgood, looking, repairs, treatments
+from . import healer, healing, interrupted, lastgood, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
@@ -98,7 +98,7 @@ class Visit:
             self._look(loop=len(seen - {None}) >= LOOP)
 
     def _finish_interrupted(self) -> None:
-        outcome = healer.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))
+        outcome = interrupted.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))
         if outcome is not None:
             self._note(outcome, "recover")
             self.say(outcome.detail)

@@ -1,23 +1,22 @@
-"""Snapshot, steps, verification, keep or roll back; with a journal, so that kill -9 leaves either a finish or a rollback."""
+"""Snapshot, steps, verification, keep or roll back; with a journal, from which interrupted.py finishes or rolls back after kill -9."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from . import configguard, healing, snapshots
 from .context import Context
-from .errors import HealerError, RepairError, SettingsError
-from .files import owned_lock, private_dir, read_json, set_aside, write_json
-from .model import Outcome, Plan, Risk, Run, Service, Text
+from .errors import HealerError, RepairError
+from .files import owned_lock, private_dir, write_json
+from .model import Outcome, Plan, Run, Service, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate
 
 CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
-ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
 
 
 def lock_path(home: Home) -> Path:
@@ -122,12 +121,12 @@ class _Execution:
         return openclaw_config.diff(before, after.data) if before is not None and after.ok else []
 
     def _keep(self, healed: bool, detail: Text) -> Outcome:
-        _forget_journal(self.ctx.home)
+        forget_journal(self.ctx.home)
         return Outcome(self.plan, healed, detail, False, self.ctx.host.monotonic() - self.began, tuple(self._diff()))
 
     def _roll_back(self, detail: Text) -> Outcome:
         undo(self.ctx, self.snapshot, healing.moves_of(self.plan.steps))
-        _forget_journal(self.ctx.home)
+        forget_journal(self.ctx.home)
         return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
 
 
@@ -210,70 +209,11 @@ def _stays(ctx: Context, seconds: float) -> bool:
     return True
 
 
-def _forget_journal(home: Home) -> None:
+def forget_journal(home: Home) -> None:
     try:
         os.unlink(str(journal_path(home)))
     except FileNotFoundError:
         pass
-
-
-def recover(ctx: Context) -> Optional[Outcome]:
-    """Finish or roll back a repair that kill -9 interrupted. None when there is none. Raises AlreadyRunning while one is under way."""
-    if not journal_path(ctx.home).exists():
-        return None
-    with owned_lock(lock_path(ctx.home), "a repair"):
-        try:
-            journal: Any = read_json(journal_path(ctx.home))
-            snapshot = snapshots.load(Path(str(journal["snapshot"])))
-        except (SettingsError, RepairError, KeyError, TypeError):
-            set_aside(journal_path(ctx.home))
-            return None
-        return _recover(ctx, journal, snapshot)
-
-
-def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snapshot) -> Outcome:
-    why = journal.get("why") or ["", ""]
-    plan = Plan(
-        str(journal.get("repair", "?")), (), Risk.SAFE, Text(str(why[0]), str(why[1])),
-        config_paths=tuple(journal.get("config_paths", ())), verify=str(journal.get("verify", "ready")),
-    )  # fmt: skip
-    began = ctx.host.monotonic()
-    if journal.get("runs"):
-        _await_orphan(ctx)
-    # Put back under a gateway that is just reading its config, the fault would be its answer.
-    begun = journal.get("phase") in ("starting", "verify") and plan.verify != "none"
-    if begun and _ready_now(ctx) and not _lost_since(ctx, snapshot, plan):
-        _forget_journal(ctx.home)
-        detail = Text("an interrupted repair was finished: the gateway is ready", "已完成一次被中断的修复:网关已就绪")
-        return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
-    undo(ctx, snapshot, journal.get("moves", ()))
-    _forget_journal(ctx.home)
-    return Outcome(plan, False, Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"), True, ctx.host.monotonic() - began)
-
-
-def _ready_now(ctx: Context) -> bool:
-    """Ready, or on its way: a gateway that was started by the interrupted repair gets its start budget."""
-    ctx = fresh(ctx)
-    if healing.live_process(ctx):
-        return gateway.wait_ready(ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform)
-    return False
-
-
-def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[str]:
-    """Config keys that the snapshot has and the config has not, outside the plan."""
-    path = ctx.home.config_path
-    try:
-        before = openclaw_config.parse((snapshot.raw(str(path)) or b"").decode("utf-8-sig"))
-        after = openclaw_config.parse(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):  # it did not parse before: there is nothing to lose; it does not now: the gateway would not be ready
-        return []
-    return configguard.keys_lost(before, after, plan.config_paths)
-
-
-def _await_orphan(ctx: Context) -> None:
-    until = ctx.host.monotonic() + ORPHAN_WAIT_S
-    while gateway.doctor_running(ctx.home) and ctx.host.monotonic() < until:
-        ctx.host.sleep(1.0)
 
 
 def outcome_json(outcome: Outcome, lang: str = "en") -> Dict[str, Any]:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import healer, healing, lastgood, repairs, snapshots
+from skill import healer, healing, interrupted, lastgood, repairs, snapshots
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed, Reply
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
@@ -236,10 +236,10 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
         healer.execute(ctx, plan_of(*steps, config_paths=("*",)))
     world.started = False
     assert healer.journal_path(world.home).exists()
-    outcome = healer.recover(ctx)
+    outcome = interrupted.recover(ctx)
     assert outcome is not None and outcome.rolled_back
     assert world.config.read_text() == text and folder.is_dir() and not aside.exists() and not world.home.env_file.exists()
-    assert healer.recover(ctx) is None
+    assert interrupted.recover(ctx) is None
 
 
 @pytest.mark.parametrize("comes_up", [True, False])
@@ -258,9 +258,45 @@ def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypat
         healer.execute(ctx, plan_of(Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)))
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     world.healthy = lambda: comes_up
-    outcome = healer.recover(ctx)
+    outcome = interrupted.recover(ctx)
     assert outcome is not None and outcome.healed is comes_up and outcome.rolled_back is not comes_up
     assert world.config.read_text() == (CONFIG if comes_up else CONFIG[:50])
+
+
+def interrupted_repair(world: World) -> "tuple[object, str]":
+    """A repair that was killed between its write and the start: (context, the config as it left it)."""
+    world.config.write_text(CONFIG[:50])
+
+    def die(argv: list) -> Completed:
+        raise Killed
+
+    world.on_run = die
+    ctx = world.context()
+    steps = (Write(str(world.config), CONFIG.encode()), Run(("openclaw", "config", "validate")), Service("start"))
+    with pytest.raises(Killed):
+        healer.execute(ctx, plan_of(*steps, config_paths=("*",)))
+    return ctx, CONFIG
+
+
+def test_nothing_is_put_back_under_a_gateway_that_is_ready(world: World) -> None:
+    """Killed before its own start; level 2 started what it had mended. In the next incident the old fault must not come back."""
+    ctx, mended = interrupted_repair(world)
+    world.started = True
+    outcome = interrupted.recover(ctx)
+    assert outcome is not None and outcome.healed and not outcome.rolled_back
+    assert world.config.read_text() == mended and not healer.journal_path(world.home).exists()
+
+
+def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: World) -> None:
+    ctx, _mended = interrupted_repair(world)
+    edited = CONFIG.replace("18901", "18903")
+    world.config.write_text(edited)
+    later = time.time() + 3600
+    os.utime(str(world.config), (later, later))
+    outcome = interrupted.recover(ctx)
+    assert outcome is not None and not outcome.healed and not outcome.rolled_back
+    assert world.config.read_text() == edited and not healer.journal_path(world.home).exists()
+    assert interrupted.recover(ctx) is None
 
 
 def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +309,7 @@ def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monk
     with pytest.raises(Killed):
         healer.execute(ctx, plan_of(Write(str(world.config), b'{gateway: {mode: "local"}}'), Service("start"), config_paths=("gateway",)))
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
-    outcome = healer.recover(ctx)
+    outcome = interrupted.recover(ctx)
     assert outcome is not None and outcome.rolled_back and world.config.read_text() == CONFIG
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -20,7 +21,8 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def keep_good(app: Any, look: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
-    from .. import ballast, lastgood
+    from .. import ballast, interrupted, lastgood
+    from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
 
@@ -28,6 +30,9 @@ def keep_good(app: Any, look: bool) -> None:
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
     if seen.answer not in ("ready", "live"):
         raise click.exceptions.Exit(1)
+    with contextlib.suppress(HealerError, OSError):
+        # A doctor that was killed after it had mended: what it began is finished now, not undone in some later incident.
+        interrupted.recover(replace(ctx, last_good=lastgood.newest(ctx.home)))
     damage = _quiet_damage(ctx)
     if damage:
         # Green, and yet something is lost or wrong: no good copy of this, and the owner has to know.
@@ -106,8 +111,6 @@ def _accepted(ctx: Any, damage: Any) -> bool:
 
 def _quiet_damage(ctx: Any) -> Any:
     """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh], ...]."""
-    from dataclasses import replace
-
     from .. import diagnose, lastgood
     from ..model import Severity, State, Text, Verdict
     from ..repairs.free_disk import make_room
