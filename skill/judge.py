@@ -40,6 +40,7 @@ class Memory:
     drain_since: Optional[float] = None
     busy_since: Optional[float] = None  # runnable at every look since, as a process in an endless loop is
     starts: int = 0  # the service manager's own count of automatic restarts
+    ended: Optional[int] = None  # exit code of the process that has just gone, where the manager was made to forget it
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def _unclean(seen: Observation, memory: Memory) -> bool:
         return again and (code not in (None, 0) or seen.sudden)
     if pid == memory.pid:
         return False
+    if memory.ended is not None:
+        code = memory.ended
     if code is not None:
         return bool(code != 0 or seen.sudden)
     return seen.service is None or again

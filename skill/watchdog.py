@@ -148,8 +148,11 @@ class Watchdog:
                     return
                 # Just gone: level 1 is brought back itself, and its own wait is cut short.
                 tended = self.teller.guarded("tend", self.platform.tend)
-                if self.teller.guarded("hurry", self.platform.hurry) or tended:
-                    self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name)
+                ended = self.teller.guarded("hurry", self.platform.hurry)
+                if ended:
+                    self.memory = replace(self.memory, ended=ended.exit_code)
+                if ended or tended:
+                    self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name, exit_code=ended.exit_code if ended else None)
                 return
 
     # -- what decisions need ------------------------------------------------------------------------------------------

@@ -261,3 +261,14 @@ def test_an_exit_0_that_was_not_announced_is_a_crash():
     down = replace(READY, answer="refused", startup="", process=None, owner=None, holder_pid=None, service=Service(exit_code=0))
     assert last(READY, down).unclean is False
     assert last(READY, replace(down, sudden=True)).unclean is True
+
+
+@pytest.mark.parametrize("ended, crashed", [(-9, True), (1, True), (0, False), (None, False)])
+def test_how_a_process_ended_is_known_although_the_manager_was_made_to_forget_it(ended, crashed):
+    """Hurried on, the service shows a new process, no exit code and no automatic restart."""
+    fresh = replace(OURS, pid=11)
+    again = replace(READY, process=fresh, owner=fresh, holder_pid=11, service=Service())
+    _verdict, memory = judge(READY, Memory(), Limits())
+    verdict, after = judge(again, replace(memory, ended=ended), Limits())
+    assert verdict.unclean is crashed and after.ended is None
+    assert judge(again, after, Limits())[0].unclean is False

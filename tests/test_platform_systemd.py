@@ -154,7 +154,8 @@ def test_no_user_bus_is_unknown_and_has_a_hint(tmp_path):
 
 def test_hurry_cuts_the_wait_short_but_not_in_a_crash_loop_and_not_after_a_stop(tmp_path):
     def seen(sub: str, lived: int, active: str = "activating") -> str:
-        return "ActiveState={}\nSubState={}\nExecMainStartTimestampMonotonic=1000000\nExecMainExitTimestampMonotonic={}\n".format(
+        killed = "ExecMainCode=2\nExecMainStatus=9\n"
+        return killed + "ActiveState={}\nSubState={}\nExecMainStartTimestampMonotonic=1000000\nExecMainExitTimestampMonotonic={}\n".format(
             active, sub, 1000000 + lived * 1000000
         )
 
@@ -166,7 +167,8 @@ def test_hurry_cuts_the_wait_short_but_not_in_a_crash_loop_and_not_after_a_stop(
         ([dying], False),
     ):
         manager = Manager({("show",): answers})
-        assert make(tmp_path, manager).hurry() is hurried
+        ended = make(tmp_path, manager).hurry()
+        assert (ended is not None and ended.exit_code == -9) is hurried
         assert bool(manager.said("restart")) is hurried and not manager.said("start")
 
 

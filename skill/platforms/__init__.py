@@ -69,8 +69,8 @@ class Platform(Protocol):
         """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper that was killed), keep a copy of the
         definition. True when something was done."""
 
-    def hurry(self) -> bool:
-        """Call when the gateway's process has just ended: cut short the manager's own wait. True when something was done."""
+    def hurry(self) -> Optional[ServiceState]:
+        """Call when the gateway's process has just ended: cut short the manager's own wait. How it ended, None when nothing was done."""
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         """Restore a lost service; never a second one beside it."""

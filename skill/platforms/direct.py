@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .. import keeperlib
 from ..errors import ServiceError
@@ -99,9 +99,9 @@ class Direct:
             return False
         return self._start_keeper()
 
-    def hurry(self) -> bool:
+    def hurry(self) -> Optional[ServiceState]:
         """Nothing to do: it is started again at once anyway."""
-        return False
+        return None
 
     def _start_keeper(self) -> bool:
         if self.kept():

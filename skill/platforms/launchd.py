@@ -151,9 +151,9 @@ class Launchd:
         trace.remember(self.host, self.home, self.command())
         return self.own and common.keep_copy(plist, self._copy())
 
-    def hurry(self) -> bool:
+    def hurry(self) -> Optional[ServiceState]:
         """Nothing to do: it is started again at once anyway."""
-        return False
+        return None
 
     def _copy(self) -> Path:
         return self.home.doctor_dir / "service" / (self.label + ".plist")

@@ -121,8 +121,8 @@ class Schtasks:
         common.write_files(((str(copy), content),))
         return True
 
-    def hurry(self) -> bool:
-        return False
+    def hurry(self) -> Optional[ServiceState]:
+        return None
 
     def _ours(self) -> bool:
         return self._place("gateway.xml").is_file()

@@ -118,26 +118,29 @@ class Systemd:
         trace.remember(self.host, self.home, self.command())
         return self.own and common.keep_copy(unit, self._copy())
 
-    def hurry(self) -> bool:
-        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s."""
+    def hurry(self) -> Optional[ServiceState]:
+        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s.
+
+        The manager forgets how the old process ended as soon as it starts the new one: that is answered.
+        """
         for _ in range(25):
             seen = self.show(self.unit)
             if seen.get("SubState") == "auto-restart":
                 break
             if seen.get("ActiveState") not in ("active", "deactivating"):
-                return False
+                return None
             self.host.sleep(0.2)  # what the dead process left behind is being ended
         else:
-            return False
+            return None
         try:
             lived = (int(seen["ExecMainExitTimestampMonotonic"]) - int(seen["ExecMainStartTimestampMonotonic"])) / 1e6
         except (KeyError, ValueError):
-            return False
+            return None
         if lived < YOUNG:
-            return False
+            return None
         # Not `start`: while it waits to be restarted, systemd only queues that until the wait is over (seen on 252).
         self.ctl("restart", "--no-block", self.unit)
-        return True
+        return read_state(seen, True)
 
     def _copy(self) -> Path:
         return self.home.doctor_dir / "service" / self.unit
