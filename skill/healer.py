@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import configguard, healing, snapshots
+from . import configguard, healing, judge, snapshots
 from .context import Context
 from .errors import HealerError, RepairError
 from .files import owned_lock, private_dir, write_json
-from .model import Outcome, Plan, Run, Service, Text
+from .model import Outcome, Plan, Run, Service, State, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate
 
+LOOK_EVERY_S = 20.0  # between two looks whether what was started hangs already
 CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
 
 
@@ -169,12 +170,17 @@ def verify(ctx: Context, plan: Plan) -> bool:
     if plan.verify == "channels":
         return _streak(ctx, CHANNELS_WITHIN_S, ("ready", "not-ready", "live"), lambda seen: not seen.get("suppressed"))
     until = host.monotonic() + budget
-    starts = _starts(ctx)
+    starts, looked = _starts(ctx), judge.Memory()
     while True:
-        if gateway.wait_ready(host, ctx.home, max(1.0, until - host.monotonic()), ctx.platform):
+        began, slice_s = host.monotonic(), max(1.0, min(LOOK_EVERY_S, until - host.monotonic()))
+        if gateway.wait_ready(host, ctx.home, slice_s, ctx.platform):
             break
-        in_vain = _starts(ctx) - starts > gateway.STARTS_IN_VAIN
-        if in_vain or host.monotonic() >= until or not healing.live_process(ctx):
+        gone = host.monotonic() - began < slice_s and not healing.live_process(ctx)
+        if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
+            return False
+        seen = gateway.observe(host, ctx.home, 5.0, ctx.platform)
+        verdict, looked = judge.judge(seen, looked, judge.Limits(start_budget=budget))
+        if verdict.state is State.HUNG:  # an endless loop or a stopped process: no budget brings that up
             return False
     return _stays(ctx, plan.settle_s)
 

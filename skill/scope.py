@@ -32,6 +32,8 @@ def judge(symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(
     core = own_log or bool(said.CORE.search(whole))
     if not core:
         foreign = foreign | frozenset(n for n, line in enumerate(lines) if _elsewhere(line))
+    if len(foreign) == len(lines) and said.WORLD.search(symptom):
+        foreign = frozenset(n for n in foreign if said.NO_LOG.search(lines[n]))  # the person says whose they are
     own = [line for n, line in enumerate(lines) if n not in foreign]
     named = said.PROXY.sub(" ", said.OTHER.sub(" ", whole))
     nothing = named != whole and not core and not said.OURS.search(named)
@@ -84,7 +86,7 @@ def strange(symptom: str, known: FrozenSet[str]) -> str:
     names = said.NAME.findall(symptom)
     words = [part for name in names for part in said.HUMP.split(name) if len(part) > 3 or "-" in name]
     words = [part for word in words for part in word.split("-") if len(part) > 2]
-    unknown = [word for word in words if stem(word) not in known and not (word.isupper() and len(word) > 5)]
+    unknown = [word for word in words if stem(word) not in known and not _again(word, known) and not (word.isupper() and len(word) > 5)]
     if len(unknown) > 1 and len(unknown) * 3 >= len(words) and not said.ENGLISH.search(symptom):
         return ""
     made_up = [
@@ -95,6 +97,12 @@ def strange(symptom: str, known: FrozenSet[str]) -> str:
     if made_up:
         return str(made_up[0])
     return next((word for word in unknown if not _misspelt(word, known)), "")
+
+
+def _again(word: str, known: FrozenSet[str]) -> bool:
+    """To relog is to log again."""
+    low = word.lower()
+    return any(low.startswith(before) and stem(low[len(before) :]) in known for before in ("re", "un", "non"))
 
 
 def _misspelt(word: str, known: FrozenSet[str]) -> bool:

@@ -69,6 +69,7 @@ CORE = re.compile(
     r"|control ui|auth-profiles|auth profiles?\b|\bFailoverError\b|clawhub"
     r"|agents\.defaults|models\.providers|agent failed before reply|gateway start blocked|"
     r"gateway failed to start|"
+    r"plugins\.(?:entries|allow|slots|load)\b|gateway\.(?:startup_failed|maintenance_required)|Memory index failed \(|"
     r"gateway\.(?:mode|auth|bind|port|controlui|remote)\b|device token|gateway token|gateway service",
     re.I,
 )
@@ -80,7 +81,8 @@ WORLD = re.compile(
     r"|fallback|\boauth\b|keep-?alive|embedding|memory (?:search|re-?index|index|status|sync)"
     r"|models?\b|sessions?\b|messages?\b|\bchats?\b(?!-)"
     r"|conversations?\b|prompts?\b|providers?\b|profiles?\b"
-    r"|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
+    r"|anthropic|openai|openrouter|kimi|moonshot|minimax|\bglm\b|deepseek|\bopus\b|sonnet"
+    r"|haiku|\bgpt-?\d|ollama|\bllama|lm ?studio|vllm|\bgrok\b|mistral"
     r"|\bqwen|\bomlx|机器人|网关|插件|飞书|钉钉|微信|企微|助手|会话|技能|回复|消息|对话|模型|渠道|频道|记忆|龙虾|面板|定时任务",
     re.I,
 )

@@ -263,6 +263,24 @@ def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypat
     assert world.config.read_text() == (CONFIG if comes_up else CONFIG[:50])
 
 
+def test_a_start_that_hangs_is_not_waited_for_to_the_end_of_its_budget(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Busy and silent for a minute: the next repair has its turn after that, not after 300 s."""
+    spins = gateway.ProcessInfo(7, world.clock, "R", "openclaw", 1)
+    looks: list = []
+
+    def observe(*_args: object) -> gateway.Observation:
+        looks.append(world.clock)
+        at, silent = world.clock, world.clock - spins.started
+        return gateway.Observation(at, at, "refused", process=spins, holder_pid=7, silent_s=silent)
+
+    monkeypatch.setattr(gateway, "observe", observe)
+    monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
+    world.healthy = lambda: False
+    began = world.clock
+    outcome = healer.execute(world.context(), plan_of(Service("start")))
+    assert not outcome.healed and len(looks) >= 3 and 60 <= world.clock - began < 150
+
+
 def interrupted_repair(world: World) -> "tuple[object, str]":
     """A repair that was killed between its write and the start: (context, the config as it left it)."""
     world.config.write_text(CONFIG[:50])
