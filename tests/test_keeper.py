@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -181,45 +182,41 @@ def test_one_keeper_per_place(place: Place) -> None:
     assert keeper_module.run(str(place.home.doctor_dir)) == 3
 
 
-def test_never_beside_a_live_gateway(place: Place) -> None:
-    """Somebody else's gateway holds OpenClaw's lock: it is adopted, not doubled."""
-    import subprocess
-
+@pytest.fixture
+def other(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
+    """Somebody else's gateway: it holds OpenClaw's lock, and nobody keeps it."""
     folder = place.home.state_dir / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
-    try:
-        lock = {"pid": other.pid, "startTime": keeperlib.ticks(other.pid), "stateDir": str(place.home.state_dir)}
-        (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
-        assert place.direct.service_state().sub == "foreground"
-        place.direct.start()
-        state = place.until(lambda s: s.active == "active")
-        assert state.main_pid == other.pid and not place.direct.path("gateway.log").exists()
-    finally:
-        other.kill()
-        other.wait()
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
+    lock = {"pid": process.pid, "startTime": keeperlib.ticks(process.pid), "stateDir": str(place.home.state_dir)}
+    (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_never_beside_a_live_gateway(place: Place, other: "subprocess.Popen[bytes]") -> None:
+    """It is adopted, not doubled; when it is gone ours begins."""
+    assert place.direct.service_state().sub == "foreground"
+    place.direct.start()
+    state = place.until(lambda s: s.active == "active")
+    assert state.main_pid == other.pid and not place.direct.path("gateway.log").exists()
+    other.kill()
+    other.wait()
     assert place.until(lambda s: s.main_pid not in (None, other.pid), 6.0).main_pid
 
 
 @pytest.mark.parametrize("action", ["stop", "restart"])
-def test_stop_and_restart_mean_the_gateway_that_runs_whoever_started_it(place: Place, action: str) -> None:
-    import subprocess
-
-    folder = place.home.state_dir / "tmp" / "openclaw-0"
-    folder.mkdir(parents=True)
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
-    try:
-        lock = {"pid": other.pid, "startTime": keeperlib.ticks(other.pid), "stateDir": str(place.home.state_dir)}
-        (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
-        waiter = threading.Thread(target=other.wait)  # a zombie would look alive
-        waiter.start()
-        getattr(place.direct, action)()
-        waiter.join(10)
-        assert other.returncode == -signal.SIGTERM
-        state = place.until(lambda s: s.active == ("inactive" if action == "stop" else "active"))
-        assert (state.main_pid is None) is (action == "stop") and state.main_pid != other.pid
-    finally:
-        other.kill()
+def test_stop_and_restart_mean_the_gateway_that_runs_whoever_started_it(
+    place: Place, other: "subprocess.Popen[bytes]", action: str
+) -> None:
+    waiter = threading.Thread(target=other.wait)  # a zombie would look alive
+    waiter.start()
+    getattr(place.direct, action)()
+    waiter.join(10)
+    assert other.returncode == -signal.SIGTERM
+    state = place.until(lambda s: s.active == ("inactive" if action == "stop" else "active"))
+    assert (state.main_pid is None) is (action == "stop") and state.main_pid != other.pid
 
 
 def test_waits_for_a_taken_port(place: Place) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
+from skill.platforms import systemdplan, trace
 from skill.platforms import systemdunit as unit
-from skill.platforms import trace
 from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
 
@@ -241,7 +241,8 @@ DOCUMENTED = {
 def both_units(tmp_path: Path) -> list:
     program(tmp_path / "my lab")
     found = make(tmp_path, Manager({}), profile="wörk", OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"), PATH=str(tmp_path / "my lab"))
-    return [found._plan_own().files[0], found._plan_watchdog().files[0]]
+    own = systemdplan.gateway(found.host, found.home, found.folder / found.unit)
+    return [own.files[0], found.plan_service("watchdog").files[0]]
 
 
 def test_our_units_use_documented_keys_only(tmp_path):

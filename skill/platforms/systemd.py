@@ -18,13 +18,12 @@ from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdunit, trace
+from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdplan, systemdunit, trace
 from .states import SHOWN, read_state
 from .systemdbus import user_environment
 
 DROP_IN = "iflow-doctor.conf"
 YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried
-WATCHDOG_SEC = 90  # s; the watchdog says every second that it is alive, its longest single act takes some 60 s
 
 
 class Systemd:
@@ -173,7 +172,9 @@ class Systemd:
 
     # -- installing ---------------------------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
-        return self._plan_watchdog() if kind == "watchdog" else self._plan_gateway()
+        if kind == "watchdog":
+            return systemdplan.watchdog(self.host, self.home, self.folder / self.watchdog_unit)
+        return self._plan_gateway()
 
     def _plan_gateway(self) -> ServicePlan:
         reload = ("systemctl", "--user", "daemon-reload")
@@ -189,39 +190,13 @@ class Systemd:
         program = cli.find(self.host)
         if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
-        return self._plan_own()
+        return systemdplan.gateway(self.host, self.home, self.folder / self.unit)
 
     def _kept_unit(self) -> Optional[bytes]:
         """Our copy of OpenClaw's unit, when what it starts is still there."""
         argv = systemdunit.exec_start(self._lines([self._copy()]))
         there = bool(argv) and all(os.path.exists(word) for word in argv[:3] if word.startswith("/"))
         return self._copy().read_bytes() if there else None
-
-    def _plan_own(self) -> ServicePlan:
-        values = {
-            "TITLE": " ({})".format(self.home.profile) if self.home.profile else "",
-            "EXEC": systemdunit.exec_line(common.gateway_command(self.host)),
-            "ENVIRONMENT": systemdunit.environment_lines({**common.gateway_environment(self.host), "OPENCLAW_SYSTEMD_UNIT": self.unit}),
-        }
-        unit = common.render("systemd", "openclaw-gateway.service", values).encode("utf-8")
-        commands = (("systemctl", "--user", "daemon-reload"), ("systemctl", "--user", "enable", "--now", self.unit))
-        return ServicePlan(((str(self.folder / self.unit), unit),), commands)
-
-    def _plan_watchdog(self) -> ServicePlan:
-        values = {
-            "STATE_DIR": str(self.home.state_dir).replace("\n", " "),
-            "TITLE": " ({})".format(self.home.profile) if self.home.profile else "",
-            "EXEC": systemdunit.exec_line(common.watchdog_command()),
-            "ENVIRONMENT": systemdunit.environment_lines(common.watchdog_environment(self.host)),
-            "WATCHDOG_SEC": str(WATCHDOG_SEC),
-        }
-        unit = common.render("systemd", "openclaw-iflow-doctor.service", values).encode("utf-8")
-        commands = (
-            ("systemctl", "--user", "daemon-reload"),
-            ("systemctl", "--user", "enable", self.watchdog_unit),
-            ("systemctl", "--user", "restart", "--no-block", self.watchdog_unit),
-        )
-        return ServicePlan(((str(self.folder / self.watchdog_unit), unit),), commands)
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         """A lost unit comes back from our copy, else by OpenClaw's installer, else from our template. One that is there is left alone."""
@@ -244,7 +219,7 @@ class Systemd:
         except ServiceError:
             # Measured: OpenClaw's installer can write the unit and report a failure all the same. The file decides.
             if not (self.folder / self.unit).is_file():
-                plan = self._plan_own()
+                plan = systemdplan.gateway(self.host, self.home, self.folder / self.unit)
                 common.run_plan(self.host, plan, user_environment(self.host))
         self.reload()
         self.tend()
@@ -280,7 +255,7 @@ class Systemd:
         return ServicePlan((), (("systemctl", "--user", "daemon-reload"),))
 
     def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
-        plan = self._plan_watchdog()
+        plan = self.plan_service("watchdog")
         if not dry_run:
             common.run_plan(self.host, plan, user_environment(self.host))
         return plan
