@@ -6,12 +6,12 @@ import contextlib
 import re
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 from . import lastgood, treatments
 from .context import Context
 from .incidents import Incident, watched
-from .model import Confidence, Finding, Match, Severity, State, Text
+from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
 
@@ -92,9 +92,23 @@ def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
 
         version = install.version(install.package_dir(ctx.host, ctx.platform))
         library, _broken = cases.load_or_shipped(ctx.home)
-        return tuple(case_matcher.match(library, symptom, ctx.logs, version, own_log=True))
+        return tuple(borne_out(case_matcher.match(library, symptom, ctx.logs, version, own_log=True), ctx.verdict))
     except Exception:  # without cases the findings still speak
         return ()
+
+
+def borne_out(found: Sequence[Match], verdict: Verdict) -> List[Match]:
+    """What the log says and the live checks do not contradict; certain only where they confirm it.
+
+    A truncated config makes the gateway say "gateway.mode is missing": a tired person would set that key in half a file.
+    """
+    kept = []
+    for one in found:
+        if any(treatments.term_holds(term, verdict) for term in one.case.evidence.none):
+            continue
+        confirmed = one.confidence is not Confidence.CERTAIN or treatments.holds(one.case.evidence, verdict)
+        kept.append(one if confirmed else replace(one, confidence=Confidence.PROBABLE))
+    return kept
 
 
 def main_finding(ctx: Context) -> Optional[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
@@ -24,9 +25,7 @@ def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False
 
 def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words."""
-    from dataclasses import replace
-
-    from . import case_matcher, cases, diagnose
+    from . import case_matcher, cases, diagnose, looking
     from .commands.watch import look
     from .openclaw.logs import newest_boot
 
@@ -39,6 +38,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     library, broken = cases.load_or_shipped(ctx.home)
     lines = log or (ctx.logs if state not in FINE else "")
     from_log: List[Match] = case_matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
+    from_log = from_log if log else looking.borne_out(from_log, verdict)
     from_words: List[Match] = case_matcher.match(library, text, "", own_log=True) if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like

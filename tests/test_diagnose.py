@@ -9,9 +9,9 @@ import time
 import pytest
 from checkhouse import errors, ids, installed
 
-from skill import diagnose
+from skill import case_matcher, cases, diagnose, looking
 from skill.checks.tell import error
-from skill.model import Check, State, Text
+from skill.model import Check, Confidence, State, Text, Verdict
 
 
 @pytest.fixture
@@ -50,6 +50,21 @@ def test_the_state_is_kept_and_only_selects(house):
     verdict = diagnose.examine(house.ctx(state=State.DOWN, exit_code=78), only=["config", "clock"])
     assert (verdict.state, verdict.exit_code) == (State.DOWN, 78)
     assert not [f for f in verdict.findings if f.check_id.split("/")[0] not in ("config", "clock")]
+
+
+def test_a_case_that_the_live_checks_contradict_is_not_told_and_an_unconfirmed_one_is_not_certain():
+    library = cases.shipped()
+    log = "Gateway start blocked: existing config is missing gateway.mode."
+    (said, *_rest) = case_matcher.match(library, "", log, own_log=True)
+    assert said.case.slug == "gateway-mode-missing" and said.confidence is Confidence.CERTAIN
+
+    def told(*findings):
+        verdict = Verdict(State.MISCONFIGURED, Text("", ""), exit_code=78, findings=tuple(findings))
+        return [(m.case.slug, m.confidence.value) for m in looking.borne_out([said], verdict)]
+
+    assert told(error("config/mode-missing", "x", "x")) == [("gateway-mode-missing", "certain")]
+    assert told() == [("gateway-mode-missing", "probable")]
+    assert told(error("config/mode-missing", "x", "x"), error("config/syntax", "x", "x")) == []
 
 
 def test_the_same_finding_is_told_once(house):
