@@ -44,6 +44,7 @@ class Visit:
     cost_usd: float = 0.0
     fell_over: List[str] = field(default_factory=list)
     began: float = 0.0
+    loop: bool = False  # seen by ourselves while we waited; the watchdog's own word is read at each look
 
     def treat(self) -> Treatment:
         self.began = self.ctx.host.monotonic()
@@ -80,9 +81,9 @@ class Visit:
         return self._ask_ai() or self._escalate(None, False)
 
     # -- looking --------------------------------------------------------------------------------------------------------
-    def _look(self, loop: bool = False) -> None:
+    def _look(self) -> None:
         """Judge, examine, read the newest boot, match cases. A room that is not there or crashes leaves its part empty."""
-        self.ctx = self.examine(self.ctx, loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
+        self.ctx = self.examine(self.ctx, self.loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
         self.matches = self.match(self.ctx)
 
     def _settle(self) -> None:
@@ -95,7 +96,8 @@ class Visit:
                 self.say(Text.of("it is starting; waiting for up to {:.0f} s", "正在启动;最多等待 {:.0f} 秒", self.patience))
             seen.add(self.ctx.verdict.pid)
             clock.sleep(SETTLING_S)
-            self._look(loop=len(seen - {None}) >= LOOP)
+            self.loop = len(seen - {None}) >= LOOP
+            self._look()
 
     def _finish_interrupted(self) -> None:
         outcome = interrupted.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))

@@ -299,7 +299,7 @@ def test_a_kill_for_want_of_memory_names_the_services_own_limit(house):
     (house.folder / "g.service.d").mkdir()
     (house.folder / "g.service.d" / "x.conf").write_text("[Service]\nMemoryMax=150M\n")
     (seen,) = [f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"]
-    assert "150M" in seen.message.en and "150M" in seen.message.zh and "MemoryMax" in seen.fix_hint.en
+    assert "150M" in seen.message.en and "150M" in seen.message.zh and "MemoryMax" in seen.fix_hint.en and "g.service" in seen.fix_hint.zh
 
 
 def test_a_low_limit_of_open_files_shows_in_the_unit_or_in_an_unopened_database(house):

@@ -222,6 +222,20 @@ def test_a_start_is_waited_for_before_it_is_judged(world: World, pids: Sequence[
     assert doctor.Visit(world.context(), Incident(world.home, "i2"), examine=examine, match=lambda _ctx: ()).patience == 0.0
 
 
+def test_a_loop_that_was_seen_is_remembered_after_a_repair_in_vain(world: World) -> None:
+    """Between two deaths it is starting again: that is not "nothing to do"."""
+    pids = iter(range(10, 1000))
+
+    def examine(ctx: Context, loop: bool) -> Context:
+        down = Verdict(State.DOWN, Text("down", "停"))
+        return replace(ctx, verdict=down if loop else Verdict(State.STARTING, Text("starting", "启动中"), next(pids)))
+
+    world.healthy = lambda: False
+    visit = doctor.Visit(world.context(), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: (), patience=60.0)
+    result = visit.treat()
+    assert result.outcome == "escalate" and {a["outcome"] for a in result.actions} == {"failed"}
+
+
 def test_a_start_that_takes_longer_than_we_wait_is_left_alone(world: World) -> None:
     def examine(ctx: Context, loop: bool) -> Context:
         return replace(ctx, verdict=Verdict(State.STARTING, Text("starting", "启动中"), 7))

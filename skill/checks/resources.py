@@ -16,8 +16,8 @@ MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
 HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
 RAISE = ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE")
 RAISE_MEMORY = (
-    "raise MemoryMax (systemctl --user edit openclaw-gateway), a healthy gateway needs about 1 GB",
-    "提高 MemoryMax(systemctl --user edit openclaw-gateway),健康的网关约需 1 GB",
+    "raise MemoryMax (systemctl --user edit {}), a healthy gateway needs about 1 GB",
+    "提高 MemoryMax(systemctl --user edit {}),健康的网关约需 1 GB",
 )
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
@@ -65,13 +65,15 @@ def run(ctx: Any) -> Iterable[Finding]:
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
     if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
-        cap = _set_in(str(getattr(state, "path", "") or ""), "MemoryMax")
+        unit = str(getattr(state, "path", "") or "")
+        cap = _set_in(unit, "MemoryMax")
+        hint = (RAISE_MEMORY[0].format(os.path.basename(unit)), RAISE_MEMORY[1].format(os.path.basename(unit)))
         yield error(
             "resources/oom-killed",
             "The system killed the gateway for want of memory" + (" (the service may use {})".format(cap) if cap else ""),
             "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(cap) if cap else ""),
-            str(getattr(state, "path", "") or "") if cap else "",
-            RAISE_MEMORY if cap else None,
+            unit if cap else "",
+            hint if cap else None,
             limit=cap,
         )
 
