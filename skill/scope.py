@@ -112,17 +112,19 @@ def _misspelt(word: str, known: FrozenSet[str]) -> bool:
     """
     if len(word) < 6:
         return False
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
     low = stem(word)
-    return any(other[:1] == low[:1] and len(other) >= 6 and _slip(low, other) for other in known if abs(len(other) - len(low)) <= 1)
+    alike = [other for other in known if other[:1] == low[:1] and len(other) >= 6 and abs(len(other) - len(low)) <= 1]
+    return any(_slip(low, other) for other, _far, _at in process.extract(low, alike, scorer=OSA.distance, score_cutoff=1, limit=None))
 
 
 def _slip(word: str, right: str) -> bool:
+    """Of two words one edit apart: no other letter in it."""
     if len(word) == len(right):
-        at = next((i for i, (a, b) in enumerate(zip(word, right)) if a != b), len(word))
-        return word == right[:at] + right[at + 1 : at + 2] + right[at : at + 1] + right[at + 2 :]
-    if len(word) < len(right):
-        return any(word == right[:i] + right[i + 1 :] for i in range(len(right)))
-    return any(right == word[:i] + word[i + 1 :] for i in range(1, len(word)) if word[i] == word[i - 1])
+        return sorted(word) == sorted(right)
+    return len(word) < len(right) or said.TWICE.sub(r"\1", word) == said.TWICE.sub(r"\1", right)
 
 
 def stem(word: str) -> str:

@@ -271,6 +271,7 @@ ENGLISH = re.compile(
     re.I,
 )
 CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$|[A-Z][a-z]+[A-Z]{2,}$")
+TWICE = re.compile(r"(.)\1")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 OPENCLAWS = re.compile(r"claw|molt", re.I)
 # A module's path that names another program: the error is that program's.
