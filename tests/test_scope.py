@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skill import cases
-from skill.case_index import Index, strangers, vocabulary
+from skill.case_index import Index, common, strangers, vocabulary
 from skill.case_matcher import match
 from skill.scope import judge, stem, strange, telling
 
@@ -144,6 +144,7 @@ def test_nothing_said_is_nothing():
 def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
     assert {stem(word) for word in ("gateway", "telegram", "restart", "certificate")} <= vocabulary()
     assert strangers() and not strangers() & KNOWN
+    assert common() and common() <= {case.slug for case in LIBRARY}
 
 
 @pytest.mark.parametrize(
