@@ -225,10 +225,15 @@ def _tried(incident: Any, reason: str, kind: str) -> Tuple[Text, ...]:
 
 
 def _action(action: str) -> Text:
-    """Given "restore-config: failed", the same in words."""
+    """Given "restore-config: failed", the same in words: whoever reads it at night does not know our ids."""
+    from . import repairs  # 6 MB that a watchdog whose doctor never worked does without
+
     repair, _, outcome = action.partition(": ")
     words = OUTCOMES.get(outcome)
-    return Text("{} ({})".format(repair, words.en), "{}({})".format(repair, words.zh)) if words else Text(action, action)
+    if not words:
+        return Text(action, action)
+    title = repairs.ALL[repair].title if repair in repairs.ALL else Text(repair, repair)
+    return Text("{} ({})".format(title.en, words.en), "{}({})".format(title.zh, words.zh))
 
 
 def _measured(name: str, measured: str) -> str:

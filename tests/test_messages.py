@@ -39,8 +39,8 @@ def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
     alert = told("escalated", "The disk is full", incident=incident, next_step=Text("df -h", "df -h"))
     assert alert.title == Text("OpenClaw is down and needs you", "OpenClaw 已停机,需要你处理")
     assert alert.what == Text("The disk is full", "磁盘已满")
-    assert [text.en for text in alert.done] == ["restarted 2 times, in vain", "free-disk (did not help)"]
-    assert [text.zh for text in alert.done] == ["已重启 2 次,没有恢复", "free-disk(无效)"]
+    assert [text.en for text in alert.done] == ["restarted 2 times, in vain", "Delete old rotated logs and our own spare copies (did not help)"]
+    assert [text.zh for text in alert.done] == ["已重启 2 次,没有恢复", "删除旧的轮转日志和我们自己的多余副本(无效)"]
     assert dict((label.en, value) for label, value in alert.details)["Lasted"] == Text("6 min 40 s", "6 分 40 秒")
     assert alert.next_step == Text("df -h", "df -h")
 
@@ -69,7 +69,7 @@ def test_a_crash_loop_is_called_one():
     [
         ("level 1: restarted by the service manager", "系统服务管理器重新启动了它"),
         ("level 2: restart", "守护进程重启了它"),
-        ("level 3: restore-config: healed", "restore-config(有效)"),
+        ("level 3: restore-config: healed", "从最近的可用副本恢复配置(有效)"),
     ],
 )
 def test_a_recovery_says_what_it_was_and_who_did_it(by, zh):

@@ -126,6 +126,48 @@ def test_plan_mode_heals_the_real_gateway(lab, tmp_path, kind):
     assert result.prompt_after_s < 5
 
 
+def test_the_ai_is_asked_last_and_one_that_makes_it_worse_is_undone(lab, tmp_path):
+    """A healthy gateway and a known cause never reach it; its harmful plan is rolled back, not tried twice, recorded, and a person told."""
+    from skill import doctor, settings
+    from skill.store import Store
+
+    worse = dict(PLAN, repair="unset-config-key", params={"path": "logging.level"}, root_cause="the log level is wrong")
+    log = tmp_path / "log.jsonl"
+    env, server = stand_in("claude", structured(worse), log)
+    defaults = settings.defaults(settings.schema())["ai"]
+    ai = {**defaults, "triage": "never", "triage_wait": 0, "only_preferred": True, "prefer": ["claude"]}
+    good, before = lab.context().home.doctor_dir / "good", lab.config.read_text()
+    try:
+        lab.host = replace(lab.host, env={**lab.host.env, **env})
+        lab.start()
+        assert doctor.treat(lab.context(ai=ai), "e2e-healthy").outcome == "nothing"
+        lab.stop()
+        lab.config.write_text(before[: len(before) // 2])
+        lab.break_and_start(60)
+        known = doctor.treat(lab.context(ai=ai), "e2e-known")
+        assert known.outcome == "healed" and known.by == "finding" and lab.config.read_text() == before
+        assert not log.exists() or "logging.level" not in log.read_text()  # nobody was asked
+        assert Store(lab.context().home).stats()["ai"]["calls"] == 0
+        # A value that OpenClaw refuses, and no good copy to go back to: no case fits.
+        lab.stop()
+        good.rename(good.parent / "good.away")
+        lab.config.write_text(before.replace('"loopback"', '"lam"'))
+        lab.break_and_start(60)
+        sick, began = lab.config.read_text(), time.monotonic()
+        result = doctor.treat(lab.context(ai=ai), "e2e-worse")
+    finally:
+        server.shutdown()
+        lab.stop()
+        lab.config.write_text(before)
+        if (good.parent / "good.away").exists():
+            (good.parent / "good.away").rename(good)
+    tried = [(a["repair"], a["outcome"], a["rolled_back"]) for a in result.actions if a["by"] == "ai"]
+    stats = Store(lab.context().home).stats()["ai"]
+    print("{} after {:.1f} s, {} calls, {} USD: {}".format(result.outcome, time.monotonic() - began, stats["calls"], stats["cost_usd"], tried))
+    assert tried == [("unset-config-key", "failed", True)] and result.outcome == "escalate"
+    assert sick == before.replace('"loopback"', '"lam"') and result.ai_calls >= 1 and stats["calls"] == result.ai_calls
+
+
 def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
     canary = tmp_path / "victim.txt"
     canary.write_text("a")
