@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from . import healer, healing, interrupted, lastgood, looking, repairs, treatments
+from . import byhand, healer, healing, interrupted, lastgood, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
@@ -17,6 +17,7 @@ from .watchlog import WatchLog
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
 SETTLING_S = 1.0  # between two looks at a gateway that is starting
+AGAIN_S = 60.0  # after a repair in vain: the service manager may be starting it once more, which says nothing yet
 LOOP = 3  # processes that were seen to start and to go again while we waited
 RESTARTING = ("start", "restart", "reset-failed", "end-stale-process", "clear-stale-lock")  # stay on with auto_heal=false
 
@@ -45,13 +46,14 @@ class Visit:
     fell_over: List[str] = field(default_factory=list)
     began: float = 0.0
     loop: bool = False  # seen by ourselves while we waited; the watchdog's own word is read at each look
+    pids: Set[Optional[int]] = field(default_factory=set)  # of the starts that we saw while we waited
 
     def treat(self) -> Treatment:
         self.began = self.ctx.host.monotonic()
         self.incident.opened(self.ctx.host.now())
         if not self.plan_only:
             self._finish_interrupted()
-        self._settle()
+        self._settle(self.patience)
         for _round in range(ROUNDS):
             state = self.ctx.verdict.state
             if state in treatments.NOTHING_TO_DO:
@@ -75,7 +77,7 @@ class Visit:
                 return self._answer("healed", self._cause(choice.finding, outcome.plan.why), None, by=choice.by, case=choice.case)
             if self.ctx.host.monotonic() - self.began > VISIT_S:
                 break
-            self._look()
+            self._settle(max(self.patience, AGAIN_S))
         if self.plan_only:
             return self._escalate(None, False)
         return self._ask_ai() or self._escalate(None, False)
@@ -86,17 +88,16 @@ class Visit:
         self.ctx = self.examine(self.ctx, self.loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
         self.matches = self.match(self.ctx)
 
-    def _settle(self) -> None:
+    def _settle(self, patience: float) -> None:
         """Look, and let a start come to its end: up, down, or a loop of processes that come and go."""
-        clock, until = self.ctx.host, self.ctx.host.monotonic() + self.patience
-        seen: Set[Optional[int]] = set()
+        clock, until = self.ctx.host, self.ctx.host.monotonic() + patience
         self._look()
+        if self.ctx.verdict.state is State.STARTING and patience:
+            self.say(Text.of("it is starting; waiting for up to {:.0f} s", "正在启动;最多等待 {:.0f} 秒", patience))
         while self.ctx.verdict.state is State.STARTING and clock.monotonic() < until:
-            if not seen:
-                self.say(Text.of("it is starting; waiting for up to {:.0f} s", "正在启动;最多等待 {:.0f} 秒", self.patience))
-            seen.add(self.ctx.verdict.pid)
+            self.pids.add(self.ctx.verdict.pid)
             clock.sleep(SETTLING_S)
-            self.loop = len(seen - {None}) >= LOOP
+            self.loop = self.loop or len(self.pids - {None}) >= LOOP
             self._look()
 
     def _finish_interrupted(self) -> None:
@@ -213,7 +214,8 @@ class Visit:
     def _escalate(self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None) -> Treatment:
         finding = finding or looking.main_finding(self.ctx)
         advice = choice.plan.advice if choice and choice.by == "case" else None
-        hint = advice or (finding.fix_hint if finding else None) or looking.case_advice(self.matches) or self.ai_said or _LOOK
+        own = byhand.hint(self.ctx, finding) or (finding.fix_hint if finding else None)
+        hint = advice or own or looking.case_advice(self.matches) or self.ai_said or _LOOK
         return self._answer(
             "escalate", self._cause(finding), hint, by=choice.by if choice else "", case=choice.case if choice else "", only=only_person
         )

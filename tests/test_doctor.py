@@ -242,3 +242,32 @@ def test_a_start_that_takes_longer_than_we_wait_is_left_alone(world: World) -> N
 
     visit = doctor.Visit(world.context(), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: (), patience=60.0)
     assert visit.treat().outcome == "nothing" and "start" not in world.calls
+
+
+def test_a_start_right_after_a_repair_in_vain_is_let_come_to_its_end(world: World) -> None:
+    """The service manager starts what was broken once more: the watchdog's doctor, which waits for no first start, waits for this one."""
+    looks: list = []
+
+    def examine(ctx: Context, loop: bool) -> Context:
+        looks.append(ctx.host.monotonic())
+        starting = len(looks) in (2, 3)  # right after the first repair
+        state = State.STARTING if starting else State.MISCONFIGURED
+        return replace(ctx, verdict=Verdict(state, Text("down", "停"), 7, findings=(finding("config/empty"),)))
+
+    world.config.write_text("")
+    world.healthy = lambda: False
+    visit = doctor.Visit(world.context(), Incident(world.home, "i1"), examine=examine, match=lambda _ctx: ())
+    result = visit.treat()
+    assert result.outcome == "escalate" and [a["outcome"] for a in result.actions][0] == "failed" and len(looks) >= 4
+
+
+@pytest.mark.parametrize("check, word", [("config/empty", "backup"), ("config/invalid-value", "gateway.bind"), ("config/syntax", "line 3")])
+def test_after_a_heal_in_vain_the_person_is_not_told_to_heal_again(world: World, check: str, word: str) -> None:
+    world.config.write_text("")
+    world.healthy = lambda: False
+    said = replace(finding(check, "gateway.bind", line=3, column=4), fix_hint=Text("iflow-doctor heal", "iflow-doctor heal"))
+    result = treat(world, lambda: [said])
+    assert result.outcome == "escalate" and result.next_step is not None
+    for part in result.next_step:
+        assert "iflow-doctor heal" not in part and str(world.config) in part
+    assert word in result.next_step.en

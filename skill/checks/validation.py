@@ -1,12 +1,14 @@
 """What OpenClaw itself says of its config: kept answer, its own log, its program, its schema, in this order.
 
+Hints name the file to edit: `openclaw config set|unset` refuses to work on a config that is invalid (measured on 2026.9.6).
+
 A check of its own, because the program needs 1 to 4 s (more on a crowded machine) and the rest of the config must not wait for it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import cli
@@ -24,11 +26,11 @@ def run(ctx: Any) -> Iterable[Finding]:
         en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置:"
         yield info("config/unvalidated", en + validation.error, zh + validation.error)
     elif not validation.valid:
-        yield from issues(validation.issues, validation.source)
+        yield from issues(validation.issues, validation.source, str(look.config.path))
 
 
-def issues(found: Iterable[Mapping[str, Any]], source: str) -> Iterator[Finding]:
-    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of the fault."""
+def issues(found: Iterable[Mapping[str, Any]], source: str, file: str = "openclaw.json") -> Iterator[Finding]:
+    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of the fault. file: what to edit."""
     for issue in list(found)[:30]:
         path, message = str(issue.get("path", "")), str(issue.get("message", ""))[:300]
         path = "" if path == "<root>" else path
@@ -44,16 +46,20 @@ def issues(found: Iterable[Mapping[str, Any]], source: str) -> Iterator[Finding]
                 "OpenClaw does not know the key {}".format(dotted),
                 "OpenClaw 不认识配置项 {}".format(dotted),
                 dotted,
-                ("openclaw config unset {}".format(dotted), "openclaw config unset {}".format(dotted)),
+                take_out(dotted, file),
                 key=key,
                 parent=path,
                 source=source,
             )
         if not keys:
-            yield _issue(path, message, issue.get("allowedValues"), source)
+            yield _issue(path, message, issue.get("allowedValues"), source, file)
 
 
-def _issue(path: str, message: str, allowed: Any, source: str) -> Finding:
+def take_out(key: str, file: str) -> Tuple[str, str]:
+    return "Take {} out of {}".format(key, file), "从 {} 中删除 {}".format(file, key)
+
+
+def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Finding:
     if re.match(r"unknown channel id", message):
         channel = path.split(".")[-1]
         return error(
@@ -62,8 +68,8 @@ def _issue(path: str, message: str, allowed: Any, source: str) -> Finding:
             "已配置频道 {},但对应插件未安装".format(channel),
             path,
             (
-                "openclaw plugins install <plugin of {}>, or: openclaw config unset {}".format(channel, path),
-                "openclaw plugins install <{} 的插件>,或:openclaw config unset {}".format(channel, path),
+                "{}; or: openclaw plugins install <plugin of {}>".format(take_out(path, file)[0], channel),
+                "{};或:openclaw plugins install <{} 的插件>".format(take_out(path, file)[1], channel),
             ),
             channel=channel,
             source=source,
@@ -75,7 +81,7 @@ def _issue(path: str, message: str, allowed: Any, source: str) -> Finding:
             "{}: {}".format(path, message),
             "{} 指定的插件 {} 不存在".format(path, name),
             path,
-            ("openclaw config unset {}".format(path), "openclaw config unset {}".format(path)),
+            take_out(path, file),
             plugin=name,
             source=source,
         )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from .. import byhand
 from ..context import Context
 from ..model import Plan, Repair, Risk, Text
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     """params: {"en": ..., "zh": ...} as a case's solution gives it; the findings' own remedies follow."""
-    hints = [f.fix_hint for f in ctx.verdict.findings if f.fix_hint and f.severity.value == "error"][:3]
+    errors = [f for f in ctx.verdict.findings if f.severity.value == "error"]
+    hints = [hint for hint in (byhand.hint(ctx, f) or f.fix_hint for f in errors) if hint][:3]
     en = [str(params["en"])] if params.get("en") else []
     zh = [str(params["zh"])] if params.get("zh") else []
     en += [hint.en for hint in hints if hint.en not in en]
     zh += [hint.zh for hint in hints if hint.zh not in zh]
-    advice = Text(" ".join(en) or "Look at: iflow-doctor diagnose", " ".join(zh) or "请查看:iflow-doctor diagnose")
+    said = Text("; ".join(part.rstrip(". ") for part in en), ";".join(part.rstrip("。 ") for part in zh))
+    advice = Text(said.en or "Look at: iflow-doctor diagnose", said.zh or "请查看:iflow-doctor diagnose")
     return Plan("tell-person", (), Risk.READ, ctx.verdict.reason, verify="none", advice=advice)
 
 

@@ -38,7 +38,7 @@ KEY = Verdict(State.HEALTHY, Text("ready", "就绪"), failing=("telegram", "disc
 SIX = (
     ("recovered", "level 3: restore-config: healed", REFUSED, CUT, None),
     ("recovered", "level 1: restarted by the service manager", DOWN, BASE, None),
-    ("escalated", "port", TAKEN, PORT, Text("ss -ltnp | grep 18789, then stop nginx or move it", "ss -ltnp | grep 18789,然后停用或迁移 nginx")),
+    ("escalated", "port", TAKEN, PORT, Text("kill 812, or give nginx another port", "kill 812,或让 nginx 改用其他端口")),
     ("escalated", "disk", DOWN, DISK, Text("df -h; free at least 200 MB", "df -h;至少腾出 200 MB")),
     ("opened", "loop", DOWN, LOOP, None),
     ("note", "safe_mode", KEY, None, None),

@@ -126,46 +126,79 @@ def test_plan_mode_heals_the_real_gateway(lab, tmp_path, kind):
     assert result.prompt_after_s < 5
 
 
-def test_the_ai_is_asked_last_and_one_that_makes_it_worse_is_undone(lab, tmp_path):
-    """A healthy gateway and a known cause never reach it; its harmful plan is rolled back, not tried twice, recorded, and a person told."""
-    from skill import doctor, settings
+def copy_of(ctx):
+    """A listener that tells the stand-in where the newest run's copy of the config is."""
+
+    def say(text):
+        runs = sorted((ctx.home.doctor_dir / "ai" / "runs").iterdir(), key=lambda p: p.stat().st_mtime)
+        os.environ["AI_COPY"] = str(runs[-1] / "openclaw.json")
+
+    return say
+
+
+def test_the_ai_is_asked_last_and_a_bad_one_is_stopped(lab, tmp_path):
+    """A healthy gateway and a known cause never reach it. One that repeats what is not allowed, one whose plan helps nothing and one that
+    breaks the config are stopped, undone and told; calls and cost are in the statistics."""
+    from skill import doctor, emergency, healer, looking, settings
     from skill.store import Store
 
-    worse = dict(PLAN, repair="unset-config-key", params={"path": "logging.level"}, root_cause="the log level is wrong")
-    log = tmp_path / "log.jsonl"
-    env, server = stand_in("claude", structured(worse), log)
-    defaults = settings.defaults(settings.schema())["ai"]
+    def scripted(scenario):
+        env, server = stand_in("claude", scenario, tmp_path / "log.jsonl")
+        servers.append(server)
+        lab.host = replace(lab.host, env={**lab.host.env, **env})
+
+    def spent():
+        return Store(lab.context().home).stats()["ai"]
+
+    def ask(name, scenario, **more):
+        scripted(scenario)
+        ctx = looking.examined(lab.context(ai={**ai, **more}))
+        result = emergency.ask(ctx, (), name, lambda plan: healer.execute(ctx, plan), say=copy_of(ctx))
+        print("{}: healed {}, {} calls; told: {}".format(name, result.healed, result.calls, result.tell_person.en))
+        assert not result.healed and not result.outcomes and lab.config.read_text() == sick
+        return result
+
+    servers, defaults = [], settings.defaults(settings.schema())["ai"]
     ai = {**defaults, "triage": "never", "triage_wait": 0, "only_preferred": True, "prefer": ["claude"]}
     good, before = lab.context().home.doctor_dir / "good", lab.config.read_text()
+    plan = dict(PLAN, root_cause="the log level is wrong", tell_person="look at the log level")
     try:
-        lab.host = replace(lab.host, env={**lab.host.env, **env})
+        scripted(structured(plan))
         lab.start()
-        assert doctor.treat(lab.context(ai=ai), "e2e-healthy").outcome == "nothing"
+        assert doctor.treat(lab.context(ai=ai), "e2e-healthy", patience=120).outcome == "nothing"
         lab.stop()
         lab.config.write_text(before[: len(before) // 2])
         lab.break_and_start(60)
-        known = doctor.treat(lab.context(ai=ai), "e2e-known")
+        known = doctor.treat(lab.context(ai=ai), "e2e-known", patience=120)
         assert known.outcome == "healed" and known.by == "finding" and lab.config.read_text() == before
-        assert not log.exists() or "logging.level" not in log.read_text()  # nobody was asked
-        assert Store(lab.context().home).stats()["ai"]["calls"] == 0
-        # A value that OpenClaw refuses, and no good copy to go back to: no case fits.
+        assert not (tmp_path / "log.jsonl").exists() and spent()["calls"] == 0  # nobody was asked
+        # A value that OpenClaw refuses, and no good copy to go back to: no case fits. Nothing bad that is said about it helps.
         lab.stop()
         good.rename(good.parent / "good.away")
-        lab.config.write_text(before.replace('"loopback"', '"lam"'))
-        lab.break_and_start(60)
-        sick, began = lab.config.read_text(), time.monotonic()
-        result = doctor.treat(lab.context(ai=ai), "e2e-worse")
+        sick = before.replace('"loopback"', '"lam"')
+        lab.config.write_text(sick)
+        lab.break_and_start(8)
+        scripted(structured(dict(plan, repair="restart", params={})))
+        result = doctor.treat(lab.context(ai=ai), "e2e-in-vain", patience=120)
+        print("in vain: {} after {:.1f} s; told: {}".format(result.outcome, result.seconds, result.next_step.en))
+        by_ai = [(a["repair"], a["outcome"], a["rolled_back"]) for a in result.actions if a["by"] == "ai"]
+        assert by_ai == [("restart", "failed", True)]  # once, although it was proposed again
+        assert result.outcome == "escalate" and lab.config.read_text() == sick
+        assert spent()["calls"] == result.ai_calls == 3 and spent()["cost_usd"] > 0
+        again = dict(plan, repair="unset-config-key", params={"path": "logging.level"})
+        assert ask("repeats", structured(again)).calls == 2  # refused, told why, refused again: not asked a third time
+        wrecked = {"name": "Edit", "input": {"file_path": "{{ENV:AI_COPY}}", "old_string": "gateway: {", "new_string": "gateway: {{{"}}
+        steps = [{"tools": [{"name": "Read", "input": {"file_path": "{{ENV:AI_COPY}}"}}]}, {"tools": [wrecked]}]
+        last = {"name": "StructuredOutput", "input": dict(plan, repair="tell-person", params={})}
+        ask("wrecks", {"steps": steps, "after": {"tools": [last]}}, mode="hands")
+        assert "the edited config does not parse" in (good.parent / "ai" / "audit.jsonl").read_text()
     finally:
-        server.shutdown()
+        for server in servers:
+            server.shutdown()
         lab.stop()
         lab.config.write_text(before)
         if (good.parent / "good.away").exists():
             (good.parent / "good.away").rename(good)
-    tried = [(a["repair"], a["outcome"], a["rolled_back"]) for a in result.actions if a["by"] == "ai"]
-    stats = Store(lab.context().home).stats()["ai"]
-    print("{} after {:.1f} s, {} calls, {} USD: {}".format(result.outcome, time.monotonic() - began, stats["calls"], stats["cost_usd"], tried))
-    assert tried == [("unset-config-key", "failed", True)] and result.outcome == "escalate"
-    assert sick == before.replace('"loopback"', '"lam"') and result.ai_calls >= 1 and stats["calls"] == result.ai_calls
 
 
 def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
@@ -192,13 +225,9 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
     try:
         ctx = broken(lab, env, prefer=["claude"], mode="hands")
 
-        def say(text):
-            runs = sorted((ctx.home.doctor_dir / "ai" / "runs").iterdir(), key=lambda p: p.stat().st_mtime)
-            os.environ["AI_COPY"] = str(runs[-1] / "openclaw.json")
-
         from skill import emergency, healer
 
-        result = emergency.ask(ctx, (), "e2e-hands", lambda plan: healer.execute(ctx, plan), say=say)
+        result = emergency.ask(ctx, (), "e2e-hands", lambda plan: healer.execute(ctx, plan), say=copy_of(ctx))
     finally:
         server.shutdown()
     events = [json.loads(line) for line in (ctx.home.doctor_dir / "ai" / "audit.jsonl").read_text().splitlines()]
