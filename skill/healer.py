@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,9 @@ class _Execution:
 
     def _roll_back(self, detail: Text) -> Outcome:
         undo(self.ctx, self.snapshot, healing.moves_of(self.plan.steps))
+        if any(isinstance(step, Service) and step.action == "reload" for step in self.plan.steps):
+            with contextlib.suppress(HealerError):  # the manager must not go on with what was undone
+                healing.service(self.ctx, "reload", 30.0)
         forget_journal(self.ctx.home)
         return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
 

@@ -82,6 +82,7 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("database/corrupt", "quarantine-database", {"backup": False}, NOT_UP),
     Row("plugins/crash", "disable-plugin", {"plugin": "$evidence.plugin"}),
     Row("plugins/crash", "quarantine-plugin", {"plugin": "$evidence.plugin"}),
+    Row("service/unit-broken", "restore-service-unit", when=NOT_UP),
     Row("service/missing", "reinstall-service", when=NOT_UP),
     Row("service/start-limit", "reset-failed", when=NOT_UP),
     Row("service/disabled", "reload-keepalive", when=NOT_UP),
@@ -96,6 +97,7 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("node/missing", "tell-person", when=NOT_UP),
     Row("config/version-newer", "tell-person", when=NOT_UP),
     Row("service/node-missing", "tell-person", when=NOT_UP),
+    Row("service/unit-broken", "tell-person", when=NOT_UP),
     Row("permissions/not-writable", "tell-person", when=NOT_UP),
     Row("permissions/dangling-link", "tell-person", when=NOT_UP),
     Row("permissions/not-a-folder", "tell-person", when=NOT_UP),
@@ -120,6 +122,7 @@ CHANGED: Tuple[Row, ...] = (
     Row("plugins/load-failed", "disable-plugin", {"plugin": "$evidence.plugin"}, PARSES),
     Row("lock/stale", "clear-stale-lock", when=NOT_UP),  # after a plain start: OpenClaw reclaims most by itself
     Row("service/environment-changed", "repair-service-env", {"changed": True}, NOT_UP),
+    Row("service/unit-changed", "restore-service-unit", when=NOT_UP),
     Row("config/changed", "revert-config-keys", when=PARSES),
     Row("plugins/new-since-good", "disable-plugin", when=PARSES),
     Row("plugins/new-since-good", "quarantine-plugin", when=NOT_UP),
@@ -139,10 +142,10 @@ LAST: Tuple[Row, ...] = tuple(
 
 # The fault is certainly gone when this finding is: such a repair is kept even while another fault still keeps the gateway down.
 PROVABLE = ("config/", "database/", "node/", "service/", "installation/", "disk/", "lock/")
-UNPROVABLE = ("config/changed",)
+UNPROVABLE = ("config/changed", "service/unit-changed")
 
 # Facts that are no fault by themselves and still lead to a repair, late in the ladder. Any other INFO finding never acts.
-BY_THE_WAY = ("config/changed", "service/environment-changed", "plugins/new-since-good", "lock/stale")
+BY_THE_WAY = ("config/changed", "service/environment-changed", "service/unit-changed", "plugins/new-since-good", "lock/stale")
 
 NOTHING_TO_DO = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED, State.SUSPENDED, State.UNKNOWN)
 

@@ -71,6 +71,9 @@ class World:
         self.stop()
         self.start()
 
+    def reload(self) -> None:
+        self.calls.append("reload")
+
     def install(self) -> None:
         self.calls.append("install")
 

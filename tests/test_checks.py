@@ -151,6 +151,14 @@ def test_service_states(house):
     assert "service/start-limit" in errors(found(service_check, house, platform=limit))
     stopped = service(active="inactive", stopped_by_operator=True)
     assert ids(found(service_check, house, platform=stopped)) == ["service/stopped-by-operator"]
+    for code, result, word in ((200, "exit-code", "200/CHDIR"), (217, "exit-code", "217/USER"), (0, "resources", "EnvironmentFile=")):
+        seen = found(service_check, house, platform=service(active="failed", result=result, exit_code=code))
+        unit = [f for f in seen if f.check_id == "service/unit-broken"]
+        assert len(unit) == 1 and word in unit[0].message.en and word in unit[0].message.zh
+    empty = service(active="inactive", detail="unusable unit: empty")
+    assert "service/unit-broken" in errors(found(service_check, house, platform=empty))
+    ran = service(active="failed", result="exit-code", exit_code=1)
+    assert "service/unit-broken" not in ids(found(service_check, house, platform=ran))
     gone = service(argv=("/no/node", "/no/openclaw.mjs", "gateway"))
     assert "service/node-missing" in errors(found(service_check, house, platform=gone))
 

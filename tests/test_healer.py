@@ -532,3 +532,49 @@ def test_room_is_made_of_our_own_spare_files_only(world: World, tmp_path: Path) 
     before = set(free_disk.old_logs(ctx))
     assert free_disk.make_room(replace(ctx, host=replace(ctx.host, now=lambda: 0.0))) == 100  # in 1970 no log of OpenClaw's is old
     assert sorted(path.name for path in logs.iterdir()) == ["gateway.log.1", "watchdog.log"] and set(free_disk.old_logs(ctx)) == before
+
+
+UNIT = "[Service]\nExecStart=/usr/bin/node /lib/openclaw gateway\n"
+
+
+def served_unit(world: World) -> Path:
+    """The service's unit, kept as part of a good run."""
+    unit = world.folder / ".config" / "systemd" / "user" / "openclaw-gateway.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(UNIT)
+    lastgood.keep(world.context())
+    return unit
+
+
+def test_the_services_definition_comes_back_and_a_later_drop_in_loses_its_effect(world: World) -> None:
+    unit = served_unit(world)
+    unit.write_text(UNIT.replace("/usr/bin", "/gone"))
+    later = unit.with_name(unit.name + ".d") / "mine.conf"
+    later.parent.mkdir()
+    later.write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
+    (later.parent / "iflow-doctor.conf").write_text("[Service]\n")
+    lastgood.keep(world.context())  # edited under a running gateway: this copy has never started one
+    world.healthy = lambda: unit.read_text() == UNIT and b"false" not in later.read_bytes()
+    ctx = world.context()
+    plan = repairs.ALL["restore-service-unit"].plan(ctx, {})
+    assert [step.action for step in plan.steps if isinstance(step, Service)] == ["reload", "restart"]
+    assert healer.execute(ctx, plan).healed and world.calls.count("reload") == 1
+    assert unit.read_text() == UNIT and later.read_text().startswith("#") and (later.parent / "iflow-doctor.conf").read_text()
+
+
+def test_without_another_definition_that_worked_there_is_nothing_to_put_back(world: World) -> None:
+    with pytest.raises(CannotPlan):
+        repairs.ALL["restore-service-unit"].plan(world.context(), {})
+    served_unit(world)
+    with pytest.raises(CannotPlan):
+        repairs.ALL["restore-service-unit"].plan(world.context(), {})
+
+
+def test_a_definition_that_does_not_help_is_put_back_and_taken_up_again(world: World) -> None:
+    unit = served_unit(world)
+    unit.write_text("[Service]\nExecStart=/mine\n")
+    world.healthy = lambda: False
+    ctx = world.context()
+    outcome = healer.execute(ctx, repairs.ALL["restore-service-unit"].plan(ctx, {}))
+    assert outcome.rolled_back and unit.read_text() == "[Service]\nExecStart=/mine\n"
+    assert world.calls.count("reload") == 2, "the manager must not go on with what was undone"

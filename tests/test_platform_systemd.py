@@ -18,6 +18,7 @@ from skill.platforms import systemdunit as unit
 from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
 
+SERVES = "LoadState=loaded\nActiveState=active\nMainPID=4\nExecMainStartTimestampMonotonic=950000000\n"  # 50 s ago
 RAN = "Sat 2026-11-21 13:16:43 UTC"
 
 
@@ -173,10 +174,11 @@ def test_hurry_cuts_the_wait_short_but_not_in_a_crash_loop_and_not_after_a_stop(
 
 
 def test_a_lost_unit_comes_back_from_our_copy_and_the_dangling_link_goes(tmp_path):
-    manager = Manager({("show",): (0, "LoadState=loaded\nActiveState=active\nMainPID=4\n", "")})
+    manager = Manager({("show",): (0, SERVES, "")})
     found = make(tmp_path, manager)
     found.own = True
     (found.folder / found.unit).write_text(UNIT)
+    os.utime(str(found.folder / found.unit), (900, 900))
     assert found.tend() is True and found.tend() is False
     link = found.folder / "default.target.wants" / found.unit
     link.parent.mkdir()
@@ -186,6 +188,28 @@ def test_a_lost_unit_comes_back_from_our_copy_and_the_dangling_link_goes(tmp_pat
     plan = found.install()
     assert (found.folder / found.unit).read_text() == UNIT and not link.is_symlink()
     assert [words[2] for words in plan.commands] == ["daemon-reload", "enable", "start"]
+
+
+def test_a_unit_that_no_running_gateway_was_started_from_never_replaces_the_good_copy(tmp_path):
+    starting = SERVES.replace("ActiveState=active", "ActiveState=activating")
+    manager = Manager({("show",): [(0, SERVES, ""), (0, starting, ""), (0, SERVES, "")]})
+    found = make(tmp_path, manager)
+    found.own, path = True, found.folder / found.unit
+    path.write_text(UNIT)
+    os.utime(str(path), (900, 900))
+    assert found.tend() is True
+    path.write_text("[Service]\nExecStart=/gone")
+    os.utime(str(path), (940, 940))
+    assert found.tend() is False, "it is only just being started from this"
+    os.utime(str(path), (980, 980))
+    assert found.tend() is False, "edited under a running gateway"
+    assert found._copy().read_text() == UNIT
+
+
+def test_a_unit_file_that_systemd_cannot_use_is_there_and_was_stopped_by_nobody():
+    for load, why in (("bad-setting", "bad-setting"), ("masked", "empty"), ("error", "error")):
+        state = read_state(shown(LoadState=load, ActiveState="inactive", SubState="dead"), True, load == "masked")
+        assert state.exists and state.stopped_by_operator is False and state.detail == "unusable unit: " + why
 
 
 def test_a_unit_that_is_there_is_not_touched(tmp_path):

@@ -6,14 +6,27 @@ import os
 import re
 from typing import Any, Iterable, Iterator, Mapping
 
+from .. import unitfiles
 from ..model import Check, Finding, State, Text
 from ..openclaw import cli
 from ..openclaw.inventory import SERVICE_NAMES
+from ..platforms.states import UNUSABLE
 from .look import Look, looking
 from .tell import error, info, warning
 
 # Decide which gateway is started: with another value it is not the one that is watched.
 WHERE = ("OPENCLAW_HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT")
+
+# Exit codes of systemd itself, before the program runs (systemd.exec(5), "Process Exit Codes"): its name, and the setting to look at.
+STAGES = {
+    200: ("CHDIR", "WorkingDirectory="), 201: ("NICE", "Nice="), 203: ("EXEC", "ExecStart="), 204: ("MEMORY", "memory is short"),
+    205: ("LIMITS", "Limit...="), 206: ("OOM_ADJUST", "OOMScoreAdjust="), 208: ("STDIN", "StandardInput="),
+    209: ("STDOUT", "StandardOutput="), 210: ("CHROOT", "RootDirectory="), 214: ("SETSCHEDULER", "CPUSchedulingPolicy="),
+    215: ("CPUAFFINITY", "CPUAffinity="), 216: ("GROUP", "Group="), 217: ("USER", "User="), 218: ("CAPABILITIES", "CapabilityBoundingSet="),
+    219: ("CGROUP", "Slice="), 222: ("STDERR", "StandardError="), 224: ("PAM", "PAMName="), 226: ("NAMESPACE", "ReadWritePaths=, ..."),
+    228: ("SECCOMP", "SystemCallFilter="), 233: ("RUNTIME_DIRECTORY", "RuntimeDirectory="), 238: ("STATE_DIRECTORY", "StateDirectory="),
+    240: ("LOGS_DIRECTORY", "LogsDirectory="), 243: ("CREDENTIALS", "LoadCredential="),
+}  # fmt: skip
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -90,6 +103,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
             None,
             exit_code=78,
         )
+    yield from _unit(look, state, name)
     argv = cli.service_program(look.platform)
     if argv and not os.path.exists(argv[0]):
         missing = "service/node-missing" if len(argv) > 1 else "installation/missing"
@@ -101,6 +115,43 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
             None,
             program=argv[0],
         )
+
+
+def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
+    """Its definition: the manager cannot use it, or it is another than in the last good run."""
+    if name == "direct" or look.up:
+        return
+    why = _unusable(state) if name.startswith("systemd") else ""
+    if why:
+        yield error(
+            "service/unit-broken",
+            "systemd cannot start the gateway's program as its unit says: {}".format(why),
+            "systemd 无法按单元的设置启动网关程序:{}".format(why),
+            getattr(state, "path", ""),
+            ("openclaw gateway install --force    # writes the unit anew", "openclaw gateway install --force    # 重新生成该单元"),
+            exit_code=state.exit_code,
+        )
+    good = unitfiles.newest(look.home)
+    changed = unitfiles.differing(unitfiles.present(look), unitfiles.of(good)) if good is not None else []
+    if changed:
+        yield info(
+            "service/unit-changed",
+            "The service's definition is not what it was in the last good run: {}".format(", ".join(changed)),
+            "服务定义与最近一次正常运行时不同:{}".format("、".join(changed)),
+            changed[0],
+            None,
+            files=changed,
+        )
+
+
+def _unusable(state: Any) -> str:
+    """systemd's own word for what it could not do before the program began; "" when the program ran."""
+    if state.detail.startswith(UNUSABLE):
+        return str(state.detail)[len(UNUSABLE) :]
+    if state.result == "resources":
+        return "resources (a file it names, such as EnvironmentFile=, cannot be read)"
+    stage = STAGES.get(state.exit_code or 0)
+    return "{}/{} ({})".format(state.exit_code, *stage) if stage else ""
 
 
 def _moved(look: Look) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
     "openclaw-doctor-fix": ("config/*", "installation/*", "plugins/*"),
     "reinstall-service": ("service/missing", "service/failed", "service/duplicate", "service/node-missing", "service/environment"),
     "repair-service-env": ("service/*", "node/*", "resources/*"),
+    "restore-service-unit": ("service/unit-broken", "service/unit-changed"),
     "quarantine-database": ("database/*",),
     "disable-plugin": ("plugins/*",),
     "quarantine-plugin": ("plugins/*",),

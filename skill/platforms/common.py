@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple
+from typing import Callable, Dict, List, Mapping, Tuple
 
 from .. import shipped
 from ..errors import ServiceError
@@ -104,13 +104,16 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
             ) from error
 
 
-def keep_copy(source: Path, copy: Path) -> bool:
-    """Keep what `source` holds now as `copy`. False where it is kept already, or cannot be read. Raise ServiceError as write_files."""
+def keep_copy(source: Path, copy: Path, worth: Callable[[], bool] = lambda: True) -> bool:
+    """Keep what `source` holds now as `copy`. False where it is kept already, cannot be read, or is not worth it (asked only when it
+    differs). Raise ServiceError as write_files."""
     try:
         content = source.read_bytes()
         if copy.is_file() and copy.read_bytes() == content:
             return False
     except OSError:
+        return False
+    if not worth():
         return False
     write_files(((str(copy), content),))
     return True

@@ -12,10 +12,13 @@ SHOWN = (
     "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,MainPID,NRestarts,UnitFileState,FragmentPath,"
     "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
 )
+# A unit file that is there and cannot be used. "masked" is a person's word, unless the file is simply empty.
+UNUSABLE = "unusable unit: "
+BROKEN = {name: UNUSABLE + why for name, why in (("bad-setting", "bad-setting"), ("error", "error"), ("masked", "empty"))}
 
 
-def read_state(seen: Mapping[str, str], file_there: bool) -> ServiceState:
-    """Given `systemctl show`, answer what it means."""
+def read_state(seen: Mapping[str, str], file_there: bool, empty: bool = False) -> ServiceState:
+    """Given `systemctl show`, answer what it means. empty: the unit file holds nothing, which systemd calls masked."""
     load, active, result = seen.get("LoadState", ""), seen.get("ActiveState", "unknown"), seen.get("Result", "")
     ran = bool(seen.get("ExecMainStartTimestamp", "").strip())
     status = int(seen.get("ExecMainStatus") or 0)
@@ -23,7 +26,8 @@ def read_state(seen: Mapping[str, str], file_there: bool) -> ServiceState:
     code = (-status if seen.get("ExecMainCode") in ("2", "3") else status) if ended else None
     enabled = {"enabled": True, "enabled-runtime": True, "disabled": False, "masked": False}.get(seen.get("UnitFileState", ""))
     known = {"reloading": "active"}.get(active, active)
-    there = load == "masked" or (load == "loaded" and (file_there or not _lost(seen)))
+    broken = file_there and (empty if load == "masked" else load in BROKEN)
+    there = broken or load == "masked" or (load == "loaded" and (file_there or not _lost(seen)))
     return ServiceState(
         exists=there,
         active=known if known in ("active", "activating", "deactivating", "inactive", "failed") else "unknown",
@@ -33,9 +37,9 @@ def read_state(seen: Mapping[str, str], file_there: bool) -> ServiceState:
         main_pid=int(seen.get("MainPID") or 0) or None,
         restarts=int(seen.get("NRestarts") or 0),
         enabled=enabled,
-        stopped_by_operator=_stopped(load, active, result, ran, code in (0, 143, -15), seen),
+        stopped_by_operator=False if broken else _stopped(load, active, result, ran, code in (0, 143, -15), seen),
         path=seen.get("FragmentPath", ""),
-        detail="needs daemon-reload" if seen.get("NeedDaemonReload") == "yes" else "",
+        detail=BROKEN[load] if broken else "needs daemon-reload" if seen.get("NeedDaemonReload") == "yes" else "",
     )
 
 

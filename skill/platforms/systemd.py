@@ -58,7 +58,7 @@ class Systemd:
             seen = self.show(unit)
         except ServiceError as error:
             return ServiceState(path.is_file(), "unknown", "no-user-bus", path=str(path) if path.is_file() else "", detail=str(error))
-        state = read_state(seen, path.is_file())
+        state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             return replace(state, stopped_by_operator=trace.by_person(self.home))
         return state
@@ -105,7 +105,7 @@ class Systemd:
         self.ctl("daemon-reload")
 
     def tend(self) -> bool:
-        """Keep a copy of OpenClaw's unit whenever it changed; take our drop-in away when the unit is gone. Some stat() calls."""
+        """Keep a copy of OpenClaw's unit whenever it changed and serves; take our drop-in away when the unit is gone. Some stat() calls."""
         unit = self.folder / self.unit
         if not unit.is_file():
             ours = self.folder / (self.unit + ".d") / DROP_IN
@@ -115,7 +115,16 @@ class Systemd:
             self.reload()
             return True
         trace.remember(self.host, self.home, self.command())
-        return self.own and common.keep_copy(unit, self._copy())
+        return self.own and common.keep_copy(unit, self._copy(), lambda: self._serves(unit))
+
+    def _serves(self, unit: Path) -> bool:
+        """Whether a process runs that was started from this file: one that was broken a moment ago must not replace the good copy."""
+        try:
+            seen = self.show(self.unit)
+            age = self.host.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
+            return seen["ActiveState"] == "active" and age >= YOUNG and unit.stat().st_mtime <= self.host.now() - age
+        except (ServiceError, KeyError, ValueError, OSError):
+            return False
 
     def hurry(self) -> Optional[ServiceState]:
         """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s.

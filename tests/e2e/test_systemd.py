@@ -277,6 +277,19 @@ def test_small_heap_in_the_service_environment(stand: Stand) -> None:
     stand.boot()
 
 
+@pytest.mark.parametrize("damage", ["sed -i 's#^.Service.$#[Service]\\nWorkingDirectory=/nonexistent#' {}", ": > {}"], ids=["chdir", "empty"])
+def test_a_unit_that_systemd_cannot_start_comes_back_as_it_was(stand: Stand, damage: str) -> None:
+    """systemd gives up before OpenClaw runs (exit 200; an empty file counts as masked): the definition of the last good run returns."""
+    stand.calm()
+    began, pid, path = time.time(), stand.pid(), "~/.config/systemd/user/" + UNIT
+    before = stand.do("cat " + path)
+    stand.do(damage.format(path) + "; systemctl --user daemon-reload; kill -9 {}".format(pid))
+    stand.shown("unit damaged and killed, back after", stand.until_ready(pid))
+    stand.calm()
+    assert stand.do("cat " + path) == before
+    assert any("restore-service-unit" in row["by"] for row in stand.log(began) if row["event"] == "recovered"), stand.words()
+
+
 TELEGRAM = r"""
 import json, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
