@@ -80,7 +80,8 @@ def _unclean(seen: Observation, memory: Memory) -> bool:
     again = memory.mono is not None and getattr(seen.service, "restarts", 0) > memory.starts
     if memory.pid is None:
         # Lives too short to be seen: the service manager's own count gives them away.
-        return again and (code not in (None, 0) or seen.sudden)
+        # "resources": systemd itself could not start it (an EnvironmentFile that is gone), so there is no exit code.
+        return again and (code not in (None, 0) or seen.sudden or getattr(seen.service, "result", "") == "resources")
     if pid == memory.pid:
         return False
     if memory.ended is not None:

@@ -25,6 +25,8 @@ class Service:
     active: str = "active"
     exit_code: Optional[int] = None
     stopped_by_operator: Optional[bool] = None
+    result: str = ""
+    restarts: int = 0
 
 
 READY = Observation(1000.0, 0.0, "ready", startup="started", process=OURS, owner=OURS, owner_known=True, holder_pid=10)
@@ -272,3 +274,13 @@ def test_how_a_process_ended_is_known_although_the_manager_was_made_to_forget_it
     verdict, after = judge(again, replace(memory, ended=ended), Limits())
     assert verdict.unclean is crashed and after.ended is None
     assert judge(again, after, Limits())[0].unclean is False
+
+
+@pytest.mark.parametrize("result, crashed", [("resources", True), ("success", False)])
+def test_a_start_that_the_manager_could_not_even_begin_counts(result, crashed):
+    """No process was ever seen and there is no exit code: an EnvironmentFile that is gone."""
+    waits = Service("activating", result=result, restarts=1)
+    gone = replace(READY, answer="refused", startup="", process=None, owner=None, holder_pid=None, service=waits)
+    _verdict, memory = judge(gone, Memory(), Limits())
+    again = replace(gone, service=replace(waits, restarts=2))
+    assert judge(again, memory, Limits())[0].unclean is crashed

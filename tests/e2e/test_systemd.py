@@ -277,7 +277,7 @@ def test_small_heap_in_the_service_environment(stand: Stand) -> None:
     stand.boot()
 
 
-@pytest.mark.parametrize("damage", ["sed -i 's#^.Service.$#[Service]\\nWorkingDirectory=/nonexistent#' {}", ": > {}"], ids=["chdir", "empty"])
+@pytest.mark.parametrize("damage", ["sed -i 's#^.Service.$#[Service]\\nWorkingDirectory=/gone#' {}", ": > {}"], ids=["chdir", "empty"])
 def test_a_unit_that_systemd_cannot_start_comes_back_as_it_was(stand: Stand, damage: str) -> None:
     """systemd gives up before OpenClaw runs (exit 200; an empty file counts as masked): the definition of the last good run returns."""
     stand.calm()
