@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import configguard, healing, judge, snapshots
+from . import configguard, healing, judge, snapshots, unitfiles
 from .context import Context
 from .errors import HealerError, RepairError
 from .files import owned_lock, private_dir, write_json
@@ -128,9 +128,6 @@ class _Execution:
 
     def _roll_back(self, detail: Text) -> Outcome:
         undo(self.ctx, self.snapshot, healing.moves_of(self.plan.steps))
-        if any(isinstance(step, Service) and step.action == "reload" for step in self.plan.steps):
-            with contextlib.suppress(HealerError):  # the manager must not go on with what was undone
-                healing.service(self.ctx, "reload", 30.0)
         forget_journal(self.ctx.home)
         return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
 
@@ -157,6 +154,9 @@ def undo(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[st
     for path, to in reversed(done):
         healing.move_back(path, to)
     snapshots.restore(snapshot)
+    if any(unitfiles.defines_service(path) for path in snapshot.files):
+        with contextlib.suppress(HealerError, OSError):  # the manager must not go on with what was undone
+            healing.service(ctx, "reload", 30.0)
 
 
 def fresh(ctx: Context) -> Context:

@@ -12,10 +12,12 @@ from .openclaw.home import Home
 OWN = "iflow-doctor.conf"  # our own drop-in: repair-service-env writes it, and takes it back by itself
 
 
-def is_one(path: str) -> bool:
-    if os.path.basename(path) == OWN:
-        return False
+def defines_service(path: str) -> bool:
     return path.endswith((".service", ".plist")) or os.path.dirname(path).endswith(".service.d")
+
+
+def is_one(path: str) -> bool:
+    return defines_service(path) and os.path.basename(path) != OWN
 
 
 def present(ctx: Any) -> Dict[str, bytes]:
