@@ -61,6 +61,45 @@ def _database(ctx: Context, finding: Finding) -> Text:
     )
 
 
+def _room(ctx: Context, finding: Finding) -> Text:
+    return Text.of(
+        "Free some room on the disk of {0} (df -h {0} and df -i {0} show it), then: iflow-doctor heal",
+        "请在 {0} 所在磁盘上腾出空间(用 df -h {0} 与 df -i {0} 查看),然后:iflow-doctor heal",
+        finding.path,
+    )
+
+
+def _read_only(ctx: Context, finding: Finding) -> Text:
+    return Text.of(
+        "Find out why the filesystem of {} is read-only (dmesg | tail), make it writable again, then: iflow-doctor heal",
+        "请查明 {} 所在文件系统为何只读(dmesg | tail),恢复可写后运行:iflow-doctor heal",
+        finding.path,
+    )
+
+
+def _node(ctx: Context, finding: Finding) -> Text:
+    return Text.of(
+        "Install Node.js {} (nodejs.org, or: nvm install 24), then: openclaw gateway install --force",
+        "请安装 Node.js {}(nodejs.org,或:nvm install 24),然后:openclaw gateway install --force",
+        finding.evidence.get("wanted") or "24",
+    )
+
+
+def _zero(ctx: Context, finding: Finding) -> Text:
+    return Text.of(
+        "Put a backup of {} in its place while the gateway is stopped; without one OpenClaw starts with an empty one",
+        "请在网关停止时放回 {} 的备份;没有备份时 OpenClaw 会以空数据库启动",
+        finding.path,
+    )
+
+
+def _native(ctx: Context, finding: Finding) -> Text:
+    return Text(
+        "npm install -g openclaw    # builds its native modules for this node; then: openclaw gateway restart",
+        "npm install -g openclaw    # 为当前 node 重新构建原生模块;然后:openclaw gateway restart",
+    )
+
+
 WRITERS: Dict[str, Writer] = {
     "config/syntax": _syntax,
     "config/missing": _own_copy,
@@ -69,4 +108,12 @@ WRITERS: Dict[str, Writer] = {
     "config/include-missing": _include,
     "config/invalid-value": _value,
     "database/corrupt": _database,
+    "database/zero-bytes": _zero,
+    "disk/full": _room,
+    "disk/inodes": _room,
+    "disk/read-only": _read_only,
+    "node/too-old": _node,
+    "node/missing": _node,
+    "service/node-missing": _node,
+    "installation/native-module": _native,
 }

@@ -78,11 +78,11 @@ def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
 
 def _lang_setting(env: Any) -> str:
     """The setting `lang` of our own config.json, read cheaply: errors in it are for the command to report."""
+    from .files import read_file
     from .openclaw.home import state_dir_of
 
     try:
-        with open(str(state_dir_of(Host(env=env)) / "iflow-doctor" / "config.json"), encoding="utf-8") as handle:
-            found = json.load(handle).get("lang")
+        found = json.loads(read_file(state_dir_of(Host(env=env)) / "iflow-doctor" / "config.json").decode("utf-8")).get("lang")
     except (OSError, ValueError, AttributeError):
         return ""
     return found if found in ("zh", "en") else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -74,10 +75,22 @@ def write_json(path: PathLike, value: Any) -> None:
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=False) + "\n")
 
 
+def is_something_else(path: PathLike) -> bool:
+    """Whether a directory, a pipe or a device lies where a file should be."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def read_file(path: PathLike) -> bytes:
+    """The bytes of a file. Raise OSError, also for a pipe or a device: reading one would wait for ever."""
+    if is_something_else(path) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return Path(path).read_bytes()
+
+
 def read_json(path: PathLike, default: Any = None) -> Any:
     """Given a JSON file, answer its value; `default` where it does not exist. Raise SettingsError with line and column."""
     try:
-        raw = Path(path).read_bytes()
+        raw = read_file(path)
     except FileNotFoundError:
         return default
     except OSError as error:

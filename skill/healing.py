@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .context import Context
 from .errors import RepairError
-from .files import private_dir, write_atomic
+from .files import is_something_else, private_dir, write_atomic
 from .lastgood import service_files
 from .model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
 from .openclaw import config as openclaw_config
@@ -78,7 +78,7 @@ def _may_move(ctx: Context, path: str, to: str) -> bool:
     if not _inside(to, ctx.home.doctor_dir / "quarantine"):
         return False
     if path == str(ctx.home.config_path):
-        return os.path.isdir(path) or os.path.islink(path)  # never the file itself: that one is written, and snapshotted first
+        return is_something_else(path) or os.path.islink(path)  # never the file itself: that one is written, and snapshotted first
     if _inside(path, ctx.home.state_dir / "extensions"):
         return os.path.dirname(_real(path)) == _real(str(ctx.home.state_dir / "extensions")) or "@" in path
     if DATABASE.search(path) and (_inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")):

@@ -271,3 +271,13 @@ def test_after_a_heal_in_vain_the_person_is_not_told_to_heal_again(world: World,
     for part in result.next_step:
         assert "iflow-doctor heal" not in part and str(world.config) in part
     assert word in result.next_step.en
+
+
+def test_every_way_by_hand_can_be_said(world: World) -> None:
+    """In both languages, for a finding with and without details, and never the repair that has just failed as the only word."""
+    from skill import byhand
+
+    for check in byhand.WRITERS:
+        hint = byhand.hint(world.context(), finding(check, "/place"))
+        assert hint is not None and hint.en != hint.zh and not hint.en.startswith("iflow-doctor") and "{" not in hint.en + hint.zh
+    assert byhand.hint(world.context(), finding("port/foreign-owner")) is None and byhand.hint(world.context(), None) is None

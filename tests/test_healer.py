@@ -54,10 +54,13 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
     assert "// keep" in world.config.read_text() and world.config.read_text().startswith("// notes")
 
 
-@pytest.mark.parametrize("what", ["directory", "link"])
+@pytest.mark.parametrize("what", ["directory", "link", "pipe"])
 def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) -> None:
     world.config.unlink()
-    world.config.mkdir() if what == "directory" else world.config.symlink_to(world.folder / "gone" / "openclaw.json")
+    if what == "pipe":
+        os.mkfifo(str(world.config))  # reading it would wait for ever
+    else:
+        world.config.mkdir() if what == "directory" else world.config.symlink_to(world.folder / "gone" / "openclaw.json")
     world.healthy = world.parses
     ctx = world.context(finding("config/missing", str(world.config)))
     assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -124,3 +125,19 @@ def test_every_key_says_what_it_does_in_both_languages():
     rows = dict(walk(settings.schema()))
     assert len(rows) > 20
     assert [key for key, item in rows.items() if not item.get("description") or not item.get("x-zh")] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_place_of_a_file_is_told_and_never_waited_for(tmp_path):
+    from skill.errors import SettingsError
+    from skill.files import read_file, read_json
+    from skill.openclaw import config as openclaw_config
+
+    path = tmp_path / "config.json"
+    os.mkfifo(str(path))
+    with pytest.raises(OSError):
+        read_file(path)
+    with pytest.raises(SettingsError) as told:
+        read_json(path)
+    assert "not a regular file" in str(told.value)
+    assert openclaw_config.load(path).error == "unreadable" and openclaw_config.read_env_file(path) == {}

@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any, Iterable, Iterator, List, Mapping
 
+from ..files import is_something_else
 from ..model import Check, Finding, Text
 from ..openclaw.config import ConfigView, diff, leaves, parse
 from . import config_rules
@@ -37,9 +38,10 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
         why = (" (a link to {} that does not exist)".format(os.readlink(path)), ",它是一个指向不存在文件的链接") if link else ("", "")
         yield error("config/missing", "There is no config file" + why[0], "配置文件不存在" + why[1], path, RESTORE, broken_link=link)
     elif view.error == "unreadable":
-        if os.path.isdir(path):  # there is no config then; what lies in its place can be set aside
-            en, zh = "A directory lies where the config file should be", "配置文件的位置上是一个目录"
-            yield error("config/missing", en, zh, path, RESTORE, kind="directory")
+        if is_something_else(path):  # there is no config then; what lies in its place can be set aside
+            what = ("directory", "目录") if os.path.isdir(path) else ("pipe or a device", "管道或设备")
+            en, zh = "A {} lies where the config file should be".format(what[0]), "配置文件的位置上是一个{}".format(what[1])
+            yield error("config/missing", en, zh, path, RESTORE, kind=what[0])
             return
         fix = "chown $(id -un) '{0}' && chmod 600 '{0}'".format(path)
         en, zh = "The config file cannot be read: " + view.message, "配置文件无法读取:" + view.message

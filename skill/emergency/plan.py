@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import HealerError
+from ..files import read_file
 from ..model import EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
 from ..openclaw import config as openclaw_config
 from . import allowed
@@ -149,7 +150,7 @@ def _check_writes(ctx: Any, plan: Plan) -> None:
 def _as_written(ctx: Any) -> Mapping[str, Any]:
     """The main config file alone (no includes), {} when it does not parse: what a Write of it is compared with."""
     try:
-        return allowed.as_mapping(openclaw_config.parse(ctx.home.config_path.read_bytes().decode("utf-8-sig")))
+        return allowed.as_mapping(openclaw_config.parse(read_file(ctx.home.config_path).decode("utf-8-sig")))
     except (OSError, ValueError, RecursionError):
         return {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..files import private_dir, read_json, write_json
+from ..files import private_dir, read_file, read_json, write_json
 from ..host import Completed, Host
 from .config import load
 from .home import Home
@@ -137,7 +137,7 @@ def fingerprint(home: Home) -> str:
     files = list(load(home.config_path).files) or [home.config_path]
     for path in files + [home.env_file]:
         try:
-            digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(read_file(path)).digest())
         except OSError as error:
             digest.update("{}\0{}".format(path, error.errno).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

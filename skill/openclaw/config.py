@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..files import read_file
+
 _VAR = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _MISSING = object()
 
@@ -53,7 +55,7 @@ def load(path: Path, env: Optional[Mapping[str, str]] = None) -> ConfigView:
     """Read a config file with its includes. Never raises: what is wrong is in `error`."""
     del env
     try:
-        raw = path.read_bytes()
+        raw = read_file(path)
     except FileNotFoundError:
         return ConfigView(path, error="missing", message="no such file")
     except OSError as error:
@@ -94,7 +96,7 @@ def _include(value: Any, folder: Path, files: List[Path], depth: int) -> Any:
         for name in names if isinstance(names, list) else [names]:
             target = folder / str(name)
             files.append(target)
-            result = _merge(result, _include(parse(target.read_text("utf-8-sig")), target.parent, files, depth + 1))
+            result = _merge(result, _include(parse(read_file(target).decode("utf-8-sig")), target.parent, files, depth + 1))
     rest = {key: _include(item, folder, files, depth) for key, item in value.items() if key != "$include"}
     return _merge(result, rest) if rest or isinstance(result, dict) else result
 
@@ -126,7 +128,7 @@ def read_env_file(path: Path) -> Dict[str, str]:
     """NAME=value lines of a dotenv file; quotes removed. {} where it cannot be read."""
     values: Dict[str, str] = {}
     try:
-        lines = path.read_text("utf-8-sig", "replace").splitlines()
+        lines = read_file(path).decode("utf-8-sig", "replace").splitlines()
     except OSError:
         return values
     for line in lines:

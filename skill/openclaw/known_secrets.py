@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
+from ..files import read_file
 from ..host import Host
 from ..redact import is_secret_key
 from . import config as openclaw_config
@@ -109,7 +110,7 @@ def _of_files(host: Host, data: Any) -> Iterator[str]:
         raw = provider["path"]
         path = Path(str(host.home) + raw[1:] if raw.startswith("~/") else raw)
         try:
-            text = path.read_text("utf-8")[:1_000_000]
+            text = read_file(path).decode("utf-8")[:1_000_000]
             yield from (v for _, v in openclaw_config.leaves(json.loads(text)) if isinstance(v, str))
         except ValueError:
             yield text.strip()

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
+from ..files import read_file
 from ..jsonedit import UNSET
 from ..lastgood import Good, candidates
 from ..model import Service, Text, Write
@@ -140,7 +141,7 @@ def rejected(ctx: Context) -> List[Write]:
     import time
 
     try:
-        raw = ctx.home.config_path.read_bytes()
+        raw = read_file(ctx.home.config_path)
     except OSError:
         return []
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))

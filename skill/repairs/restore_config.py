@@ -9,6 +9,7 @@ from typing import Any, List, Mapping
 
 from ..context import Context
 from ..errors import CannotPlan
+from ..files import is_something_else
 from ..mend import mended
 from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
@@ -20,7 +21,7 @@ BROKEN = ("config/missing", "config/empty", "config/syntax", "config/include-mis
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     view = openclaw_config.load(ctx.home.config_path)
     main = str(ctx.home.config_path)
-    if view.error == "unreadable" and not os.path.isdir(main):
+    if view.error == "unreadable" and not is_something_else(main):
         raise CannotPlan(
             Text.of("the config cannot be read: {}", "配置无法读取:{}", view.message),
             hint=Text("give it back to the account that runs the gateway", "请把它的属主改回运行网关的账户"),
@@ -78,9 +79,9 @@ def _cure(ctx: Context, cured: bytes) -> Plan:
 
 
 def _aside(ctx: Context, main: str) -> List[Any]:
-    """A directory in the config's place, or a link into a folder that is gone, has to go first. Both are kept."""
+    """A directory or a pipe in the config's place, or a link into a folder that is gone, has to go first. Both are kept."""
     dead = os.path.islink(main) and not os.path.isdir(os.path.dirname(os.path.realpath(main)))
-    if not dead and not os.path.isdir(main):
+    if not dead and not is_something_else(main):
         return []
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
     return [Move(main, str(ctx.home.doctor_dir / "quarantine" / "{}-{}".format(stamp, os.path.basename(main))))]
