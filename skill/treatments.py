@@ -42,6 +42,8 @@ PERSON: Tuple[Row, ...] = (
 SPECIFIC: Tuple[Row, ...] = (
     Row("disk/full", "free-disk"),
     Row("disk/inodes", "free-disk"),
+    # Before what its broken words may look like: a program that is gone, an OpenClaw that is not installed.
+    Row("service/unit-broken", "restore-service-unit", when=NOT_UP),
     Row("node/bad-options", "repair-service-env", when=NOT_UP),
     Row("node/small-heap", "repair-service-env", when=NOT_UP),
     Row("node/too-old", "repair-service-env", when=NOT_UP),
@@ -82,7 +84,6 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("database/corrupt", "quarantine-database", {"backup": False}, NOT_UP),
     Row("plugins/crash", "disable-plugin", {"plugin": "$evidence.plugin"}),
     Row("plugins/crash", "quarantine-plugin", {"plugin": "$evidence.plugin"}),
-    Row("service/unit-broken", "restore-service-unit", when=NOT_UP),
     Row("service/missing", "reinstall-service", when=NOT_UP),
     Row("service/start-limit", "reset-failed", when=NOT_UP),
     Row("service/disabled", "reload-keepalive", when=NOT_UP),
