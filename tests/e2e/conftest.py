@@ -1,6 +1,6 @@
 """The end-to-end part ends in time: what matters most comes first, and what does not fit any more is skipped and says so.
 
-E2E_BUDGET_MIN: minutes after which no further test is begun (default 62; 0: no bound).
+E2E_BUDGET_MIN: minutes after which no further test is begun (default 58; 0: no bound).
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ def pytest_collection_modifyitems(items: list) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    minutes = float(os.environ.get("E2E_BUDGET_MIN", "62"))
+    minutes = float(os.environ.get("E2E_BUDGET_MIN", "58"))
     if minutes and time.monotonic() - BEGAN > minutes * 60:
         pytest.skip("the {:.0f} minutes of this run (E2E_BUDGET_MIN) are used up".format(minutes))
