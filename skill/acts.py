@@ -6,13 +6,13 @@ import errno
 from dataclasses import replace
 from typing import Any, Dict, Optional, Set
 
-from . import ballast
 from .children import Children
 from .errors import HealerError
 from .files import lock_held
 from .model import Text
 from .openclaw import gateway
 from .policy import BAD, Decision
+from .store import disk_reserve
 from .teller import Teller
 
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
@@ -40,7 +40,7 @@ class Acts:
             action(decision, now)
         except (HealerError, OSError) as error:
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-                ballast.drop(watch.home)
+                disk_reserve.drop(watch.home)
             watch.log.line("action-failed", watch.host.now(), kind=decision.kind, error=str(error), hint=getattr(error, "hint", ""))
 
     def repairing(self) -> bool:

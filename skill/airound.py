@@ -6,8 +6,8 @@ from typing import Any, Optional
 
 from . import healer, healing
 from .errors import HealerError, RepairError
-from .incidents import key_of
 from .model import Outcome, Plan, Text
+from .store.incidents import key_of
 
 
 def consult(visit: Any) -> Optional[Any]:

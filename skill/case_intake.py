@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from .errors import AlreadyRunning, SettingsError, UsageError
 from .model import Case, Text
 from .openclaw.home import Home
-from .store import PROVEN
+from .store.records import PROVEN
 
 _QUESTIONS = {
     "title": Text("What is wrong, in one line?", "一句话说明是什么问题："),

@@ -8,8 +8,8 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 from . import looking, repairs, treatments
 from .context import Context
 from .errors import CannotPlan, HealerError
-from .incidents import Incident, key_of
 from .model import Confidence, Finding, Match, Plan, Risk, Severity, State
+from .store.incidents import Incident, key_of
 from .treatments import Row
 
 # OpenClaw refuses every start with these: starting again would only repeat that.
@@ -84,7 +84,7 @@ class Chooser:
 
     def _cases(self, tell: bool) -> Iterator[Choice]:
         """Certain matches whose evidence holds on this machine. A case that keeps failing, or is not proven yet, does not act."""
-        from .store import Store
+        from .store.records import Store
 
         store = Store(self.ctx.home)
         for match in self.matches:

@@ -10,7 +10,7 @@ from .context import Context
 from .files import write_atomic
 from .jsonedit import UNSET
 from .openclaw import config as openclaw_config
-from .snapshots import Snapshot
+from .store.snapshots import Snapshot
 
 OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from . import byhand, healer, healing, interrupted, lastgood, looking, repairs, treatments
+from . import byhand, healer, healing, interrupted, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
-from .incidents import Incident, watched
 from .model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
+from .store import good_copies
+from .store.incidents import Incident, watched
+from .store.watch_log import WatchLog
 from .treatment import Treatment
-from .watchlog import WatchLog
 
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
@@ -101,7 +102,7 @@ class Visit:
             self._look()
 
     def _finish_interrupted(self) -> None:
-        outcome = interrupted.recover(replace(self.ctx, last_good=lastgood.newest(self.ctx.home)))
+        outcome = interrupted.recover(replace(self.ctx, last_good=good_copies.newest(self.ctx.home)))
         if outcome is not None:
             self._note(outcome, "recover")
             self.say(outcome.detail)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import configguard, healing, judge, snapshots, unitfiles
+from . import configguard, healing, judge
 from .context import Context
 from .errors import HealerError, RepairError
 from .files import owned_lock, private_dir, write_json
@@ -16,6 +16,7 @@ from .model import Outcome, Plan, Run, Service, State, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate
+from .store import snapshots, unit_files
 
 LOOK_EVERY_S = 20.0  # between two looks whether what was started hangs already
 CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
@@ -154,7 +155,7 @@ def undo(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[st
     for path, to in reversed(done):
         healing.move_back(path, to)
     snapshots.restore(snapshot)
-    if any(unitfiles.defines_service(path) for path in snapshot.files):
+    if any(unit_files.defines_service(path) for path in snapshot.files):
         with contextlib.suppress(HealerError, OSError):  # the manager must not go on with what was undone
             healing.service(ctx, "reload", 30.0)
 

@@ -11,9 +11,9 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from .context import Context
 from .errors import RepairError
 from .files import is_something_else, private_dir, write_atomic
-from .lastgood import service_files
 from .model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
 from .openclaw import config as openclaw_config
+from .store.good_copies import service_files
 
 ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
 PROGRAMS = ("openclaw", "npm")  # what a Run may start, besides node with openclaw's own entry file
@@ -66,7 +66,7 @@ def _service_paths(ctx: Context) -> List[str]:
 def _may_write(ctx: Context, path: str) -> bool:
     if _inside(path, ctx.home.doctor_dir) or _real(path) in writable_files(ctx):
         return True
-    from .lastgood import candidates
+    from .store.good_copies import candidates
 
     if any(_real(path) == _real(known) for good in candidates(ctx.home) for known in good.files):
         return True

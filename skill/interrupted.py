@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
-from . import configguard, healer, healing, snapshots
+from . import configguard, healer, healing
 from .context import Context
 from .errors import RepairError, SettingsError
 from .files import owned_lock, read_json, set_aside
 from .model import Outcome, Plan, Risk, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
+from .store import snapshots
 
 SETTLED_S = 600.0  # s after an interrupted repair: what was written later is not its work, and not its to put back
 ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, List, Optional, Sequence, Tuple
 
-from . import lastgood, treatments
+from . import treatments
 from .context import Context
-from .incidents import Incident, watched
 from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
+from .store import good_copies
+from .store.incidents import Incident, watched
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
 
@@ -19,7 +20,7 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?
 def examined(ctx: Context, loop: bool = False) -> Context:
     """Judge and examine. loop: the watchdog saw it die again and again, so being up right now means nothing."""
     stuck = watched(ctx.home.doctor_dir).get("pending") == "stuck"
-    ctx = replace(ctx, last_good=lastgood.newest(ctx.home), logs=_logs(ctx))
+    ctx = replace(ctx, last_good=good_copies.newest(ctx.home), logs=_logs(ctx))
     ctx = judged(ctx)
     if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
         reason = Text("it keeps dying (crash loop)", "反复崩溃(崩溃循环)")
@@ -137,7 +138,7 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
     """Into records.json and, for the watchdog, into the incident's file. Memory must not break the work."""
     from . import case_intake
     from .files import private_dir
-    from .store import Store
+    from .store.records import Store
 
     now = ctx.host.now()
     opened = incident.opened(now)

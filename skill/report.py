@@ -55,9 +55,9 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
 
 def _last_good(ctx: Any) -> Any:
     try:
-        from . import lastgood
+        from .store import good_copies
 
-        return lastgood.newest(ctx.home)
+        return good_copies.newest(ctx.home)
     except Exception:  # a damaged copy is no reason not to answer
         return None
 

@@ -11,8 +11,8 @@ import time
 from dataclasses import replace
 from typing import Any, Optional, Tuple
 
-from . import ballast, marks, policy, watchstate
 from . import judge as judging
+from . import marks, policy, watchstate
 from . import settings as settings_module
 from .acts import Acts
 from .children import Children
@@ -23,8 +23,9 @@ from .openclaw import config as openclaw_config
 from .openclaw import gateway
 from .openclaw.home import Home, locate, remember
 from .policy import Rules
+from .store import disk_reserve
+from .store.watch_log import WatchLog
 from .teller import Teller
-from .watchlog import WatchLog
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
@@ -211,7 +212,7 @@ class Watchdog:
             try:
                 watchstate.save(self.home, self.state)
             except OSError as error:
-                ballast.drop(self.home)  # a full disk: the next save has room again
+                disk_reserve.drop(self.home)  # a full disk: the next save has room again
                 self.log.line("state-not-saved", self.host.now(), error=str(error))
 
     def alive(self) -> None:

@@ -9,16 +9,17 @@ from typing import Any, Callable, Sequence
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import doctor, lastgood, repairs, treatments
+from skill import doctor, repairs, treatments
 from skill.context import Context
-from skill.incidents import Incident
 from skill.model import Case, Confidence, Evidence, Finding, Match, Severity, State, Text, Verdict
+from skill.store import good_copies
+from skill.store.incidents import Incident
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     made = World(tmp_path)
-    lastgood.keep(made.context())
+    good_copies.keep(made.context())
     return made
 
 
@@ -30,7 +31,7 @@ def treat(
     def examine(ctx: Context, loop: bool) -> Context:
         up = world.started and world.healthy()
         verdict = Verdict(State.HEALTHY if up else down, Text("down", "停"), exit_code=78, findings=tuple(see()))
-        return replace(ctx, verdict=verdict, last_good=lastgood.newest(world.home))
+        return replace(ctx, verdict=verdict, last_good=good_copies.newest(world.home))
 
     auto = more.pop("auto_heal", True)
     visit = doctor.Visit(
@@ -123,7 +124,7 @@ def test_a_case_acts_only_when_certain_and_its_evidence_holds(world: World) -> N
 
 
 def test_a_proposed_case_does_not_act_and_a_case_that_keeps_failing_neither(world: World) -> None:
-    from skill.store import Store
+    from skill.store.records import Store
 
     world.healthy = lambda: False
     treat(world, lambda: [], [Match(case(2, "reinstall-service", status="proposed"), 1.0, Confidence.CERTAIN)])

@@ -8,9 +8,9 @@ from pathlib import Path
 from click.testing import CliRunner
 from doctor_world import CONFIG
 
-from skill import snapshots, store
 from skill.cli import main_group
 from skill.openclaw.home import Home
+from skill.store import records, snapshots
 
 
 def run(tmp_path: Path, *words: str) -> "tuple[int, str]":
@@ -42,6 +42,6 @@ def test_a_snapshot_is_listed_and_put_back(tmp_path: Path) -> None:
 def test_stats_of_nothing_and_of_something(tmp_path: Path) -> None:
     place = home(tmp_path)
     assert json.loads(run(tmp_path, "stats", "--json")[1])["incidents"] == 0
-    store.Store(place).add({"id": "a", "opened": 1.0, "verified": True, "healed_s": 12.0, "level": 2, "outcome": "healed"})
+    records.Store(place).add({"id": "a", "opened": 1.0, "verified": True, "healed_s": 12.0, "level": 2, "outcome": "healed"})
     code, out = run(tmp_path, "--lang", "zh", "stats")
     assert code == 0 and "已恢复:1" in out and "12" in out

@@ -13,12 +13,13 @@ from types import SimpleNamespace
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import healer, healing, interrupted, lastgood, repairs, snapshots
+from skill import healer, healing, interrupted, repairs
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed, Reply
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
 from skill.openclaw import gateway
 from skill.openclaw.config import diff, parse
+from skill.store import good_copies, snapshots
 
 WHY = Text("why", "为何")
 
@@ -26,7 +27,7 @@ WHY = Text("why", "为何")
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     made = World(tmp_path)
-    lastgood.keep(made.context())
+    good_copies.keep(made.context())
     return made
 
 
@@ -128,11 +129,11 @@ def test_an_include_that_is_gone_comes_back_and_the_rest_stays(tmp_path: Path) -
     extra = world.state / "agents.json5"
     extra.write_text("{defaults: {model: 'm'}}")
     world.config.write_text('{gateway: {mode: "local"}, agents: {$include: "./agents.json5"}} // mine\n')
-    lastgood.keep(world.context())
+    good_copies.keep(world.context())
     extra.unlink()
     world.config.write_text('{gateway: {mode: "local", port: 5}, agents: {$include: "./agents.json5"}} // mine, newer\n')
     world.healthy = world.parses
-    ctx = world.context(last_good=lastgood.newest(world.home))
+    ctx = world.context(last_good=good_copies.newest(world.home))
     outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
     assert outcome.healed and extra.read_text() == "{defaults: {model: 'm'}}" and "newer" in world.config.read_text()
 
@@ -142,7 +143,7 @@ def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
     extra = world.state / "gw.json5"
     extra.write_text("{mode: 'local', port: 7}")
     world.config.write_text('{gateway: {$include: "./gw.json5"}} // mine\n')
-    lastgood.keep(world.context())
+    good_copies.keep(world.context())
     extra.write_text("{mode: 'local', port: 7, bogus: 1}")
     main = world.config.read_text()
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
@@ -186,7 +187,7 @@ def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world
 def test_doctor_fix_of_an_unreadable_config_that_loses_keys_is_rolled_back(world: World) -> None:
     world.config.write_text("garbage" + CONFIG)
     doctor(world, {"gateway": {"mode": "local"}})
-    ctx = world.context(last_good=lastgood.newest(world.home))
+    ctx = world.context(last_good=good_copies.newest(world.home))
     outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
     assert not outcome.healed and outcome.rolled_back and world.config.read_text() == "garbage" + CONFIG
 
@@ -545,7 +546,7 @@ def served_unit(world: World) -> Path:
     unit = world.folder / ".config" / "systemd" / "user" / "openclaw-gateway.service"
     unit.parent.mkdir(parents=True)
     unit.write_text(UNIT)
-    lastgood.keep(world.context())
+    good_copies.keep(world.context())
     return unit
 
 
@@ -556,7 +557,7 @@ def test_the_services_definition_comes_back_and_a_later_drop_in_loses_its_effect
     later.parent.mkdir()
     later.write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
     (later.parent / "iflow-doctor.conf").write_text("[Service]\n")
-    lastgood.keep(world.context())  # edited under a running gateway: this copy has never started one
+    good_copies.keep(world.context())  # edited under a running gateway: this copy has never started one
     world.healthy = lambda: unit.read_text() == UNIT and b"false" not in later.read_bytes()
     ctx = world.context()
     plan = repairs.ALL["restore-service-unit"].plan(ctx, {})

@@ -11,11 +11,12 @@ import pytest
 from doctor_world import World, finding
 from test_cli import call_here
 
-from skill import case_matcher, cases, doctor, lastgood, looking
+from skill import case_matcher, cases, doctor, looking
 from skill.context import Context
-from skill.incidents import Incident
 from skill.model import Confidence, State, Text, Verdict
-from skill.store import Store
+from skill.store import good_copies
+from skill.store.incidents import Incident
+from skill.store.records import Store
 from skill.treatment import Treatment
 
 LINE = "2026-11-21T10:00:00.000Z [gateway] error: the quince relay failed to wind its 42 springs"
@@ -25,7 +26,7 @@ FAULT = "service/odd-unit"
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     made = World(tmp_path)
-    lastgood.keep(made.context())
+    good_copies.keep(made.context())
     return made
 
 

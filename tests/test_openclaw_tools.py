@@ -10,10 +10,10 @@ import time
 import pytest
 from checkhouse import GOOD, House, service, valid
 
-from skill import lastgood
 from skill.commands.internal import _edited_wrongly
 from skill.openclaw import cli, install, inventory, logs, schema
 from skill.openclaw.processes import Process
+from skill.store import good_copies
 
 SCHEMA = {
     "$schema": "http://json-schema.org/draft-07/schema#",
@@ -140,7 +140,7 @@ def test_a_dead_program_is_replaced_by_its_schema(house):
 
 def test_an_edit_that_the_schema_rejects_is_no_good_copy(house):
     ctx = house.ctx()
-    lastgood.keep(ctx)
+    good_copies.keep(ctx)
     keep(house)
     assert not _edited_wrongly(ctx)
     good = json.loads((house.state / "openclaw.json").read_text())

@@ -162,7 +162,7 @@ def test_links_in_documents_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck") or not shutil.which("checkbashisms"), reason="needs shellcheck and devscripts")
-@pytest.mark.parametrize("name", ["install.sh", "skill/shim/openclaw.sh.in"])
+@pytest.mark.parametrize("name", ["install.sh", "skill/installer/shim/openclaw.sh.in"])
 def test_shell_scripts_are_plain_posix(name: str) -> None:
     for tool in (["shellcheck", "-s", "sh"], ["checkbashisms"]):
         done = subprocess.run(tool + [str(ROOT / name)], capture_output=True, text=True, timeout=60)
@@ -172,6 +172,6 @@ def test_shell_scripts_are_plain_posix(name: str) -> None:
 def test_batch_files_have_windows_line_ends_and_need_no_powershell() -> None:
     raw = (ROOT / "install.bat").read_bytes()
     assert raw.count(b"\n") == raw.count(b"\r\n") > 20
-    text = raw.decode("ascii").lower() + (ROOT / "skill/shim/openclaw.cmd.in").read_text("ascii").lower()
+    text = raw.decode("ascii").lower() + (ROOT / "skill/installer/shim/openclaw.cmd.in").read_text("ascii").lower()
     commands = [line for line in text.splitlines() if not line.strip().startswith("rem ")]
     assert not any(word in line for line in commands for word in ("powershell", "timeout ", "wmic"))

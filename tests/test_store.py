@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from skill import store
 from skill.openclaw.home import Home
-from skill.store import Store, wilson
+from skill.store import records
+from skill.store.records import Store, wilson
 
 
 def home(tmp_path: Path) -> Home:
@@ -62,9 +62,9 @@ def test_the_same_incident_is_one_record_and_the_store_is_bounded(tmp_path: Path
     memory.add(acted(1, "failed"))
     memory.add(acted(1, "healed"))
     assert [item["outcome"] for item in memory.all()] == ["healed"]
-    store.write_json(memory.path, {"records": [acted(number, "healed") for number in range(store.KEEP)]})
+    records.write_json(memory.path, {"records": [acted(number, "healed") for number in range(records.KEEP)]})
     memory.add(acted(9999, "healed"))
-    assert len(memory.all()) == store.KEEP and memory.older.exists()
+    assert len(memory.all()) == records.KEEP and memory.older.exists()
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:

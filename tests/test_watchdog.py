@@ -14,9 +14,9 @@ from skill.model import State, Text, Verdict
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.home import locate
 from skill.policy import WatchState
+from skill.store.watch_log import WatchLog
 from skill.teller import Teller
 from skill.watchdog import Watchdog
-from skill.watchlog import WatchLog
 
 
 class Platform:

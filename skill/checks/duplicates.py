@@ -14,7 +14,7 @@ from .tell import error, info, warning
 
 _OTHERS = re.compile(r"openclaw|clawdbot|moltbot", re.I)
 _TENDS = re.compile(r"watch-?dog|health-?check|guardian|self-?heal|auto-?heal|keep-?alive|monit\b|pm2\b|supervisord", re.I)
-_OURS = re.compile(r"iflow-doctor|-m skill\b|skill[/\\]keeper|skill\.keeper|skill\.practice|pytest|openclaw-gateway$")
+_OURS = re.compile(r"iflow-doctor|-m skill\b|skill[/\\](?:platforms[/\\])?keeper|skill\.(?:platforms\.)?keeper|skill\.(?:drill\.)?practice|pytest|openclaw-gateway$")
 
 
 def run(ctx: Any) -> Iterable[Finding]:

@@ -6,11 +6,11 @@ import os
 import re
 from typing import Any, Iterable, Iterator, Mapping
 
-from .. import unitfiles
 from ..model import Check, Finding, State, Text
 from ..openclaw import cli
 from ..openclaw.inventory import SERVICE_NAMES
 from ..platforms.states import UNUSABLE
+from ..store import unit_files
 from .look import Look, looking
 from .tell import error, info, warning
 
@@ -131,8 +131,8 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
             ("openclaw gateway install --force    # writes the unit anew", "openclaw gateway install --force    # 重新生成该单元"),
             exit_code=state.exit_code,
         )
-    good = unitfiles.newest(look.home)
-    changed = unitfiles.differing(unitfiles.present(look), unitfiles.of(good)) if good is not None else []
+    good = unit_files.newest(look.home)
+    changed = unit_files.differing(unit_files.present(look), unit_files.of(good)) if good is not None else []
     if changed:
         yield info(
             "service/unit-changed",

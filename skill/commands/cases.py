@@ -217,7 +217,7 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
 
 def _standing(case: Case) -> str:
     from ..case_intake import standing
-    from ..store import Store
+    from ..store.records import Store
 
     try:
         return standing(case, Store(_home()))
@@ -227,7 +227,7 @@ def _standing(case: Case) -> str:
 
 def _rate(case: Case) -> str:
     try:
-        from ..store import Store
+        from ..store.records import Store
 
         rate = Store(_home()).success_rate(case.id)
     except Exception:  # the store may be empty, damaged or not there yet: the case can be explained without it

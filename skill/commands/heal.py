@@ -100,7 +100,7 @@ def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
 def stats(app: Any, as_json: bool) -> None:
     """Incidents, time to recover, success rates. / 事故、恢复时间与成功率。"""
     from ..model import Text
-    from ..store import Store
+    from ..store.records import Store
 
     home = app.context().home
     value = Store(home).stats()
@@ -148,8 +148,8 @@ def snapshots(ctx: click.Context) -> None:
 @click.pass_obj
 def list_snapshots(app: Any, as_json: bool = False) -> None:
     """Newest first. / 最新在前。"""
-    from .. import snapshots as kept
     from ..model import Text
+    from ..store import snapshots as kept
 
     found = kept.all_of(app.context().home)
     if as_json or app.as_json:
@@ -168,10 +168,10 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. / 还原快照(先保存现状)。"""
     from .. import healer
-    from .. import snapshots as kept
     from ..errors import UsageError
     from ..files import owned_lock
     from ..model import Text
+    from ..store import snapshots as kept
 
     ctx = app.context()
     chosen = next((s for s in kept.all_of(ctx.home) if s.id == name), None)

@@ -21,10 +21,11 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def keep_good(app: Any, look: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
-    from .. import ballast, interrupted, lastgood
+    from .. import interrupted
     from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
+    from ..store import disk_reserve, good_copies
 
     ctx = app.context()
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
@@ -32,7 +33,7 @@ def keep_good(app: Any, look: bool) -> None:
         raise click.exceptions.Exit(1)
     with contextlib.suppress(HealerError, OSError):
         # A doctor that was killed after it had mended: what it began is finished now, not undone in some later incident.
-        interrupted.recover(replace(ctx, last_good=lastgood.newest(ctx.home)))
+        interrupted.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
     damage = _quiet_damage(ctx)
     if damage:
         # Green, and yet something is lost or wrong: no good copy of this, and the owner has to know.
@@ -44,9 +45,9 @@ def keep_good(app: Any, look: bool) -> None:
         return
     if _edited_wrongly(ctx):
         raise click.exceptions.Exit(4)
-    lastgood.keep(ctx)
+    good_copies.keep(ctx)
     with contextlib.suppress(OSError):
-        ballast.keep(ctx.home)
+        disk_reserve.keep(ctx.home)
     if seen.process:
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "usual.json", {"rss_mb": round(seen.process.rss / 1048576), "at": ctx.host.now()})
@@ -66,11 +67,11 @@ def keep_good(app: Any, look: bool) -> None:
 
 def _edited_wrongly(ctx: Any) -> bool:
     """The running gateway has not read this edit, or refused it: being ready says nothing about a file that OpenClaw's schema rejects."""
-    from .. import lastgood
     from ..openclaw import schema
+    from ..store import good_copies
 
     try:
-        good, document = lastgood.newest(ctx.home), schema.kept(ctx)
+        good, document = good_copies.newest(ctx.home), schema.kept(ctx)
         if good is None or document is None or schema.issues_of(good["config"], document):
             return False  # nothing to protect, or a schema that rejects what is known to work
         said = schema.validate(ctx)
@@ -99,11 +100,11 @@ ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a
 
 def _accepted(ctx: Any, damage: Any) -> bool:
     """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of exactly this a day ago."""
-    from .. import lastgood
     from ..files import read_json
+    from ..store import good_copies
     from ..teller import key_of
 
-    if lastgood.newest(ctx.home) is None:
+    if good_copies.newest(ctx.home) is None:
         return True
     told = read_json(ctx.home.doctor_dir / "quiet.told.json", {}) or {}
     return told.get("key") == key_of(damage) and ctx.host.now() - float(told.get("at", 0)) > ACCEPTED_AFTER_S
@@ -111,12 +112,13 @@ def _accepted(ctx: Any, damage: Any) -> bool:
 
 def _quiet_damage(ctx: Any) -> Any:
     """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh], ...]."""
-    from .. import diagnose, lastgood
+    from .. import diagnose
     from ..model import Severity, State, Text, Verdict
     from ..repairs.free_disk import make_room
+    from ..store import good_copies
 
     try:
-        good = lastgood.newest(ctx.home)
+        good = good_copies.newest(ctx.home)
         ctx = replace(ctx, last_good=good, verdict=Verdict(State.HEALTHY, Text("ready", "就绪")))
         only = ("config", "database", "clock", "disk", "service")
         found = diagnose.examine(ctx, only=only).findings
@@ -142,7 +144,7 @@ def _quiet_damage(ctx: Any) -> Any:
 @click.pass_obj
 def record(app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int) -> None:
     """Write a closed incident into records.json."""
-    from ..store import Store
+    from ..store.records import Store
 
     ctx = app.context()
     Store(ctx.home).close_incident(incident, by=by, opened=opened, closed=closed, state=state, restarts=restarts)

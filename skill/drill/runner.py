@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
-from .. import lastgood
 from ..errors import CannotTell, HealerError, Said, both
 from ..host import Host
 from ..model import Text
+from ..store import good_copies
 from . import bench as benches
 from . import ledger, processes
 from .evidence import NOTHING, WORDS, Evidence
@@ -89,11 +89,11 @@ def _prepare(bench: benches.Bench, watcher: Watcher, result: Result, tell: Calla
     tell(Text.of("gateway ready after {:.1f} s (pid {})", "网关 {:.1f} 秒后就绪(进程 {})", result.boot_s, bench.gateway_pid()))
     watcher.start()
     until = time.monotonic() + GOOD_COPY_WAIT_S
-    while time.monotonic() < until and not lastgood.newest(bench.home):
+    while time.monotonic() < until and not good_copies.newest(bench.home):
         if watcher.pid is None:
             raise CannotTell(Text.of("the watchdog ended by itself: {}", "守护进程自己结束了:{}", watcher.words()[-400:]))
         time.sleep(0.2)
-    kept = bool(lastgood.newest(bench.home))
+    kept = bool(good_copies.newest(bench.home))
     log = LogReader(bench.home.logs_dir / "watchdog.log")
     while kept and time.monotonic() < until and not any(entry.get("what") == "keep-good" for entry in log.new()):
         time.sleep(0.2)  # the child that keeps it also asks for OpenClaw's schema: a core that the fault's boot would miss

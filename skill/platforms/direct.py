@@ -1,4 +1,4 @@
-"""No service manager (containers, isolated state directories): our own keeper process keeps the gateway alive. See keeper.py."""
+"""No service manager (containers, isolated state directories): our own keeper process keeps the gateway alive. See keeper/main.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, keeperspec
 from .keeperstate import fulfilled, read_known
 
-KEEPER = Path(__file__).resolve().parent.parent / "keeper.py"
+KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
 ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
 KEEPER_START = 5.0  # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
 GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end

@@ -13,9 +13,9 @@ from ..context import Context
 from ..errors import CannotPlan
 from ..files import read_file
 from ..jsonedit import UNSET
-from ..lastgood import Good, candidates
 from ..model import Service, Text, Write
 from ..openclaw import config as openclaw_config
+from ..store.good_copies import Good, candidates
 
 KeyPath = Tuple[str, ...]
 # Keys that OpenClaw or we write by ourselves: never the cause, never reverted.

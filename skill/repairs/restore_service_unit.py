@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping
 
-from .. import unitfiles
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Service, Text, Write
+from ..store import unit_files
 
 # A drop-in that came later is not deleted: it stays in its place without effect, and its content is in the snapshot.
 NEUTRAL = b"# Set aside by iflow-doctor: with this drop-in the gateway did not start. Its content is in iflow-doctor/snapshots.\n"
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    now = unitfiles.present(ctx)
-    good = unitfiles.other(ctx.home, now)
+    now = unit_files.present(ctx)
+    good = unit_files.other(ctx.home, now)
     if not now or good is None:
         raise CannotPlan(Text("no other definition of the service is known to have worked", "没有已知可用的其他服务定义"))
-    then = unitfiles.of(good)
-    paths = unitfiles.differing(now, then)
+    then = unit_files.of(good)
+    paths = unit_files.differing(now, then)
     steps: List[Any] = [Write(path, then.get(path, NEUTRAL), 0o644) for path in paths]
     names = ", ".join(paths)
     return Plan(

@@ -13,9 +13,9 @@ from typing import Any, List, Mapping, Sequence
 from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
-from ..lastgood import Good, candidates
 from ..model import Plan, Repair, Risk, Severity, Text, Write
 from ..openclaw import config as openclaw_config
+from ..store.good_copies import Good, candidates
 from . import common
 from .common import KeyPath
 

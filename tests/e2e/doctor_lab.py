@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from skill import lastgood, settings
+from skill import settings
 from skill.context import Context
 from skill.host import Host
 from skill.openclaw import gateway
 from skill.openclaw.home import locate
 from skill.platforms.direct import Direct
+from skill.store import good_copies
 
 CONFIG = """// the owner's notes stay
 {
@@ -51,7 +52,7 @@ class Lab:
         home = replace(locate(self.host), port=self.port)
         values = settings.load_or_last_good(self.host, home)[0]
         values = replace(values, values={**values.values, "ai": {"enabled": False, "mode": "plan"}, **overrides})
-        return Context(self.host, home, values, platform=Direct(self.host, home, values), last_good=lastgood.newest(home))
+        return Context(self.host, home, values, platform=Direct(self.host, home, values), last_good=good_copies.newest(home))
 
     def start(self, budget: float = 180.0) -> bool:
         ctx = self.context()
@@ -61,8 +62,8 @@ class Lab:
     def good(self) -> None:
         """A healthy gateway whose present config is known as good."""
         assert self.start(), self.log()
-        lastgood.keep(self.context())
-        assert lastgood.newest(self.context().home)
+        good_copies.keep(self.context())
+        assert good_copies.newest(self.context().home)
 
     def break_and_start(self, wait: float) -> None:
         """Start what was broken and give it time to fail."""

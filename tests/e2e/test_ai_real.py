@@ -140,7 +140,7 @@ def test_the_ai_is_asked_last_and_a_bad_one_is_stopped(lab, tmp_path):
     """A healthy gateway and a known cause never reach it. One that repeats what is not allowed, one whose plan helps nothing and one that
     breaks the config are stopped, undone and told; calls and cost are in the statistics."""
     from skill import doctor, emergency, healer, looking, settings
-    from skill.store import Store
+    from skill.store.records import Store
 
     def scripted(scenario):
         env, server = stand_in("claude", scenario, tmp_path / "log.jsonl")

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from .lastgood import Good, candidates, service_files
-from .openclaw.home import Home
+from ..openclaw.home import Home
+from .good_copies import Good, candidates, service_files
 
 OWN = "iflow-doctor.conf"  # our own drop-in: repair-service-env writes it, and takes it back by itself
 

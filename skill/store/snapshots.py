@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
-from .errors import RepairError, SettingsError
-from .files import private_dir, read_json, write_atomic, write_json
-from .model import Text
-from .openclaw.home import Home
+from ..errors import RepairError, SettingsError
+from ..files import private_dir, read_json, write_atomic, write_json
+from ..model import Text
+from ..openclaw.home import Home
 
 KEEP = 30  # snapshots
 KEEP_BYTES = 300_000_000

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-from .files import append_line, private_dir
-from .redact import Redactor
+from ..files import append_line, private_dir
+from ..redact import Redactor
 
 
 class WatchLog:

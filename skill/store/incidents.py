@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from .errors import SettingsError
-from .files import private_dir, read_json, write_json
-from .openclaw.home import Home
+from ..errors import SettingsError
+from ..files import private_dir, read_json, write_json
+from ..openclaw.home import Home
 
 KEEP = 60  # incidents whose files are kept
 INTERRUPTED = 2  # a repair that was interrupted this often is not begun again

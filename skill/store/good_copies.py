@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from .context import Context
-from .errors import HealerError
-from .files import private_dir, read_json, write_atomic, write_json
-from .openclaw import config as openclaw_config
-from .openclaw.home import Home
+from ..context import Context
+from ..errors import HealerError
+from ..files import private_dir, read_json, write_atomic, write_json
+from ..openclaw import config as openclaw_config
+from ..openclaw.home import Home
 
 KEEP = 10
 MAX_FILE = 5_000_000  # a config larger than this is not one
@@ -95,7 +95,7 @@ def keep(ctx: Context) -> Optional[str]:
 
 def _inventory(ctx: Context) -> Dict[str, Any]:
     try:
-        from .openclaw.inventory import inventory
+        from ..openclaw.inventory import inventory
 
         return dict(inventory(ctx))
     except Exception:  # an observer: without it the copy of the config is still worth keeping

@@ -6,8 +6,8 @@ import contextlib
 import os
 import shutil
 
-from .files import private_dir
-from .openclaw.home import Home
+from ..files import private_dir
+from ..openclaw.home import Home
 
 SIZE = 256 << 10  # bytes: room for our own notes, too little to let a gateway write its databases on a full disk
 NEEDS_FREE = 200 << 20  # taken only from a disk that has plenty

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from .errors import AlreadyRunning, SettingsError
-from .files import owned_lock, private_dir, read_json, set_aside, write_json
-from .model import Text
-from .openclaw.home import Home
+from ..errors import AlreadyRunning, SettingsError
+from ..files import owned_lock, private_dir, read_json, set_aside, write_json
+from ..model import Text
+from ..openclaw.home import Home
 
 KEEP = 500  # incidents; older ones go to records.1.json, which is overwritten when it is full itself
 DEMOTE_TRIES = 3
@@ -131,7 +131,7 @@ class Store:
 
 def _learned(home: Home, record: Dict[str, Any]) -> Dict[str, Any]:
     """The record, with the case that it proposes. Memory must not break the work."""
-    from . import case_intake
+    from .. import case_intake
 
     with contextlib.suppress(Exception):
         case_intake.of_person(home, record)
