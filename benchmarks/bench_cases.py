@@ -24,8 +24,8 @@ WAYS = {"symptom and log": (True, True), "log alone": (False, True), "symptom al
 
 
 def main(argv: List[str]) -> int:
-    from skill import cases
-    from skill.case_matcher import match
+    from skill.cases import library as cases
+    from skill.cases.matcher import match
 
     corpus = argv[1] if len(argv) > 1 else os.environ.get("CORPUS") or str(ROOT / "tests" / "data" / "cases" / "heldout.jsonl")
     scorer = argv[2] if len(argv) > 2 else os.environ.get("SCORER", "")

@@ -79,10 +79,10 @@ def make_log(path: Path, megabytes: int) -> None:
 def one(case_file: str, log_file: str) -> Dict[str, Any]:
     """Run inside the fresh process: read, index, match; then once more, warm."""
     began, cpu = time.perf_counter(), time.process_time()
-    from skill import cases
-    from skill.case_matcher import match
+    from skill.cases import library as cases
+    from skill.cases.matcher import match
+    from skill.cases.signature import MAX_LOG_CHARS
     from skill.files import tail_bytes
-    from skill.signature import MAX_LOG_CHARS
 
     library = [cases.build(raw) for raw in cases.entries(Path(case_file))]
     loaded = time.perf_counter()

@@ -165,7 +165,7 @@ class Visit:
             log.line("waited", ctx.host.now(), incident=self.incident.id, repair=plan.repair, seconds=round(waited, 1))
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
-        from . import case_intake
+        from .cases import learning
 
         self.outcomes.append(outcome)
         kept = not outcome.healed and not outcome.rolled_back
@@ -175,7 +175,7 @@ class Visit:
                 "outcome": "healed" if outcome.healed else "partly" if kept else "failed", "rolled_back": outcome.rolled_back,
                 "seconds": round(outcome.seconds, 1), "config_diff": list(outcome.config_diff)[:50],
                 "advice": outcome.plan.advice.en if outcome.plan.advice else "",
-                **(case_intake.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}),
+                **(learning.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}),
             }
         )  # fmt: skip
 

@@ -88,12 +88,13 @@ def _logs(ctx: Context) -> str:
 def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
     """Ranked cases for this log. () when the library cannot be read."""
     try:
-        from . import case_matcher, cases
+        from .cases import library as cases
+        from .cases import matcher
         from .openclaw import install
 
         version = install.version(install.package_dir(ctx.host, ctx.platform))
         library, _broken = cases.load_or_shipped(ctx.home)
-        return tuple(borne_out(case_matcher.match(library, symptom, ctx.logs, version, own_log=True), ctx.verdict))
+        return tuple(borne_out(matcher.match(library, symptom, ctx.logs, version, own_log=True), ctx.verdict))
     except Exception:  # without cases the findings still speak
         return ()
 
@@ -136,7 +137,7 @@ def case_advice(found: Sequence[Match]) -> Optional[Text]:
 
 def record(ctx: Context, incident: Incident, result: Any) -> None:
     """Into records.json and, for the watchdog, into the incident's file. Memory must not break the work."""
-    from . import case_intake
+    from .cases import learning
     from .files import private_dir
     from .store.records import Store
 
@@ -155,8 +156,8 @@ def record(ctx: Context, incident: Incident, result: Any) -> None:
         private_dir(ctx.home.doctor_dir)
         if result.outcome != "nothing":
             with contextlib.suppress(Exception):
-                entry["lines"] = case_intake.lines_of(ctx.logs)
-                case_intake.learn(ctx.home, entry)
+                entry["lines"] = learning.lines_of(ctx.logs)
+                learning.learn(ctx.home, entry)
             Store(ctx.home).add(entry)
         incident.write_result(result.to_json())
     except Exception:

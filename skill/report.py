@@ -25,7 +25,9 @@ def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False
 
 def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words."""
-    from . import case_matcher, cases, diagnose, looking
+    from . import diagnose, looking
+    from .cases import library as cases
+    from .cases import matcher
     from .commands.watch import look
     from .openclaw.logs import newest_boot
 
@@ -37,9 +39,9 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     verdict = diagnose.examine(ctx)
     library, broken = cases.load_or_shipped(ctx.home)
     lines = log or (ctx.logs if state not in FINE else "")
-    from_log: List[Match] = case_matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
+    from_log: List[Match] = matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
     from_log = from_log if log else looking.borne_out(from_log, verdict)
-    from_words: List[Match] = case_matcher.match(library, text, "", own_log=True) if text and not from_log else []
+    from_words: List[Match] = matcher.match(library, text, "", own_log=True) if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like
         errors = [f for f in errors if f.check_id.split("/")[0] not in ("health", "process", "port", "service")]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from skill import cases
-from skill.case_matcher import match
+from skill.cases import library
+from skill.cases.matcher import match
 from skill.model import Confidence
 
-LIBRARY = cases.shipped()
+LIBRARY = library.shipped()
 DATA = Path(__file__).parent / "data" / "cases"
 SYNTAX = (
     "[gateway] startup failed: Invalid config at ~/.openclaw/openclaw.json: "

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from skill import cases
-from skill.case_matcher import match
-from skill.case_phrases import Words, count, ideas, tokens
+from skill.cases import library
+from skill.cases.matcher import match
+from skill.cases.phrases import Words, count, ideas, tokens
 
-LIBRARY = cases.shipped()
+LIBRARY = library.shipped()
 SAID = [
     ["the port is taken by another program", "端口被占用"],
     ["gateway restarts again and again", "网关反复重启"],

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from skill import cases
-from skill.case_index import literals
-from skill.case_matcher import match
+from skill.cases import library
+from skill.cases.index import literals
+from skill.cases.matcher import match
 from skill.errors import SettingsError
 from skill.model import Confidence
 from skill.openclaw.home import Home
 
-RAW = list(cases.entries(cases.SHIPPED))
-LIBRARY = cases.shipped()
+RAW = list(library.entries(library.SHIPPED))
+LIBRARY = library.shipped()
 NO_ACTION = {"tell-person"}
 # Classes that only a person may touch: keys, money, QR codes, consoles, root.
 PERSONS_ONLY = set(
@@ -53,12 +53,12 @@ def own(ident="USER-001", **more):
 
 def test_the_library_is_large_and_valid():
     assert len(RAW) >= 90
-    assert cases.faults(RAW) == []
+    assert library.faults(RAW) == []
 
 
 def test_it_is_read_quickly():
     began = time.process_time()
-    cases.shipped()
+    library.shipped()
     assert time.process_time() - began < 0.5
 
 
@@ -92,20 +92,20 @@ def test_an_example_is_matched_first_by_its_own_case(case):
 
 
 def test_no_user_file_is_fine(home):
-    assert len(cases.load(home)) == len(RAW)
+    assert len(library.load(home)) == len(RAW)
 
 
 def test_a_users_case_is_added_overrides_and_matches(home):
-    cases.add(home, own())
-    loaded = cases.load(home)
+    library.add(home, own())
+    loaded = library.load(home)
     assert len(loaded) == len(RAW) + 1
     assert match(loaded, "", "[gateway] zebra 42 left the building")[0].case.id == "USER-001"
-    cases.add(home, own(title={"en": "The zebra is gone", "zh": "斑马跑了"}))
-    assert [c.title.en for c in cases.load(home) if c.id == "USER-001"] == ["The zebra is gone"]
-    cases.add(home, own(ident="CASE-001"))
-    assert [c.slug for c in cases.load(home) if c.id == "CASE-001"] == ["zebra-lost"], "a user's case replaces a shipped one"
+    library.add(home, own(title={"en": "The zebra is gone", "zh": "斑马跑了"}))
+    assert [c.title.en for c in library.load(home) if c.id == "USER-001"] == ["The zebra is gone"]
+    library.add(home, own(ident="CASE-001"))
+    assert [c.slug for c in library.load(home) if c.id == "CASE-001"] == ["zebra-lost"], "a user's case replaces a shipped one"
     assert (home.doctor_dir / "cases.json").stat().st_mode & 0o777 == 0o600
-    assert cases.next_id(home) == "USER-002"
+    assert library.next_id(home) == "USER-002"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_users_case_is_added_overrides_and_matches(home):
 )
 def test_a_broken_case_is_not_written(home, broken, place):
     with pytest.raises(SettingsError) as caught:
-        cases.add(home, own(**broken))
+        library.add(home, own(**broken))
     assert any(place in issue for issue in caught.value.issues), caught.value.issues
     assert not (home.doctor_dir / "cases.json").exists()
 
@@ -133,14 +133,14 @@ def test_a_broken_user_file_is_one_error_and_the_shipped_cases_still_work(home):
     del bad["solution"]
     (home.doctor_dir / "cases.json").write_text(json.dumps({"version": 1, "cases": [own(ident="USER-002"), bad]}), "utf-8")
     with pytest.raises(SettingsError) as caught:
-        cases.load(home)
+        library.load(home)
     assert str(home.doctor_dir / "cases.json") in str(caught.value)
     assert "cases[1]" in caught.value.issues[0] and "solution" in caught.value.issues[0]
     assert caught.value.hint
-    found, error = cases.load_or_shipped(home)
+    found, error = library.load_or_shipped(home)
     assert len(found) == len(RAW) and error is not None
     (home.doctor_dir / "cases.json").write_text("{not json", "utf-8")
-    assert len(cases.load_or_shipped(home)[0]) == len(RAW)
+    assert len(library.load_or_shipped(home)[0]) == len(RAW)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_every_failure_class_is_named_once_in_the_evidence_vocabulary():
 
 
 def test_design_document_knows_every_check_id():
-    text = (Path(cases.SHIPPED).parent / "docs" / "design.md").read_text("utf-8")
+    text = (Path(library.SHIPPED).parent / "docs" / "design.md").read_text("utf-8")
     ids = {term for raw in RAW for group in raw["evidence"].values() for term in group if "/" in term and "*" not in term}
     assert [term for term in sorted(ids) if term not in text] == []
 

@@ -9,7 +9,9 @@ import time
 import pytest
 from checkhouse import errors, ids, installed
 
-from skill import case_matcher, cases, diagnose, looking
+from skill import diagnose, looking
+from skill.cases import library as cases
+from skill.cases import matcher
 from skill.checks.tell import error
 from skill.model import Check, Confidence, State, Text, Verdict
 
@@ -55,7 +57,7 @@ def test_the_state_is_kept_and_only_selects(house):
 def test_a_case_that_the_live_checks_contradict_is_not_told_and_an_unconfirmed_one_is_not_certain():
     library = cases.shipped()
     log = "Gateway start blocked: existing config is missing gateway.mode."
-    (said, *_rest) = case_matcher.match(library, "", log, own_log=True)
+    (said, *_rest) = matcher.match(library, "", log, own_log=True)
     assert said.case.slug == "gateway-mode-missing" and said.confidence is Confidence.CERTAIN
 
     def told(*findings):

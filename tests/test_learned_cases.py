@@ -11,7 +11,8 @@ import pytest
 from doctor_world import World, finding
 from test_cli import call_here
 
-from skill import case_matcher, cases, doctor, looking
+from skill import doctor, looking
+from skill.cases import library, matcher
 from skill.context import Context
 from skill.model import Confidence, State, Text, Verdict
 from skill.store import good_copies
@@ -52,7 +53,7 @@ def heal(world: World) -> doctor.Treatment:
         return look(world, up=world.started and world.healthy())
 
     def match(ctx: Context) -> Sequence[Any]:
-        return case_matcher.match(cases.load(world.home), "", ctx.logs, own_log=True)
+        return matcher.match(library.load(world.home), "", ctx.logs, own_log=True)
 
     incident = "visit-{}".format(len(Store(world.home).all()))
     visit = doctor.Visit(world.context(), Incident(world.home, incident), examine=examine, match=match)
@@ -78,9 +79,9 @@ def test_what_an_ai_healed_is_proposed_with_its_evidence_and_does_not_act(world:
     record = healed_by_ai(world, "i1")
     assert record["proposed_case"]["id"] == "USER-001" and record["actions"][0]["case"] == "USER-001"
     assert listed(world) == {"USER-001": "proposed (1 of 3 proofs)"}
-    case = cases.find(cases.load(world.home), "USER-001")
+    case = library.find(library.load(world.home), "USER-001")
     assert case.repair == "reinstall-service" and case.evidence.all == (FAULT,) and case.title.zh == "榅桲继电器卡住了"
-    assert case_matcher.match(cases.load(world.home), "", LINE, own_log=True)[0].case.id == "USER-001"
+    assert matcher.match(library.load(world.home), "", LINE, own_log=True)[0].case.id == "USER-001"
     code, out, _err = call_here(world.state, "explain", "USER-001")
     assert code == 0 and "proposed (1 of 3 proofs)" in out and "i1 healed" in out and "--approve USER-001" in out
     assert not acts(world)
@@ -142,10 +143,10 @@ def test_an_approved_case_that_keeps_failing_is_demoted(world: World) -> None:
 def test_a_rejected_case_is_never_matched_again_nor_proposed_anew(world: World) -> None:
     healed_by_ai(world, "i1")
     assert call_here(world.state, "add-case", "--reject", "USER-001")[0] == 0
-    assert case_matcher.match(cases.load(world.home), "", LINE, own_log=True) == [] or not listed(world)
+    assert matcher.match(library.load(world.home), "", LINE, own_log=True) == [] or not listed(world)
     healed_by_ai(world, "i2")
     assert listed(world) == {}
-    assert [raw["status"] for raw in cases.entries(world.home.doctor_dir / "cases.json")] == ["rejected"]
+    assert [raw["status"] for raw in library.entries(world.home.doctor_dir / "cases.json")] == ["rejected"]
 
 
 def test_what_a_person_healed_is_kept_as_a_proposal_that_only_tells(world: World) -> None:
@@ -155,12 +156,12 @@ def test_what_a_person_healed_is_kept_as_a_proposal_that_only_tells(world: World
     Store(world.home).close_incident("i1", "a start from outside", 100.0, 160.0)
     record = Store(world.home).all()[0]
     assert record["by"].startswith("a person") and record["proposed_case"]["id"] == "USER-001"
-    case = cases.find(cases.load(world.home), "USER-001")
+    case = library.find(library.load(world.home), "USER-001")
     assert case.repair == "tell-person" and case.raw["status"] == "proposed"
 
 
 def test_a_secret_parameter_is_not_written_down(world: World) -> None:
-    from skill.case_intake import params_of
+    from skill.cases.learning import params_of
 
     assert params_of(world.context(), {"path": "a.b"}) == {"params": {"path": "a.b"}}
     secret = {"path": "gateway.auth.token", "value": "sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789"}
@@ -181,8 +182,8 @@ def test_a_proposal_takes_nothing_from_a_case_that_may_act() -> None:
         "id": "USER-001", "slug": "learned-json", "title": {"en": "learned", "zh": "学到的"}, "solution": {"en": "proposal", "zh": "提议"},
         "error_signatures": ["JSON5 parse failed: SyntaxError"], "repair": "restart", "risk": "guarded", "status": "proposed", "proofs": [],
     }  # fmt: skip
-    assert cases.faults([raw]) == []
-    found = case_matcher.match(cases.shipped() + [cases.build(raw, "user")], "", sentence)
+    assert library.faults([raw]) == []
+    found = matcher.match(library.shipped() + [library.build(raw, "user")], "", sentence)
     assert found[0].case.slug == "config-json-parse" and found[0].confidence is Confidence.CERTAIN
     assert "USER-001" in [one.case.id for one in found]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from skill import cases
-from skill.case_index import Index, common, strangers, vocabulary
-from skill.case_matcher import match
-from skill.scope import judge, stem, strange, telling
+from skill.cases import library
+from skill.cases.index import Index, common, strangers, vocabulary
+from skill.cases.matcher import match
+from skill.cases.scope import judge, stem, strange, telling
 
-LIBRARY = cases.shipped()
+LIBRARY = library.shipped()
 KNOWN = Index(LIBRARY).known()
 BUSY = "listen EADDRINUSE: address already in use 0.0.0.0:8000"
 

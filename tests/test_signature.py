@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from skill import signature
+from skill.cases import signature
 
 
 def jsonl(message, subsystem="gateway"):

@@ -29,7 +29,7 @@ def _home() -> Any:
 
 def _library() -> List[Case]:
     """Every case; a broken user file is said on stderr and the shipped ones still work."""
-    from .. import cases
+    from ..cases import library as cases
 
     found, error = cases.load_or_shipped(_home())
     if error is not None:
@@ -66,7 +66,7 @@ def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch:
             Text("nothing to diagnose: give a TEXT or --log FILE", "没有可诊断的内容:请给出一段描述,或 --log 文件"),
             Text('e.g. iflow-doctor diagnose "gateway will not start"', '例如 iflow-doctor diagnose "网关起不来"'),
         )
-    from ..case_matcher import match
+    from ..cases.matcher import match
 
     found = match(_library(), text, log)
     if _json(app, as_json):
@@ -93,7 +93,7 @@ def _read_log(name: str) -> str:
 
 def _batch(name: str) -> int:
     """A line of JSON in, a line of JSON out, in order; a broken line stops with its number."""
-    from ..case_matcher import match
+    from ..cases.matcher import match
 
     library = _library()
     if name != "-" and not Path(name).is_file():
@@ -180,7 +180,7 @@ def list_cases(app: Any, as_json: bool) -> None:
 @click.pass_obj
 def explain(app: Any, case_id: str, as_json: bool) -> None:
     """Everything known about one case. / 查看一个案例的全部内容。"""
-    from .. import cases
+    from ..cases import library as cases
 
     case = cases.find(_library(), case_id)
     if case is None:
@@ -216,7 +216,7 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
 
 
 def _standing(case: Case) -> str:
-    from ..case_intake import standing
+    from ..cases.learning import standing
     from ..store.records import Store
 
     try:
@@ -246,8 +246,8 @@ def add_case(
     app: Any, from_file: Optional[str], incident: Optional[str], approve: Optional[str], reject: Optional[str], as_json: bool
 ) -> None:
     """Add a case of your own, or decide on one that was learned. / 添加自己的案例，或决定学到的案例。"""
-    from .. import cases
-    from ..case_intake import ask, decide, from_incident
+    from ..cases import library as cases
+    from ..cases.learning import ask, decide, from_incident
 
     home = _home()
     if approve or reject:

@@ -131,10 +131,10 @@ class Store:
 
 def _learned(home: Home, record: Dict[str, Any]) -> Dict[str, Any]:
     """The record, with the case that it proposes. Memory must not break the work."""
-    from .. import case_intake
+    from ..cases import learning
 
     with contextlib.suppress(Exception):
-        case_intake.of_person(home, record)
+        learning.of_person(home, record)
     return record
 
 

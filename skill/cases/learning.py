@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
-from .errors import AlreadyRunning, SettingsError, UsageError
-from .model import Case, Text
-from .openclaw.home import Home
-from .store.records import PROVEN
+from ..errors import AlreadyRunning, SettingsError, UsageError
+from ..model import Case, Text
+from ..openclaw.home import Home
+from ..store.records import PROVEN
 
 _QUESTIONS = {
     "title": Text("What is wrong, in one line?", "一句话说明是什么问题："),
@@ -65,14 +65,14 @@ def slug_of(title: str) -> str:
 
 def from_incident(home: Home, ident: str) -> Dict[str, Any]:
     """Propose a case from a record of records.json. Raise UsageError when there is no such incident."""
-    from . import cases
-    from .files import read_json
+    from ..files import read_json
+    from . import library
 
     value = read_json(home.doctor_dir / "records.json", {"records": []})
     records = value.get("records", []) if isinstance(value, dict) else []
     for record in records:
         if isinstance(record, dict) and str(record.get("id") or record.get("incident") or "") == ident:
-            return _proposed(home, record) or _of_record(cases.next_id(home), record)
+            return _proposed(home, record) or _of_record(library.next_id(home), record)
     raise UsageError(
         Text.of("no incident {} in {}", "{1} 中没有事故 {0}", ident, home.doctor_dir / "records.json"),
         Text("`iflow-doctor stats` lists them", "用 `iflow-doctor stats` 查看"),
@@ -81,10 +81,10 @@ def from_incident(home: Home, ident: str) -> Dict[str, Any]:
 
 def _proposed(home: Home, record: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     """The case that was learned from this incident, approved: who adds it says that it is right."""
-    from . import cases
+    from . import library
 
     ident = (record.get("proposed_case") or {}).get("id")
-    raw = next((one for one in cases.entries(home.doctor_dir / cases.USER_FILE) if ident and one.get("id") == ident), None)
+    raw = next((one for one in library.entries(home.doctor_dir / library.USER_FILE) if ident and one.get("id") == ident), None)
     return None if raw is None else dict(raw, status="active", approved="by a person")
 
 
@@ -104,7 +104,7 @@ _PLAIN = re.compile(r"error|fail|cannot|refus|invalid|missing|denied|not |错误
 
 def lines_of(log: str) -> List[str]:
     """The lines of the newest boot that tell of the trouble, newest first: masked, without secrets, without chat."""
-    from .redact import Redactor, drop_chat
+    from ..redact import Redactor, drop_chat
     from .scope import telling
     from .signature import lines
 
@@ -116,7 +116,7 @@ def lines_of(log: str) -> List[str]:
 
 def params_of(ctx: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
     """What a record may hold of a repair's parameters: as they are, or nothing and "masked" where a secret is among them."""
-    from .redact import Redactor
+    from ..redact import Redactor
 
     try:
         plain = Redactor.for_gateway(ctx).clean_data(dict(params)) == dict(params)
@@ -130,7 +130,7 @@ def learn(home: Home, record: Dict[str, Any]) -> None:
 
     `record` gets its actions' case ids and "proposed_case". A broken user file is left as it is. Raises nothing but OSError.
     """
-    from . import cases
+    from . import library
 
     lines = [str(line) for line in record.get("lines") or []]
     acts = [act for act in record.get("actions") or [] if act.get("by") == "ai" and not act.get("masked")]
@@ -138,17 +138,17 @@ def learn(home: Home, record: Dict[str, Any]) -> None:
     if not acts or not lines:
         return
     try:
-        known = list(cases.entries(home.doctor_dir / cases.USER_FILE))
+        known = list(library.entries(home.doctor_dir / library.USER_FILE))
         for act in acts:
             raw = next((one for one in known if _same(one, act, lines)), None)
             if raw is None and act["outcome"] == "healed":
-                raw = _proposal(cases.next_id(home), record, act, lines)
+                raw = _proposal(library.next_id(home), record, act, lines)
                 if raw is None or sum(one.get("status") == "proposed" for one in known) >= MAX_LEARNED:
                     continue
             if raw is None:
                 continue
             act["case"] = raw["id"]
-            cases.add(home, _with_proof(raw, record, act["outcome"]))
+            library.add(home, _with_proof(raw, record, act["outcome"]))
             record["proposed_case"] = {"id": raw["id"], "status": "proposed", "repair": raw["repair"], "why": record.get("cause", "")}
     except (SettingsError, AlreadyRunning):
         return
@@ -156,21 +156,21 @@ def learn(home: Home, record: Dict[str, Any]) -> None:
 
 def of_person(home: Home, record: Dict[str, Any]) -> None:
     """A person healed what the doctor could not: keep how it looked. What they did is theirs to say: add-case --approve asks."""
-    from . import cases
+    from . import library
 
     lines = [str(line) for line in record.get("lines") or []]
     if not lines or record.get("case") or record.get("proposed_case"):
         return
     try:
-        known = list(cases.entries(home.doctor_dir / cases.USER_FILE))
+        known = list(library.entries(home.doctor_dir / library.USER_FILE))
         act = {"repair": "tell-person", "params": {}}
         raw = next((one for one in known if _same(one, act, lines)), None)
         if raw is None:
             if sum(one.get("status") == "proposed" for one in known) >= MAX_LEARNED:
                 return
-            raw = _proposal(cases.next_id(home), record, act, lines)
+            raw = _proposal(library.next_id(home), record, act, lines)
         if raw is not None:
-            cases.add(home, _with_proof(raw, record, "healed"))
+            library.add(home, _with_proof(raw, record, "healed"))
             record["proposed_case"] = {"id": raw["id"], "status": "proposed", "repair": "tell-person", "why": record.get("cause", "")}
     except (SettingsError, AlreadyRunning):
         return
@@ -188,8 +188,8 @@ def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lin
     """A raw case with status "proposed"; None when its log or its repair is nothing to build a case on."""
     import jsonschema
 
-    from . import cases
-    from .repairs import ALL
+    from ..repairs import ALL
+    from . import library
 
     signs = [pattern for pattern in (pattern_of(line)[:300] for line in lines) if _usable(pattern)]
     repair, params = str(act.get("repair") or ""), dict(act.get("params") or {})
@@ -219,7 +219,7 @@ def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lin
         "status": "proposed",
         "proofs": [],
     }
-    return None if cases.faults([raw]) else raw
+    return None if library.faults([raw]) else raw
 
 
 def _words(repair: str, act: Mapping[str, Any]) -> str:
@@ -251,15 +251,15 @@ def _with_proof(raw: Mapping[str, Any], record: Mapping[str, Any], outcome: str)
 
 def decide(home: Home, ident: str, approve: bool) -> Case:
     """A person's word on a learned case: active, or rejected (never matched again). Raise UsageError, SettingsError, AlreadyRunning."""
-    from . import cases
+    from . import library
 
-    raw = next((one for one in cases.entries(home.doctor_dir / cases.USER_FILE) if one.get("id") == ident), None)
+    raw = next((one for one in library.entries(home.doctor_dir / library.USER_FILE) if one.get("id") == ident), None)
     if raw is None or "status" not in raw:
         raise UsageError(
-            Text.of("no proposed case {} in {}", "{1} 中没有待定的案例 {0}", ident, home.doctor_dir / cases.USER_FILE),
+            Text.of("no proposed case {} in {}", "{1} 中没有待定的案例 {0}", ident, home.doctor_dir / library.USER_FILE),
             Text("`iflow-doctor list-cases` shows them", "用 `iflow-doctor list-cases` 查看"),
         )
-    return cases.add(home, dict(raw, status="active" if approve else "rejected", approved="by a person" if approve else ""))
+    return library.add(home, dict(raw, status="active" if approve else "rejected", approved="by a person" if approve else ""))
 
 
 def standing(case: Case, store: Any) -> str:

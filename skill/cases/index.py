@@ -7,10 +7,10 @@ import re
 from functools import lru_cache
 from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from .case_phrases import Words, count
-from .model import Case
+from ..model import Case
+from ..shipped import path as shipped_path
+from .phrases import Words, count
 from .scope import stem
-from .shipped import path as shipped_path
 from .signature import literals
 
 WORDS_UP_TO = 400  # cases; beyond this words are not weighed (signatures and keywords carry a big library)

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from .errors import SettingsError
-from .files import owned_lock, private_dir, read_json, write_json
-from .model import Case, Evidence, Risk, Text
-from .openclaw.home import Home
-from .shipped import path as shipped_path
+from ..errors import SettingsError
+from ..files import owned_lock, private_dir, read_json, write_json
+from ..model import Case, Evidence, Risk, Text
+from ..openclaw.home import Home
+from ..shipped import path as shipped_path
 
 SHIPPED = shipped_path("cases.json")
-SCHEMA = Path(__file__).resolve().parent / "data" / "case.schema.json"
+SCHEMA = Path(__file__).resolve().parent.parent / "data" / "case.schema.json"
 MAX_CHECKED = 1_000  # cases of one file that are checked against the whole schema at load; beyond it the first ones are
 USER_FILE = "cases.json"
 REMEDY = "correct the entry or remove it, or write cases with `iflow-doctor add-case`"
@@ -81,7 +81,7 @@ def faults(raw_cases: Iterable[Mapping[str, Any]]) -> List[str]:
 
 
 def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
-    from .case_matcher import literals
+    from .matcher import literals
 
     for number, signature in enumerate(raw.get("error_signatures") or []):
         entry = signature if isinstance(signature, dict) else {"re": signature}

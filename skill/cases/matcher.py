@@ -18,10 +18,10 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..model import Case, Confidence, Match
 from . import signature
-from .case_index import Index, Keyword, common, compiled
-from .case_phrases import Told
-from .model import Case, Confidence, Match
+from .index import Index, Keyword, common, compiled
+from .phrases import Told
 from .scope import Scope, judge, telling
 from .signature import GRAM, literals
 
