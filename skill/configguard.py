@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from . import jsonedit
 from .context import Context
 from .files import write_atomic
-from .jsonedit import UNSET
 from .openclaw import config as openclaw_config
+from .openclaw import json_edit
+from .openclaw.json_edit import UNSET
 from .store.snapshots import Snapshot
 
 OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
@@ -49,8 +49,8 @@ def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: S
         good = measure(ctx, None)
         lost = keys_lost(good, view.data, ()) if good else []
         return not lost, lost
-    changed = jsonedit.changes(before, view.data)
-    outside = [path for path in changed if not allowed(jsonedit.dotted(path), config_paths)]
+    changed = json_edit.changes(before, view.data)
+    outside = [path for path in changed if not allowed(json_edit.dotted(path), config_paths)]
     inside = [path for path in changed if path not in outside]
     if not changed:
         _same_bytes(snapshot)
@@ -63,17 +63,17 @@ def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: S
 
     for write in writes(ctx, edits):
         write_atomic(write.path, write.content, keep_mode=True)
-    return openclaw_config.load(ctx.home.config_path).ok, [jsonedit.dotted(path) for path in outside]
+    return openclaw_config.load(ctx.home.config_path).ok, [json_edit.dotted(path) for path in outside]
 
 
 def _narrow(before: Any, after: Any, path: Tuple[str, ...], config_paths: Sequence[str]) -> List[Tuple[Tuple[str, ...], Any]]:
     """A change that is wider than what is allowed (a whole section vanished) shrinks to the allowed keys in it."""
-    name = jsonedit.dotted(path)
+    name = json_edit.dotted(path)
     if "*" in config_paths or any(name == one or name.startswith(one + ".") for one in config_paths):
-        return [(path, jsonedit.value_at(after, path) if jsonedit.has(after, path) else UNSET)]
-    below = [jsonedit.split(before, one) for one in config_paths if one.startswith(name + ".")]
-    below = [one for one in below if jsonedit.has(before, one) or jsonedit.has(after, one)]
-    return [(one, jsonedit.value_at(after, one) if jsonedit.has(after, one) else UNSET) for one in below]
+        return [(path, json_edit.value_at(after, path) if json_edit.has(after, path) else UNSET)]
+    below = [json_edit.split(before, one) for one in config_paths if one.startswith(name + ".")]
+    below = [one for one in below if json_edit.has(before, one) or json_edit.has(after, one)]
+    return [(one, json_edit.value_at(after, one) if json_edit.has(after, one) else UNSET) for one in below]
 
 
 def _same_bytes(snapshot: Snapshot) -> None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import configguard, healing, judge
+from . import configguard, healing
 from .context import Context
 from .errors import HealerError, RepairError
 from .files import owned_lock, private_dir, write_json
 from .model import Outcome, Plan, Run, Service, State, Text
 from .openclaw import config as openclaw_config
-from .openclaw import gateway
+from .openclaw import gateway, judge
 from .openclaw.home import Home, locate
 from .store import snapshots, unit_files
 

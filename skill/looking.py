@@ -49,8 +49,7 @@ def _ask_openclaw(ctx: Context) -> None:
 
 def judged(ctx: Context) -> Context:
     """Several looks, as many as it takes to be sure; the last one's verdict."""
-    from . import judge
-    from .openclaw import gateway
+    from .openclaw import gateway, judge
 
     limits = judge.Limits(int(ctx.settings.get("failures_before_action", 3)), float(ctx.settings.get("start_budget", 300)))
     # What the watchdog has seen serve is no start any more: without this a hung gateway looks like a slow one.

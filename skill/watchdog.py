@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from typing import Any, Optional, Tuple
 
-from . import judge as judging
 from . import marks, policy, watchstate
 from . import settings as settings_module
 from .acts import Acts
@@ -21,6 +20,7 @@ from .host import Host
 from .model import State, Text, Verdict
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
+from .openclaw import judge as judging
 from .openclaw.home import Home, locate, remember
 from .policy import Rules
 from .store import disk_reserve

@@ -8,10 +8,10 @@ from typing import Optional
 
 import pytest
 
-from skill import judge as judging
-from skill.judge import Limits, Memory, judge
 from skill.model import State
+from skill.openclaw import judge as judging
 from skill.openclaw.gateway import Observation, ProcessInfo
+from skill.openclaw.judge import Limits, Memory, judge
 from skill.openclaw.lastwords import port_lost, shutdown_stuck, was_held, went_suddenly
 from skill.openclaw.logs import epoch_of_line
 from skill.policy import Rules, WatchState, shift, step

@@ -86,9 +86,9 @@ def _test(app: Any) -> None:
 
 def look(app: Any, strict: bool = False) -> Any:
     """One look without any effect, as a plain value."""
-    from .. import judge, watchstate
+    from .. import watchstate
     from ..files import lock_held, lock_owner
-    from ..openclaw import gateway
+    from ..openclaw import gateway, judge
 
     ctx = app.context(strict)
     memory = judge.Memory()

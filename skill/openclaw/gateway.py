@@ -13,7 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..host import Host, Reply
 from . import lastwords
-from .holder import (
+from .gateway_process import (
     ProcessInfo,
     active_runs,
     doctor_running,

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
 from ..files import read_file
-from ..jsonedit import UNSET
 from ..model import Service, Text, Write
 from ..openclaw import config as openclaw_config
+from ..openclaw import json_edit
+from ..openclaw.json_edit import UNSET
 from ..store.good_copies import Good, candidates
 
 KeyPath = Tuple[str, ...]
@@ -68,7 +68,7 @@ def writes(ctx: Context, edits: Iterable[Tuple[KeyPath, Any]]) -> List[Write]:
         target, rest = _file_of(files, path, texts)
         if target not in texts:
             original[target] = texts[target] = target.read_bytes().decode("utf-8-sig")
-        texts[target] = jsonedit.apply(texts[target], [(rest, value)])
+        texts[target] = json_edit.apply(texts[target], [(rest, value)])
     return [Write(str(p), text.encode("utf-8")) for p, text in texts.items() if text != original[p]]
 
 
@@ -77,7 +77,7 @@ def _file_of(files: Sequence[Tuple[Path, KeyPath]], path: KeyPath, texts: Mappin
         if path[: len(mount)] != mount:
             continue
         text = texts[target] if target in texts else target.read_text("utf-8-sig")
-        if jsonedit.has(openclaw_config.parse(text), path[len(mount) :]):
+        if json_edit.has(openclaw_config.parse(text), path[len(mount) :]):
             return target, path[len(mount) :]
     return files[0][0], path
 
@@ -90,12 +90,12 @@ def related(path: KeyPath, other: KeyPath) -> bool:
 
 def changed_since(ctx: Context, good: Good) -> List[KeyPath]:
     """Key paths that differ between now and a good copy, without those that nobody set on purpose."""
-    found = jsonedit.changes(good.data, current(ctx).data)
+    found = json_edit.changes(good.data, current(ctx).data)
     return [path for path in found if not any(path[: len(own)] == own for own in OWN_KEYS)]
 
 
 def reverting(ctx: Context, good: Good, paths: Iterable[KeyPath]) -> List[Tuple[KeyPath, Any]]:
-    return [(path, jsonedit.value_at(good.data, path) if jsonedit.has(good.data, path) else UNSET) for path in paths]
+    return [(path, json_edit.value_at(good.data, path) if json_edit.has(good.data, path) else UNSET) for path in paths]
 
 
 def usable(ctx: Context, good: Good) -> bool:

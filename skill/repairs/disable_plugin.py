@@ -31,7 +31,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(Text.of("nothing on this machine points at the plugin {}", "这台机器上没有迹象指向插件 {}", name))
     data = common.current(ctx).data
     entry = ("plugins", "entries", name, "enabled")
-    from ..jsonedit import value_at
+    from ..openclaw.json_edit import value_at
 
     if value_at(data, entry) is False:
         raise CannotPlan(Text.of("{} is disabled already", "{} 已停用", name))

@@ -10,11 +10,11 @@ import os
 import re
 from typing import Any, List, Mapping, Sequence
 
-from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Severity, Text, Write
 from ..openclaw import config as openclaw_config
+from ..openclaw import json_edit
 from ..store.good_copies import Good, candidates
 from . import common
 from .common import KeyPath
@@ -43,7 +43,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         steps += common.rejected(ctx) + _as_it_was(ctx, good, paths)
     if not steps:
         raise CannotPlan(Text("nothing that is implicated changed since the last good copy", "自上次正确副本以来,相关内容没有变化"))
-    shown = [jsonedit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
+    shown = [json_edit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
     certain = bool(params.get("paths") or names or _finding_paths(ctx))
     return Plan(
         "revert-config-keys",
@@ -54,19 +54,19 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "自网关上次正常运行({})以来被改动、现恢复原值:{}".format(good.source, "、".join(shown)),
         ),
         touches=tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))),
-        config_paths=tuple(jsonedit.dotted(path) for path in paths),
+        config_paths=tuple(json_edit.dotted(path) for path in paths),
     )
 
 
 def _as_it_was(ctx: Context, good: Good, paths: Sequence[KeyPath]) -> List[Any]:
     """The edits; where a lost key comes back and the file then says what the good copy says, the good copy's bytes (order, comments)."""
     steps: List[Any] = []
-    lost = any(not jsonedit.has(common.current(ctx).data, path) for path in paths)
+    lost = any(not json_edit.has(common.current(ctx).data, path) for path in paths)
     for write in common.writes(ctx, common.reverting(ctx, good, paths)):
         before = good.files.get(write.path)
         if lost and before is not None:
             text, known = (openclaw_config.parse(raw.decode("utf-8-sig")) for raw in (write.content, before))
-            write = Write(write.path, before) if not jsonedit.changes(text, known) else write
+            write = Write(write.path, before) if not json_edit.changes(text, known) else write
         steps.append(write)
     return steps
 
@@ -81,7 +81,7 @@ def _good(ctx: Context, stamps: bool = False) -> Good:
     now = openclaw_config.load(ctx.home.config_path)
     env = _read(str(ctx.home.env_file))
     for good in candidates(ctx.home):
-        changed = now.ok and bool(jsonedit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good))
+        changed = now.ok and bool(json_edit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good))
         if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(ctx, good):
             return good
     raise CannotPlan(Text("no good copy of the config differs from what is there now", "没有与现状不同的正确配置副本"))
@@ -94,10 +94,10 @@ def _finding_paths(ctx: Context) -> List[str]:
 
 def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath]:
     now = common.current(ctx).data
-    changed = jsonedit.changes(good.data, now) if _about_stamps({"paths": wanted}) else common.changed_since(ctx, good)
+    changed = json_edit.changes(good.data, now) if _about_stamps({"paths": wanted}) else common.changed_since(ctx, good)
     named = wanted or _finding_paths(ctx)
     if named and not any(name in ("", "<root>") for name in named):
-        targets = [jsonedit.split(now, name) for name in named] + [jsonedit.split(good.data, name) for name in named]
+        targets = [json_edit.split(now, name) for name in named] + [json_edit.split(good.data, name) for name in named]
         related = [path for path in changed if any(common.related(path, target) for target in targets)]
         # What a warning names may be older than the fault: then every change since is looked at, not none.
         changed = related if related or wanted else changed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Text
+from ..openclaw import json_edit
 from . import common
 
 # (dotted path, value, the finding that must be there). Narrower than before in every case: never opens anything.
@@ -27,10 +27,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not any(ctx.findings(check) for check in rule[0][2]):
         raise CannotPlan(Text.of("no finding asks for {}", "没有发现项要求 {}", name))
     data = common.current(ctx).data
-    path = jsonedit.split(data, name)
-    if jsonedit.value_at(data, path) == value:
+    path = json_edit.split(data, name)
+    if json_edit.value_at(data, path) == value:
         raise CannotPlan(Text.of("{} has that value already", "{} 已是该值", name))
-    if name == "gateway.tls.enabled" and str(jsonedit.value_at(data, ("gateway", "bind"), "loopback")) != "loopback":
+    if name == "gateway.tls.enabled" and str(json_edit.value_at(data, ("gateway", "bind"), "loopback")) != "loopback":
         raise CannotPlan(
             Text("without TLS a gateway that others reach would speak in clear text", "没有 TLS 时,别人可达的网关会以明文通信")
         )

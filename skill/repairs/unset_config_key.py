@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from .. import jsonedit
 from ..context import Context
 from ..errors import CannotPlan
-from ..jsonedit import UNSET
 from ..model import Plan, Repair, Risk, Text
+from ..openclaw import json_edit
+from ..openclaw.json_edit import UNSET
 from . import common
 
 INVALID = "config/invalid-value"  # the key is known, its value is not: the default takes its place
@@ -31,12 +31,12 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     data = common.current(ctx).data
     edits = []
     for name in wanted:
-        path = jsonedit.split(data, name)
+        path = json_edit.split(data, name)
         if name not in named and name not in values:
             raise CannotPlan(Text.of("{} is not named by any finding", "没有发现项指到 {}", name))
         if len(path) < 2 and path[:1] and path[0] in SECTIONS:
             raise CannotPlan(Text.of("{} is a whole section", "{} 是一整段", name))
-        if jsonedit.has(data, path):
+        if json_edit.has(data, path):
             edits.append((path, UNSET))
     if not edits:
         raise CannotPlan(Text.of("{} is not in the config", "{} 不在配置中", ", ".join(wanted)))
@@ -50,7 +50,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "OpenClaw 不认识 {};将其移除,原值保存在快照中".format("、".join(wanted)),
         ),
         touches=tuple(step.path for step in steps),
-        config_paths=tuple(jsonedit.dotted(path) for path, _value in edits),
+        config_paths=tuple(json_edit.dotted(path) for path, _value in edits),
     )
 
 

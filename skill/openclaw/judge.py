@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
-from .model import State, Text, Verdict
-from .openclaw.gateway import REFUSED, Observation
+from ..model import State, Text, Verdict
+from .gateway import REFUSED, Observation
 
 # Longest drain of a stopping 2026.9.6 gateway: its own "shutdown budget", 325 s, and exit margin.
 DRAIN_BUDGET = 340.0

@@ -9,8 +9,8 @@ import copy
 import json
 from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .jsonspans import Node, find, scan
-from .openclaw.config import parse
+from .config import parse
+from .json_spans import Node, find, scan
 
 Path = Tuple[str, ...]
 _MISSING = object()
