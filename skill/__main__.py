@@ -6,7 +6,7 @@ import sys
 
 if len(sys.argv) > 2 and sys.argv[1:3] == ["keeper", "run"]:
     # Level 1 for machines without a service manager: small on purpose, so it does not pass through the command line's imports.
-    from .keeper import main as keeper_main
+    from .platforms.keeper.main import main as keeper_main
 
     sys.exit(keeper_main(sys.argv[3:]))
 

@@ -15,11 +15,11 @@ from typing import Any, Iterator
 
 import pytest
 
-from skill import keeper as keeper_module
-from skill import keeperlib
 from skill.host import Host
 from skill.openclaw.home import Home
 from skill.platforms.direct import Direct
+from skill.platforms.keeper import main as keeper_module
+from skill.platforms.keeper import system
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of a POSIX system")
 
@@ -83,7 +83,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     if made.direct.path("keeper.json").exists():
         pid = made.known().get("pid")
         made.direct.uninstall()
-        if pid and keeperlib.alive(pid):
+        if pid and system.alive(pid):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -147,18 +147,18 @@ def test_a_stop_on_record_is_a_wish_a_bare_sigterm_is_not(place: Place) -> None:
 def test_a_stop_of_another_process_is_not_on_record(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "gateway-restart.log").write_text("x source=cli action=stop mode=sigterm pid=123 interactive=0\n")
-    assert keeperlib.stop_on_record(str(tmp_path), 123)
-    assert not keeperlib.stop_on_record(str(tmp_path), 12)
-    assert not keeperlib.stop_on_record(str(tmp_path / "none"), 123)
+    assert system.stop_on_record(str(tmp_path), 123)
+    assert not system.stop_on_record(str(tmp_path), 12)
+    assert not system.stop_on_record(str(tmp_path / "none"), 123)
 
 
 def test_stop_start_restart(place: Place) -> None:
     pid = place.started()
     place.direct.restart()
     second = place.until(lambda s: s.main_pid not in (None, pid)).main_pid
-    assert not keeperlib.alive(pid)
+    assert not system.alive(pid)
     place.direct.stop()
-    assert place.state().active == "inactive" and place.state().stopped_by_operator is True and not keeperlib.alive(second)
+    assert place.state().active == "inactive" and place.state().stopped_by_operator is True and not system.alive(second)
     place.started()
 
 
@@ -188,7 +188,7 @@ def other(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     folder = place.home.state_dir / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
-    lock = {"pid": process.pid, "startTime": keeperlib.ticks(process.pid), "stateDir": str(place.home.state_dir)}
+    lock = {"pid": process.pid, "startTime": system.ticks(process.pid), "stateDir": str(place.home.state_dir)}
     (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
     yield process
     process.kill()
@@ -235,7 +235,7 @@ def test_gives_up_a_crash_loop_to_the_watchdog(tmp_path: Path) -> None:
     """Ten starts in five minutes; the clock does not matter, so the keeper is stepped by hand."""
     folder = tmp_path / "d"
     folder.mkdir()
-    keeperlib.write_json(
+    system.write_json(
         str(folder / "keeper.spec.json"), {"command": [sys.executable, "-c", "raise SystemExit(1)"], "state_dir": str(tmp_path)}
     )
     kept = keeper_module.Keeper(str(folder))
@@ -253,23 +253,23 @@ def test_backoff_is_short_and_bounded() -> None:
 
 
 def test_another_boot_forgets_a_stop(tmp_path: Path) -> None:
-    keeperlib.write_json(str(tmp_path / "keeper.json"), {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4})
+    system.write_json(str(tmp_path / "keeper.json"), {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4})
     state = keeper_module.Keeper(str(tmp_path)).state
     assert (state["wanted"], state["phase"], state["pid"], state["restarts"]) == ("up", "starting", None, 4)
 
 
 def test_log_is_bounded_and_the_tail_is_of_the_last_boot(tmp_path: Path) -> None:
     log = tmp_path / "gateway.log"
-    log.write_bytes(b"x" * keeperlib.MAX_LOG + b"\nlast line\n")
-    keeperlib.rotate(str(log))
+    log.write_bytes(b"x" * system.MAX_LOG + b"\nlast line\n")
+    system.rotate(str(log))
     assert log.stat().st_size == 0 and (tmp_path / "gateway.log.1").read_bytes().endswith(b"last line\n")
     log.write_text("restart mode: full process restart\nx [keeper] starting y\nhello\n")
-    assert "restart mode" not in keeperlib.tail(str(log)) and "hello" in keeperlib.tail(str(log))
+    assert "restart mode" not in system.tail(str(log)) and "hello" in system.tail(str(log))
 
 
 def test_a_reused_pid_is_not_our_process() -> None:
-    assert keeperlib.alive(os.getpid(), keeperlib.ticks(os.getpid()))
-    assert not keeperlib.alive(os.getpid(), 1) and not keeperlib.alive(None)
+    assert system.alive(os.getpid(), system.ticks(os.getpid()))
+    assert not system.alive(os.getpid(), 1) and not system.alive(None)
 
 
 def test_keeper_is_small(place: Place) -> None:
@@ -290,6 +290,6 @@ def test_keeper_is_small(place: Place) -> None:
     ],
 )
 def test_a_folder_called_doctor_is_no_doctor(line: str, kind: str) -> None:
-    from skill.keeperps import kind_of
+    from skill.platforms.keeper.processes import kind_of
 
     assert kind_of(line.split()) == kind

@@ -9,7 +9,7 @@ import pytest
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
-from skill.platforms import trace
+from skill.platforms import removal
 from skill.platforms.launchd import Launchd
 from skill.platforms.states import read_print
 
@@ -140,7 +140,7 @@ def test_loaded_lost_stopped_disabled(tmp_path):
 def test_parked_after_78_is_not_a_wish(tmp_path):
     found = make(tmp_path, Manager({("print-disabled",): (0, '"ai.openclaw.gateway" => disabled', ""), ("print",): GONE}))
     put(found)
-    trace.remember(found.host, found.home, found.command())
+    removal.remember(found.host, found.home, found.command())
     note = found.home.logs_dir / "stability" / "openclaw-stability-2026-1-gateway.startup_failed.json"
     note.parent.mkdir(parents=True)
     note.write_text("{}")

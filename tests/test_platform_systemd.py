@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
-from skill.platforms import systemdplan, trace
+from skill.platforms import removal, systemdplan
 from skill.platforms import systemdunit as unit
 from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
@@ -234,11 +234,11 @@ def test_person_or_update(tmp_path):
     package = tmp_path / "lib" / "openclaw" / "package.json"
     package.parent.mkdir(parents=True)
     package.write_text("{}")
-    assert trace.by_person(home) is None
-    trace.remember(host, home, ["/usr/bin/node", str(package.parent / "dist" / "index.js"), "gateway"])
-    assert trace.by_person(home) is True
+    assert removal.by_person(home) is None
+    removal.remember(host, home, ["/usr/bin/node", str(package.parent / "dist" / "index.js"), "gateway"])
+    assert removal.by_person(home) is True
     package.write_text('{"version": "2"}')
-    assert trace.by_person(home) is False
+    assert removal.by_person(home) is False
 
 
 def test_dry_run_changes_nothing(tmp_path):

@@ -190,6 +190,6 @@ def rival(app: Any) -> None:
 @click.pass_obj
 def keeper(app: Any) -> None:
     """Level 1 where there is no service manager: python -m skill keeper run."""
-    from ..keeper import main
+    from ..platforms.keeper.main import main
 
     raise click.exceptions.Exit(main([]))

@@ -122,8 +122,8 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
 
         return Schtasks(host, home, settings)
     if host.system.startswith("linux"):
+        from .systemctl import available
         from .systemd import Systemd
-        from .systemdbus import available
 
         if available(host):
             return Systemd(host, home, settings)

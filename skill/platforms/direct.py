@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .. import keeperlib
 from ..errors import ServiceError
 from ..files import lock_held, private_dir, write_json
 from ..host import Host
 from ..model import Text, Write
 from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, keeperspec
+from .keeper import system
 from .keeperstate import fulfilled, read_known
 
 KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
@@ -43,7 +43,7 @@ class Direct:
         """What the keeper wrote, checked against the process table; a change that is just happening is waited for (<= 1 s)."""
         exists = self.path("keeper.spec.json").exists()
         if not exists and not self.path("keeper.json").exists():
-            holder, what = keeperlib.lock_holder(str(self.home.state_dir))
+            holder, what = system.lock_holder(str(self.home.state_dir))
             if holder and what == "gateway":
                 return ServiceState(
                     False, "active", "foreground", main_pid=holder, detail="started by somebody else; nothing keeps it alive"
@@ -55,8 +55,8 @@ class Direct:
     def _settled(self) -> Tuple[Dict[str, Any], bool]:
         """keeper.json, and whether a keeper is at work. Waits a moment where its process has just ended and it does not know yet."""
         for _ in range(10):
-            known, kept = keeperlib.read_json(str(self.path("keeper.json"))), self.kept()
-            stale = known.get("phase") in ("running", "stopping", "ended") and not keeperlib.alive(known.get("pid"), known.get("ticks"))
+            known, kept = system.read_json(str(self.path("keeper.json"))), self.kept()
+            stale = known.get("phase") in ("running", "stopping", "ended") and not system.alive(known.get("pid"), known.get("ticks"))
             if not kept or not stale:
                 break
             self.host.sleep(0.1)
@@ -94,8 +94,8 @@ class Direct:
         """Start a keeper where one is wanted and gone: it adopts a gateway that is alive. True when it did."""
         if not self.path("keeper.spec.json").exists() or self.kept():
             return False
-        known = keeperlib.read_json(str(self.path("keeper.json")))
-        if known.get("wanted") == "down" and known.get("boot") == keeperlib.boot_mark():
+        known = system.read_json(str(self.path("keeper.json")))
+        if known.get("wanted") == "down" and known.get("boot") == system.boot_mark():
             return False
         return self._start_keeper()
 
@@ -126,14 +126,14 @@ class Direct:
             self._wake()
         began = tried = self.host.monotonic()
         while self.host.monotonic() < began + patience:
-            known = keeperlib.read_json(str(self.path("keeper.json")))
+            known = system.read_json(str(self.path("keeper.json")))
             if known.get("request") == wish["id"] and fulfilled(action, known):
                 return known
             if self.host.monotonic() > tried + KEEPER_START and not self.kept():
                 tried = self.host.monotonic()
                 self._start_keeper()
             self.host.sleep(0.1)
-        known = keeperlib.read_json(str(self.path("keeper.json")))
+        known = system.read_json(str(self.path("keeper.json")))
         if known.get("request") != wish["id"]:
             raise ServiceError(
                 Text.of("the keeper did not take up '{}' within {:.0f} s", "守护器没有在 {1:.0f} 秒内执行“{0}”", action, patience),
@@ -147,7 +147,7 @@ class Direct:
         return known
 
     def _wake(self) -> None:
-        known = keeperlib.read_json(str(self.path("keeper.json")))
+        known = system.read_json(str(self.path("keeper.json")))
         if hasattr(signal, "SIGUSR1") and known.get("keeper_pid") and self.kept():
             try:
                 os.kill(int(known["keeper_pid"]), signal.SIGUSR1)
@@ -165,26 +165,26 @@ class Direct:
         found = cli.find(self.host)
         if found:
             return [*found, "gateway", "run"]
-        return [str(part) for part in keeperlib.read_json(str(self.path("keeper.spec.json"))).get("command") or ()]
+        return [str(part) for part in system.read_json(str(self.path("keeper.spec.json"))).get("command") or ()]
 
     def _spec(self) -> Dict[str, Any]:
         return keeperspec.spec(self.host, self.home, self.command(), GRACE)
 
     def _write_spec(self) -> None:
         spec = self._spec()
-        if keeperlib.read_json(str(self.path("keeper.spec.json"))) != spec:
+        if system.read_json(str(self.path("keeper.spec.json"))) != spec:
             private_dir(self.home.doctor_dir)
             write_json(self.path("keeper.spec.json"), spec)
 
     def environment(self) -> Dict[str, str]:
         """What the next start will see."""
-        spec = keeperlib.read_json(str(self.path("keeper.spec.json"))) or {"set": keeperspec.own_env(self.host)}
-        return keeperlib.environment(spec, keeperlib.read_json(str(self.path("keeper.env.json"))), keeperspec.keeper_env(self.host))
+        spec = system.read_json(str(self.path("keeper.spec.json"))) or {"set": keeperspec.own_env(self.host)}
+        return system.environment(spec, system.read_json(str(self.path("keeper.env.json"))), keeperspec.keeper_env(self.host))
 
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
-        content = keeperspec.changed(keeperlib.read_json(target), set, unset, self.environment().get("PATH", ""))
+        content = keeperspec.changed(system.read_json(target), set, unset, self.environment().get("PATH", ""))
         return (Write(target, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"),), (target,)
 
     # -- installing ---------------------------------------------------------------------------------------------------
@@ -230,8 +230,8 @@ class Direct:
             from .schtasks import Schtasks
 
             return Schtasks(self.host, self.home, self.settings)
+        from .systemctl import available
         from .systemd import Systemd
-        from .systemdbus import available
 
         return Systemd(self.host, self.home, self.settings) if available(self.host) else None
 

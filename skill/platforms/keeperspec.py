@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Mapping, Sequence
 
-from .. import keeperlib
 from ..errors import ServiceError
 from ..host import Host
 from ..model import Text
 from ..openclaw.home import Home
+from .keeper import system
 
 # What makes a start by hand and a start by the keeper the same, whoever started the keeper.
 KEPT = (
@@ -50,7 +50,7 @@ def own_env(host: Host) -> Dict[str, str]:
 
 def keeper_env(host: Host) -> Dict[str, str]:
     """The keeper's own environment: ours without what is only ours."""
-    return {k: v for k, v in host.env.items() if k not in keeperlib.NOT_FOR_CHILDREN}
+    return {k: v for k, v in host.env.items() if k not in system.NOT_FOR_CHILDREN}
 
 
 def changed(before: Mapping[str, Any], set: Mapping[str, str], unset: Sequence[str], path: str) -> Dict[str, Any]:

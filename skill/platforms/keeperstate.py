@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .. import keeperlib
 from . import ServiceState
+from .keeper import system
 
 ACTIVE = {
     "running": "active",
@@ -23,9 +23,9 @@ ACTIVE = {
 
 def read_known(known: Mapping[str, Any], kept: bool, exists: bool, path: str) -> ServiceState:
     """Given keeper.json, whether a keeper is at work and whether one is wanted (exists), answer what it means."""
-    pid = known.get("pid") if keeperlib.alive(known.get("pid"), known.get("ticks")) else None
+    pid = known.get("pid") if system.alive(known.get("pid"), known.get("ticks")) else None
     phase = str(known.get("phase", ""))
-    same_boot = known.get("boot") == keeperlib.boot_mark()
+    same_boot = known.get("boot") == system.boot_mark()
     down = known.get("wanted") == "down" and same_boot
     if kept:
         active = ACTIVE.get(phase, "unknown")

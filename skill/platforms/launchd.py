@@ -15,7 +15,7 @@ from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Service, Text
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, launchdplist, trace
+from . import ServicePlan, ServiceState, account_home, canonical, common, launchd_plist, removal
 from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
@@ -82,7 +82,7 @@ class Launchd:
                 str(path),
                 "OpenClaw took it out after exit 78",
             )
-        stopped = True if enabled is False else trace.by_person(self.home)
+        stopped = True if enabled is False else removal.by_person(self.home)
         return ServiceState(path.is_file(), "inactive", "not-loaded", "", None, None, 0, enabled, stopped, str(path), "not loaded")
 
     def _enabled(self, label: str) -> Optional[bool]:
@@ -92,7 +92,7 @@ class Launchd:
 
     def _parked(self) -> bool:
         """OpenClaw unloads its agent after a refused start: a failed start was noted after the agent was last seen in order."""
-        seen = trace.last_seen(self.home)
+        seen = removal.last_seen(self.home)
         notes = self.home.logs_dir.glob("stability/openclaw-stability-*startup_failed*.json")
         return bool(seen) and any(note.stat().st_mtime > seen for note in notes)
 
@@ -148,7 +148,7 @@ class Launchd:
         plist = self.plist(self.label)
         if not plist.is_file():
             return False
-        trace.remember(self.host, self.home, self.command())
+        removal.remember(self.host, self.home, self.command())
         return self.own and common.keep_copy(plist, self._copy())
 
     def hurry(self) -> Optional[ServiceState]:
@@ -160,17 +160,17 @@ class Launchd:
 
     # -- what it starts -----------------------------------------------------------------------------------------------
     def _read(self) -> Dict[str, Any]:
-        return launchdplist.read((self.plist(self.label), self._copy()))
+        return launchd_plist.read((self.plist(self.label), self._copy()))
 
     def command(self) -> List[str]:
-        return launchdplist.command(self._read())[0]
+        return launchd_plist.command(self._read())[0]
 
     def environment(self) -> Dict[str, str]:
-        return launchdplist.environment(self._read())
+        return launchd_plist.environment(self._read())
 
     def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and loaded again."""
-        writes = launchdplist.changed(self.plist(self.label), self._read(), set, unset)
+        writes = launchd_plist.changed(self.plist(self.label), self._read(), set, unset)
         return (*writes, Service("reload")), tuple(step.path for step in writes)
 
     # -- installing ---------------------------------------------------------------------------------------------------

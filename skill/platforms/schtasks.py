@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.sax.saxutils import escape
 
-from .. import keeperlib
 from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, common, trace
+from . import ServicePlan, ServiceState, common, removal
+from .keeper import system
 
 RUNNING, NEVER_RAN, ENDED_BY_USER = 0x41301, 0x41303, 0x41306  # SCHED_S_TASK_RUNNING, _HAS_NOT_RUN, _TERMINATED
 LAST_RESULT = 6  # column of /FO CSV /V: names are translated, the order is not
@@ -54,7 +54,7 @@ class Schtasks:
     # -- looking ------------------------------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
         """The task, and the process that holds OpenClaw's lock: its launcher may end before the gateway does."""
-        pid, what = keeperlib.lock_holder(str(self.home.state_dir))
+        pid, what = system.lock_holder(str(self.home.state_dir))
         return self._state(self.task, pid if what == "gateway" else None)
 
     def watchdog_state(self) -> ServiceState:
@@ -70,7 +70,7 @@ class Schtasks:
             return ServiceState(False, "unknown", main_pid=pid, detail="schtasks did not answer")
         gateway = task == self.task
         if not xml.ok:
-            stopped = trace.by_person(self.home) if gateway else None
+            stopped = removal.by_person(self.home) if gateway else None
             return ServiceState(False, "active" if pid else "inactive", main_pid=pid, stopped_by_operator=False if pid else stopped)
         result = last_result(row.out)
         enabled = not re.search(r"</Triggers>.*<Settings>.*<Enabled>\s*false\s*</Enabled>.*</Settings>", xml.out, re.S)
@@ -93,7 +93,7 @@ class Schtasks:
         self._run("/End", "/TN", self.task)
         if self._ours():
             self._must("/Change", "/TN", self.task, "/DISABLE")
-        pid, what = keeperlib.lock_holder(str(self.home.state_dir))
+        pid, what = system.lock_holder(str(self.home.state_dir))
         if pid and what == "gateway":
             self.host.run(["taskkill", "/F", "/T", "/PID", str(pid)], timeout=30.0)
 
@@ -113,7 +113,7 @@ class Schtasks:
         done = self._run("/Query", "/TN", self.task, "/XML", timeout=15.0)
         if not done.ok:
             return False
-        trace.remember(self.host, self.home, self.command())
+        removal.remember(self.host, self.home, self.command())
         content = ("\ufeff" + done.out.replace("\0", "").lstrip("\ufeff")).encode("utf-16-le")
         copy = self._place("gateway.kept.xml")
         if "\ufffd" in done.out or (copy.is_file() and copy.read_bytes() == content):

@@ -18,9 +18,9 @@ from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, systemdbus, systemdplan, systemdunit, trace
+from . import ServicePlan, ServiceState, account_home, canonical, common, removal, systemctl, systemdplan, systemdunit
 from .states import SHOWN, read_state
-from .systemdbus import user_environment
+from .systemctl import user_environment
 
 DROP_IN = "iflow-doctor.conf"
 YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried
@@ -40,7 +40,7 @@ class Systemd:
     # -- talking to it ------------------------------------------------------------------------------------------------
     def ctl(self, *words: str, timeout: float = 30.0) -> str:
         """systemctl --user. Raise ServiceError when it is refused, or when there is no user manager to talk to."""
-        return systemdbus.ctl(self.host, self.unit, *words, timeout=timeout)
+        return systemctl.ctl(self.host, self.unit, *words, timeout=timeout)
 
     def show(self, unit: str) -> Dict[str, str]:
         return dict(line.split("=", 1) for line in self.ctl("show", unit, "-p", SHOWN, timeout=10.0).splitlines() if "=" in line)
@@ -60,7 +60,7 @@ class Systemd:
             return ServiceState(path.is_file(), "unknown", "no-user-bus", path=str(path) if path.is_file() else "", detail=str(error))
         state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
-            return replace(state, stopped_by_operator=trace.by_person(self.home))
+            return replace(state, stopped_by_operator=removal.by_person(self.home))
         return state
 
     def _dangling(self) -> bool:
@@ -114,7 +114,7 @@ class Systemd:
             remove([ours])
             self.reload()
             return True
-        trace.remember(self.host, self.home, self.command())
+        removal.remember(self.host, self.home, self.command())
         return self.own and common.keep_copy(unit, self._copy(), lambda: self._serves(unit))
 
     def _serves(self, unit: Path) -> bool:

@@ -14,10 +14,10 @@ from typing import Iterator
 
 import pytest
 
-from skill import keeperlib
 from skill.host import Host, http_get
 from skill.openclaw.home import locate
 from skill.platforms.direct import Direct
+from skill.platforms.keeper import system
 
 LAB = os.environ.get("E2E_LAB", "")
 PORT = 21605
@@ -89,7 +89,7 @@ def test_its_own_restart_is_followed_and_its_children_do_not_stay(stand: Stand) 
     assert pid
     os.kill(pid, signal.SIGUSR2)
     stand.shown("restart on its own request", stand.back(pid))
-    assert not keeperlib.alive(pid) and stand.direct.service_state().stopped_by_operator is False
+    assert not system.alive(pid) and stand.direct.service_state().stopped_by_operator is False
 
 
 def test_keeper_killed_and_then_the_gateway(stand: Stand) -> None:

@@ -7,9 +7,9 @@ from typing import Dict
 
 from ..errors import ServiceError
 from ..host import Host
-from ..keeperlib import NOT_FOR_CHILDREN
 from ..model import Text
 from . import account_home
+from .keeper.system import NOT_FOR_CHILDREN
 
 NO_BUS = ("loginctl enable-linger {}, or log in as this user, then try again", "loginctl enable-linger {},或以该用户登录,然后重试")
 

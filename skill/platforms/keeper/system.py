@@ -11,9 +11,9 @@ import time
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 try:
-    from .keeperps import alive, boot_mark, create_time, lock_holder, port_taken, ticks
+    from .processes import alive, boot_mark, create_time, lock_holder, port_taken, ticks
 except ImportError:  # run as a script
-    from keeperps import alive, boot_mark, create_time, lock_holder, port_taken, ticks  # type: ignore[import-not-found,no-redef]
+    from processes import alive, boot_mark, create_time, lock_holder, port_taken, ticks  # type: ignore[import-not-found,no-redef]
 
 MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
 RESTART_MARK = "restart mode: full process restart"  # OpenClaw 2026.9.6's last log line before it ends for a fresh process

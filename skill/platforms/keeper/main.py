@@ -1,6 +1,6 @@
 """Level 1 where no service manager is: a small process that starts the gateway, waits for it, and starts it again after a crash.
 
-Runs as a script of its own (`python -I -S skill/keeper.py run DIR`), so it imports nothing of ours and nothing heavy. It talks
+Runs as a script of its own (`python -I -S skill/platforms/keeper/main.py run DIR`), so it imports nothing of ours and nothing heavy. It talks
 through files in DIR (= <state dir>/iflow-doctor): keeper.spec.json says what to start, keeper.env.json what to change in the
 environment, keeper.request is a wish (start | stop | restart | leave), keeper.json is what it knows, keeper.lock is held by it.
 
@@ -19,9 +19,9 @@ from typing import Any, Dict, Optional, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__))) if __name__ == "__main__" else None
 try:
-    from . import keeperlib as lib
+    from . import system as lib
 except ImportError:
-    import keeperlib as lib  # type: ignore[import-not-found,no-redef]
+    import system as lib  # type: ignore[import-not-found,no-redef]
 
 DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)  # s before the 1st, 2nd, 3rd, ... restart of a gateway that keeps dying young
 YOUNG = 120.0  # s: a gateway that lived longer counts as having worked
