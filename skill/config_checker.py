@@ -12,7 +12,7 @@ from .checks import config as config_check
 from .checks import models as models_check
 from .checks import port as port_check
 from .checks import validation as validation_check
-from .checks.look import Look
+from .checks.base import Look
 from .checks.tell import error, info, warning
 from .model import Finding, Severity, Text
 

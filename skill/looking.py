@@ -30,10 +30,10 @@ def examined(ctx: Context, loop: bool = False) -> Context:
         ctx = ctx.with_verdict(replace(ctx.verdict, state=State.HUNG, reason=reason))
     _ask_openclaw(ctx)
     try:
-        from . import diagnose
+        from .checks import run
     except ImportError:
         return ctx
-    return ctx.with_verdict(diagnose.examine(ctx))
+    return ctx.with_verdict(run.examine(ctx))
 
 
 def _ask_openclaw(ctx: Context) -> None:

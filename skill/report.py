@@ -25,9 +25,10 @@ def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False
 
 def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words."""
-    from . import diagnose, looking
+    from . import looking
     from .cases import library as cases
     from .cases import matcher
+    from .checks import run
     from .commands.watch import look
     from .openclaw.logs import newest_boot
 
@@ -36,7 +37,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     state = State(seen["state"])
     verdict = Verdict(state, seen["reason"], seen["pid"], seen["gateway_exit_code"], tuple(seen["failing"]))
     ctx = replace(ctx, verdict=verdict, logs=newest_boot(ctx.host, ctx.home), last_good=_last_good(ctx))
-    verdict = diagnose.examine(ctx)
+    verdict = run.examine(ctx)
     library, broken = cases.load_or_shipped(ctx.home)
     lines = log or (ctx.logs if state not in FINE else "")
     from_log: List[Match] = matcher.match(library, text, lines, own_log=not log) if lines.strip() else []

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 from checkhouse import GOOD, errors, ids, installed, valid
 
-from skill.checks import config, look, validation
+from skill.checks import base, config, validation
 from skill.openclaw import cli
 
 
@@ -236,6 +236,6 @@ def test_the_program_is_asked_once_per_config(house):
 def test_a_look_finds_each_thing_once(house):
     asked = []
     ctx = house.ctx()
-    seen = look.Look(ctx)
+    seen = base.Look(ctx)
     object.__setattr__(ctx.host, "processes", lambda: asked.append(1) or [])
     assert seen.processes == [] and seen.gateways == [] and asked == [1]

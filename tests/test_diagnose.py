@@ -9,9 +9,10 @@ import time
 import pytest
 from checkhouse import errors, ids, installed
 
-from skill import diagnose, looking
+from skill import looking
 from skill.cases import library as cases
 from skill.cases import matcher
+from skill.checks import run as diagnose
 from skill.checks.tell import error
 from skill.model import Check, Confidence, State, Text, Verdict
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from ..model import Check, Finding, Text
-from .look import looking
+from .base import looking
 from .tell import warning
 
 NOT_CHANNELS = ("startup-sidecars", "gateway-draining")

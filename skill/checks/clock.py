@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from .look import looking
+from .base import looking
 from .tell import warning
 
 YEARS = 5 * 365.25 * 86400

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..model import Finding
 from ..openclaw import install
 from ..openclaw.config import ConfigView, missing_variables, resolve
-from .look import Look
+from .base import Look
 from .tell import error, info, warning
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator
 
 from ..model import Check, Finding, Text
-from .look import looking
+from .base import looking
 from .tell import error, warning
 
 FULL_MB = 20  # a gateway needs room for its write-ahead log and its first log lines

@@ -9,7 +9,7 @@ from typing import Any, Iterable, Iterator, List, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .look import Look, looking
+from .base import Look, looking
 from .tell import error, info, warning
 
 _OTHERS = re.compile(r"openclaw|clawdbot|moltbot", re.I)

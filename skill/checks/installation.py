@@ -8,7 +8,7 @@ from typing import Any, Iterable, Iterator
 
 from ..model import Check, Finding, Text
 from ..openclaw import cli, install
-from .look import Look, looking
+from .base import Look, looking
 from .tell import error, info, warning
 
 # What node says of a program file that is not what was published.

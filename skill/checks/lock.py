@@ -7,7 +7,7 @@ from typing import Any, Iterable
 from ..model import Check, Finding, Text
 from ..openclaw import processes
 from ..openclaw.gateway import lock_files, read_lock
-from .look import looking
+from .base import looking
 from .tell import info, warning
 
 

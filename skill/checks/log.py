@@ -6,7 +6,7 @@ import re
 from typing import Any, Iterable, Tuple
 
 from ..model import Check, Finding, Severity, Text
-from .look import looking
+from .base import looking
 
 # slug, pattern, what it means. Sentences of OpenClaw 2026.9.6 and of node, seen on the real gateway.
 SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..model import Check, Finding, Text
 from ..openclaw.config import resolve
-from .look import looking
+from .base import looking
 from .tell import info, warning
 
 TIMEOUT_S = 2.0

@@ -8,7 +8,7 @@ from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import install
-from .look import looking
+from .base import looking
 from .tell import error
 
 SMALL_HEAP_MB = 400  # a healthy idle gateway has a heap of some 250 MB; 64 and 128 abort at the start

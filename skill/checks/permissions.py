@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Iterable, List, Tuple
 
 from ..model import Check, Finding, Text
-from .look import looking
+from .base import looking
 from .tell import error, warning
 
 

@@ -6,7 +6,7 @@ from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .look import looking
+from .base import looking
 from .tell import error, info, warning
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from .look import looking
+from .base import looking
 from .tell import error, info
 
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s

@@ -9,7 +9,7 @@ from typing import Any, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .look import Look, looking
+from .base import Look, looking
 from .tell import error, warning
 
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning

@@ -11,7 +11,7 @@ from ..openclaw import cli
 from ..openclaw.inventory import SERVICE_NAMES
 from ..platforms.states import UNUSABLE
 from ..store import unit_files
-from .look import Look, looking
+from .base import Look, looking
 from .tell import error, info, warning
 
 # Decide which gateway is started: with another value it is not the one that is watched.

@@ -12,8 +12,8 @@ from typing import Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import cli
+from .base import looking
 from .config import RESTORE
-from .look import looking
 from .tell import error, info
 
 

@@ -112,7 +112,7 @@ def _accepted(ctx: Any, damage: Any) -> bool:
 
 def _quiet_damage(ctx: Any) -> Any:
     """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh], ...]."""
-    from .. import diagnose
+    from ..checks import run
     from ..model import Severity, State, Text, Verdict
     from ..repairs.free_disk import make_room
     from ..store import good_copies
@@ -121,9 +121,9 @@ def _quiet_damage(ctx: Any) -> Any:
         good = good_copies.newest(ctx.home)
         ctx = replace(ctx, last_good=good, verdict=Verdict(State.HEALTHY, Text("ready", "就绪")))
         only = ("config", "database", "clock", "disk", "service")
-        found = diagnose.examine(ctx, only=only).findings
+        found = run.examine(ctx, only=only).findings
         if any(f.check_id in ("disk/full", "disk/inodes") for f in found) and ctx.settings.get("auto_heal", True) and make_room(ctx):
-            found = diagnose.examine(ctx, only=only).findings
+            found = run.examine(ctx, only=only).findings
     except Exception as error:
         print("not examined: {!r}".format(error), file=sys.stderr)
         return []
@@ -178,9 +178,9 @@ def evidence(app: Any, incident: str) -> None:
 @click.pass_obj
 def rival(app: Any) -> None:
     """Name another watchdog of this gateway (command line and pid); nothing where there is none."""
-    from .. import diagnose
+    from ..checks import run
 
-    for found in diagnose.examine(app.context(), only=("duplicates",)).findings:
+    for found in run.examine(app.context(), only=("duplicates",)).findings:
         if found.check_id == "duplicates/watchdog":
             app.say("{} (pid {})".format(found.evidence.get("name"), found.evidence.get("pid")))
             return

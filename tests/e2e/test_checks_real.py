@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from skill.checks import validation
-from skill.checks.look import Look
+from skill.checks.base import Look
 from skill.context import Context
 from skill.host import Host
 from skill.openclaw import cli, install, schema

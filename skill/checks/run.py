@@ -6,9 +6,9 @@ import threading
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
-from .checks.look import DOWN, Look
-from .checks.tell import info
-from .model import Check, Finding, Verdict
+from ..model import Check, Finding, Verdict
+from .base import DOWN, Look
+from .tell import info
 
 BUDGET_S = 4.8  # the whole run is promised in 5 s
 # Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that it needs more than 4 s.
@@ -20,7 +20,7 @@ def examine(ctx: Any, only: Optional[Iterable[str]] = None, budget: float = BUDG
 
     only: ids of the checks to run (all by default). A check that is late or crashes yields "<id>/unknown" (INFO), which nothing acts on.
     """
-    from .checks import ALL
+    from . import ALL
 
     wanted = None if only is None else set(only)
     chosen = [c for c in (checks or ALL) if wanted is None or c.id in wanted]
