@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from . import byhand, healer, healing, interrupted, looking, repairs, treatments
+from . import healer, healing, interrupted, looking, repairs, treatments
 from .choosing import Choice, Chooser, first
 from .context import Context
 from .errors import AlreadyRunning, RepairError
 from .model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
+from .repairs import manual_steps
 from .store import good_copies
 from .store.incidents import Incident, watched
 from .store.watch_log import WatchLog
@@ -215,7 +216,7 @@ class Visit:
     def _escalate(self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None) -> Treatment:
         finding = finding or looking.main_finding(self.ctx)
         advice = choice.plan.advice if choice and choice.by == "case" else None
-        own = byhand.hint(self.ctx, finding) or (finding.fix_hint if finding else None)
+        own = manual_steps.hint(self.ctx, finding) or (finding.fix_hint if finding else None)
         hint = advice or own or looking.case_advice(self.matches) or self.ai_said or _LOOK
         return self._answer(
             "escalate", self._cause(finding), hint, by=choice.by if choice else "", case=choice.case if choice else "", only=only_person

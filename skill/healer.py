@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import configguard, healing
+from . import healing
 from .context import Context
 from .errors import HealerError, RepairError
 from .files import owned_lock, private_dir, write_json
@@ -16,6 +16,7 @@ from .model import Outcome, Plan, Run, Service, State, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway, judge
 from .openclaw.home import Home, locate
+from .repairs import config_guard
 from .store import snapshots, unit_files
 
 LOOK_EVERY_S = 20.0  # between two looks whether what was started hangs already
@@ -94,7 +95,7 @@ class _Execution:
         """After a foreign program ran: only the implicated keys of the config may differ."""
         if not any(path == str(self.ctx.home.config_path) for path in self.snapshot.files):
             return
-        well, put_back = configguard.undo_the_rest(
+        well, put_back = config_guard.undo_the_rest(
             self.ctx, self.snapshot, self.before.data if self.before.ok else None, self.plan.config_paths
         )
         self.put_back += put_back
@@ -108,19 +109,19 @@ class _Execution:
             return
         after = openclaw_config.load(self.ctx.home.config_path)
         differs = openclaw_config.diff(self.before.data, after.data) if after.ok else ["(does not parse)"]
-        allowed = tuple(self.plan.config_paths) + configguard.OWN_STAMPS  # the gateway that was started may have stamped it by now
-        outside = [path for path in differs if not configguard.allowed(path, allowed)]
+        allowed = tuple(self.plan.config_paths) + config_guard.OWN_STAMPS  # the gateway that was started may have stamped it by now
+        outside = [path for path in differs if not config_guard.allowed(path, allowed)]
         if outside:
             raise RepairError(Text.of("the config changed outside the fault: {}", "配置在故障之外也变了:{}", ", ".join(outside[:5])))
 
     def _lost(self) -> List[str]:
         after = openclaw_config.load(self.ctx.home.config_path)
         before = self.before.data if self.before.ok else None
-        return configguard.keys_lost(before, after.data, self.plan.config_paths) if before and after.ok else []
+        return config_guard.keys_lost(before, after.data, self.plan.config_paths) if before and after.ok else []
 
     def _diff(self) -> List[str]:
         after = openclaw_config.load(self.ctx.home.config_path)
-        before = configguard.measure(self.ctx, self.before.data if self.before.ok else None)
+        before = config_guard.measure(self.ctx, self.before.data if self.before.ok else None)
         return openclaw_config.diff(before, after.data) if before is not None and after.ok else []
 
     def _keep(self, healed: bool, detail: Text) -> Outcome:

@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
-from . import configguard, healer, healing
+from . import healer, healing
 from .context import Context
 from .errors import RepairError, SettingsError
 from .files import owned_lock, read_json, set_aside
 from .model import Outcome, Plan, Risk, Text
 from .openclaw import config as openclaw_config
 from .openclaw import gateway
+from .repairs import config_guard
 from .store import snapshots
 
 SETTLED_S = 600.0  # s after an interrupted repair: what was written later is not its work, and not its to put back
@@ -102,7 +103,7 @@ def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[
         after = openclaw_config.parse(path.read_text("utf-8-sig"))
     except (OSError, ValueError):  # it did not parse before: there is nothing to lose; it does not now: the gateway would not be ready
         return []
-    return configguard.keys_lost(before, after, plan.config_paths)
+    return config_guard.keys_lost(before, after, plan.config_paths)
 
 
 def _await_orphan(ctx: Context) -> None:

@@ -276,9 +276,9 @@ def test_after_a_heal_in_vain_the_person_is_not_told_to_heal_again(world: World,
 
 def test_every_way_by_hand_can_be_said(world: World) -> None:
     """In both languages, for a finding with and without details, and never the repair that has just failed as the only word."""
-    from skill import byhand
+    from skill.repairs import manual_steps
 
-    for check in byhand.WRITERS:
-        hint = byhand.hint(world.context(), finding(check, "/place"))
+    for check in manual_steps.WRITERS:
+        hint = manual_steps.hint(world.context(), finding(check, "/place"))
         assert hint is not None and hint.en != hint.zh and not hint.en.startswith("iflow-doctor") and "{" not in hint.en + hint.zh
-    assert byhand.hint(world.context(), finding("port/foreign-owner")) is None and byhand.hint(world.context(), None) is None
+    assert manual_steps.hint(world.context(), finding("port/foreign-owner")) is None and manual_steps.hint(world.context(), None) is None

@@ -10,10 +10,10 @@ from typing import Any, List, Mapping
 from ..context import Context
 from ..errors import CannotPlan
 from ..files import is_something_else
-from ..mend import mended
 from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
 from . import common
+from .mend_json import mended
 
 BROKEN = ("config/missing", "config/empty", "config/syntax", "config/include-missing", "config/unreadable", "config/shrunk")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .. import byhand
 from ..context import Context
 from ..model import Plan, Repair, Risk, Text
+from . import manual_steps
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     """params: {"en": ..., "zh": ...} as a case's solution gives it; the findings' own remedies follow."""
     errors = [f for f in ctx.verdict.findings if f.severity.value == "error"]
-    hints = [hint for hint in (byhand.hint(ctx, f) or f.fix_hint for f in errors) if hint][:3]
+    hints = [hint for hint in (manual_steps.hint(ctx, f) or f.fix_hint for f in errors) if hint][:3]
     en = [str(params["en"])] if params.get("en") else []
     zh = [str(params["zh"])] if params.get("zh") else []
     en += [hint.en for hint in hints if hint.en not in en]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Optional
 
-from .context import Context
-from .model import Finding, Text
+from ..context import Context
+from ..model import Finding, Text
 
 Writer = Callable[[Context, Finding], Text]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from .context import Context
-from .files import write_atomic
-from .openclaw import config as openclaw_config
-from .openclaw import json_edit
-from .openclaw.json_edit import UNSET
-from .store.snapshots import Snapshot
+from ..context import Context
+from ..files import write_atomic
+from ..openclaw import config as openclaw_config
+from ..openclaw import json_edit
+from ..openclaw.json_edit import UNSET
+from ..store.snapshots import Snapshot
 
 OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
 
@@ -59,7 +59,7 @@ def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: S
     edits: List[Tuple[Tuple[str, ...], Any]] = []
     for path in inside:
         edits += _narrow(before, view.data, path, config_paths)
-    from .repairs.common import writes
+    from .common import writes
 
     for write in writes(ctx, edits):
         write_atomic(write.path, write.content, keep_mode=True)

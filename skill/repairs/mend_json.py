@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator, List, Mapping, Optional
 
-from .configguard import keys_lost
-from .openclaw.config import parse
+from ..openclaw.config import parse
+from .config_guard import keys_lost
 
 HEAD = 30  # lines of foreign text before the JSON, at most
 CLOSERS = {"{": "}", "[": "]"}
