@@ -21,7 +21,7 @@ from skill.bridges import (
     failures,
     http,
     iflow,
-    jsontext,
+    json_text,
     openai_http,
     opencode,
     preferred,
@@ -216,7 +216,7 @@ def test_statuses():
     ],
 )
 def test_json_is_found_in_text(text, value):
-    assert jsontext.find_object(text) == value
+    assert json_text.find_object(text) == value
 
 
 def test_a_key_does_not_travel_in_the_clear():

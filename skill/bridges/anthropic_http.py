@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import failures, http, jsontext
+from . import failures, http, json_text
 from .base import Answer, Question
 
 VERSION = "2023-06-01"
@@ -29,7 +29,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     parts = [p for p in reply.get("content") or [] if isinstance(p, dict)]
     data = next((p.get("input") for p in parts if p.get("type") == "tool_use" and p.get("name") == http.TOOL), None)
     if not isinstance(data, dict):
-        data = jsontext.find_object("".join(str(p.get("text", "")) for p in parts))
+        data = json_text.find_object("".join(str(p.get("text", "")) for p in parts))
     if data is None or reply.get("stop_reason") == "max_tokens":
         raise failures.failure("bad-output", "no structured answer ({})".format(reply.get("stop_reason")))
     return http.answer(settings, reply, data, time.monotonic() - began)

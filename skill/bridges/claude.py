@@ -10,7 +10,7 @@ import json
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Text
-from . import base, child, failures, jsontext
+from . import base, child, failures, json_text
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
 ENV = (
@@ -48,7 +48,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     done = ctx.host.run(
         [program, "auth", "status"], timeout=20, env=child.environment(ctx, program, ENV, "", QUIET), cwd=str(ctx.host.home), stdin=b""
     )
-    found = jsontext.find_object(done.out)
+    found = json_text.find_object(done.out)
     if found is None or "loggedIn" not in found:
         return None
     return bool(found["loggedIn"])
@@ -95,7 +95,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv = argv_of(program, flags_of(ctx, program), question, model)
     env = child.environment(ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question)))
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
-    events = list(jsontext.lines(done.out)) if question.hands else [jsontext.find_object(done.out) or {}]
+    events = list(json_text.lines(done.out)) if question.hands else [json_text.find_object(done.out) or {}]
     result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     data = usable(done, result)
     return Answer(

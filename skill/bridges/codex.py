@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import child, failures, json_text
 from .base import PLAN, Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
@@ -106,7 +106,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
-    events = list(jsontext.lines(done.out))
+    events = list(json_text.lines(done.out))
     finished = any(e.get("type") == "turn.completed" for e in events)
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
     if done.missing or done.timed_out or done.code != 0 or not finished:
@@ -116,7 +116,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         for e in events
         if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") == "agent_message"
     ]
-    data = jsontext.find_object(said[-1]) if said else None
+    data = json_text.find_object(said[-1]) if said else None
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     calls = [

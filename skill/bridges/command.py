@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import child, failures, json_text
 from .base import Answer, Bridge, Question
 
 
@@ -45,7 +45,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         argv.append(word)
     env = child.environment(ctx, program, tuple(_settings(ctx).get("env") or ()), question.run_id)
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
-    data = jsontext.find_object(done.out) if done.code == 0 else None
+    data = json_text.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), tuple(argv))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import child, failures, json_text
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -62,11 +62,11 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv += ["-m", model] if model else []
     env = child.environment(ctx, program, ENV, question.run_id, extra)
     done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
-    found = jsontext.find_object(done.out)
+    found = json_text.find_object(done.out)
     if done.code != 0 or not found or found.get("error"):
         error = (found or {}).get("error")
         raise failures.of_completed(done, str(error.get("message", "")) + " " + done.err[-3000:] if isinstance(error, dict) else "")
-    data = jsontext.find_object(str(found.get("response") or ""))
+    data = json_text.find_object(str(found.get("response") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     return Answer(data, None, str(found.get("session_id", "")), done.seconds, {"policy": "deny all"}, (), tuple(argv))

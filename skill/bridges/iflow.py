@@ -11,7 +11,7 @@ import json
 from typing import Any, Optional
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import child, failures, json_text
 from .base import Answer, Bridge, Question
 
 ENV = ("IFLOW_*",)
@@ -47,7 +47,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     prompt = question.prompt.encode("utf-8")[:MAX_ARGUMENT].decode("utf-8", "ignore")
     env = child.environment(ctx, program, ENV, question.run_id)
     done = child.run(ctx, [program, "-p", prompt], env, question.deadline_s, question.workdir, "", failures.hopeless)
-    data = jsontext.find_object(done.out) if done.code == 0 else None
+    data = json_text.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), (program, "-p", "<prompt>"))

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from . import failures, http, jsontext
+from . import failures, http, json_text
 from .base import Answer, Question
 
 
@@ -30,7 +30,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     for call in message.get("tool_calls") or []:
         if (call.get("function") or {}).get("name") == http.TOOL:
             data = data or _parse(call["function"].get("arguments"))
-    data = data or jsontext.find_object(str(message.get("content") or ""))
+    data = data or json_text.find_object(str(message.get("content") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer ({})".format(choice.get("finish_reason")))
     return http.answer(settings, reply, data, time.monotonic() - began)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..model import Text
-from . import child, failures, jsontext
+from . import child, failures, json_text
 from .base import Answer, Bridge, Question
 
 ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_*", "DASHSCOPE_API_KEY", "BAILIAN_*")
@@ -70,7 +70,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         error = result.get("error")
         raise failures.of_completed(done, (str(error.get("message", "")) + " " + done.err[-2000:]) if isinstance(error, dict) else "")
     structured = result.get("structured_output")
-    data = structured if isinstance(structured, dict) else jsontext.find_object(str(result.get("result") or ""))
+    data = structured if isinstance(structured, dict) else json_text.find_object(str(result.get("result") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
@@ -84,7 +84,7 @@ def _events(out: str) -> List[Dict[str, Any]]:
         value = json.loads(out[start:]) if start >= 0 else []
     except ValueError:
         value = []
-    return [e for e in value if isinstance(e, dict)] or list(jsontext.lines(out))
+    return [e for e in value if isinstance(e, dict)] or list(json_text.lines(out))
 
 
 BRIDGE = Bridge("qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划,无工具"))
