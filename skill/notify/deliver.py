@@ -24,7 +24,7 @@ from . import outbox, render, routes
 from .compose import Batch, compose
 from .http import Post, Unclear, client
 from .journal import language, log, redactor
-from .pace import Pace
+from .rate_limits import Pace
 from .senders import SENDERS, THREADS
 from .sending import Call
 

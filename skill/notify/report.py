@@ -12,7 +12,7 @@ from ..openclaw.channels import Source, Way
 from . import incidents, outbox, render, routes
 from .http import Post, client
 from .journal import language, redactor
-from .pace import Pace
+from .rate_limits import Pace
 from .senders import SENDERS
 from .sending import Call
 
