@@ -121,7 +121,7 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
             }
         )
         return
-    from .messages import STATE_NAMES
+    from .watchdog.alert_texts import STATE_NAMES
 
     zh = lang == "zh"
     if report["warning"]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from skill import messages
 from skill.model import State, Text, Verdict
 from skill.openclaw.home import Home
-from skill.policy import Incident, Rules, WatchState, step
+from skill.watchdog import alert_texts
+from skill.watchdog.policy import Incident, Rules, WatchState, step
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/张 三/.openclaw"), Path("/home/张 三/.openclaw/openclaw.json"), "", 18789)
@@ -23,7 +23,7 @@ ENGLISH = re.compile(r"\b(?!{})[A-Za-z]{{4,}}\b".format(COMMANDS))
 
 
 def told(kind, reason="", verdict=DOWN, incident=OPENED, state=STATE, next_step=None):
-    return messages.alert(kind, reason, verdict, incident, state, NOW, HOME, next_step)
+    return alert_texts.alert(kind, reason, verdict, incident, state, NOW, HOME, next_step)
 
 
 def chinese(alert):
@@ -50,14 +50,14 @@ def test_without_a_cause_the_next_step_is_to_diagnose():
     assert told("escalated", "5 restarts did not help").next_step == Text("iflow-doctor diagnose", "iflow-doctor diagnose")
 
 
-@pytest.mark.parametrize("state", messages.BROKEN)
+@pytest.mark.parametrize("state", alert_texts.BROKEN)
 def test_each_broken_state_has_a_title_of_its_own(state):
     alert = told("opened", verdict=Verdict(state, Text("x", "某原因")))
-    assert alert.title.en.startswith(messages.HEADS[state].en) and alert.title.zh.startswith(messages.HEADS[state].zh)
+    assert alert.title.en.startswith(alert_texts.HEADS[state].en) and alert.title.zh.startswith(alert_texts.HEADS[state].zh)
 
 
 def test_titles_hold_no_numbers_so_that_the_alert_window_knows_them_again():
-    later = messages.alert("opened", "down for 99 s", DOWN, OPENED, STATE, NOW + 54321, HOME)
+    later = alert_texts.alert("opened", "down for 99 s", DOWN, OPENED, STATE, NOW + 54321, HOME)
     assert told("opened", "down for 46 s").title == later.title
 
 
@@ -85,7 +85,7 @@ def test_a_recovery_with_a_channel_still_red_says_so():
     assert alert.what.zh.endswith("仍未就绪:discord。") and alert.what.en.endswith("Still not ready: discord.")
 
 
-@pytest.mark.parametrize("reason", [*messages.NOTES, "level:memory:memory 2048 MB (warning above 1700)",
+@pytest.mark.parametrize("reason", [*alert_texts.NOTES, "level:memory:memory 2048 MB (warning above 1700)",
                                     "level:response:response took 7.2 s", "level:crashes:6 crashes within an hour"])  # fmt: skip
 def test_notes_say_what_to_do_and_are_chinese_in_chinese(reason):
     alert = told("note", reason, Verdict(State.DEGRADED, Text("alive", "存活"), failing=("discord",)), incident=None)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skill.model import State, Text, Verdict
-from skill.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, Rules, WatchState, shift, step
+from skill.watchdog.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, Rules, WatchState, shift, step
 
 RULES, NOTHING = Rules(), WatchState()
 

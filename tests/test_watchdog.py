@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from skill import watchloop
 from skill.cli import detect_lang
 from skill.host import Host, Reply
 from skill.model import State, Text, Verdict
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.home import locate
-from skill.policy import WatchState
 from skill.store.watch_log import WatchLog
-from skill.teller import Teller
-from skill.watchdog import Watchdog
+from skill.watchdog import loop
+from skill.watchdog.alerts import Teller
+from skill.watchdog.policy import WatchState
+from skill.watchdog.watch import Watchdog
 
 
 class Platform:
@@ -135,7 +135,7 @@ def test_broken_settings_leave_the_last_good_ones_in_force(world):
 def test_a_fault_of_our_own_is_a_log_line(world):
     watch = world()
     watch._rules = lambda: 1 / 0
-    assert watchloop._guarded_tick(watch) is False
+    assert loop._guarded_tick(watch) is False
     assert any(row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"] for row in lines(watch))
 
 

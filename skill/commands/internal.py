@@ -102,7 +102,7 @@ def _accepted(ctx: Any, damage: Any) -> bool:
     """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of exactly this a day ago."""
     from ..files import read_json
     from ..store import good_copies
-    from ..teller import key_of
+    from ..watchdog.alerts import key_of
 
     if good_copies.newest(ctx.home) is None:
         return True

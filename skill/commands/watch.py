@@ -9,8 +9,8 @@ from typing import Any, Optional
 import click
 
 from ..errors import AlreadyRunning, ServiceError, UsageError
-from ..messages import STATE_NAMES
 from ..model import State, Text
+from ..watchdog.alert_texts import STATE_NAMES
 
 
 def add(main: click.Group) -> None:
@@ -29,9 +29,10 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         return _test(app)
     import faulthandler
 
-    from .. import watchdog, watchloop
     from ..files import owned_lock
     from ..openclaw.home import locate
+    from ..watchdog import loop
+    from ..watchdog import watch as watchdog
 
     if hasattr(sys.stderr, "fileno"):
         try:
@@ -48,7 +49,7 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         )
     with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
         dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
-        code = watchloop.run(dog, once)
+        code = loop.run(dog, once)
     if once:
         _once(app, dog, code)
     raise click.exceptions.Exit(code)
@@ -56,11 +57,11 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
 
 def _once(app: Any, dog: Any, code: int) -> None:
     """What a single look saw, and what it left behind: an open incident, a pause."""
-    from .. import watchstate
     from ..openclaw.gateway import clock_stamp
+    from ..watchdog import state_file
 
     verdict, incident = dog.verdict, dog.state.incident
-    until, _ = watchstate.pause(dog.home, app.host.now())
+    until, _ = state_file.pause(dog.home, app.host.now())
     if app.as_json:
         app.out({
             "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason.to(app.lang), "pid": verdict.pid,
@@ -86,9 +87,9 @@ def _test(app: Any) -> None:
 
 def look(app: Any, strict: bool = False) -> Any:
     """One look without any effect, as a plain value."""
-    from .. import watchstate
     from ..files import lock_held, lock_owner
     from ..openclaw import gateway, judge
+    from ..watchdog import state_file
 
     ctx = app.context(strict)
     memory = judge.Memory()
@@ -104,8 +105,8 @@ def look(app: Any, strict: bool = False) -> Any:
     lock = ctx.home.doctor_dir / "watch.lock"
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
-    state, wrong = watchstate.peek(ctx.home)
-    until, wrong_pause = watchstate.pause(ctx.home, ctx.host.now())
+    state, wrong = state_file.peek(ctx.home)
+    until, wrong_pause = state_file.pause(ctx.home, ctx.host.now())
     fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
     code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
     incident = state.incident if state else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Mapping, Optional, Set, Tuple
 
-from ..messages import STATE_NAMES
 from ..model import State, Text
+from ..watchdog.alert_texts import STATE_NAMES
 
 NOTHING = Text("", "")
 Process = Tuple[int, float]

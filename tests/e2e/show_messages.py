@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from skill import messages  # noqa: E402
 from skill.model import State, Text, Verdict  # noqa: E402
 from skill.notify import dingtalk, discord, feishu, render  # noqa: E402
 from skill.openclaw.home import Home  # noqa: E402
-from skill.policy import Incident, WatchState  # noqa: E402
+from skill.watchdog import alert_texts  # noqa: E402
+from skill.watchdog.policy import Incident, WatchState  # noqa: E402
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/ana/.openclaw"), Path("/home/ana/.openclaw/openclaw.json"), "", 18789)
@@ -45,7 +45,7 @@ SIX = (
 )
 
 for kind, reason, verdict, one, step in SIX:
-    alert = messages.alert(kind, reason, verdict, one, SEEN, NOW, HOME, step)
+    alert = alert_texts.alert(kind, reason, verdict, one, SEEN, NOW, HOME, step)
     for lang in ("en", "zh"):
         doc = render.single([alert], lang, lambda text: text, render.origin("", HOME.port))
         print("-- {} {} --\n{}\n".format(kind, lang, render.text(doc)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from .host import Host
+from ..host import Host
 
 
 def send(host: Host, message: str) -> bool:

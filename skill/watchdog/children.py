@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
 
-from .files import private_dir, read_json
-from .host import WINDOWS, Host, end_group
-from .openclaw.home import Home
+from ..files import private_dir, read_json
+from ..host import WINDOWS, Host, end_group
+from ..openclaw.home import Home
 
 # Longest a child may live, seconds. "treat" has its own, shorter bounds inside (EMERGENCY_RECOVERY_TIMEOUT for the AI).
 BOUNDS = {"treat": 3600.0, "notify": 180.0, "keep-good": 60.0, "inspect": 30.0, "record": 60.0, "evidence": 20.0, "preflight": 60.0}
@@ -109,4 +109,4 @@ class Children:
 
 
 def _package_root() -> str:
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

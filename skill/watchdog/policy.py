@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Tuple
 
-from .model import State, Verdict
-from .policystate import Decision, Incident, Rules, WatchState, shift
+from ..model import State, Verdict
+from .policy_state import Decision, Incident, Rules, WatchState, shift
 
 __all__ = ["Decision", "Incident", "Rules", "WatchState", "looping", "shift", "step"]
 

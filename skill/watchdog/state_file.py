@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any, Mapping, Optional, Tuple
 
-from .errors import SettingsError
-from .files import private_dir, read_json, set_aside, write_json
-from .openclaw.home import Home
+from ..errors import SettingsError
+from ..files import private_dir, read_json, set_aside, write_json
+from ..openclaw.home import Home
 from .policy import Incident, WatchState
 
 

@@ -6,8 +6,8 @@ import re
 import time
 from typing import Any, List, Optional, Tuple
 
-from .model import Alert, State, Text, Verdict
-from .openclaw.home import Home
+from ..model import Alert, State, Text, Verdict
+from ..openclaw.home import Home
 
 STATE_NAMES = {
     State.HEALTHY: Text("healthy", "健康"), State.STARTING: Text("starting", "正在启动"), State.DRAINING: Text("draining", "正在排空"),
@@ -115,7 +115,7 @@ def alert(
     kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: Any, now: float, home: Home, step: Optional[Text] = None
 ) -> Alert:
     """Given what happened, build the Alert that notify sends: what broke, since when, what was tried, what to do."""
-    from .notify.incidents import span  # not at the top: `status` only wants the names of the states
+    from ..notify.incidents import span  # not at the top: `status` only wants the names of the states
 
     age = now - incident.opened if incident else 0.0
     took = span(age)
@@ -226,7 +226,7 @@ def _tried(incident: Any, reason: str, kind: str) -> Tuple[Text, ...]:
 
 def _action(action: str) -> Text:
     """Given "restore-config: failed", the same in words: whoever reads it at night does not know our ids."""
-    from . import repairs  # 6 MB that a watchdog whose doctor never worked does without
+    from .. import repairs  # 6 MB that a watchdog whose doctor never worked does without
 
     repair, _, outcome = action.partition(": ")
     words = OUTCOMES.get(outcome)

@@ -6,14 +6,14 @@ import errno
 from dataclasses import replace
 from typing import Any, Dict, Optional, Set
 
+from ..errors import HealerError
+from ..files import lock_held
+from ..model import Text
+from ..openclaw import gateway
+from ..store import disk_reserve
+from .alerts import Teller
 from .children import Children
-from .errors import HealerError
-from .files import lock_held
-from .model import Text
-from .openclaw import gateway
 from .policy import BAD, Decision
-from .store import disk_reserve
-from .teller import Teller
 
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
 UNANSWERED = 2  # calls of level 3 without an answer before a person is told

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
 
-from .openclaw import config as openclaw_config
-from .openclaw.home import Home
+from ..openclaw import config as openclaw_config
+from ..openclaw.home import Home
 
 
 def of_file(path: Any) -> Optional[Tuple[int, int, int]]:

@@ -8,8 +8,8 @@ import sys
 import traceback
 from typing import Any
 
-from .model import State
-from .watchdog import LEFT_ALONE, Watchdog
+from ..model import State
+from .watch import LEFT_ALONE, Watchdog
 
 FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
 
@@ -34,9 +34,9 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         signal.signal(signal.SIGTERM, _stop)
         watchdog.teller.started(host.now())
         if host.env.get("NOTIFY_SOCKET"):
-            from . import sdnotify
+            from . import sd_notify
 
-            sdnotify.ready(host)
+            sd_notify.ready(host)
         failed = 0
         while failed < FAULTS_IN_A_ROW:
             failed = 0 if _guarded_tick(watchdog) else failed + 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional
 
-from .context import Context
-from .files import read_json, write_json
-from .model import Alert, Text, Verdict
-from .openclaw.gateway import Observation
+from ..context import Context
+from ..files import read_json, write_json
+from ..model import Alert, Text, Verdict
+from ..openclaw.gateway import Observation
 from .policy import WatchState
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
@@ -39,9 +39,10 @@ class Teller:
         """Queue the alert that `build(messages)` makes, and start sending."""
 
         def work() -> None:
-            from . import messages, notify
+            from .. import notify
+            from . import alert_texts
 
-            if notify.enqueue(self.context(), build(messages)):
+            if notify.enqueue(self.context(), build(alert_texts)):
                 self.flush()
 
         self.guarded("send", work)
@@ -55,7 +56,7 @@ class Teller:
     ) -> None:
         """One alert of an incident: opened, escalated, recovered, note."""
         ctx = self.context()
-        self.send(lambda messages: messages.alert(kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step))
+        self.send(lambda alert_texts: alert_texts.alert(kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step))
 
     def quiet_damage(self, name: str, now: float) -> None:
         """Everything is green, and something is wrong all the same: tell it once, until it is something else."""
@@ -72,7 +73,7 @@ class Teller:
         what = Text("; ".join(row[1] for row in found), ";".join(row[2] for row in found))
         hint = Text("; ".join(row[3] for row in found), ";".join(row[4] for row in found))
         self.log.line("decision", now, kind="escalate", reason=what.en, state="healthy", incident=name)
-        self.send(lambda messages: messages.quiet(name, what, hint, now, home))
+        self.send(lambda alert_texts: alert_texts.quiet(name, what, hint, now, home))
 
     def judge_levels(self, seen: Optional[Observation], state: WatchState, now: float) -> None:
         """Memory, response time and crash frequency against the user's table; told when one changes, not at every look."""
@@ -99,12 +100,12 @@ class Teller:
         """Tell about a time in which nobody watched; begin the heartbeat."""
 
         def work() -> None:
-            from .notify import heartbeat
+            from ..notify import heartbeat
 
             ctx = self.context()
             gap = heartbeat.missed(ctx, now)
             if gap:
-                self.send(lambda messages: gap)
+                self.send(lambda alert_texts: gap)
             heartbeat.mark(ctx, now)
             self.heart = heartbeat.Heartbeat(ctx)
             self.heart.beat("start")
@@ -115,8 +116,8 @@ class Teller:
         """After each look: mark that somebody watches, beat, send what waits, remind of what is still down (not while paused)."""
 
         def work() -> None:
-            from . import notify
-            from .notify import heartbeat
+            from .. import notify
+            from ..notify import heartbeat
 
             ctx = self.context()
             heartbeat.mark(ctx, now)
@@ -129,7 +130,7 @@ class Teller:
 
     def stopping(self, now: float) -> None:
         def work() -> None:
-            from .notify import heartbeat
+            from ..notify import heartbeat
 
             heartbeat.mark(self.context(), now, stopping=True)
 

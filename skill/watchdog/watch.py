@@ -6,26 +6,25 @@ Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a c
 from __future__ import annotations
 
 import os
-import sys
 import time
 from dataclasses import replace
 from typing import Any, Optional, Tuple
 
-from . import marks, policy, watchstate
-from . import settings as settings_module
-from .acts import Acts
+from .. import settings as settings_module
+from ..context import Context
+from ..host import Host
+from ..model import State, Text, Verdict
+from ..openclaw import config as openclaw_config
+from ..openclaw import gateway
+from ..openclaw import judge as judging
+from ..openclaw.home import Home, locate, remember
+from ..store import disk_reserve
+from ..store.watch_log import WatchLog
+from . import fingerprint, policy, state_file
+from .actions import Acts
+from .alerts import Teller
 from .children import Children
-from .context import Context
-from .host import Host
-from .model import State, Text, Verdict
-from .openclaw import config as openclaw_config
-from .openclaw import gateway
-from .openclaw import judge as judging
-from .openclaw.home import Home, locate, remember
 from .policy import Rules
-from .store import disk_reserve
-from .store.watch_log import WatchLog
-from .teller import Teller
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
@@ -44,7 +43,7 @@ class Watchdog:
         self.settings, self.complaint = settings_module.load_or_last_good(host, home)
         self.home = home = settings_module.place(home, self.settings)
         self.log = WatchLog(home.logs_dir / "watchdog.log", int(self.settings["log_days"]), echo)
-        self.state, damaged = watchstate.load(home)
+        self.state, damaged = state_file.load(home)
         self.saved = self.state
         self.before: Optional[policy.Incident] = None  # the incident as it was before this look's decisions
         self.memory = judging.Memory(ready_pid=self.state.ready_pid)
@@ -60,7 +59,7 @@ class Watchdog:
         self._ready_at: Optional[float] = None
         self._ticks = 0
         self._inspected = self._inspect_began = ""
-        self._start = marks.Start()
+        self._start = fingerprint.Start()
         self._pause: Tuple[float, str] = (0.0, "")
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
@@ -173,7 +172,7 @@ class Watchdog:
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():
             return False
-        until, damaged = watchstate.pause(self.home, now)
+        until, damaged = state_file.pause(self.home, now)
         if (until, damaged) != self._pause:
             self._pause = (until, damaged)
             self.log.line("pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged)
@@ -210,7 +209,7 @@ class Watchdog:
         if self.state != self.saved:
             self.saved = self.state
             try:
-                watchstate.save(self.home, self.state)
+                state_file.save(self.home, self.state)
             except OSError as error:
                 disk_reserve.drop(self.home)  # a full disk: the next save has room again
                 self.log.line("state-not-saved", self.host.now(), error=str(error))
@@ -218,9 +217,9 @@ class Watchdog:
     def alive(self) -> None:
         """Tell systemd (WatchdogSec); without it this is nothing."""
         if self.host.env.get("NOTIFY_SOCKET"):
-            from . import sdnotify
+            from . import sd_notify
 
-            sdnotify.alive(self.host)
+            sd_notify.alive(self.host)
 
     def _log_change(self, now: float) -> None:
         seen = self.verdict
@@ -231,7 +230,7 @@ class Watchdog:
 
     # -- settings -----------------------------------------------------------------------------------------------------
     def _mark_settings(self) -> Tuple[Any, ...]:
-        return tuple(marks.of_file(path) for path in (self.home.doctor_dir / "config.json", self.home.config_path, self.home.env_file))
+        return tuple(fingerprint.of_file(path) for path in (self.home.doctor_dir / "config.json", self.home.config_path, self.home.env_file))
 
     def _reload_settings(self) -> None:
         mark = self._mark_settings()
@@ -251,9 +250,3 @@ def _exists(pid: int) -> bool:
     import psutil
 
     return bool(psutil.pid_exists(pid))
-
-
-if __name__ == "__main__":  # python3 -m skill.watchdog --test, as the user's documents write it
-    from .cli import main
-
-    main(["watch", *sys.argv[1:]])
