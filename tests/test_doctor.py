@@ -9,8 +9,10 @@ from typing import Any, Callable, Sequence
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import doctor, repairs, treatments
+from skill import repairs
 from skill.context import Context
+from skill.doctor import repair_table
+from skill.doctor import visit as doctor
 from skill.model import Case, Confidence, Evidence, Finding, Match, Severity, State, Text, Verdict
 from skill.store import good_copies
 from skill.store.incidents import Incident
@@ -143,7 +145,7 @@ def test_a_case_for_a_person_is_told_before_anything_is_restarted(world: World) 
 def test_the_tables_name_only_repairs_and_parameters_that_exist() -> None:
     import jsonschema
 
-    for table in (treatments.PERSON, treatments.SPECIFIC, treatments.PERSON_AFTER, treatments.CHEAP, treatments.CHANGED, treatments.LAST):
+    for table in (repair_table.PERSON, repair_table.SPECIFIC, repair_table.PERSON_AFTER, repair_table.CHEAP, repair_table.CHANGED, repair_table.LAST):
         for row in table:
             schema = dict(repairs.ALL[row.repair].params)
             jsonschema.Draft7Validator.check_schema(schema)
@@ -160,7 +162,7 @@ def test_evidence_terms() -> None:
         ("config/*", True),
         ("lock/*", False),
     ):
-        assert treatments.term_holds(term, verdict) is wanted
+        assert repair_table.term_holds(term, verdict) is wanted
 
 
 def test_a_fact_that_is_no_fault_never_acts(world: World) -> None:

@@ -9,8 +9,8 @@ import ai_world
 import pytest
 from ai_world import GOOD, answer, finding
 
-from skill.emergency import allowed, hands
-from skill.emergency import plan as plans
+from skill.doctor.emergency import allowed, edit_mode
+from skill.doctor.emergency import plan as plans
 from skill.model import Outcome, Plan, Risk, Service, State, Text, Write
 from skill.redact import Redactor
 from skill.repairs import ALL
@@ -172,11 +172,11 @@ def test_a_config_that_would_not_parse_is_refused_before_anything_is_written(tmp
 def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tmp_path):
     ctx = ai_world.context(tmp_path, BAD_KEY, [finding("config/unrecognized-key", "agentz")])
     redactor = Redactor.for_gateway(ctx)
-    work = hands.prepare(ctx, str(tmp_path), redactor)
+    work = edit_mode.prepare(ctx, str(tmp_path), redactor)
     shown = (tmp_path / "openclaw.json").read_text()
     assert "Canary" not in shown and "AAcanary" not in shown and "<SECRET_" in shown
     (tmp_path / "openclaw.json").write_text(shown.replace(',\n  "agentz": 1', ""))
-    plan = hands.plan_of(ctx, work, redactor)
+    plan = edit_mode.plan_of(ctx, work, redactor)
     assert plan.config_paths == ("agentz",) and json.loads(plan.steps[0].content) == GOOD
     plans.check(ctx, plan, ())
 
@@ -196,18 +196,18 @@ def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tm
 def test_edits_that_are_refused_as_a_whole(tmp_path, old, new):
     ctx = ai_world.context(tmp_path, BAD_KEY, [finding("config/unrecognized-key", "agentz")])
     redactor = Redactor.for_gateway(ctx)
-    work = hands.prepare(ctx, str(tmp_path), redactor)
+    work = edit_mode.prepare(ctx, str(tmp_path), redactor)
     copied = tmp_path / "openclaw.json"
     assert old in copied.read_text()
     copied.write_text(copied.read_text().replace(old, new, 1))
     with pytest.raises(plans.Refused):
-        hands.plan_of(ctx, work, redactor)
+        edit_mode.plan_of(ctx, work, redactor)
 
 
 def test_a_link_in_place_of_the_copy_is_refused(tmp_path):
     ctx = ai_world.context(tmp_path, GOOD)
-    work = hands.prepare(ctx, str(tmp_path), Redactor.for_gateway(ctx))
+    work = edit_mode.prepare(ctx, str(tmp_path), Redactor.for_gateway(ctx))
     (tmp_path / "openclaw.json").unlink()
     (tmp_path / "openclaw.json").symlink_to("/etc/passwd")
     with pytest.raises(plans.Refused):
-        hands.plan_of(ctx, work, Redactor.shapes_only())
+        edit_mode.plan_of(ctx, work, Redactor.shapes_only())

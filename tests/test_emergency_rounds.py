@@ -13,9 +13,9 @@ import ai_world
 import pytest
 from ai_world import GOOD, Healer, answer, bridge, finding
 
-from skill import emergency
 from skill.bridges import failures
-from skill.emergency import audit, evidence, rounds
+from skill.doctor import emergency
+from skill.doctor.emergency import audit, evidence, rounds
 from skill.model import Outcome, Plan, Risk, Service, State, Text
 from skill.redact import Redactor
 
@@ -129,7 +129,7 @@ def test_a_healthy_gateway_is_not_restarted_whatever_is_asked(tmp_path):
 
 def test_what_failed_before_the_ai_was_asked_is_not_done_again(tmp_path):
     ctx = ai_world.context(tmp_path, BAD_KEY, FINDINGS)
-    from skill.emergency import plan as plans
+    from skill.doctor.emergency import plan as plans
 
     before = Outcome(plans.prepare(ctx, plans.read(GOOD_PLAN), ()), False, Text("no", "无"), rolled_back=True)
     healer = Healer()
@@ -370,7 +370,7 @@ def test_a_broken_config_is_described_not_quoted(tmp_path):
 
 
 def test_plan_that_only_restarts_is_fine_when_it_is_down(tmp_path):
-    from skill.emergency import plan as plans
+    from skill.doctor.emergency import plan as plans
 
     ctx = ai_world.context(tmp_path, GOOD, state=State.DOWN)
     plans.check(ctx, Plan("restart", (Service("restart"),), Risk.SAFE, Text("x", "x")), ())

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import pytest
 from doctor_world import CONFIG, World, finding
 
-from skill import healer, healing, interrupted, repairs
+from skill import repairs
+from skill.doctor import execute, recover
+from skill.doctor import steps as healing
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed, Reply
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
@@ -40,9 +42,9 @@ def test_a_broken_config_comes_back_byte_for_byte(world: World, broken: object) 
     world.config.unlink() if broken is None else world.config.write_text(str(broken))
     world.healthy = world.parses
     ctx = world.context()
-    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
     assert outcome.healed and world.config.read_text() == CONFIG
-    assert not healer.journal_path(world.home).exists()
+    assert not execute.journal_path(world.home).exists()
 
 
 @pytest.mark.parametrize("broken", ["npm warn x\n{}", "{}"])
@@ -50,7 +52,7 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
     newer = CONFIG.replace('"a/b.c"', '"a/newer"')
     world.config.write_text(broken.format(newer) if broken != "{}" else newer.rstrip().rstrip("}"))
     ctx = world.context()
-    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
     assert parse(world.config.read_text())["agents"]["defaults"]["model"] == "a/newer"
     assert "// keep" in world.config.read_text() and world.config.read_text().startswith("// notes")
 
@@ -64,7 +66,7 @@ def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) ->
         world.config.mkdir() if what == "directory" else world.config.symlink_to(world.folder / "gone" / "openclaw.json")
     world.healthy = world.parses
     ctx = world.context(finding("config/missing", str(world.config)))
-    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
     assert world.config.read_text() == CONFIG and not world.config.is_symlink()
     assert len(list((world.home.doctor_dir / "quarantine").iterdir())) == 1
 
@@ -74,7 +76,7 @@ def test_what_lies_in_the_configs_place_comes_back_when_that_did_not_help(world:
     world.config.mkdir()
     world.healthy = lambda: False
     ctx = world.context(finding("config/missing", str(world.config)))
-    assert healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).rolled_back
+    assert execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).rolled_back
     assert world.config.is_dir()
 
 
@@ -84,7 +86,7 @@ def test_a_fact_about_an_unchanged_key_hides_no_change(world: World) -> None:
     fact = replace(finding("config/models-missing", "agents.defaults.workspace"), severity=Severity.INFO)
     old = replace(finding("config/secret-missing", "channels.x.token"), severity=Severity.WARNING)
     ctx = world.context(fact, old)
-    assert healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {})).healed
     assert world.config.read_text() == CONFIG
 
 
@@ -92,7 +94,7 @@ def test_only_the_bad_key_is_put_back(world: World) -> None:
     world.config.write_text(CONFIG.replace("18901", '"x"').replace('model: "a/b.c"', 'model: "new/model"'))
     world.healthy = lambda: '"x"' not in world.config.read_text()
     ctx = world.context(finding("config/invalid-value", "gateway.port"))
-    outcome = healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
     assert outcome.healed
     assert world.config.read_text() == CONFIG.replace('model: "a/b.c"', 'model: "new/model"')
     assert outcome.config_diff == ("gateway.port",)
@@ -103,7 +105,7 @@ def test_only_the_bad_key_is_put_back(world: World) -> None:
 def test_a_lost_key_comes_back_in_its_old_place(world: World) -> None:
     world.config.write_text(CONFIG.replace('mode: "local", ', ""))
     ctx = world.context(finding("config/mode-missing"))
-    assert healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {"paths": ["gateway.mode"]})).healed
+    assert execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {"paths": ["gateway.mode"]})).healed
     assert world.config.read_text() == CONFIG
 
 
@@ -112,7 +114,7 @@ def test_a_repair_that_does_not_help_leaves_everything_as_it_was(world: World) -
     world.config.write_text(text)
     world.healthy = lambda: False
     ctx = world.context()
-    outcome = healer.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
     assert not outcome.healed and outcome.rolled_back and world.config.read_text() == text
 
 
@@ -120,7 +122,7 @@ def test_what_is_gone_although_another_fault_remains_is_kept(world: World) -> No
     world.config.write_text("")
     world.healthy = lambda: False
     ctx = world.context()
-    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), cured=lambda _ctx: True)
+    outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), cured=lambda _ctx: True)
     assert not outcome.healed and not outcome.rolled_back and world.config.read_text() == CONFIG
 
 
@@ -134,7 +136,7 @@ def test_an_include_that_is_gone_comes_back_and_the_rest_stays(tmp_path: Path) -
     world.config.write_text('{gateway: {mode: "local", port: 5}, agents: {$include: "./agents.json5"}} // mine, newer\n')
     world.healthy = world.parses
     ctx = world.context(last_good=good_copies.newest(world.home))
-    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
     assert outcome.healed and extra.read_text() == "{defaults: {model: 'm'}}" and "newer" in world.config.read_text()
 
 
@@ -147,7 +149,7 @@ def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
     extra.write_text("{mode: 'local', port: 7, bogus: 1}")
     main = world.config.read_text()
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
-    assert healer.execute(ctx, repairs.ALL["unset-config-key"].plan(ctx, {"path": "gateway.bogus"})).healed
+    assert execute.execute(ctx, repairs.ALL["unset-config-key"].plan(ctx, {"path": "gateway.bogus"})).healed
     assert parse(extra.read_text()) == {"mode": "local", "port": 7} and world.config.read_text() == main
 
 
@@ -171,7 +173,7 @@ def test_doctor_fix_that_drops_a_section_is_undone_outside_the_fault(world: Worl
     world.healthy = lambda: "bogus" not in world.config.read_text()
     doctor(world, {"gateway": {"mode": "local"}, "meta": {"lastTouched": "x"}, "wizard": {}})
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
-    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
     assert outcome.healed and not diff(parse(CONFIG), parse(world.config.read_text()))
     assert "// keep" in world.config.read_text()
 
@@ -180,7 +182,7 @@ def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world
     world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
     doctor(world, {"agents": {}})
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
-    assert healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})).healed
     assert not diff(parse(CONFIG), parse(world.config.read_text()))
 
 
@@ -188,7 +190,7 @@ def test_doctor_fix_of_an_unreadable_config_that_loses_keys_is_rolled_back(world
     world.config.write_text("garbage" + CONFIG)
     doctor(world, {"gateway": {"mode": "local"}})
     ctx = world.context(last_good=good_copies.newest(world.home))
-    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
     assert not outcome.healed and outcome.rolled_back and world.config.read_text() == "garbage" + CONFIG
 
 
@@ -198,7 +200,7 @@ def test_doctor_fix_that_exits_0_and_changes_nothing_is_not_healed(world: World)
     world.healthy = lambda: False
     doctor(world, parse(text))
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
-    outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
     assert not outcome.healed and outcome.rolled_back and world.config.read_text() == text
 
 
@@ -207,7 +209,7 @@ def test_no_snapshot_no_change(world: World) -> None:
     (world.home.doctor_dir / "snapshots").write_text("a file where a folder should be")
     ctx = world.context()
     with pytest.raises(RepairError):
-        healer.execute(ctx, plan_of(Write(str(world.config), b"{}"), Service("restart")))
+        execute.execute(ctx, plan_of(Write(str(world.config), b"{}"), Service("restart")))
     assert world.config.read_text() == "" and "start" not in world.calls
 
 
@@ -237,13 +239,13 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
     world.on_run = die
     ctx = world.context()
     with pytest.raises(Killed):
-        healer.execute(ctx, plan_of(*steps, config_paths=("*",)))
+        execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
     world.started = False
-    assert healer.journal_path(world.home).exists()
-    outcome = interrupted.recover(ctx)
+    assert execute.journal_path(world.home).exists()
+    outcome = recover.recover(ctx)
     assert outcome is not None and outcome.rolled_back
     assert world.config.read_text() == text and folder.is_dir() and not aside.exists() and not world.home.env_file.exists()
-    assert interrupted.recover(ctx) is None
+    assert recover.recover(ctx) is None
 
 
 @pytest.mark.parametrize("comes_up", [True, False])
@@ -259,10 +261,10 @@ def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypat
     world.start = die  # type: ignore[method-assign]
     ctx = world.context()
     with pytest.raises(Killed):
-        healer.execute(ctx, plan_of(Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)))
+        execute.execute(ctx, plan_of(Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)))
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     world.healthy = lambda: comes_up
-    outcome = interrupted.recover(ctx)
+    outcome = recover.recover(ctx)
     assert outcome is not None and outcome.healed is comes_up and outcome.rolled_back is not comes_up
     assert world.config.read_text() == (CONFIG if comes_up else CONFIG[:50])
 
@@ -281,7 +283,7 @@ def test_a_start_that_hangs_is_not_waited_for_to_the_end_of_its_budget(world: Wo
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     world.healthy = lambda: False
     began = world.clock
-    outcome = healer.execute(world.context(), plan_of(Service("start")))
+    outcome = execute.execute(world.context(), plan_of(Service("start")))
     assert not outcome.healed and len(looks) >= 3 and 60 <= world.clock - began < 150
 
 
@@ -296,7 +298,7 @@ def interrupted_repair(world: World) -> "tuple[object, str]":
     ctx = world.context()
     steps = (Write(str(world.config), CONFIG.encode()), Run(("openclaw", "config", "validate")), Service("start"))
     with pytest.raises(Killed):
-        healer.execute(ctx, plan_of(*steps, config_paths=("*",)))
+        execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
     return ctx, CONFIG
 
 
@@ -304,9 +306,9 @@ def test_nothing_is_put_back_under_a_gateway_that_is_ready(world: World) -> None
     """Killed before its own start; level 2 started what it had mended. In the next incident the old fault must not come back."""
     ctx, mended = interrupted_repair(world)
     world.started = True
-    outcome = interrupted.recover(ctx)
+    outcome = recover.recover(ctx)
     assert outcome is not None and outcome.healed and not outcome.rolled_back
-    assert world.config.read_text() == mended and not healer.journal_path(world.home).exists()
+    assert world.config.read_text() == mended and not execute.journal_path(world.home).exists()
 
 
 def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: World) -> None:
@@ -315,10 +317,10 @@ def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: Wor
     world.config.write_text(edited)
     later = time.time() + 3600
     os.utime(str(world.config), (later, later))
-    outcome = interrupted.recover(ctx)
+    outcome = recover.recover(ctx)
     assert outcome is not None and not outcome.healed and not outcome.rolled_back
-    assert world.config.read_text() == edited and not healer.journal_path(world.home).exists()
-    assert interrupted.recover(ctx) is None
+    assert world.config.read_text() == edited and not execute.journal_path(world.home).exists()
+    assert recover.recover(ctx) is None
 
 
 def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,9 +331,9 @@ def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monk
     world.start = die  # type: ignore[method-assign]
     ctx = world.context()
     with pytest.raises(Killed):
-        healer.execute(ctx, plan_of(Write(str(world.config), b'{gateway: {mode: "local"}}'), Service("start"), config_paths=("gateway",)))
+        execute.execute(ctx, plan_of(Write(str(world.config), b'{gateway: {mode: "local"}}'), Service("start"), config_paths=("gateway",)))
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
-    outcome = interrupted.recover(ctx)
+    outcome = recover.recover(ctx)
     assert outcome is not None and outcome.rolled_back and world.config.read_text() == CONFIG
 
 
@@ -362,7 +364,7 @@ def test_steps_outside_the_allow_list_are_refused(world: World, step: object) ->
         values = {name: fill(value) if isinstance(value, str) else value for name, value in vars(step).items()}
         step = type(step)(**values)
     with pytest.raises(RepairError):
-        healer.execute(world.context(), plan_of(step))
+        execute.execute(world.context(), plan_of(step))
 
 
 def test_a_corrupt_database_is_moved_and_comes_back_when_that_does_not_help(world: World) -> None:
@@ -372,11 +374,11 @@ def test_a_corrupt_database_is_moved_and_comes_back_when_that_does_not_help(worl
         (base / ("openclaw.sqlite" + part)).write_bytes(b"rubbish" + part.encode())
     ctx = world.context(finding("database/corrupt", str(base / "openclaw.sqlite")))
     world.healthy = lambda: False
-    assert healer.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {})).rolled_back
+    assert execute.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {})).rolled_back
     assert (base / "openclaw.sqlite-wal").read_bytes() == b"rubbish-wal"
     world.healthy = lambda: not (base / "openclaw.sqlite").exists()
     world.clock += 5
-    outcome = healer.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["quarantine-database"].plan(ctx, {}))
     assert outcome.healed and outcome.plan.advice and "pairings" in outcome.plan.advice.en
 
 
@@ -397,7 +399,7 @@ def test_unset_never_takes_a_section_or_an_unnamed_key(world: World) -> None:
 def test_bad_node_options_go_from_service_and_env_file(world: World) -> None:
     world.home.env_file.write_text("KEY=secret\nNODE_OPTIONS=--no-such-flag\n")
     ctx = world.context(finding("node/bad-options"))
-    assert healer.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
     assert world.home.env_file.read_text() == "KEY=secret\n"
     assert "override {} ['NODE_OPTIONS']" in world.calls
 
@@ -405,7 +407,7 @@ def test_bad_node_options_go_from_service_and_env_file(world: World) -> None:
 def test_the_environment_of_the_last_healthy_run_comes_back(world: World) -> None:
     before = {"OPENCLAW_STATE_DIR": "/a", "LD_PRELOAD": None}
     ctx = world.context(finding("service/environment", "OPENCLAW_STATE_DIR", name="OPENCLAW_STATE_DIR", restore=before))
-    assert healer.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
+    assert execute.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
     assert "override {'OPENCLAW_STATE_DIR': '/a'} ['LD_PRELOAD']" in world.calls
     hint = world.context(finding("service/environment-changed", "LD_PRELOAD", restore={"LD_PRELOAD": None}))
     with pytest.raises(CannotPlan):  # what is no certain cause is left alone unless it is asked for
@@ -421,7 +423,7 @@ def test_every_repair_is_registered_under_its_id_and_says_why_in_both_languages(
 def test_dry_run_changes_nothing(world: World) -> None:
     world.config.write_text("")
     ctx = world.context()
-    outcome = healer.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), dry_run=True)
+    outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), dry_run=True)
     assert not outcome.healed and world.config.read_text() == "" and "start" not in world.calls
 
 
@@ -506,7 +508,7 @@ def test_channels_are_resumed_when_none_is_suppressed_any_more(world: World, sti
 
     ctx = replace(world.context(state=State.SAFE_MODE), host=replace(host, run=run))
     step = Run(("openclaw", "gateway", "call", "channels.start", "--params", '{"channel": "telegram"}', "--json"), 60.0)
-    assert healer.execute(ctx, plan_of(step, verify="channels")).healed is not still_silent
+    assert execute.execute(ctx, plan_of(step, verify="channels")).healed is not still_silent
 
 
 @pytest.mark.parametrize("size,steps", [(48, 1), (8192, 0)])
@@ -562,7 +564,7 @@ def test_the_services_definition_comes_back_and_a_later_drop_in_loses_its_effect
     ctx = world.context()
     plan = repairs.ALL["restore-service-unit"].plan(ctx, {})
     assert [step.action for step in plan.steps if isinstance(step, Service)] == ["reload", "restart"]
-    assert healer.execute(ctx, plan).healed and world.calls.count("reload") == 1
+    assert execute.execute(ctx, plan).healed and world.calls.count("reload") == 1
     assert unit.read_text() == UNIT and later.read_text().startswith("#") and (later.parent / "iflow-doctor.conf").read_text()
 
 
@@ -579,6 +581,6 @@ def test_a_definition_that_does_not_help_is_put_back_and_taken_up_again(world: W
     unit.write_text("[Service]\nExecStart=/mine\n")
     world.healthy = lambda: False
     ctx = world.context()
-    outcome = healer.execute(ctx, repairs.ALL["restore-service-unit"].plan(ctx, {}))
+    outcome = execute.execute(ctx, repairs.ALL["restore-service-unit"].plan(ctx, {}))
     assert outcome.rolled_back and unit.read_text() == "[Service]\nExecStart=/mine\n"
     assert world.calls.count("reload") == 2, "the manager must not go on with what was undone"

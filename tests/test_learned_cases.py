@@ -11,14 +11,15 @@ import pytest
 from doctor_world import World, finding
 from test_cli import call_here
 
-from skill import doctor, looking
 from skill.cases import library, matcher
 from skill.context import Context
+from skill.doctor import examine as looking
+from skill.doctor import visit as doctor
+from skill.doctor.result import Treatment
 from skill.model import Confidence, State, Text, Verdict
 from skill.store import good_copies
 from skill.store.incidents import Incident
 from skill.store.records import Store
-from skill.treatment import Treatment
 
 LINE = "2026-11-21T10:00:00.000Z [gateway] error: the quince relay failed to wind its 42 springs"
 FAULT = "service/odd-unit"

@@ -25,7 +25,7 @@ def status(app: Any) -> None:
 
     from ..bridges import preferred
     from ..bridges import status as status_of
-    from ..emergency import audit
+    from ..doctor.emergency import audit
     from ..model import Text
 
     ctx = app.context()
@@ -100,7 +100,7 @@ def _words(row: Any) -> Any:
 @click.pass_obj
 def attach(app: Any) -> None:
     """How to look into the session at work, or the last one. / 如何查看正在进行或上一次的会话。"""
-    from ..emergency import audit
+    from ..doctor.emergency import audit
     from ..model import Text
     from ..openclaw.home import locate
 
@@ -149,7 +149,8 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     """Ask an AI about what is wrong now. / 就当前问题询问 AI。"""
     from dataclasses import replace
 
-    from .. import emergency, healer, looking
+    from ..doctor import emergency, examine
+    from ..doctor import execute as healer
     from ..model import Outcome, Plan, Text
     from ..settings import Settings
 
@@ -159,9 +160,9 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
         ctx = replace(ctx, settings=Settings(values, ctx.settings.sources))
     if not app.as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
-    ctx = looking.examined(ctx)
+    ctx = examine.examined(ctx)
     if show_prompt:
-        from ..emergency import evidence
+        from ..doctor.emergency import evidence
         from ..redact import Redactor
 
         prompt = evidence.prompt(ctx, Redactor.for_gateway(ctx), (), "", "0" * 16)
@@ -172,7 +173,7 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
 
     say = None if app.as_json else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
     incident = "ai-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
-    result = emergency.ask(ctx, (), incident, execute, look=lambda: looking.examined(ctx), say=say)
+    result = emergency.ask(ctx, (), incident, execute, look=lambda: examine.examined(ctx), say=say)
     if app.as_json:
         app.out(
             {

@@ -58,7 +58,7 @@ def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch:
         sys.exit(_batch(batch))
     log = _read_log(log_file) if log_file else ""
     if not offline:
-        from ..report import diagnose_live
+        from ..doctor.report import diagnose_live
 
         sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
     if not text.strip() and not log.strip():
@@ -141,7 +141,7 @@ def render(found: Sequence[Match], lang: str) -> str:
             if zh
             else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a log: `iflow-doctor diagnose --log FILE`."
         )
-    from ..report import SURE
+    from ..doctor.report import SURE
 
     first = found[0]
     sure = SURE[first.confidence].to(lang)

@@ -20,7 +20,7 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Repair what is wrong now. / 修复当前问题。"""
-    from .. import doctor
+    from ..doctor import visit
     from ..model import Text
 
     as_json = as_json or app.as_json
@@ -30,13 +30,13 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
     budget = float(ctx.settings.get("start_budget", 300))
-    result = doctor.treat(ctx, name, plan_only=True, say=say, patience=budget)
+    result = visit.treat(ctx, name, plan_only=True, say=say, patience=budget)
     if not dry_run and result.outcome == "asked":
         if not yes and not as_json:
             _show(app, result)
             yes = click.confirm(Text("Carry this out?", "执行吗?").to(app.lang), default=False)
         if yes:
-            result = doctor.treat(ctx, name, yes=True, say=say, patience=budget)
+            result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
     if as_json:
         app.out(result.to_json(app.lang))
     else:
@@ -45,7 +45,7 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _show(app: Any, result: Any) -> None:
-    from .. import healing
+    from ..doctor import steps
     from ..model import Text
 
     heads = {
@@ -66,7 +66,7 @@ def _show(app: Any, result: Any) -> None:
         app.say(Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value))
         app.say("  " + plan.why.to(app.lang))
         for number, step in enumerate(plan.steps, 1):
-            app.say("  {}. {}".format(number, healing.describe(step, app.lang)))
+            app.say("  {}. {}".format(number, steps.describe(step, app.lang)))
     if result.next_step:
         app.say(Text("Next: ", "下一步:").to(app.lang) + result.next_step.to(app.lang))
 
@@ -78,18 +78,18 @@ def _show(app: Any, result: Any) -> None:
 @click.pass_obj
 def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
     """Level 3 for one incident, called by the watchdog. The result is also written to incidents/<id>.treat.json."""
-    from .. import doctor
+    from ..doctor import visit
     from ..errors import CannotPlan
 
     ctx = app.context()
     if repair:
         try:
-            result: Any = doctor.one(ctx, incident, repair)
+            result: Any = visit.one(ctx, incident, repair)
         except CannotPlan as error:
             app.out({"outcome": "nothing", "cause": str(error), "actions": []})
             raise click.exceptions.Exit(0) from None
     else:
-        result = doctor.treat(ctx, incident)
+        result = visit.treat(ctx, incident)
     app.out(result.to_json("en"))
     raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
 
@@ -167,7 +167,7 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 @click.pass_obj
 def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. / 还原快照(先保存现状)。"""
-    from .. import healer
+    from ..doctor import execute
     from ..errors import UsageError
     from ..files import owned_lock
     from ..model import Text
@@ -184,7 +184,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
         )
     if not yes and not click.confirm(Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))):
         raise click.exceptions.Exit(1)
-    with owned_lock(healer.lock_path(ctx.home), "a repair"):
+    with owned_lock(execute.lock_path(ctx.home), "a repair"):
         before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
         changed = kept.restore(chosen)
     if app.as_json:

@@ -21,7 +21,7 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def keep_good(app: Any, look: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
-    from .. import interrupted
+    from ..doctor import recover
     from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
@@ -33,7 +33,7 @@ def keep_good(app: Any, look: bool) -> None:
         raise click.exceptions.Exit(1)
     with contextlib.suppress(HealerError, OSError):
         # A doctor that was killed after it had mended: what it began is finished now, not undone in some later incident.
-        interrupted.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
+        recover.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
     damage = _quiet_damage(ctx)
     if damage:
         # Green, and yet something is lost or wrong: no good copy of this, and the owner has to know.

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from doctor_lab import Lab  # noqa: E402
 
-from skill import doctor, healer  # noqa: E402
+from skill.doctor import execute, visit  # noqa: E402
 from skill.files import private_dir, write_json  # noqa: E402
 from skill.openclaw.config import diff, parse  # noqa: E402
 
@@ -53,8 +53,8 @@ def changed(lab: Lab) -> list:
     return diff(parse(lab.before.decode()), lab.parsed() or {})  # type: ignore[attr-defined]
 
 
-def healed(lab: Lab, name: str) -> doctor.Treatment:
-    result = doctor.treat(lab.context(), name)
+def healed(lab: Lab, name: str) -> visit.Treatment:
+    result = visit.treat(lab.context(), name)
     assert result.outcome == "healed" and lab.ready(), json.dumps(result.to_json(), indent=1) + lab.log()
     return result
 
@@ -116,10 +116,11 @@ def test_doctor_fix_that_drops_a_section(sick: Lab) -> None:
     try:
         sick.config.write_bytes(before.replace(b'mode: "local",', b'mode: "local", bogusKey: true,', 1))
         sick.break_and_start(60)
-        from skill import looking, repairs
+        from skill import repairs
+        from skill.doctor import examine
 
-        ctx = looking.examined(sick.context())
-        outcome = healer.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+        ctx = examine.examined(sick.context())
+        outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
         assert outcome.healed and changed(sick) == [] and b"// never wider" in sick.config.read_bytes()
     finally:
         shutil.rmtree(str(folder))
@@ -140,7 +141,7 @@ def test_kill_9_in_the_middle_of_a_repair(sick: Lab) -> None:
         str(sick.folder), sick.port, str(sick.state), str(sick.config), dict(sick.host.env),
     )  # fmt: skip
     child = subprocess.Popen([sys.executable, "-c", code])
-    journal = healer.journal_path(sick.context().home)
+    journal = execute.journal_path(sick.context().home)
     until = time.monotonic() + 120
     while not journal.exists() and time.monotonic() < until and child.poll() is None:
         time.sleep(0.01)

@@ -6,9 +6,9 @@ import re
 import time
 from typing import Any, List, Sequence
 
-from .files import private_dir, write_atomic
-from .model import Outcome, Text
-from .redact import Redactor
+from ...files import private_dir, write_atomic
+from ...model import Outcome, Text
+from ...redact import Redactor
 
 KEEP = 50
 
@@ -69,7 +69,7 @@ def _done(tried: Sequence[Outcome], lang: str) -> List[str]:
 
 
 def _kind(kind: str, lang: str) -> str:
-    from .bridges.failures import NAMES
+    from ...bridges.failures import NAMES
 
     return NAMES[kind].to(lang) if kind in NAMES else kind
 

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .context import Context
-from .errors import RepairError
-from .files import is_something_else, private_dir, write_atomic
-from .model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
-from .openclaw import config as openclaw_config
-from .store.good_copies import service_files
+from ..context import Context
+from ..errors import RepairError
+from ..files import is_something_else, private_dir, write_atomic
+from ..model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
+from ..openclaw import config as openclaw_config
+from ..store.good_copies import service_files
 
 ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
 PROGRAMS = ("openclaw", "npm")  # what a Run may start, besides node with openclaw's own entry file
@@ -66,7 +66,7 @@ def _service_paths(ctx: Context) -> List[str]:
 def _may_write(ctx: Context, path: str) -> bool:
     if _inside(path, ctx.home.doctor_dir) or _real(path) in writable_files(ctx):
         return True
-    from .store.good_copies import candidates
+    from ..store.good_copies import candidates
 
     if any(_real(path) == _real(known) for good in candidates(ctx.home) for known in good.files):
         return True
@@ -87,7 +87,7 @@ def _may_move(ctx: Context, path: str, to: str) -> bool:
 
 
 def _may_delete(ctx: Context, path: str) -> bool:
-    from .repairs.free_disk import OLD_LOG, log_dir, old_logs
+    from ..repairs.free_disk import OLD_LOG, log_dir, old_logs
 
     if OLD_LOG.match(os.path.basename(path)) and os.path.dirname(_real(path)) == _real(str(log_dir(ctx))):
         return path in [str(item) for item in old_logs(ctx)]
@@ -116,7 +116,7 @@ def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
 
     Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports nothing lately, is not waited for.
     """
-    from .openclaw import gateway
+    from ..openclaw import gateway
 
     if not any(isinstance(step, Service) and step.action in ("restart", "stop") for step in plan.steps):
         return 0.0
@@ -173,7 +173,7 @@ def environment(ctx: Context, step: Run) -> Dict[str, str]:
     """The account's environment; for openclaw the one in which it speaks about this gateway."""
     env = dict(ctx.host.env)
     if "npm" not in os.path.basename(step.argv[0]):
-        from .openclaw.cli import environment as for_openclaw
+        from ..openclaw.cli import environment as for_openclaw
 
         env = for_openclaw(ctx.host, ctx.home, step.argv[:1])
     env.update(step.env)
@@ -201,7 +201,7 @@ def move_back(path: str, to: str) -> None:
 
 
 def end(ctx: Context, step: EndProcess) -> None:
-    from .openclaw.gateway import end_process, look_at
+    from ..openclaw.gateway import end_process, look_at
 
     process = look_at(step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
@@ -234,7 +234,7 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
 
 def _ended_deaf(ctx: Context) -> bool:
     """A gateway that does not answer will not act on a polite restart either (minutes): end exactly this process. True when gone."""
-    from .openclaw.gateway import ask, end_process, lock_holder
+    from ..openclaw.gateway import ask, end_process, lock_holder
 
     holder = lock_holder(ctx.home)
     if holder is None or not holder.started or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused"):
@@ -244,7 +244,7 @@ def _ended_deaf(ctx: Context) -> bool:
 
 def live_process(ctx: Context) -> bool:
     """Is a gateway of this state directory alive?"""
-    from .openclaw.gateway import lock_holder, look_at
+    from ..openclaw.gateway import lock_holder, look_at
 
     if lock_holder(ctx.home) is not None:
         return True

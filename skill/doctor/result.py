@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from . import healing
-from .model import Match, Plan, Text
+from ..model import Match, Plan, Text
+from . import steps
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Treatment:
             "next_step": self.next_step.to(lang) if self.next_step else "", "next_step_zh": self.next_step.zh if self.next_step else "",
             "matches": [_match(m) for m in self.matches[:5]],
             "seconds": round(self.seconds, 1), "only_person": self.only_person, "case": self.case, "by": self.by,
-            "plans": [healing.plan_json(plan, lang) for plan in self.plans],
+            "plans": [steps.plan_json(plan, lang) for plan in self.plans],
             "ai_calls": self.ai_calls, "cost_usd": self.cost_usd, "not_planned": list(self.not_planned),
         }  # fmt: skip
 

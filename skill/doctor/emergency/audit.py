@@ -7,10 +7,10 @@ import json
 import time
 from typing import Any, Dict, Mapping, Optional
 
-from ..errors import SettingsError
-from ..files import append_line, private_dir, read_json, set_aside, write_json
-from ..openclaw.home import Home
-from ..redact import Redactor
+from ...errors import SettingsError
+from ...files import append_line, private_dir, read_json, set_aside, write_json
+from ...openclaw.home import Home
+from ...redact import Redactor
 
 MAX_BYTES = 2_000_000
 KEEP = 5

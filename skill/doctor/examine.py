@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, List, Optional, Sequence, Tuple
 
-from . import treatments
-from .context import Context
-from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
-from .store import good_copies
-from .store.incidents import Incident, watched
+from ..context import Context
+from ..model import Confidence, Finding, Match, Severity, State, Text, Verdict
+from ..store import good_copies
+from ..store.incidents import Incident, watched
+from . import repair_table
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
 
@@ -30,7 +30,7 @@ def examined(ctx: Context, loop: bool = False) -> Context:
         ctx = ctx.with_verdict(replace(ctx.verdict, state=State.HUNG, reason=reason))
     _ask_openclaw(ctx)
     try:
-        from .checks import run
+        from ..checks import run
     except ImportError:
         return ctx
     return ctx.with_verdict(run.examine(ctx))
@@ -39,9 +39,9 @@ def examined(ctx: Context, loop: bool = False) -> Context:
 def _ask_openclaw(ctx: Context) -> None:
     """Have `config validate` answered (and kept) before the checks, which would not wait for it on a busy machine."""
     try:
-        from .openclaw.cli import validate
+        from ..openclaw.cli import validate
 
-        if ctx.verdict.state not in treatments.NOTHING_TO_DO:
+        if ctx.verdict.state not in repair_table.NOTHING_TO_DO:
             validate(ctx, 30.0)
     except Exception:  # the checks say that it could not be told
         pass
@@ -49,7 +49,7 @@ def _ask_openclaw(ctx: Context) -> None:
 
 def judged(ctx: Context) -> Context:
     """Several looks, as many as it takes to be sure; the last one's verdict."""
-    from .openclaw import gateway, judge
+    from ..openclaw import gateway, judge
 
     limits = judge.Limits(int(ctx.settings.get("failures_before_action", 3)), float(ctx.settings.get("start_budget", 300)))
     # What the watchdog has seen serve is no start any more: without this a hung gateway looks like a slow one.
@@ -66,7 +66,7 @@ def judged(ctx: Context) -> Context:
 
 def _served(ctx: Context) -> Optional[int]:
     """The process that the watchdog last saw serve; None when nobody watches."""
-    from .files import read_json
+    from ..files import read_json
 
     try:
         found = (read_json(ctx.home.doctor_dir / "watch.json") or {}).get("ready_pid")
@@ -77,7 +77,7 @@ def _served(ctx: Context) -> Optional[int]:
 
 def _logs(ctx: Context) -> str:
     try:
-        from .openclaw.logs import newest_boot
+        from ..openclaw.logs import newest_boot
 
         return str(newest_boot(ctx.host, ctx.home))
     except Exception:  # an observer: without a log the live checks still speak
@@ -87,9 +87,9 @@ def _logs(ctx: Context) -> str:
 def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
     """Ranked cases for this log. () when the library cannot be read."""
     try:
-        from .cases import library as cases
-        from .cases import matcher
-        from .openclaw import install
+        from ..cases import library as cases
+        from ..cases import matcher
+        from ..openclaw import install
 
         version = install.version(install.package_dir(ctx.host, ctx.platform))
         library, _broken = cases.load_or_shipped(ctx.home)
@@ -105,16 +105,16 @@ def borne_out(found: Sequence[Match], verdict: Verdict) -> List[Match]:
     """
     kept = []
     for one in found:
-        if any(treatments.term_holds(term, verdict) for term in one.case.evidence.none):
+        if any(repair_table.term_holds(term, verdict) for term in one.case.evidence.none):
             continue
-        confirmed = one.confidence is not Confidence.CERTAIN or treatments.holds(one.case.evidence, verdict)
+        confirmed = one.confidence is not Confidence.CERTAIN or repair_table.holds(one.case.evidence, verdict)
         kept.append(one if confirmed else replace(one, confidence=Confidence.PROBABLE))
     return kept
 
 
 def main_finding(ctx: Context) -> Optional[Finding]:
     """The most fundamental error, in the order in which the tables would treat it."""
-    order = [row.check for row in treatments.PERSON + treatments.SPECIFIC + treatments.PERSON_AFTER + treatments.CHANGED + treatments.CHEAP]
+    order = [row.check for row in repair_table.PERSON + repair_table.SPECIFIC + repair_table.PERSON_AFTER + repair_table.CHANGED + repair_table.CHEAP]
     errors = [f for f in ctx.verdict.findings if f.severity is Severity.ERROR]
     known = [f for f in errors if f.check_id in order]
     return min(known, key=lambda f: order.index(f.check_id)) if known else (errors[0] if errors else None)
@@ -136,9 +136,9 @@ def case_advice(found: Sequence[Match]) -> Optional[Text]:
 
 def record(ctx: Context, incident: Incident, result: Any) -> None:
     """Into records.json and, for the watchdog, into the incident's file. Memory must not break the work."""
-    from .cases import learning
-    from .files import private_dir
-    from .store.records import Store
+    from ..cases import learning
+    from ..files import private_dir
+    from ..store.records import Store
 
     now = ctx.host.now()
     opened = incident.opened(now)

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
-from .model import Confidence, Finding, Match, Severity, State, Text, Verdict
+from ..model import Confidence, Finding, Match, Severity, State, Text, Verdict
 
 SURE = {
     Confidence.CERTAIN: Text("certain", "确定"),
@@ -25,12 +25,12 @@ def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False
 
 def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     """Look at the gateway of this machine, run the checks, match the case library against its log and the person's words."""
-    from . import looking
-    from .cases import library as cases
-    from .cases import matcher
-    from .checks import run
-    from .commands.watch import look
-    from .openclaw.logs import newest_boot
+    from ..cases import library as cases
+    from ..cases import matcher
+    from ..checks import run
+    from ..commands.watch import look
+    from ..openclaw.logs import newest_boot
+    from . import examine
 
     ctx = app.context()
     seen = look(app)
@@ -41,7 +41,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     library, broken = cases.load_or_shipped(ctx.home)
     lines = log or (ctx.logs if state not in FINE else "")
     from_log: List[Match] = matcher.match(library, text, lines, own_log=not log) if lines.strip() else []
-    from_log = from_log if log else looking.borne_out(from_log, verdict)
+    from_log = from_log if log else examine.borne_out(from_log, verdict)
     from_words: List[Match] = matcher.match(library, text, "", own_log=True) if text and not from_log else []
     errors = [f for f in verdict.findings if f.severity == Severity.ERROR]
     if state in FINE:  # no port yet is what a start looks like
@@ -58,7 +58,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
 
 def _last_good(ctx: Any) -> Any:
     try:
-        from .store import good_copies
+        from ..store import good_copies
 
         return good_copies.newest(ctx.home)
     except Exception:  # a damaged copy is no reason not to answer
@@ -66,7 +66,7 @@ def _last_good(ctx: Any) -> Any:
 
 
 def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: List[Match]) -> Dict[str, Any]:
-    from . import looking
+    from . import examine
 
     state = ctx.verdict.state
     best: Optional[Match] = (from_log or from_words or [None])[0]  # type: ignore[list-item]
@@ -86,7 +86,7 @@ def _answer(ctx: Any, errors: List[Finding], from_log: List[Match], from_words: 
         absent = [f for f in errors if f.check_id == "installation/missing" and not ctx.home.config_path.exists()]
         if absent:  # nothing of OpenClaw is here: what its node or port is like does not matter yet
             return {"cause": absent[0].message, "next": absent[0].fix_hint, "exit_code": 1}
-        first = looking.main_finding(ctx) or errors[0]
+        first = examine.main_finding(ctx) or errors[0]
         hint = first.fix_hint or (best.case.solution if best else Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run"))
         return {"cause": first.message, "next": hint, "exit_code": 1}
     if state in (State.UNKNOWN, State.SUSPENDED):
@@ -121,7 +121,7 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
             }
         )
         return
-    from .watchdog.alert_texts import STATE_NAMES
+    from ..watchdog.alert_texts import STATE_NAMES
 
     zh = lang == "zh"
     if report["warning"]:

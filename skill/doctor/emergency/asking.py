@@ -8,13 +8,13 @@ import secrets
 import shutil
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ..bridges import failures, preferred, triage
-from ..bridges.base import HANDS, Answer, Bridge, Question
-from ..errors import BridgeError, HealerError
-from ..files import private_dir
-from ..model import Outcome, Plan, Text
-from ..redact import Redactor
-from . import audit, evidence, hands
+from ...bridges import failures, preferred, triage
+from ...bridges.base import HANDS, Answer, Bridge, Question
+from ...errors import BridgeError, HealerError
+from ...files import private_dir
+from ...model import Outcome, Plan, Text
+from ...redact import Redactor
+from . import audit, edit_mode, evidence
 from . import plan as plans
 
 KEEP_RUNS = 5
@@ -53,7 +53,7 @@ class Asking:
     def bridges(self) -> List[Bridge]:
         return preferred(self.ctx)
 
-    def _ask(self, number: int, feedback: str) -> Optional[Tuple[Bridge, Answer, Optional[hands.Work]]]:
+    def _ask(self, number: int, feedback: str) -> Optional[Tuple[Bridge, Answer, Optional[edit_mode.Work]]]:
         """The first bridge that answers: the last one that did, then by preference; a second pass for passing failures."""
         more = ""
         wish = self.settings.get("ai.triage", "retry")
@@ -87,7 +87,7 @@ class Asking:
             self.ctx.host.sleep(PAUSE_S)
         return None
 
-    def _call(self, bridge: Bridge, number: int, feedback: str, more: str) -> Tuple[Bridge, Answer, Optional[hands.Work]]:
+    def _call(self, bridge: Bridge, number: int, feedback: str, more: str) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
         budget = int(self.settings["ai.daily_budget"])
         today = audit.spent_today(self.ctx)
         most = float(self.settings["ai.max_usd"])
@@ -98,7 +98,7 @@ class Asking:
         wants_hands = self.settings["ai.mode"] == "hands" and HANDS in bridge.capabilities
         run_id = "{}-{}-{}".format(self.prefix, os.getpid(), secrets.token_hex(4))
         folder = self._workdir(run_id)
-        work = hands.prepare(self.ctx, folder, self.redactor) if wants_hands else None
+        work = edit_mode.prepare(self.ctx, folder, self.redactor) if wants_hands else None
         nonce = secrets.token_hex(8)
         places = work.places() if work else {}
         prompt = evidence.prompt(self.ctx, self.redactor, self.tried, feedback, nonce, "hands" if work else "plan", more, **places)

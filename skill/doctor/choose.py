@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import looking, repairs, treatments
-from .context import Context
-from .errors import CannotPlan, HealerError
-from .model import Confidence, Finding, Match, Plan, Risk, Severity, State
-from .store.incidents import Incident, key_of
-from .treatments import Row
+from .. import repairs
+from ..context import Context
+from ..errors import CannotPlan, HealerError
+from ..model import Confidence, Finding, Match, Plan, Risk, Severity, State
+from ..store.incidents import Incident, key_of
+from . import examine, repair_table
+from .repair_table import Row
 
 # OpenClaw refuses every start with these: starting again would only repeat that.
 REJECTED = ("config/syntax", "config/empty", "config/missing", "config/include-missing", "config/invalid-value", "config/unrecognized-key")
@@ -41,8 +42,8 @@ class Chooser:
 
     def candidates(self) -> Iterator[Choice]:
         verdict = self.ctx.verdict
-        yield from self._planned(treatments.SPECIFIC, "finding")
-        person = first(treatments.rows_for(treatments.PERSON_AFTER, verdict))
+        yield from self._planned(repair_table.SPECIFIC, "finding")
+        person = first(repair_table.rows_for(repair_table.PERSON_AFTER, verdict))
         if person is not None:
             yield Choice(self._plan("tell-person", {}), "tell-person " + person.check_id, "finding", person)
             return
@@ -52,13 +53,13 @@ class Chooser:
             yield from self._cases(True)
         rejected = any(f.check_id in REJECTED and f.severity is Severity.ERROR for f in self.ctx.verdict.findings)
         if not rejected and not (changed and self._start_is_pointless()):
-            yield from self._planned(treatments.CHEAP, "restart")
-        yield from self._planned(treatments.CHANGED, "changed")
+            yield from self._planned(repair_table.CHEAP, "restart")
+        yield from self._planned(repair_table.CHANGED, "changed")
         yield from self._cases(True)
-        yield from self._planned(treatments.LAST, "openclaw")
+        yield from self._planned(repair_table.LAST, "openclaw")
 
     def _planned(self, rows: Sequence[Row], by: str) -> Iterator[Choice]:
-        found = treatments.rows_for(tuple(rows), self.ctx.verdict)
+        found = repair_table.rows_for(tuple(rows), self.ctx.verdict)
         together: Optional[Choice] = self._together(found, by)
         for row, finding, params in found:
             if together is not None and row.repair == REVERT:
@@ -84,7 +85,7 @@ class Chooser:
 
     def _cases(self, tell: bool) -> Iterator[Choice]:
         """Certain matches whose evidence holds on this machine. A case that keeps failing, or is not proven yet, does not act."""
-        from .store.records import Store
+        from ..store.records import Store
 
         store = Store(self.ctx.home)
         for match in self.matches:
@@ -92,7 +93,7 @@ class Chooser:
             key = "{} {}".format(key_of(case.repair, case.params), case.id)
             if match.confidence is not Confidence.CERTAIN or (case.repair == "tell-person") is not tell or not self.incident.may_try(key):
                 continue
-            if not treatments.holds(case.evidence, self.ctx.verdict) or store.demoted(case.id):
+            if not repair_table.holds(case.evidence, self.ctx.verdict) or store.demoted(case.id):
                 continue
             if case.raw.get("status") == "proposed" and not store.proven(case.id):
                 continue
@@ -120,7 +121,7 @@ class Chooser:
         """Seconds that a gateway which ran and died must outlive its last life; 0 for one that refused to start."""
         if self.ctx.verdict.state is State.MISCONFIGURED:
             return 0.0
-        first, last = looking.log_span(self.ctx.logs)
+        first, last = examine.log_span(self.ctx.logs)
         lived = last - first if first and last else 0.0
         return min(120.0, lived + 5.0) if 0 < lived <= 150 else 8.0
 
@@ -128,7 +129,7 @@ class Chooser:
         """It refused (exit 78) and nothing that it reads changed since: a start would only repeat that."""
         if self.ctx.verdict.state is not State.MISCONFIGURED:
             return False
-        _first_line, last = looking.log_span(self.ctx.logs)
+        _first_line, last = examine.log_span(self.ctx.logs)
         try:
             return bool(last) and self.ctx.home.config_path.stat().st_mtime < last
         except OSError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, List, Mapping, Optional, Tuple
 
-from ..openclaw import config as openclaw_config
+from ...openclaw import config as openclaw_config
 
 Rule = Tuple["re.Pattern[str]", Callable[[Any], bool]]
 

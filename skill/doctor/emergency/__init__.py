@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Sequence, Tuple
 
-from ..model import Outcome, Plan, Text
+from ...model import Outcome, Plan, Text
 
 NOBODY = Text("No AI gave a usable answer.", "没有 AI 给出可用的回答。")
 

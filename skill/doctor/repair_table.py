@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .model import Evidence, Finding, Severity, State, Verdict
+from ..model import Evidence, Finding, Severity, State, Verdict
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
-from . import healer, healing
-from .context import Context
-from .errors import RepairError, SettingsError
-from .files import owned_lock, read_json, set_aside
-from .model import Outcome, Plan, Risk, Text
-from .openclaw import config as openclaw_config
-from .openclaw import gateway
-from .repairs import config_guard
-from .store import snapshots
+from ..context import Context
+from ..errors import RepairError, SettingsError
+from ..files import owned_lock, read_json, set_aside
+from ..model import Outcome, Plan, Risk, Text
+from ..openclaw import config as openclaw_config
+from ..openclaw import gateway
+from ..repairs import config_guard
+from ..store import snapshots
+from . import execute, steps
 
 SETTLED_S = 600.0  # s after an interrupted repair: what was written later is not its work, and not its to put back
 ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
@@ -25,14 +25,14 @@ def recover(ctx: Context) -> Optional[Outcome]:
 
     Nothing is put back under a gateway that is ready, nor over files that were written long after the repair died.
     """
-    if not healer.journal_path(ctx.home).exists():
+    if not execute.journal_path(ctx.home).exists():
         return None
-    with owned_lock(healer.lock_path(ctx.home), "a repair"):
+    with owned_lock(execute.lock_path(ctx.home), "a repair"):
         try:
-            journal: Any = read_json(healer.journal_path(ctx.home))
+            journal: Any = read_json(execute.journal_path(ctx.home))
             snapshot = snapshots.load(Path(str(journal["snapshot"])))
         except (SettingsError, RepairError, KeyError, TypeError):
-            set_aside(healer.journal_path(ctx.home))
+            set_aside(execute.journal_path(ctx.home))
             return None
         return _recover(ctx, journal, snapshot)
 
@@ -50,31 +50,31 @@ def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snaps
     begun = journal.get("phase") in ("starting", "verify")
     up = plan.verify != "none" and (_ready_now(ctx) if begun else _answers_ready(ctx))
     if up and not _lost_since(ctx, snapshot, plan):
-        healer.forget_journal(ctx.home)
+        execute.forget_journal(ctx.home)
         detail = Text("an interrupted repair was finished: the gateway is ready", "已完成一次被中断的修复:网关已就绪")
         return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
     if _written_since(ctx, snapshot, journal.get("moves", ())):
-        set_aside(healer.journal_path(ctx.home))
+        set_aside(execute.journal_path(ctx.home))
         detail = Text(
             "an interrupted repair is left as it is: its files were changed long after it", "被中断的修复保持原样:其文件之后又被修改过"
         )
         return Outcome(plan, False, detail, seconds=ctx.host.monotonic() - began)
-    healer.undo(ctx, snapshot, journal.get("moves", ()))
-    healer.forget_journal(ctx.home)
+    execute.undo(ctx, snapshot, journal.get("moves", ()))
+    execute.forget_journal(ctx.home)
     return Outcome(plan, False, Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"), True, ctx.host.monotonic() - began)
 
 
 def _ready_now(ctx: Context) -> bool:
     """Ready, or on its way: a gateway that was started by the interrupted repair gets its start budget."""
-    ctx = healer.fresh(ctx)
-    if healing.live_process(ctx):
+    ctx = execute.fresh(ctx)
+    if steps.live_process(ctx):
         return gateway.wait_ready(ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform)
     return False
 
 
 def _answers_ready(ctx: Context) -> bool:
     """Ready at this moment, several times in a row; a gateway that is not up is not waited for."""
-    ctx = healer.fresh(ctx)
+    ctx = execute.fresh(ctx)
     if gateway.ask(ctx.host, ctx.home, 5.0)["answer"] != "ready":
         return False
     return gateway.wait_ready(ctx.host, ctx.home, 15.0, ctx.platform)
@@ -83,7 +83,7 @@ def _answers_ready(ctx: Context) -> bool:
 def _written_since(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]) -> bool:
     """Whether anything that a rollback would overwrite was written later than the repair can have done."""
     try:
-        died = os.stat(str(healer.journal_path(ctx.home))).st_mtime
+        died = os.stat(str(execute.journal_path(ctx.home))).st_mtime
     except OSError:
         return False
     for path in [*snapshot.files, *(path for path, _to in moves)]:

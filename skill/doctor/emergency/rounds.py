@@ -7,11 +7,11 @@ import signal
 import threading
 from typing import Any, Iterator, Mapping, Optional
 
-from ..bridges import triage
-from ..bridges.base import Bridge
-from ..errors import HealerError
-from ..model import Outcome, Plan, Text
-from . import NOBODY, AiResult, audit, evidence, hands
+from ...bridges import triage
+from ...bridges.base import Bridge
+from ...errors import HealerError
+from ...model import Outcome, Plan, Text
+from . import NOBODY, AiResult, audit, edit_mode, evidence
 from . import plan as plans
 from .asking import LEAST_S, Asking, short
 
@@ -22,7 +22,7 @@ class Emergency(Asking):
     """One incident, from the first question to the report."""
 
     def run(self) -> AiResult:
-        from ..bridges.child import end_orphans
+        from ...bridges.child import end_orphans
 
         if not self.settings.get("ai.enabled", True):
             return self._result(False, Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭(ai.enabled)。"))
@@ -58,7 +58,7 @@ class Emergency(Asking):
             try:
                 value = plans.read(answer.data)
                 self._hear(value)
-                plan = hands.plan_of(self.ctx, work, self.redactor) if work else None
+                plan = edit_mode.plan_of(self.ctx, work, self.redactor) if work else None
                 if plan is not None:
                     plans.check(self.ctx, plan, self.tried)
                 else:
@@ -178,8 +178,8 @@ class Emergency(Asking):
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[bool]:
-        from ..errors import AlreadyRunning
-        from ..files import owned_lock
+        from ...errors import AlreadyRunning
+        from ...files import owned_lock
 
         try:
             with owned_lock(audit.folder(self.ctx.home) / "run.lock", "an AI run"):
@@ -216,7 +216,7 @@ class Emergency(Asking):
         )
         from dataclasses import replace
 
-        from .. import recovery_report
+        from . import report
 
         audit.write(
             self.ctx,
@@ -235,7 +235,7 @@ class Emergency(Asking):
             },
         )
         return replace(
-            result, report=recovery_report.write(self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"])
+            result, report=report.write(self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"])
         )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
-from ..model import Plan, Risk, Service, Text, Write
-from ..openclaw import config as openclaw_config
-from ..redact import Redactor
+from ...model import Plan, Risk, Service, Text, Write
+from ...openclaw import config as openclaw_config
+from ...redact import Redactor
 from . import allowed
 from . import plan as plans
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import healing
-from .context import Context
-from .errors import HealerError, RepairError
-from .files import owned_lock, private_dir, write_json
-from .model import Outcome, Plan, Run, Service, State, Text
-from .openclaw import config as openclaw_config
-from .openclaw import gateway, judge
-from .openclaw.home import Home, locate
-from .repairs import config_guard
-from .store import snapshots, unit_files
+from ..context import Context
+from ..errors import HealerError, RepairError
+from ..files import owned_lock, private_dir, write_json
+from ..model import Outcome, Plan, Run, Service, State, Text
+from ..openclaw import config as openclaw_config
+from ..openclaw import gateway, judge
+from ..openclaw.home import Home, locate
+from ..repairs import config_guard
+from ..store import snapshots, unit_files
+from . import steps
 
 LOOK_EVERY_S = 20.0  # between two looks whether what was started hangs already
 CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
@@ -37,7 +37,7 @@ def execute(ctx: Context, plan: Plan, dry_run: bool = False, cured: Optional[Cal
     cured: asked when the gateway is not ready afterwards. True keeps the change, because the fault it was for is gone and another
     one remains (Outcome.healed stays False).
     """
-    healing.refuse(ctx, plan)
+    steps.refuse(ctx, plan)
     if dry_run or not plan.steps:
         said = plan.advice or plan.why
         return Outcome(plan, False, said if not plan.steps else Text("dry run: nothing was changed", "预演:未做任何改动"))
@@ -61,7 +61,7 @@ class _Execution:
             for index, step in enumerate(plan.steps):
                 last = index == len(plan.steps) - 1 and isinstance(step, Service) and step.action in ("start", "restart")
                 self._journal(index, "starting" if last else "steps")
-                healing.do(ctx, step)
+                steps.do(ctx, step)
                 if isinstance(step, Run):
                     self._guard()
             self._guard_own()
@@ -85,7 +85,7 @@ class _Execution:
     def _journal(self, step: int, phase: str) -> None:
         value = {
             "repair": self.plan.repair, "phase": phase, "step": step, "snapshot": str(self.snapshot.folder), "pid": os.getpid(),
-            "started": self.ctx.host.now(), "moves": healing.moves_of(self.plan.steps[: step + 1]), "verify": self.plan.verify,
+            "started": self.ctx.host.now(), "moves": steps.moves_of(self.plan.steps[: step + 1]), "verify": self.plan.verify,
             "runs": step < len(self.plan.steps) and isinstance(self.plan.steps[step], Run),
             "config_paths": list(self.plan.config_paths), "why": list(self.plan.why),
         }  # fmt: skip
@@ -129,7 +129,7 @@ class _Execution:
         return Outcome(self.plan, healed, detail, False, self.ctx.host.monotonic() - self.began, tuple(self._diff()))
 
     def _roll_back(self, detail: Text) -> Outcome:
-        undo(self.ctx, self.snapshot, healing.moves_of(self.plan.steps))
+        undo(self.ctx, self.snapshot, steps.moves_of(self.plan.steps))
         forget_journal(self.ctx.home)
         return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
 
@@ -150,15 +150,15 @@ def undo(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[st
     done = [(path, to) for path, to in moves if os.path.lexists(to)]
     if any(".sqlite" in path for path, _to in done):
         try:
-            healing.service(ctx, "stop", 60.0)
+            steps.service(ctx, "stop", 60.0)
         except HealerError:
             pass
     for path, to in reversed(done):
-        healing.move_back(path, to)
+        steps.move_back(path, to)
     snapshots.restore(snapshot)
     if any(unit_files.defines_service(path) for path in snapshot.files):
         with contextlib.suppress(HealerError, OSError):  # the manager must not go on with what was undone
-            healing.service(ctx, "reload", 30.0)
+            steps.service(ctx, "reload", 30.0)
 
 
 def fresh(ctx: Context) -> Context:
@@ -181,7 +181,7 @@ def verify(ctx: Context, plan: Plan) -> bool:
         began, slice_s = host.monotonic(), max(1.0, min(LOOK_EVERY_S, until - host.monotonic()))
         if gateway.wait_ready(host, ctx.home, slice_s, ctx.platform):
             break
-        gone = host.monotonic() - began < slice_s and not healing.live_process(ctx)
+        gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
         if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
             return False
         seen = gateway.observe(host, ctx.home, 5.0, ctx.platform)

@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ..model import Outcome, Text
-from ..openclaw import config as openclaw_config
-from ..redact import Redactor, drop_chat
-from ..shipped import path as shipped
+from ...model import Outcome, Text
+from ...openclaw import config as openclaw_config
+from ...redact import Redactor, drop_chat
+from ...shipped import path as shipped
 from . import plan as plans
 
 LOG_LIMIT = 24_000  # characters of log; the middle goes first, the first error and the end stay

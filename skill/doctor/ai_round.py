@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from . import healer, healing
-from .errors import HealerError, RepairError
-from .model import Outcome, Plan, Text
-from .store.incidents import key_of
+from ..errors import HealerError, RepairError
+from ..model import Outcome, Plan, Text
+from ..store.incidents import key_of
+from . import execute as healer
+from . import steps
 
 
 def consult(visit: Any) -> Optional[Any]:
@@ -18,7 +19,7 @@ def consult(visit: Any) -> Optional[Any]:
         return None
 
     def execute(plan: Plan) -> Outcome:
-        key = "ai " + key_of(plan.repair, {"steps": [healing.describe(step) for step in plan.steps]})
+        key = "ai " + key_of(plan.repair, {"steps": [steps.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
             raise RepairError(Text("this was tried in this incident and did not help", "本次事故中已试过,没有用"))
         visit.wait_for_runs(plan)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from . import healer, healing, interrupted, looking, repairs, treatments
-from .choosing import Choice, Chooser, first
-from .context import Context
-from .errors import AlreadyRunning, RepairError
-from .model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
-from .repairs import manual_steps
-from .store import good_copies
-from .store.incidents import Incident, watched
-from .store.watch_log import WatchLog
-from .treatment import Treatment
+from .. import repairs
+from ..context import Context
+from ..errors import AlreadyRunning, RepairError
+from ..model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
+from ..repairs import manual_steps
+from ..store import good_copies
+from ..store.incidents import Incident, watched
+from ..store.watch_log import WatchLog
+from . import examine as looking
+from . import execute, recover, repair_table, steps
+from .choose import Choice, Chooser, first
+from .result import Treatment
 
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
@@ -58,9 +60,9 @@ class Visit:
         self._settle(self.patience)
         for _round in range(ROUNDS):
             state = self.ctx.verdict.state
-            if state in treatments.NOTHING_TO_DO:
+            if state in repair_table.NOTHING_TO_DO:
                 return self._nothing()
-            certain = first(treatments.rows_for(treatments.PERSON, self.ctx.verdict))
+            certain = first(repair_table.rows_for(repair_table.PERSON, self.ctx.verdict))
             if certain is not None:
                 return self._escalate(certain, True)
             choice = self._choose()
@@ -103,7 +105,7 @@ class Visit:
             self._look()
 
     def _finish_interrupted(self) -> None:
-        outcome = interrupted.recover(replace(self.ctx, last_good=good_copies.newest(self.ctx.home)))
+        outcome = recover.recover(replace(self.ctx, last_good=good_copies.newest(self.ctx.home)))
         if outcome is not None:
             self._note(outcome, "recover")
             self.say(outcome.detail)
@@ -121,7 +123,7 @@ class Visit:
         """The certain case that says the same as this finding: memory is kept per case, whoever chose the repair."""
         for match in self.matches:
             if match.confidence is Confidence.CERTAIN and match.case.repair == choice.plan.repair and choice.finding is not None:
-                if treatments.holds(match.case.evidence, self.ctx.verdict):
+                if repair_table.holds(match.case.evidence, self.ctx.verdict):
                     return match.case.id
         return ""
 
@@ -139,7 +141,7 @@ class Visit:
         self.wait_for_runs(choice.plan)
         self.incident.begin(choice.key)
         try:
-            outcome = healer.execute(self.ctx, choice.plan, cured=self._proof(choice))
+            outcome = execute.execute(self.ctx, choice.plan, cured=self._proof(choice))
         except AlreadyRunning:
             raise
         except (RepairError, OSError) as error:
@@ -161,12 +163,12 @@ class Visit:
             self.say(text)
             log.line("waiting", ctx.host.now(), incident=self.incident.id, repair=plan.repair, reason=text.en)
 
-        waited = healing.wait_for_runs(ctx, plan, say)
+        waited = steps.wait_for_runs(ctx, plan, say)
         if waited:
             log.line("waited", ctx.host.now(), incident=self.incident.id, repair=plan.repair, seconds=round(waited, 1))
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
-        from .cases import learning
+        from ..cases import learning
 
         self.outcomes.append(outcome)
         kept = not outcome.healed and not outcome.rolled_back
@@ -183,7 +185,7 @@ class Visit:
     def _proof(self, choice: Choice) -> Optional[Callable[[Context], bool]]:
         """How to tell that this fault is gone although the gateway is not ready: its finding is, and something else is wrong."""
         finding = choice.finding
-        if finding is None or not finding.check_id.startswith(treatments.PROVABLE) or finding.check_id in treatments.UNPROVABLE:
+        if finding is None or not finding.check_id.startswith(repair_table.PROVABLE) or finding.check_id in repair_table.UNPROVABLE:
             return None
 
         def gone(ctx: Context) -> bool:
@@ -202,9 +204,9 @@ class Visit:
         """The emergency doctor: a plan as data, built of the same repairs, under the same rules."""
         if not self.ctx.settings.get("ai.enabled", True) or not self.ctx.settings.get("auto_heal", True) and not self.yes:
             return None
-        from . import airound
+        from . import ai_round
 
-        return airound.consult(self)
+        return ai_round.consult(self)
 
     # -- answering ------------------------------------------------------------------------------------------------------
     def _nothing(self) -> Treatment:

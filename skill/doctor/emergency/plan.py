@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..errors import HealerError
-from ..files import read_file
-from ..model import EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
-from ..openclaw import config as openclaw_config
+from ...errors import HealerError
+from ...files import read_file
+from ...model import EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
+from ...openclaw import config as openclaw_config
 from . import allowed
 
 LIMIT = 2000  # characters of any text in a plan
@@ -40,7 +40,7 @@ UNTOUCHABLE = {
 
 def schema(strict: bool = False) -> Dict[str, Any]:
     """The schema of an answer. strict: for vendors that demand every property and no free objects (params is then a JSON string)."""
-    from ..repairs import ALL
+    from ...repairs import ALL
 
     text = {"type": "string", "maxLength": LIMIT} if not strict else {"type": "string"}
     params: Dict[str, Any] = {"type": "string", "description": "The repair's parameters as a JSON object in a string, e.g. {}"}
@@ -89,7 +89,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     """Given a well-formed answer, answer the plan that may be executed. Raise Refused with the reason."""
     import jsonschema
 
-    from ..repairs import ALL
+    from ...repairs import ALL
 
     repair = ALL.get(str(value["repair"]))
     if repair is None:
@@ -172,7 +172,7 @@ def ready(ctx: Any) -> bool:
 
 def repairs_table(ctx: Any) -> List[Dict[str, Optional[Any]]]:
     """The registry as the prompt shows it: id, what it does, risk, the JSON Schema of its parameters."""
-    from ..repairs import ALL
+    from ...repairs import ALL
 
     del ctx
     rows: List[Dict[str, Optional[Any]]] = []
