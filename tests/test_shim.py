@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from skill.host import Completed, Host
-from skill.shim import aside, place, profiles, text
+from skill.installer.shim import aside, place, profiles, text
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the POSIX shim")
 SHELLS = [shell for shell in (["sh"], ["dash"], ["busybox", "ash"], ["mksh"], ["bash", "--posix"]) if shutil.which(shell[0])]
@@ -50,7 +50,7 @@ def call(world: Path, *words: str, shell=(), stdin: str = "", **more: str):
 def test_catches_exactly_two_forms(world: Path, shell) -> None:
     for verb in ("run", "config"):
         done = call(world, "skills", verb, "openclaw-iflow-doctor", "--diagnose", 'it\'s "down" $HOME', shell=shell)
-        assert done.stdout == 'ours|-I|-m|skill.shim|answer|skills|{}|openclaw-iflow-doctor|--diagnose|it\'s "down" $HOME\n'.format(verb)
+        assert done.stdout == 'ours|-I|-m|skill.installer.shim|answer|skills|{}|openclaw-iflow-doctor|--diagnose|it\'s "down" $HOME\n'.format(verb)
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
@@ -202,6 +202,6 @@ def test_stays_when_the_real_one_cannot_be_asked(world: Path, tmp_path: Path) ->
 def test_a_caught_call_runs_the_command_line(tmp_path: Path) -> None:
     env = dict(os.environ, OPENCLAW_STATE_DIR=str(tmp_path), PATH="/usr/bin:/bin", PYTHONPATH=str(Path(__file__).parent.parent))
     env.pop("PYTHONHOME", None)
-    words = [sys.executable, "-m", "skill.shim", "answer", "skills", "config", "openclaw-iflow-doctor"]
+    words = [sys.executable, "-m", "skill.installer.shim", "answer", "skills", "config", "openclaw-iflow-doctor"]
     assert subprocess.run(words + ["--set", "auto_heal=false"], env=env, capture_output=True, text=True, timeout=30).returncode == 0
     assert subprocess.run(words + ["--get", "auto_heal"], env=env, capture_output=True, text=True, timeout=30).stdout.strip() == "false"

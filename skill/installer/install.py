@@ -15,10 +15,10 @@ from ..errors import HealerError
 from ..files import private_dir, write_atomic
 from ..host import Host
 from ..model import Text
-from ..shim import place, profiles
-from ..shim import text as shim_text
 from . import bundle, manifest, python_env, selfcheck
 from .places import Places
+from .shim import place, profiles
+from .shim import text as shim_text
 
 
 class Step(NamedTuple):

@@ -10,11 +10,11 @@ from typing import List
 
 from ..host import Host
 from ..model import Text
-from ..shim import place, profiles
-from ..shim import text as shim_text
 from . import manifest, python_env, selfcheck
 from .install import Step
 from .places import Places
+from .shim import place, profiles
+from .shim import text as shim_text
 
 # What belongs to the user: the history, their own cases and settings, the reports of incidents.
 KEPT = ("records.json", "cases.json", "config.json", "incidents")

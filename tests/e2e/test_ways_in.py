@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from skill.installer import bundle
-from skill.shim import text
+from skill.installer.shim import text
 
 TOOLS = os.environ.get("E2E_TOOLS", "")
 LAB = Path(os.environ.get("E2E_LAB", "/nonexistent")) / "node_modules"

@@ -6,7 +6,7 @@ import ntpath
 import shlex
 from pathlib import Path
 
-from ..files import write_atomic
+from ...files import write_atomic
 from . import MARK
 
 LAUNCHER_MARK = "iflow-doctor launcher"

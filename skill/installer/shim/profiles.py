@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import List
 
-from ..files import write_atomic
-from ..host import Host
+from ...files import write_atomic
+from ...host import Host
 
 BEGIN = "# >>> iflow-doctor shim >>>"
 END = "# <<< iflow-doctor shim <<<"

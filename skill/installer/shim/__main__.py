@@ -1,4 +1,4 @@
-"""`python -m skill.shim answer skills run|config openclaw-iflow-doctor ARGS...`: what the shim runs for a call it caught."""
+"""`python -m skill.installer.shim answer skills run|config openclaw-iflow-doctor ARGS...`: what the shim runs for a call it caught."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import List, Sequence
 
-from ..host import Host
+from ...host import Host
 from . import aside, place
 
 
@@ -16,7 +16,7 @@ def answer(host: Host, words: Sequence[str]) -> int:
     verb, rest = words[1], list(words[3:])
     if aside.learned(host, verb):
         return hand_over(host, words)
-    from ..cli import main
+    from ...cli import main
 
     arguments: List[str] = (["config"] if verb == "config" else []) + rest
     sys.argv = ["iflow-doctor"] + arguments
@@ -36,5 +36,5 @@ def hand_over(host: Host, words: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) < 5 or sys.argv[1] != "answer":
-        sys.exit("usage: python -m skill.shim answer skills run|config openclaw-iflow-doctor ARGS...")
+        sys.exit("usage: python -m skill.installer.shim answer skills run|config openclaw-iflow-doctor ARGS...")
     sys.exit(answer(Host(), sys.argv[2:]))

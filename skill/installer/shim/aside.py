@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any, Dict
 
-from ..errors import SettingsError
-from ..files import private_dir, read_json, write_json
-from ..host import Host
-from ..openclaw.home import state_dir_of
+from ...errors import SettingsError
+from ...files import private_dir, read_json, write_json
+from ...host import Host
+from ...openclaw.home import state_dir_of
 from . import place
 
 PROBE_S = 15.0  # `openclaw skills --help` takes 1.5 s; a broken installation may hang

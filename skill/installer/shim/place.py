@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
-from ..host import Host
+from ...host import Host
 from . import text
 
 
