@@ -13,10 +13,10 @@ from typing import Any, Dict, Iterator, Tuple
 import pytest
 
 from skill.drill import sandbox
+from skill.drill.practice import layout, rules, state
 from skill.host import Reply, http_get
 from skill.openclaw import gateway
 from skill.openclaw.home import Home
-from skill.practice import layout, rules, state
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of a POSIX system")
 

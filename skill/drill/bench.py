@@ -20,9 +20,9 @@ from ..host import Host
 from ..model import Text, Write
 from ..openclaw import cli, gateway
 from ..openclaw.home import Home
-from ..practice import layout
 from . import processes, sandbox
 from .faults import Fault, argv
+from .practice import layout
 
 BOOT_BUDGET_S = 300.0  # measured starts of the real gateway: 4 to 259 s
 SCRIPT_TIMEOUT_S = 180.0

@@ -97,7 +97,7 @@ def lock_holder(home: Home) -> Optional[ProcessInfo]:
 
 
 def is_practice(process: ProcessInfo) -> bool:
-    return "skill.practice" in process.command or "practice" in process.command
+    return "skill.drill.practice" in process.command or "practice" in process.command
 
 
 def _epoch(stamp: str) -> float:

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..files import write_json
+from ...files import write_json
 from .gateway import VERSION
 
 NODE = "24.16.0"  # the oldest Node that OpenClaw 2026.9.6 accepts
@@ -18,7 +18,7 @@ HEAD = """#!/bin/sh
 """
 PROGRAM = """import sys
 sys.path[:0] = {path!r}
-from skill.practice.program import main
+from skill.drill.practice.program import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -44,7 +44,7 @@ def install(prefix: Path, windows: bool = os.name == "nt") -> Path:
     (package / "dist").mkdir(parents=True)
     bin_dir.mkdir(parents=True)
     python = sys.executable
-    root = str(Path(__file__).resolve().parent.parent.parent)
+    root = str(Path(__file__).resolve().parent.parent.parent.parent)
     path = [root] + [p for p in sys.path if p and p != root and os.path.isdir(p)]
     head = "" if windows else HEAD.format(python=python)
     _program(package / "openclaw.mjs", head + PROGRAM.format(path=path))

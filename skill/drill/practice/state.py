@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ..files import private_dir, read_json, write_json
-from ..platforms.keeper.processes import alive
+from ...files import private_dir, read_json, write_json
+from ...platforms.keeper.processes import alive
 
 Log = Callable[..., None]
 BREAKER_BOOTS, BREAKER_WINDOW_S = 3, 300  # OpenClaw 2026.9.6: three unclean boots within 300 s

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..openclaw import config as openclaw_config
+from ...openclaw import config as openclaw_config
 
 REFUSED = 78  # config, auth, lock or database: no restart helps until something changes
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from ..openclaw import config as openclaw_config
+from ...openclaw import config as openclaw_config
 from . import rules, state
 
 VERSION = "2026.9.6"

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from ..files import write_json
-from ..openclaw import config as openclaw_config
+from ...files import write_json
+from ...openclaw import config as openclaw_config
 from . import gateway, rules, state
 
 TITLE = "openclaw-gateway"
@@ -24,7 +24,7 @@ def run_gateway(_: List[str]) -> int:
     if os.name == "nt":
         return gateway.main()
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONHOME=sys.base_prefix, PYTHONDONTWRITEBYTECODE="1")
-    os.execve(sys.executable, [TITLE, "-m", "skill.practice.gateway"], env)
+    os.execve(sys.executable, [TITLE, "-m", "skill.drill.practice.gateway"], env)
 
 
 def validate(_: List[str]) -> int:
