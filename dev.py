@@ -1,7 +1,10 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs. Standard library only.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs. Standard library
+only.
 
-demo: break the embedded practice gateway in several ways and watch it heal. No OpenClaw, no Node, no configuration needed.
-test: the tests. Everything is installed into .venv from requirements.lock; pip's own settings (proxy, mirror) are honoured.
+demo: break the embedded practice gateway in several ways and watch it heal. No OpenClaw, no Node,
+no configuration needed.
+test: the tests. Everything is installed into .venv from requirements.lock; pip's own settings
+(proxy, mirror) are honoured.
 """
 
 from __future__ import print_function
@@ -25,7 +28,9 @@ def run(*argv):
 
 
 def ready(packages):
-    """Make .venv once; install again when the lock or the wish changed. Exits with 2 and a hint where that is impossible."""
+    """Make .venv once; install again when the lock or the wish changed. Exits with 2 and a hint
+    where that is impossible.
+    """
     if sys.version_info < (3, 8):
         sys.exit("Python 3.8 or newer is needed, this is " + sys.version.split()[0])
     with open(os.path.join(HERE, "requirements.lock"), "rb") as lock:
@@ -37,13 +42,26 @@ def ready(packages):
         try:
             import ensurepip  # noqa: F401
         except ImportError:
-            sys.exit("this Python cannot make virtual environments; Debian, Ubuntu: apt install python3-venv")
+            sys.exit(
+                "this Python cannot make virtual environments; Debian, Ubuntu: apt install "
+                "python3-venv"
+            )
         print("making .venv ...", flush=True)
         if run(sys.executable, "-m", "venv", VENV):
             sys.exit(2)
     print("installing ...", flush=True)
     runtime = ("click", "filelock", "json5", "jsonschema", "psutil", "rapidfuzz", "requests")
-    if run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "requirements.lock", *(runtime + packages)):
+    if run(
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-c",
+        "requirements.lock",
+        *(runtime + packages),
+    ):
         sys.exit(2)
     open(note, "w").close()
 
@@ -60,7 +78,11 @@ def main(words):
         return run(PYTHON, "-m", "pytest", *more)
     if what == "lint":
         ready(DEV + LINT)
-        return run(PYTHON, "-m", "ruff", "check", ".") or run(PYTHON, "-m", "mypy") or run(PYTHON, "docs/generate_reference.py", "--check")
+        return (
+            run(PYTHON, "-m", "ruff", "check", ".")
+            or run(PYTHON, "-m", "mypy")
+            or run(PYTHON, "docs/generate_reference.py", "--check")
+        )
     if what == "docs":
         ready(())
         return run(PYTHON, os.path.join("docs", "generate_reference.py"), *more)

@@ -1,4 +1,6 @@
-"""Add up the closing lines of several pytest runs: totals.py SECONDS LOG... Exit 1 when a run has none, or one of them failed."""
+"""Add up the closing lines of several pytest runs: totals.py SECONDS LOG... Exit 1 when a run has
+none, or one of them failed.
+"""
 
 import re
 import sys
@@ -7,11 +9,16 @@ WORDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warnings", "error
 
 
 def closing(text):
-    """The counts in the last line such as `3 failed, 12 passed, 1 skipped in 4.56s`; None when there is no such line."""
+    """The counts in the last line such as `3 failed, 12 passed, 1 skipped in 4.56s`; None when
+    there is no such line.
+    """
     lines = re.findall(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$", text, re.M)
     if not lines:
         return None
-    return {word if word != "error" else "errors": int(count) for count, word in re.findall(r"(\d+) ([a-z]+)", lines[-1])}
+    return {
+        word if word != "error" else "errors": int(count)
+        for count, word in re.findall(r"(\d+) ([a-z]+)", lines[-1])
+    }
 
 
 def main(seconds, logs):

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""What a diagnosis costs: N cases against a log of M MB, each size in a fresh process; seconds and peak memory.
+"""What a diagnosis costs: N cases against a log of M MB, each size in a fresh process; seconds and
+peak memory.
 
-usage: bench_match_cost.py [--cases 100,1000,10000] [--log 1,10,100] [--limit-s 1.0] [--limit-mb 150]
-exit 1 when the largest size is over a limit (its CPU seconds: on a quiet machine the wall shows the same).
+usage: bench_match_cost.py [--cases 100,1000,10000] [--log 1,10,100] [--limit-s 1.0] [--limit-mb
+150]
+exit 1 when the largest size is over a limit (its CPU seconds: on a quiet machine the wall shows the
+same).
 The log is read from its end (files.tail_bytes), so its size must not matter.
 """
 
@@ -29,7 +32,9 @@ TROUBLE = "Error: zebra quartz unit 4242 lost its flywheel at stage nine"
 
 
 def make_cases(path: Path, count: int) -> None:
-    """Shipped cases, then made-up ones with a signature and keywords each; the last is the one to be found."""
+    """Shipped cases, then made-up ones with a signature and keywords each; the last is the one to
+    be found.
+    """
     found = json.loads((ROOT / "cases.json").read_text("utf-8"))["cases"]
     dice = random.Random(7)
     syllables = ["ka", "lo", "mi", "ter", "von", "zu", "shi", "pra", "dex", "bol", "nu", "gra"]
@@ -45,13 +50,21 @@ def make_cases(path: Path, count: int) -> None:
                 "slug": "made-up-{}".format(number),
                 "title": {"en": "{} {} broke".format(a, b), "zh": "{} 坏了".format(a)},
                 "solution": {"en": "look at {}".format(c), "zh": "看 {}".format(c)},
-                "error_signatures": ["{} {} failed with \\d{{1,5}}".format(a, b), "{}Error: .{{0,80}}{}".format(c, a)],
+                "error_signatures": [
+                    "{} {} failed with \\d{{1,5}}".format(a, b),
+                    "{}Error: .{{0,80}}{}".format(c, a),
+                ],
                 "keywords": ["{} & {} ^3".format(a, b), c],
                 "repair": "tell-person",
                 "risk": "read",
             }
         )
-    found[-1] = dict(found[-1], id="GEN-LAST", slug="flywheel-lost", error_signatures=["unit \\d{1,6} lost its flywheel at stage \\w+"])
+    found[-1] = dict(
+        found[-1],
+        id="GEN-LAST",
+        slug="flywheel-lost",
+        error_signatures=["unit \\d{1,6} lost its flywheel at stage \\w+"],
+    )
     path.write_text(json.dumps({"version": 1, "cases": found}), "utf-8")
 
 
@@ -93,9 +106,15 @@ def one(case_file: str, log_file: str) -> Dict[str, Any]:
     match(library, "the gateway stopped after the flywheel was lost", log)
     warm = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    return {"load_s": round(loaded - began, 3), "match_s": round(done - loaded, 3), "again_s": round(warm - done, 3),
-            "total_s": round(done - began, 3), "cpu_s": round(cpu, 3), "peak_mb": round(peak, 1),
-            "first": found[0].case.slug if found else ""}  # fmt: skip
+    return {
+        "load_s": round(loaded - began, 3),
+        "match_s": round(done - loaded, 3),
+        "again_s": round(warm - done, 3),
+        "total_s": round(done - began, 3),
+        "cpu_s": round(cpu, 3),
+        "peak_mb": round(peak, 1),
+        "first": found[0].case.slug if found else "",
+    }
 
 
 def main() -> int:
@@ -116,23 +135,38 @@ def main() -> int:
             make_cases(Path(folder) / "c{}.json".format(count), count)
         for size in sizes:
             make_log(Path(folder) / "l{}.log".format(size), size)
-        grid = [(count, sizes[-1]) for count in counts] + [(counts[-1], size) for size in sizes[:-1]]
+        grid = [(count, sizes[-1]) for count in counts] + [
+            (counts[-1], size) for size in sizes[:-1]
+        ]
         print(
             "{:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}".format(
                 "cases", "log MB", "load s", "match s", "again s", "total s", "cpu s", "peak MB"
             )
         )
         for count, size in grid:
-            argv = [sys.executable, __file__, "--one", "{}/c{}.json".format(folder, count), "{}/l{}.log".format(folder, size)]
+            argv = [
+                sys.executable,
+                __file__,
+                "--one",
+                "{}/c{}.json".format(folder, count),
+                "{}/l{}.log".format(folder, size),
+            ]
             value = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout)
-            print("{:>7} {:>7} {load_s:>8} {match_s:>8} {again_s:>8} {total_s:>8} {cpu_s:>8} {peak_mb:>8}".format(count, size, **value))
+            print(
+                "{:>7} {:>7} {load_s:>8} {match_s:>8} {again_s:>8} {total_s:>8} {cpu_s:>8} "
+                "{peak_mb:>8}".format(count, size, **value)
+            )
             if count >= 1000 and value["first"] != "flywheel-lost":
                 print("  the planted case was not found first: {!r}".format(value["first"]))
                 return 1
             if (count, size) == (counts[-1], sizes[-1]):
                 worst = value
     over = worst["cpu_s"] > options.limit_s or worst["peak_mb"] > options.limit_mb
-    print("limits {} s, {} MB: {}".format(options.limit_s, options.limit_mb, "OVER" if over else "held"))
+    print(
+        "limits {} s, {} MB: {}".format(
+            options.limit_s, options.limit_mb, "OVER" if over else "held"
+        )
+    )
     return 1 if over else 0
 
 

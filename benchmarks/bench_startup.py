@@ -1,4 +1,6 @@
-"""How long `--help` and `status` take to start, as a ratio to `python -c pass` in the same run (medians of 11, interleaved)."""
+"""How long `--help` and `status` take to start, as a ratio to `python -c pass` in the same run
+(medians of 11, interleaved).
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,18 @@ def main() -> int:
     for _ in range(11):
         for name, words in COMMANDS.items():
             began = time.perf_counter()
-            subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             seconds[name].append(time.perf_counter() - began)
     base = statistics.median(seconds["python -c pass"])
     for name, row in seconds.items():
         middle = statistics.median(row)
-        print("{:16} median {:.3f} s  min {:.3f} s  ratio {:.1f}".format(name, middle, min(row), middle / base))
+        print(
+            "{:16} median {:.3f} s  min {:.3f} s  ratio {:.1f}".format(
+                name, middle, min(row), middle / base
+            )
+        )
     return 0
 
 

@@ -1,6 +1,8 @@
-"""What the watchdog costs while the gateway is healthy: resident memory, CPU, and which programs it started.
+"""What the watchdog costs while the gateway is healthy: resident memory, CPU, and which programs it
+started.
 
-usage: bench_watch_cost.py [SECONDS]      (default 600; a gateway must be running where OPENCLAW_STATE_DIR points, or a practice one)
+usage: bench_watch_cost.py [SECONDS]      (default 600; a gateway must be running where
+OPENCLAW_STATE_DIR points, or a practice one)
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ import psutil
 
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
-    watch = subprocess.Popen([sys.executable, "-m", "skill", "watch"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "skill", "watch"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     process = psutil.Process(watch.pid)
     began, peak, children = time.time(), 0, set()
     try:
@@ -36,8 +42,12 @@ def main() -> int:
                     "rss_mb": round(process.memory_info().rss / 1048576, 1),
                     "peak_mb": round(peak / 1048576, 1),
                     "cpu_s": round(times.user + times.system, 2),
-                    "cpu_percent_of_a_core": round(100 * (times.user + times.system) / (time.time() - began), 3),
-                    "cpu_s_of_children": round(times.children_user + times.children_system, 2) if hasattr(times, "children_user") else None,
+                    "cpu_percent_of_a_core": round(
+                        100 * (times.user + times.system) / (time.time() - began), 3
+                    ),
+                    "cpu_s_of_children": round(times.children_user + times.children_system, 2)
+                    if hasattr(times, "children_user")
+                    else None,
                     "children": sorted(children),
                 }
             )

@@ -1,4 +1,5 @@
-"""Write docs/configuration.md and docs/configuration.zh-CN.md from the settings schema; with --check only say whether they are current.
+"""Write docs/configuration.md and docs/configuration.zh-CN.md from the settings schema; with
+--check only say whether they are current.
 
 python docs/generate_reference.py [--check]     exit 0 current or written, 1 out of date
 """
@@ -122,7 +123,11 @@ def render(lang: str) -> str:
         cells = ["`{}`".format(key), kind, "`{}`".format(default), allowed(item), text]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     variables = ["| `{}` | `{}` |".format(name, target[0]) for name, target in ENVIRONMENT.items()]
-    return HEAD[lang].replace("{environment}", "\n".join(variables)).replace("{settings}", "\n".join(rows))
+    return (
+        HEAD[lang]
+        .replace("{environment}", "\n".join(variables))
+        .replace("{settings}", "\n".join(rows))
+    )
 
 
 def main(check: bool) -> int:

@@ -1,4 +1,5 @@
-"""The entrypoint. Commands live in commands/, one file a group, and are imported only when they are called.
+"""The entrypoint. Commands live in commands/, one file a group, and are imported only when they are
+called.
 
 Exit codes: 0 fine, 1 problem found (or could not act), 2 could not find out or wrong usage.
 """
@@ -21,15 +22,24 @@ from .commands import ChineseHelp, localize, usage_zh
 from .errors import HealerError
 from .host import Host, locale_lang
 
-# command -> (module of commands/, one line in English, in Chinese). The help is made of this table: nothing is imported for it.
+# command -> (module of commands/, one line in English, in Chinese). The help is made of this table:
+# nothing is imported for it.
 COMMANDS: Dict[str, Tuple[str, str, str]] = {
-    "status": ("watch", "What the gateway and the watchdog are doing.", "网关与守护进程的当前状态。"),
+    "status": (
+        "watch",
+        "What the gateway and the watchdog are doing.",
+        "网关与守护进程的当前状态。",
+    ),
     "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
     "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题(先询问)。"),
     "watch": ("watch", "Run the watchdog (level 2).", "运行守护进程(第二级)。"),
     "pause": ("watch", "Do nothing for a while (maintenance).", "暂停一段时间(维护)。"),
     "resume": ("watch", "End a pause.", "结束暂停。"),
-    "drill": ("drill", "Break a practice gateway and watch it heal.", "在练习网关上演练故障与自愈。"),
+    "drill": (
+        "drill",
+        "Break a practice gateway and watch it heal.",
+        "在练习网关上演练故障与自愈。",
+    ),
     "service": ("service", "Install, remove or show the services.", "安装、移除或查看系统服务。"),
     "check-config": ("check", "Check openclaw.json before a start.", "启动前检查 openclaw.json。"),
     "list-cases": ("cases", "List the case library.", "列出案例库。"),
@@ -57,13 +67,21 @@ ALIASES = {"watchdog": "watch", "config_checker": "check-config", "config-checke
 
 # The user's documented flags at top level, and the command each one is.
 FLAGS = {
-    "--diagnose": ["diagnose"], "--stats": ["stats"], "--list-cases": ["list-cases"], "--add-case": ["add-case"],
-    "--check-config": ["check-config"], "--test": ["watch", "--test"], "--heal": ["heal"], "--fix": ["heal"],
-}  # fmt: skip
+    "--diagnose": ["diagnose"],
+    "--stats": ["stats"],
+    "--list-cases": ["list-cases"],
+    "--add-case": ["add-case"],
+    "--check-config": ["check-config"],
+    "--test": ["watch", "--test"],
+    "--heal": ["heal"],
+    "--fix": ["heal"],
+}
 
 
 def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
-    """ "zh" or "en": --lang, else IFLOW_DOCTOR_LANG, else the setting `lang`, else the locale of the environment."""
+    """ "zh" or "en": --lang, else IFLOW_DOCTOR_LANG, else the setting `lang`, else the locale of
+    the environment.
+    """
     words = list(argv or [])
     for index, word in enumerate(words):
         if word == "--lang" and index + 1 < len(words):
@@ -77,12 +95,16 @@ def detect_lang(env: Any, argv: Optional[List[str]] = None) -> str:
 
 
 def _lang_setting(env: Any) -> str:
-    """The setting `lang` of our own config.json, read cheaply: errors in it are for the command to report."""
+    """The setting `lang` of our own config.json, read cheaply: errors in it are for the command to
+    report.
+    """
     from .files import read_file
     from .openclaw.home import state_dir_of
 
     try:
-        found = json.loads(read_file(state_dir_of(Host(env=env)) / "iflow-doctor" / "config.json").decode("utf-8")).get("lang")
+        found = json.loads(
+            read_file(state_dir_of(Host(env=env)) / "iflow-doctor" / "config.json").decode("utf-8")
+        ).get("lang")
     except (OSError, ValueError, AttributeError):
         return ""
     return found if found in ("zh", "en") else ""
@@ -112,7 +134,9 @@ class Group(click.Group):
 
             near = difflib.get_close_matches(args[0], list(COMMANDS), 1)
             if near:
-                raise click.UsageError("{} Did you mean {}?".format(error.message, near[0]), error.ctx) from None
+                raise click.UsageError(
+                    "{} Did you mean {}?".format(error.message, near[0]), error.ctx
+                ) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -122,7 +146,9 @@ class Group(click.Group):
 
 
 class App:
-    """What commands get as ctx.obj: language, json wish, and lazily the Context of this user's gateway."""
+    """What commands get as ctx.obj: language, json wish, and lazily the Context of this user's
+    gateway.
+    """
 
     def __init__(self, lang: str, as_json: bool, host: Optional[Host] = None) -> None:
         self.lang, self.as_json = lang, as_json
@@ -130,7 +156,9 @@ class App:
         self._complained = ""
 
     def context(self, strict: bool = False) -> Any:
-        """The Context of this user's gateway. strict: wrong settings are an error instead of the last good ones with a warning."""
+        """The Context of this user's gateway. strict: wrong settings are an error instead of the
+        last good ones with a warning.
+        """
         from . import settings
         from .context import Context
         from .openclaw.home import locate
@@ -145,7 +173,10 @@ class App:
                 told = "settings are wrong, the last good ones are used: {}\n  -> {}"
                 if self.lang == "zh":
                     told = "设置有误,改用上次正确的设置:{}\n  -> {}"
-                click.echo(told.format(complaint.text.to(self.lang), complaint.todo.to(self.lang)), err=True)
+                click.echo(
+                    told.format(complaint.text.to(self.lang), complaint.todo.to(self.lang)),
+                    err=True,
+                )
         home = settings.place(home, loaded)
         return Context(self.host, home, loaded, platform=self.platform(home, loaded))
 
@@ -166,7 +197,12 @@ class App:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help="zh | en (default: the locale). / zh | en(默认按系统语言)。")
+@click.option(
+    "--lang",
+    type=click.Choice(["zh", "en"]),
+    default=None,
+    help="zh | en (default: the locale). / zh | en(默认按系统语言)。",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output. / 输出 JSON。")
 @click.version_option(__version__, "-V", "--version", prog_name="iflow-doctor")
 @click.pass_context
@@ -179,7 +215,8 @@ def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
 
 
 def rewrite(argv: List[str]) -> List[str]:
-    """Turn the user's documented flags into commands; lift --json and --lang to where the group reads them.
+    """Turn the user's documented flags into commands; lift --json and --lang to where the group
+    reads them.
 
     `--json` and `--lang` are accepted anywhere, before or after the command.
     """
@@ -248,22 +285,42 @@ def main(argv: Optional[List[str]] = None) -> None:
         sys.exit(130)
     except OSError as error:
         place = " ({})".format(error.filename) if error.filename else ""
-        hint = "看看该路径的权限与磁盘空间" if zh else "look at the permissions of this path, and at the free space"
+        hint = (
+            "看看该路径的权限与磁盘空间"
+            if zh
+            else "look at the permissions of this path, and at the free space"
+        )
         _fail("{}{}".format(error.strerror or error, place), hint, 2, as_json, zh)
     except Exception as error:
-        # A fault of our own: nobody is helped by a page of source lines at 3 a.m.; its place is what a report needs.
+        # A fault of our own: nobody is helped by a page of source lines at 3 a.m.; its place is
+        # what a report needs.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         what = "内部错误 {!r}({}:{})" if zh else "internal error {!r} at {}:{}"
-        hint = "什么都没有判定;请报告这一行" if zh else "nothing was found out; please report this line"
-        _fail(what.format(error, os.path.basename(frame.filename), frame.lineno), hint, 2, as_json, zh)
+        hint = (
+            "什么都没有判定;请报告这一行"
+            if zh
+            else "nothing was found out; please report this line"
+        )
+        _fail(
+            what.format(error, os.path.basename(frame.filename), frame.lineno), hint, 2, as_json, zh
+        )
 
 
 def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
-    """Say what went wrong and what to do, and end with the exit code: as JSON on stdout, else on stderr."""
+    """Say what went wrong and what to do, and end with the exit code: as JSON on stdout, else on
+    stderr.
+    """
     if as_json:
-        click.echo(json.dumps({"ok": False, "error": message, "hint": hint, "exit_code": code}, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                {"ok": False, "error": message, "hint": hint, "exit_code": code}, ensure_ascii=False
+            )
+        )
     else:
-        click.echo("{}: {}{}".format("错误" if zh else "error", message, "\n  -> " + hint if hint else ""), err=True)
+        click.echo(
+            "{}: {}{}".format("错误" if zh else "error", message, "\n  -> " + hint if hint else ""),
+            err=True,
+        )
     sys.exit(code)
 
 
@@ -276,16 +333,25 @@ def _help_as_json(words: List[str]) -> int:
             main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
         except click.exceptions.Exit as stop:
             code = stop.exit_code
-    click.echo(json.dumps({"ok": code == 0, "version": __version__, "text": held.getvalue().rstrip()}, ensure_ascii=False))
+    click.echo(
+        json.dumps(
+            {"ok": code == 0, "version": __version__, "text": held.getvalue().rstrip()},
+            ensure_ascii=False,
+        )
+    )
     return code
 
 
 def _utf8() -> None:
-    """Chinese on a console or pipe that claims ASCII must not crash us. What reads a pipe on Windows (Node, an agent) reads UTF-8."""
+    """Chinese on a console or pipe that claims ASCII must not crash us. What reads a pipe on
+    Windows (Node, an agent) reads UTF-8.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             if os.name == "nt" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
                 stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-            stream.reconfigure(errors="replace" if (stream.encoding or "").lower().startswith("utf") else "backslashreplace")  # type: ignore[union-attr]
+            unicode = (stream.encoding or "").lower().startswith("utf")
+            errors = "replace" if unicode else "backslashreplace"
+            stream.reconfigure(errors=errors)  # type: ignore[union-attr]
         except (AttributeError, ValueError):
             pass

@@ -1,6 +1,8 @@
-"""The user's config checker, also the pre-flight before a start: file, syntax, required fields, validity, models, port.
+"""The user's config checker, also the pre-flight before a start: file, syntax, required fields,
+validity, models, port.
 
-Understands the old form (models.default) and the new one (models.providers, agents.defaults.model). Changes nothing.
+Understands the old form (models.default) and the new one (models.providers, agents.defaults.model).
+Changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from .checks.base import Look
 from .checks.tell import error, info, warning
 from .model import Finding, Severity, Text
 
-CLI_TIMEOUT_S = 30.0  # no 5 s budget here: a person asked, and OpenClaw's own validator is worth waiting for
+CLI_TIMEOUT_S = (
+    30.0  # no 5 s budget here: a person asked, and OpenClaw's own validator is worth waiting for
+)
 PROBES = (("one.one.one.one", 443), ("223.5.5.5", 443), ("8.8.8.8", 443))
 
 
@@ -37,8 +41,21 @@ TITLES = {
     "models": Text("Model providers reachable", "模型服务可达"),
     "port": Text("Port free or owned by this gateway", "端口空闲或由本网关占用"),
 }
-_FILE = ("config/missing", "config/empty", "config/syntax", "config/unreadable", "config/include-missing", "config/encoding")
-_FIELDS = ("config/mode-missing", "config/models-missing", "config/auth-missing", "config/model-form", "config/provider-incomplete")
+_FILE = (
+    "config/missing",
+    "config/empty",
+    "config/syntax",
+    "config/unreadable",
+    "config/include-missing",
+    "config/encoding",
+)
+_FIELDS = (
+    "config/mode-missing",
+    "config/models-missing",
+    "config/auth-missing",
+    "config/model-form",
+    "config/provider-incomplete",
+)
 
 
 def preflight(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Finding]:
@@ -51,15 +68,28 @@ def preflight(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -
 def check(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Step]:
     """The report in the order a person reads it. offline: nothing outside this machine is asked."""
     look = Look(ctx, cli_timeout=timeout)
-    found = _safely("config", lambda: config_check.run(look)) + _safely("config", lambda: validation_check.run(look))
+    found = _safely("config", lambda: config_check.run(look)) + _safely(
+        "config", lambda: validation_check.run(look)
+    )
     broken = any(f.check_id in _FILE and f.severity is Severity.ERROR for f in found)
     fields = [] if broken else _safely("config", lambda: fields_of(look))
     steps = [_step("file", [f for f in found if f.check_id in _FILE])]
-    steps.append(_step("required", [f for f in found if f.check_id in _FIELDS] + fields, skipped=broken))
-    rest = [f for f in found if f.check_id not in _FILE + _FIELDS and f.check_id not in ("config/changed",)]
+    steps.append(
+        _step("required", [f for f in found if f.check_id in _FIELDS] + fields, skipped=broken)
+    )
+    rest = [
+        f
+        for f in found
+        if f.check_id not in _FILE + _FIELDS and f.check_id not in ("config/changed",)
+    ]
     steps.append(_step("valid", rest, skipped=broken))
     steps.append(_models(look, offline, broken))
-    steps.append(_step("port", [f for f in _safely("port", lambda: port_check.run(look)) if f.check_id != "port/free"]))
+    steps.append(
+        _step(
+            "port",
+            [f for f in _safely("port", lambda: port_check.run(look)) if f.check_id != "port/free"],
+        )
+    )
     return steps
 
 
@@ -81,7 +111,15 @@ def _safely(name: str, run: Any) -> List[Finding]:
 
 def _step(name: str, found: List[Finding], skipped: bool = False) -> Step:
     worst = {f.severity for f in found}
-    state = "error" if Severity.ERROR in worst else "warning" if Severity.WARNING in worst else "skipped" if skipped else "ok"
+    state = (
+        "error"
+        if Severity.ERROR in worst
+        else "warning"
+        if Severity.WARNING in worst
+        else "skipped"
+        if skipped
+        else "ok"
+    )
     return Step(name, TITLES[name], state, tuple(found))
 
 
@@ -91,17 +129,24 @@ def _models(look: Look, offline: bool, broken: bool) -> Step:
     rows = models_check.providers(look.config.data)
     local = [url for _, url in rows if "://127.0.0.1" in url or "://localhost" in url]
     if rows and len(local) < len(rows) and (offline or not online(look.ctx.host)):
-        note = info("models/offline", "No network here: the model providers were not tried", "当前没有网络:未测试模型服务的可达性")
+        note = info(
+            "models/offline",
+            "No network here: the model providers were not tried",
+            "当前没有网络:未测试模型服务的可达性",
+        )
         return Step("models", TITLES["models"], "skipped", (note,))
     return _step("models", _safely("models", lambda: models_check.run(look)))
 
 
 def online(host: Any) -> bool:
     """Does any well-known address take a connection within 2 s?"""
-    return any(models_check.reachable(host, "https://{}:{}".format(name, port)) == "" for name, port in PROBES)
+    return any(
+        models_check.reachable(host, "https://{}:{}".format(name, port)) == ""
+        for name, port in PROBES
+    )
 
 
-# -- fields that both forms need ---------------------------------------------------------------------------------------------
+# -- fields that both forms need -------------------------------------------------------------------
 def fields_of(look: Look) -> Iterator[Finding]:
     data = look.config.data if isinstance(look.config.data, Mapping) else {}
     models = data.get("models")
@@ -110,7 +155,12 @@ def fields_of(look: Look) -> Iterator[Finding]:
     if "default" in models:
         named = models.get("default")
         if not isinstance(named, str) or not named.strip():
-            yield error("config/model-form", "models.default is empty", "models.default 为空", "models.default")
+            yield error(
+                "config/model-form",
+                "models.default is empty",
+                "models.default 为空",
+                "models.default",
+            )
         else:
             fix = "openclaw config set agents.defaults.model {}".format(named)
             en = "models.default is the old form; today OpenClaw reads agents.defaults.model"
@@ -121,8 +171,13 @@ def fields_of(look: Look) -> Iterator[Finding]:
         lack = _lacks(str(name), entry)
         if lack:
             path = "models.providers.{}.{}".format(name, lack)
-            en, zh = "Provider {} has no {}".format(name, lack), "模型服务 {} 缺少 {}".format(name, lack)
-            yield warning("config/provider-incomplete", en, zh, path, None, provider=str(name), field=lack)
+            en, zh = (
+                "Provider {} has no {}".format(name, lack),
+                "模型服务 {} 缺少 {}".format(name, lack),
+            )
+            yield warning(
+                "config/provider-incomplete", en, zh, path, None, provider=str(name), field=lack
+            )
     yield from _unknown_provider(data, providers)
 
 
@@ -146,7 +201,9 @@ def _unknown_provider(data: Mapping[str, Any], providers: Any) -> Iterator[Findi
     provider = named.split("/")[0]
     near = difflib.get_close_matches(provider, [str(p) for p in providers], 1, 0.75)
     if provider not in providers and provider not in models_check.KNOWN and near:
-        en = "The default model {} names provider {}, and the config has {}".format(named, provider, near[0])
+        en = "The default model {} names provider {}, and the config has {}".format(
+            named, provider, near[0]
+        )
         zh = "默认模型 {} 的服务 {} 未配置,配置中有 {}".format(named, provider, near[0])
         yield warning("config/model-form", en, zh, "agents.defaults.model")
 

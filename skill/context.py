@@ -1,4 +1,6 @@
-"""What every check, repair and bridge is handed: the host, the gateway's places, the settings, and what was seen."""
+"""What every check, repair and bridge is handed: the host, the gateway's places, the settings, and
+what was seen.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,13 @@ class Context:
     home: Home
     settings: Settings
     verdict: Verdict = UNKNOWN
-    logs: str = ""  # the newest boot's log lines, oldest first, bounded, not redacted: never print or send as they are
+    # the newest boot's log lines, oldest first, bounded, not redacted: never print or send as they
+    # are
+    logs: str = ""
     platform: Any = None  # platforms.Platform, the service manager in charge
-    last_good: Optional[Mapping[str, Any]] = None  # lastgood.newest(): config copies and inventory of the last healthy run
+    last_good: Optional[Mapping[str, Any]] = (
+        None  # lastgood.newest(): config copies and inventory of the last healthy run
+    )
 
     def with_verdict(self, verdict: Verdict) -> "Context":
         return replace(self, verdict=verdict)

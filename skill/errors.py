@@ -1,19 +1,20 @@
-"""Everything this product raises. Bad news about the gateway is a value (Finding, Verdict, Outcome), never an exception.
+"""Everything this product raises. Bad news about the gateway is a value (Finding, Verdict,
+Outcome), never an exception.
 
-    HealerError                 exit 1: could not act
-      UsageError                exit 2: wrong flags or arguments
-      SettingsError             exit 2: every issue of one settings file at once
-      CannotTell                exit 2: could not find out
-      ToolError                 a program we called failed
-        ToolMissing             it is not installed
-        ToolTimeout             it did not end in time (its whole process group was ended)
-      GatewayError              the gateway cannot be controlled as asked
-      ServiceError              the service manager refused or is not there
-      RepairError               a repair could not be planned or done; carries rolled_back
-        CannotPlan              the repair does not apply to what is seen
-      BridgeError               an AI CLI gave no usable answer; carries kind and permanent
-      NotifyError               an alert was not accepted; carries permanent and retry_after
-      AlreadyRunning            somebody else holds the lock; carries pid and since
+HealerError                 exit 1: could not act
+  UsageError                exit 2: wrong flags or arguments
+  SettingsError             exit 2: every issue of one settings file at once
+  CannotTell                exit 2: could not find out
+  ToolError                 a program we called failed
+    ToolMissing             it is not installed
+    ToolTimeout             it did not end in time (its whole process group was ended)
+  GatewayError              the gateway cannot be controlled as asked
+  ServiceError              the service manager refused or is not there
+  RepairError               a repair could not be planned or done; carries rolled_back
+    CannotPlan              the repair does not apply to what is seen
+  BridgeError               an AI CLI gave no usable answer; carries kind and permanent
+  NotifyError               an alert was not accepted; carries permanent and retry_after
+  AlreadyRunning            somebody else holds the lock; carries pid and since
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def both(said: Said) -> Text:
 
 
 class HealerError(Exception):
-    """Base of all our errors. `hint` says what to do next, `exit_code` what the command line answers.
+    """Base of all our errors. `hint` says what to do next, `exit_code` what the command line
+    answers.
 
     text, todo: message and hint in both languages. message, hint, str(): in English, for logs.
     """
@@ -52,7 +54,9 @@ class UsageError(HealerError):
 
 
 class SettingsError(HealerError):
-    """A settings, cases or records file is wrong. `issues` has one line per fault: place, value, remedy."""
+    """A settings, cases or records file is wrong. `issues` has one line per fault: place, value,
+    remedy.
+    """
 
     exit_code = 2
 
@@ -69,7 +73,9 @@ class CannotTell(HealerError):
 
 
 class ToolError(HealerError):
-    def __init__(self, argv: Sequence[str], code: Optional[int], tail: str = "", hint: Said = "") -> None:
+    def __init__(
+        self, argv: Sequence[str], code: Optional[int], tail: str = "", hint: Said = ""
+    ) -> None:
         end = ": " + tail if tail else ""
         super().__init__(Text.of("{} ended with {}{}", "{} 以 {} 结束{}", argv[0], code, end), hint)
         self.argv = list(argv)
@@ -104,7 +110,9 @@ class CannotPlan(RepairError):
 
 
 class BridgeError(HealerError):
-    """`kind` is one of: not-installed, not-logged-in, quota, overloaded, network, timeout, refused, bad-output, budget."""
+    """`kind` is one of: not-installed, not-logged-in, quota, overloaded, network, timeout, refused,
+    bad-output, budget.
+    """
 
     def __init__(self, kind: str, message: Said, permanent: bool = False, hint: Said = "") -> None:
         super().__init__(message, hint)
@@ -113,9 +121,17 @@ class BridgeError(HealerError):
 
 
 class NotifyError(HealerError):
-    """An alert was not accepted. `permanent`: trying again cannot help. `retry_after`: seconds the platform asks for."""
+    """An alert was not accepted. `permanent`: trying again cannot help. `retry_after`: seconds the
+    platform asks for.
+    """
 
-    def __init__(self, message: Said, permanent: bool = False, retry_after: Optional[float] = None, hint: Said = "") -> None:
+    def __init__(
+        self,
+        message: Said,
+        permanent: bool = False,
+        retry_after: Optional[float] = None,
+        hint: Said = "",
+    ) -> None:
         super().__init__(message, hint)
         self.permanent = permanent
         self.retry_after = retry_after
@@ -124,8 +140,18 @@ class NotifyError(HealerError):
 class AlreadyRunning(HealerError):
     def __init__(self, what: Said, pid: int, since: str) -> None:
         hint = Text(
-            "see it: iflow-doctor status. Wait for it, or end that process first", "查看:iflow-doctor status。请等它结束,或先结束该进程"
+            "see it: iflow-doctor status. Wait for it, or end that process first",
+            "查看:iflow-doctor status。请等它结束,或先结束该进程",
         )
-        super().__init__(Text.of("{} is already running: pid {}, since {}", "{}已在运行:pid {},始于 {}", what, pid, since), hint)
+        super().__init__(
+            Text.of(
+                "{} is already running: pid {}, since {}",
+                "{}已在运行:pid {},始于 {}",
+                what,
+                pid,
+                since,
+            ),
+            hint,
+        )
         self.pid = pid
         self.since = since

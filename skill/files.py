@@ -1,4 +1,6 @@
-"""Files that survive kill -9: atomic writes, bounded reads, JSON with errors that name the file, locks with an owner."""
+"""Files that survive kill -9: atomic writes, bounded reads, JSON with errors that name the file,
+locks with an owner.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,20 @@ from .errors import AlreadyRunning, SettingsError
 from .model import Text
 
 PathLike = Union[str, Path]
-REMEDY = Text("correct it there, or move the file away (nothing was changed)", "请在该处改正,或把文件移走(没有改动任何东西)")
+REMEDY = Text(
+    "correct it there, or move the file away (nothing was changed)",
+    "请在该处改正,或把文件移走(没有改动任何东西)",
+)
 
 
 def private_dir(path: PathLike) -> Path:
     """Make a directory (and its parents) that only the owner can read (0700)."""
     path = Path(path)
-    made = [path] + [parent for parent in path.parents if not parent.is_dir()] if not path.is_dir() else []
+    made = (
+        [path] + [parent for parent in path.parents if not parent.is_dir()]
+        if not path.is_dir()
+        else []
+    )
     if made:
         path.mkdir(parents=True, exist_ok=True)
         for each in made:
@@ -30,19 +39,29 @@ def private_dir(path: PathLike) -> Path:
     return path
 
 
-def write_atomic(path: PathLike, content: Union[bytes, str], mode: int = 0o600, keep_mode: bool = False) -> None:
-    """Replace `path` whole or not at all. keep_mode keeps mode and owner of an existing file. A link is written through. Raises OSError."""
+def write_atomic(
+    path: PathLike, content: Union[bytes, str], mode: int = 0o600, keep_mode: bool = False
+) -> None:
+    """Replace `path` whole or not at all. keep_mode keeps mode and owner of an existing file. A
+    link is written through. Raises OSError.
+    """
     path = Path(os.path.realpath(str(path)))
     raw = content.encode("utf-8") if isinstance(content, str) else content
     before = os.stat(path) if keep_mode and path.exists() else None
-    handle, temporary = tempfile.mkstemp(prefix="." + path.name + ".", suffix=".tmp", dir=str(path.parent))
+    handle, temporary = tempfile.mkstemp(
+        prefix="." + path.name + ".", suffix=".tmp", dir=str(path.parent)
+    )
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
         os.chmod(temporary, (before.st_mode & 0o7777) if before else mode)
-        if before and hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        if (
+            before
+            and hasattr(os, "chown")
+            and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid())
+        ):
             with contextlib.suppress(OSError):
                 os.chown(temporary, before.st_uid, before.st_gid)
         _replace(temporary, path)
@@ -60,7 +79,9 @@ def write_atomic(path: PathLike, content: Union[bytes, str], mode: int = 0o600, 
 
 
 def _replace(source: str, target: Path) -> None:
-    """os.replace, tried again for a moment: on Windows a virus scanner or a reader may hold the target."""
+    """os.replace, tried again for a moment: on Windows a virus scanner or a reader may hold the
+    target.
+    """
     for attempt in range(10):
         try:
             os.replace(source, target)
@@ -81,32 +102,54 @@ def is_something_else(path: PathLike) -> bool:
 
 
 def read_file(path: PathLike) -> bytes:
-    """The bytes of a file. Raise OSError, also for a pipe or a device: reading one would wait for ever."""
+    """The bytes of a file. Raise OSError, also for a pipe or a device: reading one would wait for
+    ever.
+    """
     if is_something_else(path) and not os.path.isdir(path):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return Path(path).read_bytes()
 
 
 def read_json(path: PathLike, default: Any = None) -> Any:
-    """Given a JSON file, answer its value; `default` where it does not exist. Raise SettingsError with line and column."""
+    """Given a JSON file, answer its value; `default` where it does not exist. Raise SettingsError
+    with line and column.
+    """
     try:
         raw = read_file(path)
     except FileNotFoundError:
         return default
     except OSError as error:
-        raise SettingsError(str(path), [Text.of("cannot be read: {}", "无法读取:{}", error.strerror)], REMEDY) from error
+        raise SettingsError(
+            str(path), [Text.of("cannot be read: {}", "无法读取:{}", error.strerror)], REMEDY
+        ) from error
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SettingsError(str(path), [Text.of("is not UTF-8 at byte {}", "第 {} 字节不是 UTF-8", error.start)], REMEDY) from error
+        raise SettingsError(
+            str(path),
+            [Text.of("is not UTF-8 at byte {}", "第 {} 字节不是 UTF-8", error.start)],
+            REMEDY,
+        ) from error
     except json.JSONDecodeError as error:
         raise SettingsError(
-            str(path), [Text.of("line {} column {}: {}", "第 {} 行第 {} 列:{}", error.lineno, error.colno, error.msg)], REMEDY
+            str(path),
+            [
+                Text.of(
+                    "line {} column {}: {}",
+                    "第 {} 行第 {} 列:{}",
+                    error.lineno,
+                    error.colno,
+                    error.msg,
+                )
+            ],
+            REMEDY,
         ) from error
 
 
 def set_aside(path: PathLike) -> Optional[str]:
-    """Rename a damaged file to <name>.corrupt.<time>; answer its new name, None when it could not be moved."""
+    """Rename a damaged file to <name>.corrupt.<time>; answer its new name, None when it could not
+    be moved.
+    """
     path = Path(path)
     target = path.with_name("{}.corrupt.{}".format(path.name, time.strftime("%Y%m%dT%H%M%S")))
     try:
@@ -147,7 +190,9 @@ def append_line(path: PathLike, line: str, max_bytes: int = 5_000_000, keep: int
 
 @contextlib.contextmanager
 def owned_lock(path: PathLike, what: str) -> Iterator[None]:
-    """Hold an operating-system lock for the block; it dies with the process. Raise AlreadyRunning naming pid and since."""
+    """Hold an operating-system lock for the block; it dies with the process. Raise AlreadyRunning
+    naming pid and since.
+    """
     from filelock import FileLock, Timeout
 
     path = Path(path)
@@ -160,7 +205,9 @@ def owned_lock(path: PathLike, what: str) -> Iterator[None]:
         pid, since = lock_owner(path)
         raise AlreadyRunning(what, pid, since) from None
     try:
-        with contextlib.suppress(OSError):  # on a full disk the lock itself still holds; only its note is missing
+        with contextlib.suppress(
+            OSError
+        ):  # on a full disk the lock itself still holds; only its note is missing
             write_atomic(owner, "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")))
         yield
     finally:

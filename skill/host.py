@@ -1,4 +1,6 @@
-"""The one door to the world: clock, processes, HTTP, environment. A fake is a Host with other functions in it."""
+"""The one door to the world: clock, processes, HTTP, environment. A fake is a Host with other
+functions in it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ WINDOWS = os.name == "nt"
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program did. code is None when it was ended on timeout or could not be started (`missing`)."""
+    """What a program did. code is None when it was ended on timeout or could not be started
+    (`missing`).
+    """
 
     argv: Sequence[str]
     code: Optional[int]
@@ -35,7 +39,9 @@ class Completed:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a loopback HTTP probe got. error is "" or one of refused, timeout, reset, garbled, unreachable."""
+    """What a loopback HTTP probe got. error is "" or one of refused, timeout, reset, garbled,
+    unreachable.
+    """
 
     status: int = 0
     body: bytes = b""
@@ -44,9 +50,15 @@ class Reply:
 
 
 def end_group(process: "subprocess.Popen[bytes]", grace_s: float = 5.0) -> None:
-    """End a process we started and everything in its group: an orphan of `openclaw doctor` would hold the lock."""
+    """End a process we started and everything in its group: an orphan of `openclaw doctor` would
+    hold the lock.
+    """
     if WINDOWS:
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     else:
         for sig in (signal.SIGTERM, signal.SIGKILL):
             try:
@@ -70,9 +82,13 @@ def run_program(
     cwd: Optional[str] = None,
     stdin: Optional[bytes] = None,
 ) -> Completed:
-    """Run argv (never a shell) in its own process group; end the whole group after `timeout` seconds."""
+    """Run argv (never a shell) in its own process group; end the whole group after `timeout`
+    seconds.
+    """
     began = time.monotonic()
-    flags: Dict[str, Any] = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    flags: Dict[str, Any] = (
+        {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    )
     try:
         process: subprocess.Popen[bytes] = subprocess.Popen(
             list(argv),
@@ -106,11 +122,20 @@ def run_program(
 
 
 def start_program(
-    argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None, log: Optional[str] = None
+    argv: Sequence[str],
+    env: Optional[Mapping[str, str]] = None,
+    cwd: Optional[str] = None,
+    log: Optional[str] = None,
 ) -> int:
     """Start argv detached from us, output appended to `log`; answer its pid. Raises OSError."""
-    flags: Dict[str, Any] = {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
-    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
+    flags: Dict[str, Any] = (
+        {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
+    )
+    out = (
+        os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if log
+        else os.open(os.devnull, os.O_WRONLY)
+    )
     try:
         process = subprocess.Popen(
             list(argv),
@@ -127,18 +152,23 @@ def start_program(
 
 
 def http_get(url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
-    """GET a loopback URL within `timeout` seconds altogether, however slowly the other side drips; at most `limit` bytes.
+    """GET a loopback URL within `timeout` seconds altogether, however slowly the other side drips;
+    at most `limit` bytes.
 
-    A probe, not a client: HTTP/1.0, no proxies, no redirects. By hand, because http.client bounds each read and not the whole,
+    A probe, not a client: HTTP/1.0, no proxies, no redirects. By hand, because http.client bounds
+    each read and not the whole,
     and costs 15 ms and 5 MB to import (measured with `python -X importtime`).
     """
     began = time.monotonic()
     until = began + timeout
     parts = urlsplit(url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or (443 if parts.scheme == "https" else 80)
-    request = "GET {} HTTP/1.0\r\nHost: {}:{}\r\nAccept: application/json\r\nConnection: close\r\n\r\n".format(
-        parts.path or "/", host, port
+    host, port = (
+        parts.hostname or "127.0.0.1",
+        parts.port or (443 if parts.scheme == "https" else 80),
     )
+    request = (
+        "GET {} HTTP/1.0\r\nHost: {}:{}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+    ).format(parts.path or "/", host, port)
     raw, error = b"", ""
     try:
         with socket.create_connection((host, port), timeout) as plain:
@@ -175,7 +205,9 @@ def http_get(url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
 
 
 def _tls(plain: socket.socket) -> socket.socket:
-    """The gateway's own certificate is self-signed and the address is this machine; nothing secret is sent."""
+    """The gateway's own certificate is self-signed and the address is this machine; nothing secret
+    is sent.
+    """
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -185,7 +217,9 @@ def _tls(plain: socket.socket) -> socket.socket:
 
 
 def _complete(raw: bytes) -> bool:
-    """Whether the announced body is all there, so that a keep-alive server need not be waited for."""
+    """Whether the announced body is all there, so that a keep-alive server need not be waited
+    for.
+    """
     head, found, body = raw.partition(b"\r\n\r\n")
     if not found:
         return False
@@ -198,7 +232,9 @@ def _complete(raw: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Host:
-    """Every effect and every reading of the outer world that is not a plain file goes through one of these fields."""
+    """Every effect and every reading of the outer world that is not a plain file goes through one
+    of these fields.
+    """
 
     now: Callable[[], float] = time.time  # epoch seconds
     monotonic: Callable[[], float] = time.monotonic
@@ -222,7 +258,9 @@ class Host:
 
 
 def locale_lang(env: Mapping[str, str]) -> str:
-    """ "zh" or "en", as the environment's locale says; where none is set, on Windows, the language of the user's desktop."""
+    """ "zh" or "en", as the environment's locale says; where none is set, on Windows, the language
+    of the user's desktop.
+    """
     for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
         if env.get(name):
             return "zh" if env[name].lower().startswith("zh") else "en"

@@ -1,4 +1,6 @@
-"""The values that travel between the rooms of the house. Imports nothing of ours; everything is frozen."""
+"""The values that travel between the rooms of the house. Imports nothing of ours; everything is
+frozen.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,15 @@ class Text(NamedTuple):
 
     @classmethod
     def of(cls, en: str, zh: str, *values: Any) -> "Text":
-        """Both sentences with the same values formatted in; a value that is itself a Text speaks each language."""
-        return cls(*(sentence.format(*(v[i] if isinstance(v, Text) else v for v in values)) for i, sentence in enumerate((en, zh))))
+        """Both sentences with the same values formatted in; a value that is itself a Text speaks
+        each language.
+        """
+        return cls(
+            *(
+                sentence.format(*(v[i] if isinstance(v, Text) else v for v in values))
+                for i, sentence in enumerate((en, zh))
+            )
+        )
 
 
 class Severity(str, Enum):
@@ -51,7 +60,9 @@ class State(str, Enum):
 
 
 class Risk(str, Enum):
-    """How far a repair may go unattended: READ and SAFE always; GUARDED with certain evidence; NEVER only by a person."""
+    """How far a repair may go unattended: READ and SAFE always; GUARDED with certain evidence;
+    NEVER only by a person.
+    """
 
     READ = "read"
     SAFE = "safe"
@@ -67,7 +78,8 @@ class Confidence(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One observed fact, in OpenClaw's own field names when printed: checkId, severity, message, path, fixHint.
+    """One observed fact, in OpenClaw's own field names when printed: checkId, severity, message,
+    path, fixHint.
 
     check_id: "<check>/<fact>", e.g. "config/syntax". Case evidence refers to it.
     path:     file path or dotted config path the fact is about.
@@ -101,7 +113,8 @@ class Verdict:
     pid: Optional[int] = None
     exit_code: Optional[int] = None
     failing: Tuple[str, ...] = ()  # /readyz failing[] or suppressed[]
-    unclean: bool = False  # the process that was there ended by a crash or a kill, not by a planned stop or restart
+    # the process that was there ended by a crash or a kill, not by a planned stop or restart
+    unclean: bool = False
     findings: Tuple[Finding, ...] = ()
 
     def has(self, check_id: str) -> bool:
@@ -110,7 +123,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What must hold on the live machine before a case may act. Terms: "<check_id>", "state:a|b", "exit:78|1"."""
+    """What must hold on the live machine before a case may act. Terms: "<check_id>", "state:a|b",
+    "exit:78|1".
+    """
 
     all: Tuple[str, ...] = ()
     any: Tuple[str, ...] = ()
@@ -119,7 +134,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Case:
-    """One entry of the case library (cases.json); see skill/data/case.schema.json for every field."""
+    """One entry of the case library (cases.json); see skill/data/case.schema.json for every
+    field.
+    """
 
     id: str
     slug: str
@@ -144,10 +161,12 @@ class Match:
     because: Tuple[str, ...] = ()  # the lines that decided it
 
 
-# -- steps: nothing else can be executed ---------------------------------------------------------------------------------
+# -- steps: nothing else can be executed -----------------------------------------------------------
 @dataclass(frozen=True)
 class Run:
-    """Run a program in its own process group; the group is ended whole on timeout. argv holds no secret."""
+    """Run a program in its own process group; the group is ended whole on timeout. argv holds no
+    secret.
+    """
 
     argv: Tuple[str, ...]
     timeout_s: float = 60.0
@@ -157,7 +176,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Write:
-    """Write whole content atomically (temporary file, fsync, rename). Mode of an existing file is kept."""
+    """Write whole content atomically (temporary file, fsync, rename). Mode of an existing file is
+    kept.
+    """
 
     path: str
     content: bytes
@@ -166,7 +187,9 @@ class Write:
 
 @dataclass(frozen=True)
 class Move:
-    """Rename within one filesystem; undone by the reverse rename. Used for quarantine: nothing is ever deleted."""
+    """Rename within one filesystem; undone by the reverse rename. Used for quarantine: nothing is
+    ever deleted.
+    """
 
     path: str
     to: str
@@ -186,7 +209,9 @@ class Wait:
 
 @dataclass(frozen=True)
 class Service:
-    """action: start | stop | restart | reset-failed | reload | install. Carried out by platforms."""
+    """action: start | stop | restart | reset-failed | reload | install. Carried out by
+    platforms.
+    """
 
     action: str
     timeout_s: float = 60.0
@@ -194,7 +219,9 @@ class Service:
 
 @dataclass(frozen=True)
 class EndProcess:
-    """SIGTERM, grace, SIGKILL of exactly this process: pid, start time and command line are checked just before."""
+    """SIGTERM, grace, SIGKILL of exactly this process: pid, start time and command line are checked
+    just before.
+    """
 
     pid: int
     started: float  # epoch seconds, as psutil's create_time
@@ -203,10 +230,13 @@ class EndProcess:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a repair wants to do. Has no effect until healer.execute(). `touches`: files snapshotted first and restored on failure.
+    """What a repair wants to do. Has no effect until healer.execute(). `touches`: files snapshotted
+    first and restored on failure.
 
-    config_paths: dotted paths of openclaw.json that may differ afterwards; a difference elsewhere means rollback.
-    verify: "ready" (/readyz 200, several times), "live" (/healthz), "channels" (none suppressed any more), "none" (advice only).
+    config_paths: dotted paths of openclaw.json that may differ afterwards; a difference elsewhere
+    means rollback.
+    verify: "ready" (/readyz 200, several times), "live" (/healthz), "channels" (none suppressed any
+    more), "none" (advice only).
     """
 
     repair: str
@@ -217,8 +247,12 @@ class Plan:
     config_paths: Tuple[str, ...] = ()
     verify: str = "ready"
     advice: Optional[Text] = None  # for tell-person: what to do, with the exact command
-    settle_s: float = 0.0  # seconds it must stay up after it is ready: a plugin that exits later is not healed by a restart
-    params: Mapping[str, Any] = field(default_factory=dict)  # what an AI asked it with: a case may be learned from it
+    # seconds it must stay up after it is ready: a plugin that exits later is not healed by a
+    # restart
+    settle_s: float = 0.0
+    params: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what an AI asked it with: a case may be learned from it
 
 
 @dataclass(frozen=True)
@@ -237,7 +271,8 @@ class Outcome:
 class Repair:
     """One member of the literal registry in repairs/__init__.py.
 
-    plan(ctx, params) -> Plan: no effects. Raises errors.CannotPlan when it does not apply to what is seen.
+    plan(ctx, params) -> Plan: no effects. Raises errors.CannotPlan when it does not apply to what
+    is seen.
     params: JSON Schema of the parameters (cases and AI plans are checked against it).
     """
 
@@ -245,12 +280,16 @@ class Repair:
     risk: Risk
     title: Text
     plan: Callable[..., Plan]
-    params: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+    params: Mapping[str, Any] = field(
+        default_factory=lambda: {"type": "object", "additionalProperties": False}
+    )
 
 
 @dataclass(frozen=True)
 class Check:
-    """One member of the literal registry in checks/__init__.py. run(ctx) -> iterable of Finding; changes nothing."""
+    """One member of the literal registry in checks/__init__.py. run(ctx) -> iterable of Finding;
+    changes nothing.
+    """
 
     id: str
     title: Text
@@ -262,7 +301,8 @@ class Alert:
     """What a person is told. One incident is one thread of alerts.
 
     kind: opened | escalated | reminder | recovered | note. level: warning | error | critical.
-    lines: (label, value) pairs of details in order. log_tail may be cut in the middle, nothing else.
+    lines: (label, value) pairs of details in order. log_tail may be cut in the middle, nothing
+    else.
     """
 
     incident: str
@@ -271,7 +311,9 @@ class Alert:
     title: Text
     at: float
     what: Text
-    details: Tuple[Tuple[Text, Any], ...] = ()  # a value is a str, or a Text where it differs by language
+    details: Tuple[
+        Tuple[Text, Any], ...
+    ] = ()  # a value is a str, or a Text where it differs by language
     done: Tuple[Text, ...] = ()
     next_step: Optional[Text] = None
     log_tail: str = ""

@@ -1,7 +1,8 @@
 """Settings: one schema, six sources, one error that names everything that is wrong.
 
 Precedence, low to high: schema default, config.json beside the skill, openclaw.json
-(skills.entries.openclaw-iflow-doctor.config), <state dir>/iflow-doctor/config.json, <state dir>/.env, process environment.
+(skills.entries.openclaw-iflow-doctor.config), <state dir>/iflow-doctor/config.json, <state
+dir>/.env, process environment.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ SKILL = "openclaw-iflow-doctor"
 SHIPPED = shipped.path("config.json")
 SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
 
-SENSITIVE = re.compile(r"key|secret|token|password|webhook|recipient|apprise|heartbeat_url|base_url", re.I)
+SENSITIVE = re.compile(
+    r"key|secret|token|password|webhook|recipient|apprise|heartbeat_url|base_url", re.I
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-# The user's documented environment variables -> (setting, type). EMERGENCY_* are added with the rooms that use them.
+# The user's documented environment variables -> (setting, type). EMERGENCY_* are added with the
+# rooms that use them.
 ENVIRONMENT: Mapping[str, Tuple[str, type]] = {
     "OPENCLAW_GATEWAY_URL": ("gateway_url", str),
     "HEALTH_CHECK_INTERVAL": ("check_interval", float),
@@ -43,7 +47,9 @@ ENVIRONMENT: Mapping[str, Tuple[str, type]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting with its effective value; `sources` says where each one that is not a default came from."""
+    """Every setting with its effective value; `sources` says where each one that is not a default
+    came from.
+    """
 
     values: Mapping[str, Any]
     sources: Mapping[str, str]
@@ -83,9 +89,17 @@ def known_keys(node: Mapping[str, Any], prefix: str = "") -> List[str]:
 
 
 RULES_ZH = {
-    "type": "类型应为 {}", "enum": "只能是 {} 之一", "minimum": "不能小于 {}", "maximum": "不能大于 {}", "exclusiveMinimum": "必须大于 {}",
-    "minLength": "至少 {} 个字符", "pattern": "须符合 {}", "minItems": "至少 {} 项", "required": "缺少 {}", "const": "必须是 {}",
-}  # fmt: skip
+    "type": "类型应为 {}",
+    "enum": "只能是 {} 之一",
+    "minimum": "不能小于 {}",
+    "maximum": "不能大于 {}",
+    "exclusiveMinimum": "必须大于 {}",
+    "minLength": "至少 {} 个字符",
+    "pattern": "须符合 {}",
+    "minItems": "至少 {} 项",
+    "required": "缺少 {}",
+    "const": "必须是 {}",
+}
 
 
 def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text]:
@@ -95,21 +109,36 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text
     node = node or schema()
     keys = known_keys(node)
     lines: List[Text] = []
-    for error in sorted(jsonschema.Draft7Validator(node).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+    for error in sorted(
+        jsonschema.Draft7Validator(node).iter_errors(value),
+        key=lambda e: [str(p) for p in e.absolute_path],
+    ):
         place = ".".join(str(p) for p in error.absolute_path)
         if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
             for key in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
                 full = (place + "." if place else "") + str(key)
-                near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(str(key), keys, 1, 0.5)
+                near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(
+                    str(key), keys, 1, 0.5
+                )
                 guess = Text.of(", did you mean {}?", ",是不是 {}?", near[0]) if near else ""
                 lines.append(Text.of("unknown key {}{}", "没有设置项 {}{}", full, guess))
         else:
             shown: Said = json.dumps(error.instance, ensure_ascii=False)[:80]
             rule = json.dumps(error.validator_value, ensure_ascii=False)[:80]
-            said = Text(error.message[:160], RULES_ZH.get(str(error.validator), "不符合 {}" + str(error.validator)).format(rule))
+            said = Text(
+                error.message[:160],
+                RULES_ZH.get(str(error.validator), "不符合 {}" + str(error.validator)).format(rule),
+            )
             if SENSITIVE.search(place):  # the message repeats the value
-                shown, said = Text("(not shown)", "(不显示)"), Text("{} {}".format(error.validator, rule), said.zh)
-            lines.append(Text.of("{} = {}: {}", "{} = {}:{}", place or Text("(file)", "(整个文件)"), shown, said))
+                shown, said = (
+                    Text("(not shown)", "(不显示)"),
+                    Text("{} {}".format(error.validator, rule), said.zh),
+                )
+            lines.append(
+                Text.of(
+                    "{} = {}: {}", "{} = {}:{}", place or Text("(file)", "(整个文件)"), shown, said
+                )
+            )
     return lines + _impossible(value)
 
 
@@ -119,21 +148,44 @@ def _impossible(value: Any) -> List[Text]:
         return []
     url = value.get("gateway_url")
     if isinstance(url, str) and url and (urlsplit(url).hostname or "") not in LOOPBACK:
-        en = "gateway_url = {}: only a gateway of this machine can be watched (http://127.0.0.1:PORT)"
+        en = (
+            "gateway_url = {}: only a gateway of this machine can be watched "
+            "(http://127.0.0.1:PORT)"
+        )
         return [Text.of(en, "gateway_url = {}:只能看守本机的网关(http://127.0.0.1:端口)", url[:80])]
     interval, timeout = value.get("check_interval"), value.get("probe_timeout")
     budget = value.get("start_budget")
     lines = []
-    if isinstance(timeout, (int, float)) and isinstance(budget, (int, float)) and timeout * 3 > budget:
-        en, zh = "probe_timeout = {}: three probes must fit into start_budget ({})", "probe_timeout = {}:start_budget({})须容得下三次探测"
+    if (
+        isinstance(timeout, (int, float))
+        and isinstance(budget, (int, float))
+        and timeout * 3 > budget
+    ):
+        en, zh = (
+            "probe_timeout = {}: three probes must fit into start_budget ({})",
+            "probe_timeout = {}:start_budget({})须容得下三次探测",
+        )
         lines.append(Text.of(en, zh, timeout, budget))
-    if isinstance(value.get("crash_window"), (int, float)) and isinstance(interval, (int, float)) and interval * 3 > value["crash_window"]:
-        en, zh = "crash_window = {}: must be at least three times check_interval ({})", "crash_window = {}:至少为 check_interval({})的三倍"
+    if (
+        isinstance(value.get("crash_window"), (int, float))
+        and isinstance(interval, (int, float))
+        and interval * 3 > value["crash_window"]
+    ):
+        en, zh = (
+            "crash_window = {}: must be at least three times check_interval ({})",
+            "crash_window = {}:至少为 check_interval({})的三倍",
+        )
         lines.append(Text.of(en, zh, value["crash_window"], interval))
     return lines
 
 
-def _overlay(low: Dict[str, Any], high: Mapping[str, Any], source: str, sources: Dict[str, str], prefix: str = "") -> None:
+def _overlay(
+    low: Dict[str, Any],
+    high: Mapping[str, Any],
+    source: str,
+    sources: Dict[str, str],
+    prefix: str = "",
+) -> None:
     for key, item in high.items():
         if isinstance(item, Mapping) and isinstance(low.get(key), dict):
             _overlay(low[key], item, source, sources, prefix + key + ".")
@@ -142,7 +194,9 @@ def _overlay(low: Dict[str, Any], high: Mapping[str, Any], source: str, sources:
             sources[prefix + key] = source
 
 
-def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tuple[Dict[str, Any], List[Text]]:
+def _from_environment(
+    values: Mapping[str, str], node: Mapping[str, Any]
+) -> Tuple[Dict[str, Any], List[Text]]:
     found: Dict[str, Any] = {}
     issues: List[Text] = []
     keys = set(known_keys(node))
@@ -153,9 +207,13 @@ def _from_environment(values: Mapping[str, str], node: Mapping[str, Any]) -> Tup
         try:
             number = kind(raw)
             if dotted == "gateway_url" and raw.startswith("ws"):
-                number = "http" + raw[2:]  # OpenClaw's own clients write the address of the same port so
+                number = (
+                    "http" + raw[2:]
+                )  # OpenClaw's own clients write the address of the same port so
         except ValueError:
-            issues.append(Text.of("{} = {!r}: must be a number", "{} = {!r}:必须是数字", name, raw[:40]))
+            issues.append(
+                Text.of("{} = {!r}: must be a number", "{} = {!r}:必须是数字", name, raw[:40])
+            )
             continue
         target = found
         *parents, last = dotted.split(".")
@@ -171,23 +229,38 @@ def load(host: Host, home: Home) -> Settings:
     values = defaults(node)
     sources: Dict[str, str] = {}
     view = openclaw_config.load(home.config_path)
-    entry = view.get("skills.entries.{}.config".format(SKILL), {}) if isinstance(view.data, Mapping) else {}
+    entry = (
+        view.get("skills.entries.{}.config".format(SKILL), {})
+        if isinstance(view.data, Mapping)
+        else {}
+    )
     own = home.doctor_dir / "config.json"
-    layers = [(str(SHIPPED), read_json(SHIPPED, {})), (str(home.config_path), entry or {}), (str(own), read_json(own, {}))]
+    layers = [
+        (str(SHIPPED), read_json(SHIPPED, {})),
+        (str(home.config_path), entry or {}),
+        (str(own), read_json(own, {})),
+    ]
     for name, read in (
         (str(home.env_file), openclaw_config.read_env_file(home.env_file)),
         ("environment", dict(host.env)),
     ):
         found, issues = _from_environment(read, node)
         if issues:
-            raise SettingsError(name, issues, Text("correct or remove these variables", "请改正或删除这些变量"))
+            raise SettingsError(
+                name, issues, Text("correct or remove these variables", "请改正或删除这些变量")
+            )
         layers.append((name, found))
     for name, layer in layers:
         if layer:
             issues = issues_of(layer, node)
             if issues:
                 raise SettingsError(
-                    name, issues, Text("correct the file, or: iflow-doctor config --list", "请改正该文件,或:iflow-doctor config --list")
+                    name,
+                    issues,
+                    Text(
+                        "correct the file, or: iflow-doctor config --list",
+                        "请改正该文件,或:iflow-doctor config --list",
+                    ),
                 )
             _overlay(values, layer, name, sources)
     issues = _impossible(values)
@@ -195,13 +268,18 @@ def load(host: Host, home: Home) -> Settings:
         raise SettingsError(
             str(own),
             issues,
-            Text("iflow-doctor config --list shows every value and where it comes from", "iflow-doctor config --list 显示每个值及其来源"),
+            Text(
+                "iflow-doctor config --list shows every value and where it comes from",
+                "iflow-doctor config --list 显示每个值及其来源",
+            ),
         )
     return Settings(values, sources)
 
 
 def load_or_last_good(host: Host, home: Home) -> Tuple[Settings, Optional[SettingsError]]:
-    """As load(); when something is wrong, the last settings that were right (else the defaults) and the error."""
+    """As load(); when something is wrong, the last settings that were right (else the defaults) and
+    the error.
+    """
     kept = home.doctor_dir / "settings.last-good.json"
     try:
         settings = load(host, home)
@@ -226,11 +304,15 @@ def place(home: Home, settings: Settings) -> Home:
     parts = urlsplit(str(settings["gateway_url"]))
     if not parts.hostname:
         return home
-    return replace(home, port=parts.port or (443 if parts.scheme == "https" else 80), scheme=parts.scheme)
+    return replace(
+        home, port=parts.port or (443 if parts.scheme == "https" else 80), scheme=parts.scheme
+    )
 
 
 def save(home: Home, dotted: str, value: Any) -> None:
-    """Set one key in our own config.json. Raise SettingsError and write nothing when the result would be wrong."""
+    """Set one key in our own config.json. Raise SettingsError and write nothing when the result
+    would be wrong.
+    """
     own = home.doctor_dir / "config.json"
     current = read_json(own, {}) or {}
     target = current

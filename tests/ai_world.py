@@ -1,4 +1,6 @@
-"""A gateway's home on disk and a fake host for the tests of redaction and of the AI stage. No network, no gateway."""
+"""A gateway's home on disk and a fake host for the tests of redaction and of the AI stage. No
+network, no gateway.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from skill.model import Finding, Outcome, Plan, Severity, State, Text, Verdict
 from skill.openclaw.home import locate
 
 GOOD: Dict[str, Any] = {
-    "gateway": {"mode": "local", "bind": "loopback", "port": 21390, "auth": {"mode": "token", "token": "Gw-t0ken-Canary-000001"}},
+    "gateway": {
+        "mode": "local",
+        "bind": "loopback",
+        "port": 21390,
+        "auth": {"mode": "token", "token": "Gw-t0ken-Canary-000001"},
+    },
     "channels": {
         "telegram": {
             "enabled": True,
@@ -76,7 +83,9 @@ def context(
     values = settings.defaults(settings.schema())
     values["ai"].update({"triage": "never", "triage_wait": 0}, **(ai or {}))
     verdict = Verdict(state, Text("exit 78", "退出码 78"), exit_code=78, findings=tuple(findings))
-    return Context(host, locate(host), settings.Settings(values, {}), verdict, logs, None, {"config": GOOD})
+    return Context(
+        host, locate(host), settings.Settings(values, {}), verdict, logs, None, {"config": GOOD}
+    )
 
 
 def finding(check_id: str, path: str = "", message: str = "found") -> Finding:
@@ -84,11 +93,25 @@ def finding(check_id: str, path: str = "", message: str = "found") -> Finding:
 
 
 def answer(repair: str, params: Any = None, **more: Any) -> Dict[str, Any]:
-    return {"repair": repair, "params": params or {}, "root_cause": "cause", "confidence": "certain", "tell_person": "told", **more}
+    return {
+        "repair": repair,
+        "params": params or {},
+        "root_cause": "cause",
+        "confidence": "certain",
+        "tell_person": "told",
+        **more,
+    }
 
 
-def bridge(replies: Sequence[Any], name: str = "fake", asked: Optional[List[Question]] = None, cost: float = 0.1) -> Bridge:
-    """A bridge that answers (dict), raises (exception) or computes (callable) its replies in turn; the last one for ever."""
+def bridge(
+    replies: Sequence[Any],
+    name: str = "fake",
+    asked: Optional[List[Question]] = None,
+    cost: float = 0.1,
+) -> Bridge:
+    """A bridge that answers (dict), raises (exception) or computes (callable) its replies in turn;
+    the last one for ever.
+    """
     left = list(replies)
 
     def ask(ctx: Any, question: Question) -> Answer:
@@ -99,7 +122,15 @@ def bridge(replies: Sequence[Any], name: str = "fake", asked: Optional[List[Ques
             raise reply
         return Answer(reply(question) if callable(reply) else reply, cost, "", 1.0, {}, (), (name,))
 
-    return Bridge(name, name, lambda ctx: "/bin/" + name, ask, lambda ctx, program: True, (), frozenset({PLAN}))
+    return Bridge(
+        name,
+        name,
+        lambda ctx: "/bin/" + name,
+        ask,
+        lambda ctx, program: True,
+        (),
+        frozenset({PLAN}),
+    )
 
 
 @dataclass
@@ -113,4 +144,11 @@ class Healer:
         word = self.outcomes[min(len(self.plans), len(self.outcomes) - 1)]
         self.plans.append(plan)
         diff = ("gateway.port",) if word == "stuck" else ()
-        return Outcome(plan, word == "healed", Text(word, word), rolled_back=word == "rolled back", seconds=1.0, config_diff=diff)
+        return Outcome(
+            plan,
+            word == "healed",
+            Text(word, word),
+            rolled_back=word == "rolled back",
+            seconds=1.0,
+            config_diff=diff,
+        )

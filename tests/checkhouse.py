@@ -1,4 +1,6 @@
-"""A gateway's home in a temporary folder, with a Host whose processes, sockets and answers are values. Used by the checks' tests."""
+"""A gateway's home in a temporary folder, with a Host whose processes, sockets and answers are
+values. Used by the checks' tests.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from skill.settings import Settings
 
 PORT = 18955
 NOW = 1_800_000_000.0
-GOOD = {"gateway": {"mode": "local", "bind": "loopback", "port": PORT, "auth": {"mode": "token", "token": "t"}}}
+GOOD = {
+    "gateway": {
+        "mode": "local",
+        "bind": "loopback",
+        "port": PORT,
+        "auth": {"mode": "token", "token": "t"},
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -50,23 +59,37 @@ class House:
 
     def config(self, value: Any) -> Path:
         path = self.state / "openclaw.json"
-        path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, indent=1).encode())
+        path.write_bytes(
+            value if isinstance(value, bytes) else json.dumps(value, indent=1).encode()
+        )
         path.chmod(0o600)
         return path
 
-    def install(self, version: str = "2026.9.6", engines: str = ">=24.16.0 <25 || >=26.1.0") -> Path:
+    def install(
+        self, version: str = "2026.9.6", engines: str = ">=24.16.0 <25 || >=26.1.0"
+    ) -> Path:
         """A package with an inventory of two files, found through PATH."""
         dist = self.package / "dist"
         dist.mkdir(parents=True)
         own = {"schemaVersions": {"state": 18, "agent": 23}}
-        manifest = {"name": "openclaw", "version": version, "engines": {"node": engines}, "openclaw": own}
+        manifest = {
+            "name": "openclaw",
+            "version": version,
+            "engines": {"node": engines},
+            "openclaw": own,
+        }
         (self.package / "package.json").write_text(json.dumps(manifest))
         (self.package / "openclaw.mjs").write_text("//")
         for name in ("entry.js", "chunk.mjs"):
             (dist / name).write_text("x" * 10)
-        rows = [{"path": "dist/" + n, "sha256": "", "mode": 420, "size": 10} for n in ("entry.js", "chunk.mjs")]
+        rows = [
+            {"path": "dist/" + n, "sha256": "", "mode": 420, "size": 10}
+            for n in ("entry.js", "chunk.mjs")
+        ]
         (dist / "postinstall-content-inventory.json").write_text(json.dumps(rows))
-        (dist / "build-info.json").write_text(json.dumps({"version": version, "builtAt": "2026-09-23T16:33:12.144Z"}))
+        (dist / "build-info.json").write_text(
+            json.dumps({"version": version, "builtAt": "2026-09-23T16:33:12.144Z"})
+        )
         (self.folder / "bin").mkdir()
         (self.package / "openclaw.mjs").chmod(0o755)
         (self.folder / "bin" / "openclaw").symlink_to(self.package / "openclaw.mjs")
@@ -89,9 +112,17 @@ class House:
         (self.state / "iflow-doctor").mkdir(exist_ok=True)
         (self.state / "iflow-doctor" / "gateway.log").write_text("\n".join(lines) + "\n")
 
-    def gateway(self, pid: int = 4242, state: str = "sleeping", age: float = 1000.0, home: Optional[Path] = None) -> Process:
+    def gateway(
+        self,
+        pid: int = 4242,
+        state: str = "sleeping",
+        age: float = 1000.0,
+        home: Optional[Path] = None,
+    ) -> Process:
         env = {"HOME": str(home or self.folder)}
-        row = Process(pid, 1, "openclaw-gatewa", ("openclaw-gateway",), state, self.now - age, "oc", env)
+        row = Process(
+            pid, 1, "openclaw-gatewa", ("openclaw-gateway",), state, self.now - age, "oc", env
+        )
         self.rows.append(row)
         return row
 
@@ -113,7 +144,9 @@ class House:
     # -- the context
     def _get(self, url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
         path = "/" + url.split("/", 3)[3]
-        return self.answers.get(path, Reply(404, b"{}") if self.answers else Reply(0, b"", "refused"))
+        return self.answers.get(
+            path, Reply(404, b"{}") if self.answers else Reply(0, b"", "refused")
+        )
 
     def _run(self, argv: Any, timeout: float = 30.0, **_: Any) -> Completed:
         self.calls.append(list(argv))
@@ -122,22 +155,47 @@ class House:
                 return done
         return Completed(argv, None, missing=True)
 
-    def ctx(self, state: State = State.UNKNOWN, exit_code: Optional[int] = None, **more: Any) -> Context:
+    def ctx(
+        self, state: State = State.UNKNOWN, exit_code: Optional[int] = None, **more: Any
+    ) -> Context:
         host = FakeHost(
-            now=lambda: self.now, sleep=lambda s: None, get=self._get, run=self._run, env=self.env, system="linux",
-            processes=lambda: self.rows, listeners=lambda port: self.sockets, busy=lambda pid: self.busy, calls=self.calls,
-        )  # fmt: skip
+            now=lambda: self.now,
+            sleep=lambda s: None,
+            get=self._get,
+            run=self._run,
+            env=self.env,
+            system="linux",
+            processes=lambda: self.rows,
+            listeners=lambda port: self.sockets,
+            busy=lambda pid: self.busy,
+            calls=self.calls,
+        )
         home = Home(self.state, self.state / "openclaw.json", "", PORT)
-        return Context(host, home, Settings({}, {}), Verdict(state, Text("", ""), exit_code=exit_code), **more)
+        return Context(
+            host, home, Settings({}, {}), Verdict(state, Text("", ""), exit_code=exit_code), **more
+        )
 
 
 def service(argv: Any = (), env: Any = None, name: str = "systemd", **state: Any) -> Any:
     """A Platform with given answers."""
-    values = dict(exists=True, active="active", sub="", result="", exit_code=None, main_pid=None, restarts=0, enabled=True, detail="")
+    values = dict(
+        exists=True,
+        active="active",
+        sub="",
+        result="",
+        exit_code=None,
+        main_pid=None,
+        restarts=0,
+        enabled=True,
+        detail="",
+    )
     values.update(path="/u/g.service", stopped_by_operator=None)
     values.update(state)
     return SimpleNamespace(
-        name=name, service_state=lambda: SimpleNamespace(**values), command=lambda: list(argv), environment=lambda: dict(env or {})
+        name=name,
+        service_state=lambda: SimpleNamespace(**values),
+        command=lambda: list(argv),
+        environment=lambda: dict(env or {}),
     )
 
 

@@ -1,4 +1,6 @@
-"""A home in a temporary folder with a make-believe gateway: it is up when its service was started and `healthy()` says so."""
+"""A home in a temporary folder with a make-believe gateway: it is up when its service was started
+and `healthy()` says so.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,18 @@ class World:
         self.started = False
         self.calls: List[str] = []
         self.healthy: Callable[[], bool] = lambda: True
-        self.on_run: Callable[[List[str]], Completed] = lambda argv: Completed(argv, None, missing=True)
+        self.on_run: Callable[[List[str]], Completed] = lambda argv: Completed(
+            argv, None, missing=True
+        )
         env = {"HOME": str(folder), "PATH": str(folder / "bin")}
         self.host = Host(
-            now=lambda: self.clock, monotonic=lambda: self.clock, sleep=self._sleep, run=self._run, start=self._no, get=self._get, env=env
+            now=lambda: self.clock,
+            monotonic=lambda: self.clock,
+            sleep=self._sleep,
+            run=self._run,
+            start=self._no,
+            get=self._get,
+            env=env,
         )
         self.home = Home(self.state, self.config, port=18901)
 
@@ -53,10 +63,15 @@ class World:
     def _get(self, url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
         if not (self.started and self.healthy()):
             return Reply(error="refused")
-        body: Dict[str, Any] = {"ready": True, "failing": []} if url.endswith("/readyz") else {"ok": True, "status": "live"}
+        body: Dict[str, Any] = (
+            {"ready": True, "failing": []}
+            if url.endswith("/readyz")
+            else {"ok": True, "status": "live"}
+        )
         return Reply(200, json.dumps(body).encode())
 
-    # the platform ------------------------------------------------------------------------------------------------------
+    # the platform
+    # ----------------------------------------------------------------------------------------------
     name = "fake"
 
     def start(self) -> None:
@@ -88,11 +103,28 @@ class World:
         return (Write(str(self.home.doctor_dir / "override.json"), b"{}"),), ()
 
     def service_state(self) -> Any:
-        return SimpleNamespace(main_pid=None, active="active" if self.started and self.healthy() else "failed")
+        return SimpleNamespace(
+            main_pid=None, active="active" if self.started and self.healthy() else "failed"
+        )
 
-    def context(self, *findings: Finding, state: State = State.MISCONFIGURED, last_good: Optional[Any] = None, **values: Any) -> Context:
-        loaded = settings.Settings({**settings.defaults(settings.schema()), "ai": {"enabled": False, "mode": "plan"}, **values}, {})
-        verdict = Verdict(state, Text("it is down", "已停机"), exit_code=78, findings=tuple(findings))
+    def context(
+        self,
+        *findings: Finding,
+        state: State = State.MISCONFIGURED,
+        last_good: Optional[Any] = None,
+        **values: Any,
+    ) -> Context:
+        loaded = settings.Settings(
+            {
+                **settings.defaults(settings.schema()),
+                "ai": {"enabled": False, "mode": "plan"},
+                **values,
+            },
+            {},
+        )
+        verdict = Verdict(
+            state, Text("it is down", "已停机"), exit_code=78, findings=tuple(findings)
+        )
         return Context(self.host, self.home, loaded, verdict, platform=self, last_good=last_good)
 
     def parses(self) -> bool:
@@ -102,7 +134,9 @@ class World:
 
 
 def finding(check: str, path: str = "", **evidence: Any) -> Finding:
-    return Finding(check, Severity.ERROR, Text(check, check), path, Text("do this", "这样做"), evidence)
+    return Finding(
+        check, Severity.ERROR, Text(check, check), path, Text("do this", "这样做"), evidence
+    )
 
 
 def with_findings(ctx: Context, *findings: Finding) -> Context:

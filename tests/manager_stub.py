@@ -10,7 +10,9 @@ from skill.openclaw.home import Home
 
 
 class Manager:
-    """answers: the first key whose words all occur in argv, in order -> (code, out, err), or a list of them used up one by one."""
+    """answers: the first key whose words all occur in argv, in order -> (code, out, err), or a list
+    of them used up one by one.
+    """
 
     def __init__(self, answers: Dict[Tuple[str, ...], Any]) -> None:
         self.answers, self.asked = answers, []  # type: ignore[var-annotated]
@@ -31,7 +33,9 @@ class Manager:
         return [argv for argv in self.asked if all(word in argv for word in words)]
 
 
-def world(root: Path, manager: Manager, system: str = "linux", profile: str = "", **env: str) -> Tuple[Host, Home]:
+def world(
+    root: Path, manager: Manager, system: str = "linux", profile: str = "", **env: str
+) -> Tuple[Host, Home]:
     clock = [1000.0]
 
     def sleep(seconds: float) -> None:
@@ -40,7 +44,14 @@ def world(root: Path, manager: Manager, system: str = "linux", profile: str = ""
     folder = root / (".openclaw" + ("-" + profile if profile else ""))
     folder.mkdir(parents=True, exist_ok=True)
     given = {"HOME": str(root), "USERPROFILE": str(root), "PATH": "/usr/bin", **env}
-    host = Host(now=lambda: clock[0], monotonic=lambda: clock[0], sleep=sleep, run=manager.run, env=given, system=system)
+    host = Host(
+        now=lambda: clock[0],
+        monotonic=lambda: clock[0],
+        sleep=sleep,
+        run=manager.run,
+        env=given,
+        system=system,
+    )
     return host, Home(folder, folder / "openclaw.json", profile, 18789)
 
 

@@ -1,4 +1,6 @@
-"""Bridges: what the children may see, what goes on their command lines, how failures are told apart, how a run is ended whole."""
+"""Bridges: what the children may see, what goes on their command lines, how failures are told
+apart, how a run is ended whole.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,35 @@ from skill.errors import BridgeError
 from skill.host import Completed, Host
 
 SCHEMA = {"type": "object"}
-RUN = "iflow-test-{}-aa".format(os.getpid())  # its own: a run ends every process that carries its id, also another suite's
+RUN = "iflow-test-{}-aa".format(
+    os.getpid()
+)  # its own: a run ends every process that carries its id, also another suite's
 
 
 def question(folder, **more):
     return Question(
-        "the prompt with data", SCHEMA, SCHEMA, more.pop("deadline_s", 10.0), more.pop("run_id", RUN), str(folder), **more
+        "the prompt with data",
+        SCHEMA,
+        SCHEMA,
+        more.pop("deadline_s", 10.0),
+        more.pop("run_id", RUN),
+        str(folder),
+        **more,
     )
 
 
 def test_every_bridge_is_in_the_registry_under_its_own_id():
-    assert list(BRIDGES) == ["claude", "iflow", "codex", "gemini", "qwen", "opencode", "anthropic_http", "openai_http", "command"]
+    assert list(BRIDGES) == [
+        "claude",
+        "iflow",
+        "codex",
+        "gemini",
+        "qwen",
+        "opencode",
+        "anthropic_http",
+        "openai_http",
+        "command",
+    ]
     assert all(name == b.id and PLAN in b.capabilities for name, b in BRIDGES.items())
 
 
@@ -82,7 +102,13 @@ def test_children_see_an_allow_list_only(tmp_path):
         and seen[child.RUN_ID] == "run-1"
         and seen["PATH"].startswith("/opt/x")
     )
-    assert not {"OPENCLAW_GATEWAY_TOKEN", "DISCORD_BOT_TOKEN", "NODE_OPTIONS", "LD_PRELOAD", "CLAUDECODE"} & set(seen)
+    assert not {
+        "OPENCLAW_GATEWAY_TOKEN",
+        "DISCORD_BOT_TOKEN",
+        "NODE_OPTIONS",
+        "LD_PRELOAD",
+        "CLAUDECODE",
+    } & set(seen)
 
 
 def test_keys_of_the_env_file_reach_the_cli_that_needs_them(tmp_path):
@@ -92,13 +118,22 @@ def test_keys_of_the_env_file_reach_the_cli_that_needs_them(tmp_path):
     assert "TELEGRAM_BOT_TOKEN" not in child.environment(ctx, "", claude.ENV, "")
 
 
-NEW_HELP = " ".join(claude.NEEDED) + " --restricted --permission-prompts --no-session-persistence --max-budget-usd --disable-slash-commands"
+NEW_HELP = (
+    " ".join(claude.NEEDED)
+    + " --restricted --permission-prompts --no-session-persistence --max-budget-usd "
+    "--disable-slash-commands"
+)
 OLD_HELP = " ".join(claude.NEEDED) + " --safe-mode --no-session-persistence"
 
 
 def test_claude_gets_only_flags_that_its_version_has(tmp_path):
     new = claude.argv_of("claude", NEW_HELP, question(tmp_path, max_usd=1.5))
-    assert new[new.index("--tools") + 1] == "" and "--restricted" in new and "1.50" in new and "--safe-mode" not in new
+    assert (
+        new[new.index("--tools") + 1] == ""
+        and "--restricted" in new
+        and "1.50" in new
+        and "--safe-mode" not in new
+    )
     old = claude.argv_of("claude", OLD_HELP, question(tmp_path, max_usd=1.5))
     assert "--restricted" not in old and "--safe-mode" in old and "--max-budget-usd" not in old
     with pytest.raises(BridgeError) as caught:
@@ -108,30 +143,54 @@ def test_claude_gets_only_flags_that_its_version_has(tmp_path):
 
 def test_claude_with_hands_gets_exact_rules(tmp_path):
     argv = claude.argv_of(
-        "claude", NEW_HELP, question("/case", hands=True, edit="/case/openclaw.json", commands=("openclaw config validate --json",))
+        "claude",
+        NEW_HELP,
+        question(
+            "/case",
+            hands=True,
+            edit="/case/openclaw.json",
+            commands=("openclaw config validate --json",),
+        ),
     )
     rules = argv[argv.index("--allowedTools") + 1 :]
-    assert rules == ["Read(//case/**)", "Edit(//case/openclaw.json)", "Bash(openclaw config validate --json)"]
-    assert "--dangerously-skip-permissions" not in argv and argv[argv.index("--permission-mode") + 1] == "dontAsk"
+    assert rules == [
+        "Read(//case/**)",
+        "Edit(//case/openclaw.json)",
+        "Bash(openclaw config validate --json)",
+    ]
+    assert (
+        "--dangerously-skip-permissions" not in argv
+        and argv[argv.index("--permission-mode") + 1] == "dontAsk"
+    )
 
 
 def test_prompts_and_keys_are_on_no_command_line(tmp_path):
     for argv in (
         claude.argv_of("c", NEW_HELP, question(tmp_path)),
-        codex.argv_of("c", "shell_tool stable true", question(tmp_path), "http://127.0.0.1:1/v1", "m"),
+        codex.argv_of(
+            "c", "shell_tool stable true", question(tmp_path), "http://127.0.0.1:1/v1", "m"
+        ),
     ):
         assert not any("the prompt" in word or "sk-" in word for word in argv)
 
 
 def test_codex_has_no_shell_and_its_sandbox_is_read_only(tmp_path):
-    argv = codex.argv_of("codex", "\n".join(name + " stable true" for name in codex.OFF), question(tmp_path))
+    argv = codex.argv_of(
+        "codex", "\n".join(name + " stable true" for name in codex.OFF), question(tmp_path)
+    )
     off = [argv[i + 1] for i, word in enumerate(argv) if word == "--disable"]
-    assert set(off) == set(codex.OFF) and argv[argv.index("-s") + 1] == "read-only" and argv[-1] == "-"
+    assert (
+        set(off) == set(codex.OFF) and argv[argv.index("-s") + 1] == "read-only" and argv[-1] == "-"
+    )
 
 
 def test_opencode_is_denied_everything():
     config = opencode.config_of({"OPENAI_BASE_URL": "http://x", "OPENAI_API_KEY": "secret-key"}, "")
-    assert config["permission"]["*"] == "deny" and config["tools"]["*"] is False and "secret-key" not in json.dumps(config)
+    assert (
+        config["permission"]["*"] == "deny"
+        and config["tools"]["*"] is False
+        and "secret-key" not in json.dumps(config)
+    )
 
 
 GOOD_RESULT = {
@@ -149,10 +208,18 @@ def test_claude_succeeds_only_when_every_sign_is_there():
     assert claude.usable(Completed([], 0), GOOD_RESULT) == {"a": 1}
     wrong = [
         (Completed([], 1), GOOD_RESULT, "bad-output"),
-        (Completed([], 0), dict(GOOD_RESULT, is_error=True, result="API Error: 401"), "not-logged-in"),
+        (
+            Completed([], 0),
+            dict(GOOD_RESULT, is_error=True, result="API Error: 401"),
+            "not-logged-in",
+        ),
         (Completed([], 0), dict(GOOD_RESULT, terminal_reason="aborted_streaming"), "bad-output"),
         (Completed([], 0), {}, "bad-output"),
-        (Completed([], 0), dict(GOOD_RESULT, structured_output=None, result="All is healed."), "bad-output"),
+        (
+            Completed([], 0),
+            dict(GOOD_RESULT, structured_output=None, result="All is healed."),
+            "bad-output",
+        ),
         (Completed([], 0), dict(GOOD_RESULT, subtype="error_max_budget_usd"), "budget"),
         (Completed([], None, timed_out=True), GOOD_RESULT, "timeout"),
         (Completed([], None, missing=True), GOOD_RESULT, "not-installed"),
@@ -189,7 +256,9 @@ def test_failures_are_told_apart(text, kind):
 
 
 def test_a_cli_that_never_gives_up_on_a_wall_is_ended_early():
-    assert failures.hopeless("429 Too Many Requests, retrying\n" * 6) and not failures.hopeless("429 once")
+    assert failures.hopeless("429 Too Many Requests, retrying\n" * 6) and not failures.hopeless(
+        "429 once"
+    )
 
 
 def test_statuses():
@@ -234,7 +303,10 @@ def test_iflow_says_that_its_service_closed(tmp_path):
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     ctx = ai_world.context(tmp_path)
-    assert status(ctx, BRIDGES["iflow"]).logged_in is False and "2026-04-17" in status(ctx, BRIDGES["iflow"]).note.en
+    assert (
+        status(ctx, BRIDGES["iflow"]).logged_in is False
+        and "2026-04-17" in status(ctx, BRIDGES["iflow"]).note.en
+    )
     with pytest.raises(BridgeError) as caught:
         iflow.ask(ctx, question(tmp_path))
     assert caught.value.kind == "not-logged-in"
@@ -242,7 +314,12 @@ def test_iflow_says_that_its_service_closed(tmp_path):
 
 def real(tmp_path, **ai):
     ctx = ai_world.context(tmp_path, {}, ai=ai)
-    return replace(ctx, host=Host(env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LEAK": "x", "MINE": "y"}))
+    return replace(
+        ctx,
+        host=Host(
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LEAK": "x", "MINE": "y"}
+        ),
+    )
 
 
 def program_of(tmp_path, body):
@@ -254,24 +331,37 @@ def program_of(tmp_path, body):
 def test_the_generic_command_gets_the_prompt_on_stdin_and_little_else(tmp_path):
     body = (
         "import json,os,sys\nprint('thinking')\n"
-        "print(json.dumps({'prompt': sys.stdin.read(), 'leak': os.environ.get('LEAK'), 'mine': os.environ.get('MINE'),"
+        "print(json.dumps("
+        "{'prompt': sys.stdin.read(), 'leak': os.environ.get('LEAK'), 'mine': "
+        "os.environ.get('MINE'),"
         " 'schema': json.load(open(sys.argv[1]))}))"
     )
-    ctx = real(tmp_path, command={"argv": program_of(tmp_path, body) + ["{schema}"], "env": ["MINE"]})
+    ctx = real(
+        tmp_path, command={"argv": program_of(tmp_path, body) + ["{schema}"], "env": ["MINE"]}
+    )
     answer = command.ask(ctx, question(tmp_path))
-    assert answer.data == {"prompt": "the prompt with data", "leak": None, "mine": "y", "schema": SCHEMA}
+    assert answer.data == {
+        "prompt": "the prompt with data",
+        "leak": None,
+        "mine": "y",
+        "schema": SCHEMA,
+    }
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sessions are POSIX")
 def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
-    """The child leaves a grandchild in a session of its own that ignores SIGTERM, and never exits itself."""
+    """The child leaves a grandchild in a session of its own that ignores SIGTERM, and never exits
+    itself.
+    """
     note = tmp_path / "pid"
-    grandchild = "import signal,time,os;signal.signal(15,signal.SIG_IGN);open({!r},'w').write(str(os.getpid()));time.sleep(600)".format(
-        str(note)
-    )
-    body = "import subprocess,sys,time\nsubprocess.Popen([sys.executable,'-c',{!r}],start_new_session=True)\ntime.sleep(600)".format(
-        grandchild
-    )
+    grandchild = (
+        "import signal,time,os;signal.signal(15,signal.SIG_IGN);open({!r},'w').write(str(os.get"
+        "pid()));time.sleep(600)"
+    ).format(str(note))
+    body = (
+        "import subprocess,sys,time\nsubprocess.Popen([sys.executable,'-c',{!r}],start_new_sess"
+        "ion=True)\ntime.sleep(600)"
+    ).format(grandchild)
     ctx = real(tmp_path, command={"argv": program_of(tmp_path, body), "env": []})
     began = time.monotonic()
     with pytest.raises(BridgeError) as caught:
@@ -279,7 +369,10 @@ def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
     assert caught.value.kind == "timeout" and time.monotonic() - began < 30
     import psutil
 
-    assert not psutil.pid_exists(int(note.read_text())) or psutil.Process(int(note.read_text())).status() == psutil.STATUS_ZOMBIE
+    assert (
+        not psutil.pid_exists(int(note.read_text()))
+        or psutil.Process(int(note.read_text())).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="environments of others")
@@ -288,8 +381,12 @@ def test_orphans_of_a_killed_doctor_are_ended_and_those_of_a_living_one_are_not(
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-    orphan = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, dead.pid)}))
-    kept = subprocess.Popen(sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, os.getpid())}))
+    orphan = subprocess.Popen(
+        sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, dead.pid)})
+    )
+    kept = subprocess.Popen(
+        sleep, env=dict(os.environ, **{child.RUN_ID: "{}-{}-ab".format(mine, os.getpid())})
+    )
     try:
         time.sleep(0.3)
         assert child.end_orphans(mine) == 1

@@ -1,4 +1,6 @@
-"""The matcher: cause before wrapper, newest boot, no single words, no strangers' words, no other products."""
+"""The matcher: cause before wrapper, newest boot, no single words, no strangers' words, no other
+products.
+"""
 
 import json
 import random
@@ -25,7 +27,9 @@ def first(symptom="", log=""):
 
 
 def rows(name):
-    return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines() if line.strip()]
+    return [
+        json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines() if line.strip()
+    ]
 
 
 @pytest.mark.parametrize("row", rows("near_misses.jsonl"), ids=lambda row: row["id"])
@@ -47,7 +51,8 @@ def test_the_held_out_figures_hold(name):
     wrong = [
         row["id"]
         for row in good
-        if first(row["symptom"], row["log"])[1] is Confidence.CERTAIN and first(row["symptom"], row["log"])[0] != row["label"]
+        if first(row["symptom"], row["log"])[1] is Confidence.CERTAIN
+        and first(row["symptom"], row["log"])[0] != row["label"]
     ]
     assert top1 / len(good) >= 0.85
     assert len(wrong) <= len(good) * 0.01 + 1
@@ -56,7 +61,10 @@ def test_the_held_out_figures_hold(name):
 
 
 def test_the_cause_comes_before_its_wrapper():
-    log = "Gateway failed to start\ngateway closed (1006 abnormal closure (no close frame))\n" + SYNTAX
+    log = (
+        "Gateway failed to start\ngateway closed (1006 abnormal closure (no close frame))\n"
+        + SYNTAX
+    )
     assert first("gateway will not start", log)[0] == "config-json-parse"
 
 
@@ -66,14 +74,22 @@ def test_a_decisive_line_is_certain_and_says_why():
     assert "JSON5 parse failed" in found[0].because[0]
 
 
-@pytest.mark.parametrize("word", ["401", "EADDRINUSE", "timeout", "429", "crash", "error", "gateway", "超时", "报错", "网关"])
+@pytest.mark.parametrize(
+    "word",
+    ["401", "EADDRINUSE", "timeout", "429", "crash", "error", "gateway", "超时", "报错", "网关"],
+)
 def test_a_single_word_is_never_certain(word):
     for found in (match(LIBRARY, word, ""), match(LIBRARY, "", word), match(LIBRARY, word, word)):
         assert all(one.confidence is not Confidence.CERTAIN for one in found)
 
 
 def test_words_of_a_person_alone_are_never_certain():
-    assert first("JSON5 parse failed: SyntaxError: JSON5: invalid end of input at 7:6 in openclaw.json")[1] is not Confidence.CERTAIN
+    assert (
+        first(
+            "JSON5 parse failed: SyntaxError: JSON5: invalid end of input at 7:6 in openclaw.json"
+        )[1]
+        is not Confidence.CERTAIN
+    )
 
 
 def test_the_gateways_own_log_need_not_name_openclaw():
@@ -84,7 +100,10 @@ def test_the_gateways_own_log_need_not_name_openclaw():
 
 def test_one_sentence_of_two_causes_leaves_both_to_the_live_evidence():
     found = match(
-        LIBRARY, "", "Gateway start blocked: existing config is missing gateway.mode. Treat this as suspicious or clobbered config."
+        LIBRARY,
+        "",
+        "Gateway start blocked: existing config is missing gateway.mode. Treat this as "
+        "suspicious or clobbered config.",
     )
     certain = {one.case.slug for one in found if one.confidence is Confidence.CERTAIN}
     assert {"gateway-mode-missing", "config-json-parse"} <= certain
@@ -94,7 +113,8 @@ def test_an_older_boots_error_does_not_act_after_a_good_boot():
     log = (
         "[gateway] loading configuration…\n"
         + SYNTAX
-        + "\n[gateway] loading configuration…\n[gateway] http server listening (9 plugins: a; 3s)\n[gateway] ready"
+        + "\n[gateway] loading configuration…\n[gateway] http server listening (9 plugins: a; "
+        "3s)\n[gateway] ready"
     )
     assert first("", log)[1] is not Confidence.CERTAIN
 
@@ -107,7 +127,14 @@ def test_a_strangers_sentence_does_not_count():
 
 def test_another_products_line_does_not_count():
     assert match(LIBRARY, "claude code says rate limited", "API Error: 429 rate_limit_error") == []
-    assert match(LIBRARY, "OpenClash 端口被占用", "[openclash] listen EADDRINUSE: address already in use :7890") == []
+    assert (
+        match(
+            LIBRARY,
+            "OpenClash 端口被占用",
+            "[openclash] listen EADDRINUSE: address already in use :7890",
+        )
+        == []
+    )
 
 
 def test_nothing_said_is_no_case():
@@ -138,8 +165,13 @@ def test_what_people_say(symptom, slug):
 
 
 def test_ranking_is_the_same_every_time():
-    log = "429 Too Many Requests\nstart-limit-hit\nEACCES: permission denied, open '/home/a/.openclaw/x'"
-    runs = {tuple((m.case.id, m.score) for m in match(LIBRARY, "all is broken", log)) for _ in range(5)}
+    log = (
+        "429 Too Many Requests\nstart-limit-hit\nEACCES: permission denied, open "
+        "'/home/a/.openclaw/x'"
+    )
+    runs = {
+        tuple((m.case.id, m.score) for m in match(LIBRARY, "all is broken", log)) for _ in range(5)
+    }
     assert len(runs) == 1
 
 
@@ -161,7 +193,9 @@ def test_hostile_lines_are_cheap():
 
 
 def test_a_big_log_is_read_from_its_end():
-    noise = "\n".join("[gateway] request {} took {} ms".format("abcdefgh"[n % 8] * 5, n) for n in range(200_000))
+    noise = "\n".join(
+        "[gateway] request {} took {} ms".format("abcdefgh"[n % 8] * 5, n) for n in range(200_000)
+    )
     began = time.process_time()
     found = match(LIBRARY, "", noise + "\n" + SYNTAX)
     assert found[0].case.slug == "config-json-parse"

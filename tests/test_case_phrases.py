@@ -1,4 +1,6 @@
-"""Words: one idea in two languages, what nobody says speaks for nothing, the words that spoke are shown."""
+"""Words: one idea in two languages, what nobody says speaks for nothing, the words that spoke are
+shown.
+"""
 
 import time
 
@@ -49,12 +51,20 @@ def test_a_word_that_every_case_has_decides_nothing():
     both = [(0, "the port is taken", 1.0), (1, "the port is closed", 1.0)]
     found = Words(count(both)).weigh("port")
     assert abs(found[0].weight - found[1].weight) < 0.2
-    assert Words(count(both)).weigh("port taken")[0].weight > Words(count(both)).weigh("port taken")[1].weight + 0.5
+    assert (
+        Words(count(both)).weigh("port taken")[0].weight
+        > Words(count(both)).weigh("port taken")[1].weight + 0.5
+    )
 
 
 def test_a_text_that_counts_less_speaks_less():
     def weight(worth):
-        texts = [(0, "zebra", worth), (0, "apples and pears", 1.0), (1, "horse", 1.0), (1, "zebra", 1.0)]
+        texts = [
+            (0, "zebra", worth),
+            (0, "apples and pears", 1.0),
+            (1, "horse", 1.0),
+            (1, "zebra", 1.0),
+        ]
         return Words(count(texts)).weigh("zebra")[0].weight
 
     assert weight(0.1) < weight(1.0)
@@ -82,7 +92,9 @@ def test_the_words_are_the_reason_that_is_shown():
     assert found and any(reason.startswith("~ ") for one in found for reason in one.because)
 
 
-@pytest.mark.parametrize("symptom", ["can we call it back", "the bot can search", "we scan documents"])
+@pytest.mark.parametrize(
+    "symptom", ["can we call it back", "the bot can search", "we scan documents"]
+)
 def test_a_short_word_is_not_found_inside_a_longer_one(symptom):
     assert "tls-untrusted-cert" not in [one.case.slug for one in match(LIBRARY, symptom, "")]
 
@@ -90,10 +102,13 @@ def test_a_short_word_is_not_found_inside_a_longer_one(symptom):
 @pytest.mark.parametrize(
     "log",
     [
-        "stream disconnected before completion: Rate limit is exceeded. Try again in 4 seconds.; retrying 1/5",
-        "<time> ERROR (MainThread) [homeassistant.components.telegram_bot.polling] Conflict: terminated by other getUpdates request",
+        "stream disconnected before completion: Rate limit is exceeded. Try again in 4 "
+        "seconds.; retrying 1/5",
+        "<time> ERROR (MainThread) [homeassistant.components.telegram_bot.polling] Conflict: "
+        "terminated by other getUpdates request",
         "* server certificate verification failed. CAfile: /etc/ssl/certs/ca-certificates.crt",
-        "Error: The module '/srv/shop/node_modules/better-sqlite3/build/x.node'\nNODE_MODULE_VERSION 93",
+        "Error: The module '/srv/shop/node_modules/better-sqlite3/build/x.node'\nNODE_MODULE_VE"
+        "RSION 93",
     ],
 )
 def test_what_only_other_programs_print_stays_silent(log):
@@ -101,18 +116,30 @@ def test_what_only_other_programs_print_stays_silent(log):
 
 
 def test_the_same_module_error_of_openclaw_is_found():
-    log = "Error: The module '/home/u/.openclaw/extensions/mem/node_modules/better-sqlite3/build/x.node'\nNODE_MODULE_VERSION 93"
+    log = (
+        "Error: The module '/home/u/.openclaw/extensions/mem/node_modules/better-sqlite3/build/"
+        "x.node'\nNODE_MODULE_VERSION 93"
+    )
     assert match(LIBRARY, "", log)[0].case.slug == "native-module-abi"
 
 
 def test_a_held_lock_is_a_loop_only_where_something_starts_it_again():
-    held = "Gateway failed to start: gateway already running (pid 4); lock timeout after 5000ms\nPort 18789 is already in use."
+    held = (
+        "Gateway failed to start: gateway already running (pid 4); lock timeout after "
+        "5000ms\nPort 18789 is already in use."
+    )
     assert match(LIBRARY, "second gateway will not start", held)[0].case.slug == "port-in-use"
-    assert match(LIBRARY, "launchd respawns it again and again", held)[0].case.slug == "restart-loop-duplicate-supervisor"
+    assert (
+        match(LIBRARY, "launchd respawns it again and again", held)[0].case.slug
+        == "restart-loop-duplicate-supervisor"
+    )
 
 
 def test_the_agents_own_subsystem_is_no_embedding():
-    line = "[agent/embedded] embedded run agent end: isError=true error=HTTP 400 The requested model is not supported."
+    line = (
+        "[agent/embedded] embedded run agent end: isError=true error=HTTP 400 The requested "
+        "model is not supported."
+    )
     assert match(LIBRARY, "", line)[0].case.slug == "model-ref-invalid"
 
 

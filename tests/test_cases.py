@@ -20,12 +20,18 @@ NO_ACTION = {"tell-person"}
 # Classes that only a person may touch: keys, money, QR codes, consoles, root.
 PERSONS_ONLY = set(
     (
-        "provider-auth-401 provider-auth-missing oauth-refresh-failed provider-rate-limit provider-quota-exhausted "
-        "provider-billing provider-overloaded provider-timeout provider-blocked-403-html channel-scope-missing "
-        "discord-disallowed-intents whatsapp-logged-out whatsapp-session-conflict imessage-fda-denied "
-        "feishu-ws-connect-failed feishu-webhook-verify-failed dingtalk-endpoint-failed memory-embedding-failed "
-        "sqlite-corrupt approval-expired host-oom-kill slow-or-false-restart-timeout startup-crash-unknown "
-        "container-no-service-manager config-auto-rolled-back device-identity-required plugin-duplicate-id "
+        "provider-auth-401 provider-auth-missing oauth-refresh-failed provider-rate-limit "
+        "provider-quota-exhausted "
+        "provider-billing provider-overloaded provider-timeout provider-blocked-403-html "
+        "channel-scope-missing "
+        "discord-disallowed-intents whatsapp-logged-out whatsapp-session-conflict "
+        "imessage-fda-denied "
+        "feishu-ws-connect-failed feishu-webhook-verify-failed dingtalk-endpoint-failed "
+        "memory-embedding-failed "
+        "sqlite-corrupt approval-expired host-oom-kill slow-or-false-restart-timeout "
+        "startup-crash-unknown "
+        "container-no-service-manager config-auto-rolled-back device-identity-required "
+        "plugin-duplicate-id "
         "state-dir-permission pairing-required"
     ).split()
 )
@@ -66,10 +72,14 @@ def test_it_is_read_quickly():
 def test_an_entry_keeps_the_rules(raw):
     assert raw["examples"], "a case shows at least one example"
     assert raw["source"]
-    assert re.search("[\u4e00-\u9fff]", raw["title"]["zh"]) and re.search("[\u4e00-\u9fff]", raw["solution"]["zh"])
+    assert re.search("[\u4e00-\u9fff]", raw["title"]["zh"]) and re.search(
+        "[\u4e00-\u9fff]", raw["solution"]["zh"]
+    )
     if raw["repair"] not in NO_ACTION:
         evidence = raw["evidence"]
-        assert evidence.get("all") or evidence.get("any"), "what acts needs something that holds on the live machine"
+        assert evidence.get("all") or evidence.get("any"), (
+            "what acts needs something that holds on the live machine"
+        )
         assert raw["slug"] not in PERSONS_ONLY
         assert raw["risk"] in ("safe", "guarded")
     else:
@@ -83,12 +93,20 @@ def test_an_example_is_matched_first_by_its_own_case(case):
     for example in case.raw["examples"]:
         found = match(LIBRARY, example["symptom"], example["log"])
         assert found, example
-        assert case.id == found[0].case.id or case.slug == found[0].case.slug, (example, [m.case.id for m in found])
+        assert case.id == found[0].case.id or case.slug == found[0].case.slug, (
+            example,
+            [m.case.id for m in found],
+        )
     for example in case.raw["negatives"]:
         assert case.slug not in [
-            m.case.slug for m in match(LIBRARY, example["symptom"], example["log"]) if m.confidence is Confidence.CERTAIN
+            m.case.slug
+            for m in match(LIBRARY, example["symptom"], example["log"])
+            if m.confidence is Confidence.CERTAIN
         ]
-        assert match(LIBRARY, example["symptom"], example["log"]) == [] or match(LIBRARY, "", example["log"])[0].case.slug != case.slug
+        assert (
+            match(LIBRARY, example["symptom"], example["log"]) == []
+            or match(LIBRARY, "", example["log"])[0].case.slug != case.slug
+        )
 
 
 def test_no_user_file_is_fine(home):
@@ -103,7 +121,9 @@ def test_a_users_case_is_added_overrides_and_matches(home):
     library.add(home, own(title={"en": "The zebra is gone", "zh": "斑马跑了"}))
     assert [c.title.en for c in library.load(home) if c.id == "USER-001"] == ["The zebra is gone"]
     library.add(home, own(ident="CASE-001"))
-    assert [c.slug for c in library.load(home) if c.id == "CASE-001"] == ["zebra-lost"], "a user's case replaces a shipped one"
+    assert [c.slug for c in library.load(home) if c.id == "CASE-001"] == ["zebra-lost"], (
+        "a user's case replaces a shipped one"
+    )
     assert (home.doctor_dir / "cases.json").stat().st_mode & 0o777 == 0o600
     assert library.next_id(home) == "USER-002"
 
@@ -131,7 +151,9 @@ def test_a_broken_user_file_is_one_error_and_the_shipped_cases_still_work(home):
     home.doctor_dir.mkdir()
     bad = own()
     del bad["solution"]
-    (home.doctor_dir / "cases.json").write_text(json.dumps({"version": 1, "cases": [own(ident="USER-002"), bad]}), "utf-8")
+    (home.doctor_dir / "cases.json").write_text(
+        json.dumps({"version": 1, "cases": [own(ident="USER-002"), bad]}), "utf-8"
+    )
     with pytest.raises(SettingsError) as caught:
         library.load(home)
     assert str(home.doctor_dir / "cases.json") in str(caught.value)
@@ -165,20 +187,33 @@ def test_fixed_texts_of_a_pattern(pattern, expected):
 
 
 def test_every_failure_class_is_named_once_in_the_evidence_vocabulary():
-    ids = {term for raw in RAW for group in raw["evidence"].values() for term in group if "/" in term}
+    ids = {
+        term for raw in RAW for group in raw["evidence"].values() for term in group if "/" in term
+    }
     rooms = {term.split("/")[0] for term in ids}
-    known = "config process health port lock service node installation disk permissions resources database plugins channels models".split()
+    known = (
+        "config process health port lock service node installation disk permissions resources "
+        "database plugins channels models"
+    ).split()
     known += "clock duplicates log".split()
     assert rooms <= set(known)
 
 
 def test_design_document_knows_every_check_id():
     text = (Path(library.SHIPPED).parent / "docs" / "design.md").read_text("utf-8")
-    ids = {term for raw in RAW for group in raw["evidence"].values() for term in group if "/" in term and "*" not in term}
+    ids = {
+        term
+        for raw in RAW
+        for group in raw["evidence"].values()
+        for term in group
+        if "/" in term and "*" not in term
+    }
     assert [term for term in sorted(ids) if term not in text] == []
 
 
-@pytest.mark.parametrize("case", [c for c in LIBRARY if c.repair != "tell-person"], ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case", [c for c in LIBRARY if c.repair != "tell-person"], ids=lambda case: case.id
+)
 def test_params_fit_the_repair_and_the_risk_is_not_talked_down(case):
     from jsonschema import validate
 

@@ -1,4 +1,6 @@
-"""Whose credentials and whom to tell, and secrets in every form, on real files and real SQLite tables."""
+"""Whose credentials and whom to tell, and secrets in every form, on real files and real SQLite
+tables.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ CREATE TABLE conversations (conversation_id TEXT NOT NULL PRIMARY KEY, channel T
  native_direct_user_id TEXT,
  label TEXT, metadata_json TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
 """
-needs_strict = pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="STRICT tables need SQLite 3.37")
+needs_strict = pytest.mark.skipif(
+    sqlite3.sqlite_version_info < (3, 37), reason="STRICT tables need SQLite 3.37"
+)
 
 
 @pytest.fixture
@@ -61,7 +65,12 @@ def test_order_is_owner_default_allow_and_group_last(make):
         {
             "commands": {"ownerAllowFrom": ["telegram:77", "discord:*"]},
             "channels": {
-                "feishu": {"appId": "a", "appSecret": "s", "allowFrom": ["*", "ou_1"], "groups": {"oc_1": {}, "*": {}}},
+                "feishu": {
+                    "appId": "a",
+                    "appSecret": "s",
+                    "allowFrom": ["*", "ou_1"],
+                    "groups": {"oc_1": {}, "*": {}},
+                },
                 "telegram": {"botToken": "t", "allowFrom": ["88"], "defaultTo": "99"},
             },
         },
@@ -86,37 +95,65 @@ def test_accounts_inherit_and_the_default_account_comes_first(make):
                     "domain": "lark",
                     "defaultAccount": "b",
                     "allowFrom": ["ou_1"],
-                    "accounts": {"a": {"appId": "A"}, "b": {"appId": "B"}, "off": {"appId": "C", "enabled": False}},
+                    "accounts": {
+                        "a": {"appId": "A"},
+                        "b": {"appId": "B"},
+                        "off": {"appId": "C", "enabled": False},
+                    },
                 }
             }
         },
         dotenv="S=sec\n",
     )
-    assert [(w.account, w.secrets["appId"]) for w in ways] == [("b", "B"), ("default", "top"), ("a", "A")]
-    assert ways[0].base == "https://open.larksuite.com" and source.secrets.reveal(ways[0].secrets["appSecret"]) == "sec"
+    assert [(w.account, w.secrets["appId"]) for w in ways] == [
+        ("b", "B"),
+        ("default", "top"),
+        ("a", "A"),
+    ]
+    assert (
+        ways[0].base == "https://open.larksuite.com"
+        and source.secrets.reveal(ways[0].secrets["appSecret"]) == "sec"
+    )
 
 
-@pytest.mark.parametrize("fields", [{"enabled": False, "token": "t"}, {"allowFrom": ["42"]}, {"token": ""}])
+@pytest.mark.parametrize(
+    "fields", [{"enabled": False, "token": "t"}, {"allowFrom": ["42"]}, {"token": ""}]
+)
 def test_switched_off_or_without_credentials_is_no_way(make, fields):
     assert found(make, {"channels": {"discord": {"allowFrom": ["42"], **fields}}})[0] == []
 
 
 def test_the_environment_stands_in_for_the_default_account_only(make):
     env = {"DISCORD_BOT_TOKEN": "from-env"}
-    ways, source = found(make, {"channels": {"discord": {"allowFrom": ["42"], "accounts": {"x": {}}}}}, env=env)
-    assert ids(ways) == ["discord:bot:default:42"] and source.secrets.reveal(ways[0].secrets["token"]) == "from-env"
+    ways, source = found(
+        make, {"channels": {"discord": {"allowFrom": ["42"], "accounts": {"x": {}}}}}, env=env
+    )
+    assert (
+        ids(ways) == ["discord:bot:default:42"]
+        and source.secrets.reveal(ways[0].secrets["token"]) == "from-env"
+    )
 
 
-@pytest.mark.parametrize("key", ["dingtalk", "ddingtalk", "clawdbot-dingtalk", "dingtalk-connector"])
+@pytest.mark.parametrize(
+    "key", ["dingtalk", "ddingtalk", "clawdbot-dingtalk", "dingtalk-connector"]
+)
 @pytest.mark.parametrize("names", [("clientId", "clientSecret"), ("appKey", "appSecret")])
 def test_dingtalk_plugins_by_any_name(make, key, names):
-    ways, _ = found(make, {"channels": {key: {names[0]: "i", names[1]: "s", "allowFrom": ["staff1", "cidops"]}}})
-    assert [(w.to, w.to_kind) for w in ways] == [("staff1", "user"), ("cidops", "room")] and ways[0].platform == "dingtalk"
+    ways, _ = found(
+        make, {"channels": {key: {names[0]: "i", names[1]: "s", "allowFrom": ["staff1", "cidops"]}}}
+    )
+    assert [(w.to, w.to_kind) for w in ways] == [("staff1", "user"), ("cidops", "room")] and ways[
+        0
+    ].platform == "dingtalk"
 
 
 def test_json5_include_and_variables(make, tmp_path):
-    host, home = make("{ // c\n channels: { $include: './c.json5' }, env: { vars: { WHO: '77' } }, }")
-    (home.state_dir / "c.json5").write_text("{telegram: {botToken: '${TOK}', allowFrom: ['${WHO}'],}}")
+    host, home = make(
+        "{ // c\n channels: { $include: './c.json5' }, env: { vars: { WHO: '77' } }, }"
+    )
+    (home.state_dir / "c.json5").write_text(
+        "{telegram: {botToken: '${TOK}', allowFrom: ['${WHO}'],}}"
+    )
     assert ids(channels.ways(channels.read(host, home))) == ["telegram:bot:default:77"]
 
 
@@ -141,19 +178,30 @@ def test_targets_as_openclaw_writes_them(platform, entry, bare, want):
 
 @needs_strict
 def test_pairing_rows_then_the_last_direct_conversation(make):
-    host, home = make({"channels": {"telegram": {"botToken": "t"}, "feishu": {"appId": "a", "appSecret": "s"}}})
+    host, home = make(
+        {"channels": {"telegram": {"botToken": "t"}, "feishu": {"appId": "a", "appSecret": "s"}}}
+    )
     (home.state_dir / "state").mkdir()
     with sqlite3.connect(str(home.state_dir / "state" / "openclaw.sqlite")) as db:
         db.executescript(STATE_TABLES)
-        db.execute("INSERT INTO channel_pairing_allow_entries VALUES ('telegram', 'default', '77', 0, 1)")
+        db.execute(
+            "INSERT INTO channel_pairing_allow_entries VALUES ('telegram', 'default', '77', 0, 1)"
+        )
     agent = home.state_dir / "agents" / "main" / "agent"
     agent.mkdir(parents=True)
     with sqlite3.connect(str(agent / "openclaw-agent.sqlite")) as db:
         db.executescript(AGENT_TABLES)
-        row = "INSERT INTO conversations VALUES (?, 'feishu', 'default', ?, ?, ?, NULL, NULL, NULL, NULL, NULL, NULL, 1, ?)"
+        row = (
+            "INSERT INTO conversations VALUES (?, 'feishu', 'default', ?, ?, ?, NULL, NULL, "
+            "NULL, NULL, NULL, NULL, 1, ?)"
+        )
         db.executemany(
             row,
-            [("1", "direct", "ou_old", "user:ou_old", 5), ("2", "direct", "ou_new", "user:ou_new", 9), ("3", "group", "oc", "chat:oc", 99)],
+            [
+                ("1", "direct", "ou_old", "user:ou_old", 5),
+                ("2", "direct", "ou_new", "user:ou_new", 9),
+                ("3", "group", "oc", "chat:oc", 99),
+            ],
         )
     ways = channels.ways(channels.read(host, home))
     assert ids(ways) == ["telegram:bot:default:77", "feishu:app:default:ou_new"]
@@ -166,14 +214,17 @@ def test_a_damaged_database_is_no_answer_and_no_crash(make):
     assert channels.ways(channels.read(host, home)) == []
 
 
-# -- secrets ----------------------------------------------------------------------------------------------------------------
+# -- secrets ---------------------------------------------------------------------------------------
 @needs_strict
 def test_store_reads_team_rows_that_are_not_deleted(make):
     host, home = make({})
     (home.state_dir / "state").mkdir()
     with sqlite3.connect(str(home.state_dir / "state" / "openclaw.sqlite")) as db:
         db.executescript(STATE_TABLES)
-        row = "INSERT INTO secret_store_entries VALUES ('team', '', ?, ?, 'secret', 1, 1, NULL, ?, NULL)"
+        row = (
+            "INSERT INTO secret_store_entries VALUES ('team', '', ?, ?, 'secret', 1, 1, NULL, "
+            "?, NULL)"
+        )
         db.executemany(row, [("GOOD", "value", None), ("GONE", "old", 5)])
     secrets = channels.read(host, home).secrets
     assert secrets.reveal({"source": "store", "provider": "default", "id": "GOOD"}) == "value"
@@ -182,10 +233,21 @@ def test_store_reads_team_rows_that_are_not_deleted(make):
 
 
 def test_precedence_of_variables(make):
-    host, home = make({"env": {"vars": {"A": "config", "B": "config", "C": "config"}}}, env={"A": "process"}, dotenv="A=file\nB=file\n")
+    host, home = make(
+        {"env": {"vars": {"A": "config", "B": "config", "C": "config"}}},
+        env={"A": "process"},
+        dotenv="A=file\nB=file\n",
+    )
     secrets = channels.read(host, home).secrets
-    assert [secrets.reveal({"source": "env", "id": name}) for name in "ABC"] == ["process", "file", "config"]
-    assert secrets.reveal("${A}") == secrets.reveal("$A") == "process" and secrets.reveal("x${B}y") == "xfiley"
+    assert [secrets.reveal({"source": "env", "id": name}) for name in "ABC"] == [
+        "process",
+        "file",
+        "config",
+    ]
+    assert (
+        secrets.reveal("${A}") == secrets.reveal("$A") == "process"
+        and secrets.reveal("x${B}y") == "xfiley"
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +277,11 @@ def test_file_provider(make, tmp_path, provider, name, want):
 
 def program(tmp_path, body, mode=0o700):
     path = tmp_path / "vault"
-    path.write_text("#!{}\nimport json,os,sys\nask=json.load(sys.stdin)\n{}\n".format(os.path.realpath(sys.executable), body))
+    path.write_text(
+        "#!{}\nimport json,os,sys\nask=json.load(sys.stdin)\n{}\n".format(
+            os.path.realpath(sys.executable), body
+        )
+    )
     path.chmod(mode)
     return path
 
@@ -223,16 +289,38 @@ def program(tmp_path, body, mode=0o700):
 @pytest.mark.parametrize(
     "body, mode, want",
     [
-        ("print(json.dumps({'protocolVersion':1,'values':{i: i + os.environ['K'] for i in ask['ids']}}))", 0o700, "a/b#cv"),
-        ("print(json.dumps({'protocolVersion':1,'values':{},'errors':{'a/b#c':{'code':'NOT_FOUND'}}}))", 0o700, None),
+        (
+            "print(json.dumps({'protocolVersion':1,'values':"
+            "{i: i + os.environ['K'] for i in ask['ids']}}))",
+            0o700,
+            "a/b#cv",
+        ),
+        (
+            "print(json.dumps({'protocolVersion':1,'values':{},'errors':{'a/b#c':"
+            "{'code':'NOT_FOUND'}}}))",
+            0o700,
+            None,
+        ),
         ("sys.exit(3)", 0o700, None),
         ("print(json.dumps({'values':{'a/b#c':'x'}}))", 0o722, None),
-        ("assert 'HIDDEN' not in os.environ; print(json.dumps({'values':{'a/b#c':'clean'}}))", 0o700, "clean"),
+        (
+            "assert 'HIDDEN' not in os.environ; print(json.dumps({'values':{'a/b#c':'clean'}}))",
+            0o700,
+            "clean",
+        ),
     ],
 )
 def test_exec_provider(make, tmp_path, body, mode, want):
-    entry = {"source": "exec", "command": str(program(tmp_path, body, mode)), "env": {"K": "v"}, "passEnv": ["PATH"], "timeoutMs": 20000}
-    host, home = make({"secrets": {"providers": {"v": entry}}}, env={"HIDDEN": "1", "PATH": os.environ["PATH"]})
+    entry = {
+        "source": "exec",
+        "command": str(program(tmp_path, body, mode)),
+        "env": {"K": "v"},
+        "passEnv": ["PATH"],
+        "timeoutMs": 20000,
+    }
+    host, home = make(
+        {"secrets": {"providers": {"v": entry}}}, env={"HIDDEN": "1", "PATH": os.environ["PATH"]}
+    )
     secrets = channels.read(host, home).secrets
     ask = {"source": "exec", "provider": "v", "id": "a/b#c"}
     if want is None:
@@ -259,9 +347,17 @@ def test_the_kept_copy_holds_references_not_values(make):
     host, home = make(data, env={"SECRET_ENV": "never"})
     assert channels.remember(home)
     kept = (home.doctor_dir / "channels.json").read_text()
-    assert "private words" not in kept and "unrelated" not in kept and "imessage" not in kept and "inline" in kept
+    assert (
+        "private words" not in kept
+        and "unrelated" not in kept
+        and "imessage" not in kept
+        and "inline" in kept
+    )
     home.config_path.write_text("{ channels: { feishu: {")
     source = channels.read(host, home)
     ways = channels.ways(source)
     assert source.name.endswith("channels.json") and ids(ways) == ["feishu:app:default:ou_1"]
-    assert source.secrets.reveal(ways[0].secrets["appId"]) == "inline" and ways[0].secrets["appSecret"]["source"] == "file"
+    assert (
+        source.secrets.reveal(ways[0].secrets["appId"]) == "inline"
+        and ways[0].secrets["appSecret"]["source"] == "file"
+    )

@@ -66,7 +66,11 @@ def test_a_brace_inside_a_string_is_not_a_truncation():
 
 
 def test_bytes_that_are_no_utf8_are_only_a_warning(house):
-    house.config(json.dumps(changed(auth={"mode": "token", "token": "tokenX"})).encode().replace(b"X", b"\xff"))
+    house.config(
+        json.dumps(changed(auth={"mode": "token", "token": "tokenX"}))
+        .encode()
+        .replace(b"X", b"\xff")
+    )
     found = run(house)
     assert errors(found) == [] and "config/encoding" in ids(found)
 
@@ -105,7 +109,10 @@ def test_issues_of_the_program_become_dotted_paths(house):
         {"path": "gateway.bind", "message": "Invalid input", "allowedValues": ["lan", "loopback"]},
         {"path": "channels.dingtalk", "message": "unknown channel id: dingtalk"},
         {"path": "plugins.slots.memory", "message": "plugin not found: nosuch"},
-        {"path": "plugins.entries.x.config", "message": 'invalid config: must not have additional properties: "zzz"'},
+        {
+            "path": "plugins.entries.x.config",
+            "message": 'invalid config: must not have additional properties: "zzz"',
+        },
     ]
     valid(house, valid=False, issues=issues)
     found = [(f.check_id, f.path) for f in run(house) if f.severity.value == "error"]
@@ -121,7 +128,11 @@ def test_issues_of_the_program_become_dotted_paths(house):
 
 
 def test_a_broken_database_says_nothing_about_the_config(house):
-    valid(house, valid=False, issues=[{"path": "<root>", "message": "read failed: Error: file is not a database"}])
+    valid(
+        house,
+        valid=False,
+        issues=[{"path": "<root>", "message": "read failed: Error: file is not a database"}],
+    )
     found = run(house)
     assert errors(found) == [] and "config/unvalidated" in ids(found)
 
@@ -133,12 +144,15 @@ def test_the_gateways_own_refusal_is_read_from_its_log_and_no_program_is_called(
     house.log(
         stamp + " [gateway] loading configuration…",
         stamp + " Gateway failed to start: Invalid config at {}:".format(path),
-        "openclaw.json:2 — gateway: Unrecognized key: \"bogusKey\"",
-        "<root>: Unrecognized key: \"bogus\"",
+        'openclaw.json:2 — gateway: Unrecognized key: "bogusKey"',
+        '<root>: Unrecognized key: "bogus"',
         'Run "openclaw doctor --fix" to repair, then retry.',
     )
     house.calls.clear()
-    assert [f.path for f in run(house) if f.check_id == "config/unrecognized-key"] == ["gateway.bogusKey", "bogus"]
+    assert [f.path for f in run(house) if f.check_id == "config/unrecognized-key"] == [
+        "gateway.bogusKey",
+        "bogus",
+    ]
     assert house.calls == []
 
 
@@ -147,7 +161,7 @@ def test_a_refusal_older_than_the_config_does_not_count(house):
     house.log(
         "2020-01-01T00:00:00.000+00:00 [gateway] loading configuration…",
         "2020-01-01T00:00:01.000+00:00 Gateway failed to start: Invalid config at {}:".format(path),
-        "<root>: Unrecognized key: \"old\"",
+        '<root>: Unrecognized key: "old"',
     )
     assert errors(run(house)) == []
 
@@ -158,9 +172,17 @@ def test_a_refusal_older_than_the_config_does_not_count(house):
         ({"mode": None}, "config/mode-missing", "gateway.mode"),
         ({"mode": "remote"}, "config/invalid-value", "gateway.mode"),
         ({"bind": "lan", "auth": {"mode": "none"}}, "config/bind-without-auth", "gateway.bind"),
-        ({"bind": "lan", "auth": {"mode": "token"}}, "config/bind-without-auth", "gateway.auth.token"),
+        (
+            {"bind": "lan", "auth": {"mode": "token"}},
+            "config/bind-without-auth",
+            "gateway.auth.token",
+        ),
         ({"auth": {"mode": "password"}}, "config/auth-missing", "gateway.auth.password"),
-        ({"tls": {"enabled": True, "autoGenerate": False, "certPath": "/no/c"}}, "config/tls-files", "gateway.tls.certPath"),
+        (
+            {"tls": {"enabled": True, "autoGenerate": False, "certPath": "/no/c"}},
+            "config/tls-files",
+            "gateway.tls.certPath",
+        ),
     ],
 )
 def test_what_stops_a_gateway_though_the_config_is_valid(house, gateway, expected, path):
@@ -172,7 +194,10 @@ def test_what_stops_a_gateway_though_the_config_is_valid(house, gateway, expecte
 def test_bind_auto_is_a_fault_only_where_the_gateway_refused_it(house):
     house.config(changed(bind="auto", auth={"mode": "none"}))
     assert errors(run(house)) == []
-    house.log("2027 [gateway] loading configuration…", "2027 Refusing to bind gateway to auto without auth.")
+    house.log(
+        "2027 [gateway] loading configuration…",
+        "2027 Refusing to bind gateway to auto without auth.",
+    )
     assert errors(run(house)) == ["config/bind-without-auth"]
 
 
@@ -186,7 +211,9 @@ def test_variables_and_secrets_that_nothing_sets(house):
     house.config(
         dict(
             changed(auth={"mode": "token", "token": "${MY_TOKEN}"}),
-            channels={"telegram": {"botToken": {"source": "env", "provider": "default", "id": "TG_TOKEN"}}},
+            channels={
+                "telegram": {"botToken": {"source": "env", "provider": "default", "id": "TG_TOKEN"}}
+            },
         )
     )
     found = {f.check_id: f for f in run(house)}
@@ -199,8 +226,12 @@ def test_variables_and_secrets_that_nothing_sets(house):
 
 
 def test_the_gateways_secret_from_a_file_that_is_gone_is_an_error(house):
-    value = changed(auth={"mode": "token", "token": {"source": "file", "provider": "f", "id": "/tok"}})
-    house.config(dict(value, secrets={"providers": {"f": {"source": "file", "path": "/no/secrets.json"}}}))
+    value = changed(
+        auth={"mode": "token", "token": {"source": "file", "provider": "f", "id": "/tok"}}
+    )
+    house.config(
+        dict(value, secrets={"providers": {"f": {"source": "file", "path": "/no/secrets.json"}}})
+    )
     assert errors(run(house)) == ["config/secret-missing"]
 
 
@@ -213,13 +244,20 @@ def test_a_config_of_a_newer_version(house):
 
 
 def test_changed_and_shrunk_are_told_from_the_last_good_copy(house):
-    before = dict(GOOD, channels={"telegram": {"enabled": True}}, agents={"defaults": {"a": 1, "b": 2, "c": 3, "d": 4}})
+    before = dict(
+        GOOD,
+        channels={"telegram": {"enabled": True}},
+        agents={"defaults": {"a": 1, "b": 2, "c": 3, "d": 4}},
+    )
     good = {"config": before, "taken": 1.0}
     after = json.loads(json.dumps(before))
     after["gateway"]["port"] = 5
     house.config(after)
     found = {f.check_id: f for f in run(house, last_good=good)}
-    assert found["config/changed"].evidence["paths"] == ["gateway.port"] and "config/shrunk" not in found
+    assert (
+        found["config/changed"].evidence["paths"] == ["gateway.port"]
+        and "config/shrunk" not in found
+    )
     house.config({"gateway": {"mode": "local"}})
     assert "config/shrunk" in ids(run(house, last_good=good))
 

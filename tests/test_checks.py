@@ -37,7 +37,8 @@ from skill.openclaw.processes import Listener, Process
 CRASH = (
     "2027-01-15T08:00:00.000+00:00 [gateway] loading configuration…",
     "2027-01-15T08:00:09.000+00:00 [openclaw] Unhandled promise rejection: Error: boom",
-    "    at f (file:///h/.openclaw/tmp/plugin-captures/1/captures/b/package-0/node_modules/badplug/index.js:1:9)",
+    "    at f (file:///h/.openclaw/tmp/plugin-captures/1/captures/b/package-0/node_modules/badp"
+    "lug/index.js:1:9)",
 )
 
 
@@ -56,7 +57,12 @@ def test_nothing_is_an_error_on_a_healthy_gateway(house):
     house.healthy()
     house.database()
     house.outputs["--version"] = Completed([], 0, "v24.21.0\n")
-    wrong = [f for c in checks.ALL for f in c.run(house.ctx(platform=service())) if f.severity.value == "error"]
+    wrong = [
+        f
+        for c in checks.ALL
+        for f in c.run(house.ctx(platform=service()))
+        if f.severity.value == "error"
+    ]
     assert wrong == []
 
 
@@ -65,13 +71,17 @@ def test_every_check_has_its_own_id_and_is_registered():
     assert len(set(names)) == len(names) == 19
 
 
-# -- process, health, port, lock ---------------------------------------------------------------------------------------------
+# -- process, health, port, lock -------------------------------------------------------------------
 def test_no_process(house):
     assert errors(found(process, house)) == ["process/none"]
 
 
 def test_a_starting_gateway_is_not_none(house):
-    house.rows.append(Process(7, 1, "openclaw", ("openclaw",), "running", NOW - 5, "oc", {"HOME": str(house.folder)}))
+    house.rows.append(
+        Process(
+            7, 1, "openclaw", ("openclaw",), "running", NOW - 5, "oc", {"HOME": str(house.folder)}
+        )
+    )
     assert ids(found(process, house)) == ["process/starting"]
 
 
@@ -100,7 +110,9 @@ def test_a_young_process_may_be_busy_and_without_a_port(house):
 def test_two_gateways_on_one_state_directory(house):
     house.healthy()
     house.gateway(pid=4343)
-    assert "process/duplicate" in errors(found(process, house)) and "duplicates/gateway" in errors(found(duplicates, house))
+    assert "process/duplicate" in errors(found(process, house)) and "duplicates/gateway" in errors(
+        found(duplicates, house)
+    )
 
 
 def test_another_users_gateway_is_not_ours(house):
@@ -110,7 +122,9 @@ def test_another_users_gateway_is_not_ours(house):
 
 def test_health_names_what_fails(house):
     house.answer("/readyz", {"ready": False, "failing": ["telegram"]}, 503)
-    assert [(f.check_id, f.evidence["failing"]) for f in found(health, house)] == [("health/not-ready", ["telegram"])]
+    assert [(f.check_id, f.evidence["failing"]) for f in found(health, house)] == [
+        ("health/not-ready", ["telegram"])
+    ]
     house.answer("/readyz", {"ready": True, "failing": [], "suppressed": ["telegram"]})
     assert errors(found(health, house)) == ["health/suppressed"]
     house.answers = {"/readyz": Reply(0, b"", "timeout")}
@@ -118,14 +132,23 @@ def test_health_names_what_fails(house):
 
 
 def test_a_foreign_program_on_the_port_is_told_from_another_gateway(house):
-    house.rows.append(Process(99, 1, "python3", ("python3", "-m", "http.server"), "sleeping", NOW, "eve"))
+    house.rows.append(
+        Process(99, 1, "python3", ("python3", "-m", "http.server"), "sleeping", NOW, "eve")
+    )
     house.sockets.append(Listener(PORT, "127.0.0.1", 99))
     seen = found(port, house)[0]
-    assert (seen.check_id, seen.evidence["pid"], seen.evidence["user"]) == ("port/foreign-owner", 99, "eve")
+    assert (seen.check_id, seen.evidence["pid"], seen.evidence["user"]) == (
+        "port/foreign-owner",
+        99,
+        "eve",
+    )
     house.rows[:] = []
     house.gateway(pid=99, home=house.folder / "other")
     seen = found(port, house)[0]
-    assert (seen.check_id, seen.evidence["state_dir"]) == ("port/other-gateway", str(house.folder / "other" / ".openclaw"))
+    assert (seen.check_id, seen.evidence["state_dir"]) == (
+        "port/other-gateway",
+        str(house.folder / "other" / ".openclaw"),
+    )
 
 
 def test_our_own_gateway_may_hold_the_port(house):
@@ -136,23 +159,47 @@ def test_our_own_gateway_may_hold_the_port(house):
 def test_lock_of_a_dead_process_and_of_a_doctor(house):
     folder = house.state / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
-    (folder / "gateway.state.lock").write_text(json.dumps({"pid": 999999, "stateDir": str(house.state), "port": PORT}) + " \t\n")
+    (folder / "gateway.state.lock").write_text(
+        json.dumps({"pid": 999999, "stateDir": str(house.state), "port": PORT}) + " \t\n"
+    )
     assert [(f.check_id, f.evidence["pid"]) for f in found(lock, house)] == [("lock/stale", 999999)]
-    house.rows.append(Process(31, 1, "openclaw-docto", ("openclaw-doctor",), "sleeping", NOW, "oc", {"HOME": str(house.folder)}))
+    house.rows.append(
+        Process(
+            31,
+            1,
+            "openclaw-docto",
+            ("openclaw-doctor",),
+            "sleeping",
+            NOW,
+            "oc",
+            {"HOME": str(house.folder)},
+        )
+    )
     assert "lock/doctor-running" in ids(found(lock, house))
 
 
-# -- service, node, installation -----------------------------------------------------------------------------------------------
+# -- service, node, installation -------------------------------------------------------------------
 def test_service_states(house):
-    assert ids(found(service_check, house, platform=service(exists=False, active="inactive"))) == ["service/missing"]
+    assert ids(found(service_check, house, platform=service(exists=False, active="inactive"))) == [
+        "service/missing"
+    ]
     parked = service(active="failed", result="exit-code", exit_code=78)
-    assert errors(found(service_check, house, platform=parked)) == ["service/failed", "service/exit-78"]
+    assert errors(found(service_check, house, platform=parked)) == [
+        "service/failed",
+        "service/exit-78",
+    ]
     limit = service(active="failed", result="start-limit-hit")
     assert "service/start-limit" in errors(found(service_check, house, platform=limit))
     stopped = service(active="inactive", stopped_by_operator=True)
     assert ids(found(service_check, house, platform=stopped)) == ["service/stopped-by-operator"]
-    for code, result, word in ((200, "exit-code", "200/CHDIR"), (217, "exit-code", "217/USER"), (0, "resources", "EnvironmentFile=")):
-        seen = found(service_check, house, platform=service(active="failed", result=result, exit_code=code))
+    for code, result, word in (
+        (200, "exit-code", "200/CHDIR"),
+        (217, "exit-code", "217/USER"),
+        (0, "resources", "EnvironmentFile="),
+    ):
+        seen = found(
+            service_check, house, platform=service(active="failed", result=result, exit_code=code)
+        )
         unit = [f for f in seen if f.check_id == "service/unit-broken"]
         assert len(unit) == 1 and word in unit[0].message.en and word in unit[0].message.zh
     empty = service(active="inactive", detail="unusable unit: empty")
@@ -177,8 +224,13 @@ def test_node_options_that_node_refuses_and_a_small_heap(house):
     house.outputs["--version"] = Completed([], 0, "v24.21.0\n")
     house.log("node: --no-such-flag is not allowed in NODE_OPTIONS")
     seen = found(node, house, platform=service(env={"NODE_OPTIONS": "--no-such-flag"}))
-    assert [(f.check_id, f.evidence["option"]) for f in seen] == [("node/bad-options", "--no-such-flag")]
-    house.log("FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory")
+    assert [(f.check_id, f.evidence["option"]) for f in seen] == [
+        ("node/bad-options", "--no-such-flag")
+    ]
+    house.log(
+        "FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript "
+        "heap out of memory"
+    )
     seen = found(node, house, platform=service(env={"NODE_OPTIONS": "--max-old-space-size=64"}))
     assert [(f.check_id, f.evidence["heap_mb"]) for f in seen] == [("node/small-heap", 64)]
 
@@ -187,7 +239,11 @@ def test_a_file_of_the_installation_that_is_gone_or_cut_short(house):
     assert found(installation, house) == []
     (house.package / "dist" / "chunk.mjs").write_text("x")
     seen = found(installation, house)[0]
-    assert (seen.check_id, seen.severity.value, seen.evidence["files"]) == ("installation/missing-file", "error", ["dist/chunk.mjs"])
+    assert (seen.check_id, seen.severity.value, seen.evidence["files"]) == (
+        "installation/missing-file",
+        "error",
+        ["dist/chunk.mjs"],
+    )
     (house.package / "dist" / "entry.js").unlink()
     assert found(installation, house)[0].evidence["files"] == ["dist/entry.js", "dist/chunk.mjs"]
     (house.package / "package.json").write_text('{"name": "openc')
@@ -207,7 +263,10 @@ def test_code_that_was_altered_counts_only_when_the_log_blames_the_code(house):
 
 def test_a_native_module_and_the_project_it_lies_in(house):
     path = "/h/.openclaw/extensions/x/node_modules/better-sqlite3/build/Release/better_sqlite3.node"
-    house.log("Error: The module '{}'".format(path), "was compiled against a different Node.js version using NODE_MODULE_VERSION 115.")
+    house.log(
+        "Error: The module '{}'".format(path),
+        "was compiled against a different Node.js version using NODE_MODULE_VERSION 115.",
+    )
     seen = found(installation, house)[0]
     assert (seen.check_id, seen.evidence) == (
         "installation/native-module",
@@ -219,17 +278,37 @@ def test_a_service_that_starts_another_place_than_it_did(house):
     good = {"inventory": {"service_values": {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}}}
     env = {"PATH": "/bin", "OPENCLAW_STATE_DIR": "/a"}
     assert found(service_check, house, platform=service(env=env), last_good=good) == []
-    seen = found(service_check, house, platform=service(env={**env, "LD_PRELOAD": "/x.so"}), last_good=good)
+    seen = found(
+        service_check, house, platform=service(env={**env, "LD_PRELOAD": "/x.so"}), last_good=good
+    )
     assert [(f.check_id, f.severity.value, f.evidence["restore"]) for f in seen] == [
         ("service/environment-changed", "info", {"LD_PRELOAD": None})
     ]
-    seen = found(service_check, house, platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}), last_good=good)
+    seen = found(
+        service_check,
+        house,
+        platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}),
+        last_good=good,
+    )
     assert [(f.check_id, f.severity.value, f.evidence["restore"]) for f in seen] == [
         ("service/environment", "error", {"OPENCLAW_STATE_DIR": "/a"})
     ]
     house.healthy()  # it serves, from another place: said, and no reason to restart it
-    assert found(service_check, house, platform=service(env={**env, "LD_PRELOAD": "/x.so"}), last_good=good) == []
-    seen = found(service_check, house, platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}), last_good=good)
+    assert (
+        found(
+            service_check,
+            house,
+            platform=service(env={**env, "LD_PRELOAD": "/x.so"}),
+            last_good=good,
+        )
+        == []
+    )
+    seen = found(
+        service_check,
+        house,
+        platform=service(env={**env, "OPENCLAW_STATE_DIR": "/b"}),
+        last_good=good,
+    )
     assert [(f.check_id, f.severity.value) for f in seen] == [("service/environment", "warning")]
 
 
@@ -244,16 +323,22 @@ def test_npm_at_work_elsewhere_is_no_update(house):
     argv = ("npm", "install", "--prefix", "/elsewhere", "openclaw@latest")
     house.rows.append(Process(5, 1, "npm", argv, "running", NOW, "oc", {}, "/root"))
     assert "installation/updating" not in ids(found(installation, house))
-    house.rows.append(Process(6, 1, "npm", ("npm", "install", "-g", "openclaw"), "running", NOW, "oc", {}, "/root"))
+    house.rows.append(
+        Process(
+            6, 1, "npm", ("npm", "install", "-g", "openclaw"), "running", NOW, "oc", {}, "/root"
+        )
+    )
     assert found(installation, house)[0].evidence["pids"] == [6]
 
 
 def test_another_version_than_in_the_last_healthy_run(house):
     seen = found(installation, house, last_good={"inventory": {"version": "2026.9.1"}})
-    assert [(f.check_id, f.evidence["before"]) for f in seen] == [("installation/version-changed", "2026.9.1")]
+    assert [(f.check_id, f.evidence["before"]) for f in seen] == [
+        ("installation/version-changed", "2026.9.1")
+    ]
 
 
-# -- disk, permissions, resources, database --------------------------------------------------------------------------------------
+# -- disk, permissions, resources, database --------------------------------------------------------
 def test_a_config_that_everybody_can_read(house):
     os.chmod(house.state / "openclaw.json", 0o644)
     assert "permissions/world-readable" in ids(found(permissions, house))
@@ -261,16 +346,31 @@ def test_a_config_that_everybody_can_read(house):
     assert "permissions/world-readable" not in ids(found(permissions, house))
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a folder away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a folder away"
+)
 def test_root_sees_what_the_gateway_of_another_account_is_denied(house):
     os.chown(str(house.state / "state"), 65534, 65534)
-    assert [f.severity.value for f in found(permissions, house) if f.check_id == "permissions/foreign-owner"] == ["warning"]
-    house.log("Gateway failed to start: EACCES: permission denied, stat '{}'".format(house.state / "state" / "openclaw.sqlite"))
+    assert [
+        f.severity.value
+        for f in found(permissions, house)
+        if f.check_id == "permissions/foreign-owner"
+    ] == ["warning"]
+    house.log(
+        "Gateway failed to start: EACCES: permission denied, stat '{}'".format(
+            house.state / "state" / "openclaw.sqlite"
+        )
+    )
     seen = [f for f in found(permissions, house) if f.check_id == "permissions/not-owner"]
-    assert [f.path for f in seen] == [str(house.state / "state")] and "chown -R 0 " in seen[0].fix_hint.en
+    assert [f.path for f in seen] == [str(house.state / "state")] and "chown -R 0 " in seen[
+        0
+    ].fix_hint.en
 
 
-@pytest.mark.parametrize("name, expected", [("agents", "permissions/not-a-folder"), ("state", "permissions/not-a-folder"), ("tmp", "")])
+@pytest.mark.parametrize(
+    "name, expected",
+    [("agents", "permissions/not-a-folder"), ("state", "permissions/not-a-folder"), ("tmp", "")],
+)
 def test_a_file_where_a_folder_should_be(house, name, expected):
     folder = house.state / name
     if folder.exists():
@@ -282,32 +382,48 @@ def test_a_file_where_a_folder_should_be(house, name, expected):
 def test_a_link_into_a_volume_that_is_gone(house):
     (house.state / "agents").symlink_to("/no/such/volume/agents")
     seen = found(permissions, house)
-    assert errors(seen) == ["permissions/dangling-link"] and "/no/such/volume/agents" in seen[0].message.en + seen[0].message.zh
+    assert (
+        errors(seen) == ["permissions/dangling-link"]
+        and "/no/such/volume/agents" in seen[0].message.en + seen[0].message.zh
+    )
 
 
 def test_a_huge_log_is_named(house):
     (house.state / "logs").mkdir()
     with open(house.state / "logs" / "gateway.log", "wb") as handle:
         handle.truncate(2_000_000_000)
-    assert [f.path for f in found(disk, house) if f.check_id == "disk/huge-log"] == [str(house.state / "logs" / "gateway.log")]
+    assert [f.path for f in found(disk, house) if f.check_id == "disk/huge-log"] == [
+        str(house.state / "logs" / "gateway.log")
+    ]
 
 
 def test_file_descriptors_and_oom(house):
     house.log("Error: EMFILE: too many open files, open '/x'")
     assert errors(found(resources, house)) == ["resources/fd-limit"]
-    assert "resources/oom-killed" in errors(found(resources, house, platform=service(active="failed", result="oom-kill")))
+    assert "resources/oom-killed" in errors(
+        found(resources, house, platform=service(active="failed", result="oom-kill"))
+    )
 
 
 def test_a_kill_for_want_of_memory_names_the_services_own_limit(house):
     unit = house.folder / "g.service"
     unit.write_text("[Service]\nMemoryMax=infinity\n")
     failed = service(active="failed", result="oom-kill", path=str(unit))
-    (seen,) = [f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"]
+    (seen,) = [
+        f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"
+    ]
     assert seen.fix_hint is None and "infinity" not in seen.message.en
     (house.folder / "g.service.d").mkdir()
     (house.folder / "g.service.d" / "x.conf").write_text("[Service]\nMemoryMax=150M\n")
-    (seen,) = [f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"]
-    assert "150M" in seen.message.en and "150M" in seen.message.zh and "MemoryMax" in seen.fix_hint.en and "g.service" in seen.fix_hint.zh
+    (seen,) = [
+        f for f in found(resources, house, platform=failed) if f.check_id == "resources/oom-killed"
+    ]
+    assert (
+        "150M" in seen.message.en
+        and "150M" in seen.message.zh
+        and "MemoryMax" in seen.fix_hint.en
+        and "g.service" in seen.fix_hint.zh
+    )
 
 
 def test_a_low_limit_of_open_files_shows_in_the_unit_or_in_an_unopened_database(house):
@@ -317,8 +433,12 @@ def test_a_low_limit_of_open_files_shows_in_the_unit_or_in_an_unopened_database(
     drop_in = house.folder / "g.service.d"
     drop_in.mkdir()
     (drop_in / "x.conf").write_text("[Service]\nLimitNOFILE=64\n")
-    assert [f.evidence["limit"] for f in found(resources, house, platform=service(path=str(unit)))] == [64]
-    house.log("Gateway failed to start: unable to open database file | gateway.maintenance_required")
+    assert [
+        f.evidence["limit"] for f in found(resources, house, platform=service(path=str(unit)))
+    ] == [64]
+    house.log(
+        "Gateway failed to start: unable to open database file | gateway.maintenance_required"
+    )
     assert errors(found(resources, house)) == []
     house.database()
     assert errors(found(resources, house)) == ["resources/fd-limit"]
@@ -332,7 +452,11 @@ def test_database_sound_newer_damaged_empty(house):
     path.unlink()
     house.database(99)
     seen = found(database, house)[0]
-    assert (seen.check_id, seen.evidence["schema"], seen.evidence["supported"]) == ("database/newer", 99, 18)
+    assert (seen.check_id, seen.evidence["schema"], seen.evidence["supported"]) == (
+        "database/newer",
+        99,
+        18,
+    )
     size = path.stat().st_size
     with open(path, "r+b") as handle:
         handle.seek(8192)
@@ -357,20 +481,30 @@ def test_a_database_that_vanished_is_told_only_when_there_was_one(house):
 
 def test_an_agents_database(house):
     house.database(23, "agents/main/agent/openclaw-agent.sqlite").write_bytes(b"garbage" * 100)
-    assert [f.path.split("/")[-4:] for f in found(database, house)] == [["agents", "main", "agent", "openclaw-agent.sqlite"]]
+    assert [f.path.split("/")[-4:] for f in found(database, house)] == [
+        ["agents", "main", "agent", "openclaw-agent.sqlite"]
+    ]
 
 
-# -- plugins -------------------------------------------------------------------------------------------------------------------
+# -- plugins ---------------------------------------------------------------------------------------
 def test_the_plugin_in_the_innermost_frame_is_blamed(house):
     house.plugin("badplug")
     house.log(*CRASH)
     seen = found(plugins, house)[0]
-    assert (seen.check_id, seen.path, seen.evidence["plugin"]) == ("plugins/crash", "plugins.entries.badplug", "badplug")
+    assert (seen.check_id, seen.path, seen.evidence["plugin"]) == (
+        "plugins/crash",
+        "plugins.entries.badplug",
+        "badplug",
+    )
 
 
 def test_a_crash_loop_is_judged_by_the_last_boots_though_the_gateway_is_up_just_now(house):
     house.healthy()
-    house.log(*CRASH, "2027-01-15T08:01:00.000+00:00 [gateway] loading configuration…", "2027-01-15T08:01:09.000+00:00 [gateway] ready")
+    house.log(
+        *CRASH,
+        "2027-01-15T08:01:00.000+00:00 [gateway] loading configuration…",
+        "2027-01-15T08:01:09.000+00:00 [gateway] ready",
+    )
     assert errors(found(plugins, house)) == []
     assert errors(found(plugins, house, state=State.DOWN)) == ["plugins/crash"]
 
@@ -379,7 +513,11 @@ def test_an_exit_code_of_its_own_points_at_the_only_plugin_from_elsewhere(house)
     house.plugin("exitplug")
     assert errors(found(plugins, house, exit_code=1)) == []
     seen = found(plugins, house, exit_code=3)[0]
-    assert (seen.check_id, seen.evidence["plugin"], seen.evidence["basis"]) == ("plugins/crash", "exitplug", "only-one")
+    assert (seen.check_id, seen.evidence["plugin"], seen.evidence["basis"]) == (
+        "plugins/crash",
+        "exitplug",
+        "only-one",
+    )
 
 
 def test_two_plugins_and_nothing_to_compare_with_blames_none(house):
@@ -404,18 +542,25 @@ def test_a_busy_loop_points_at_the_new_plugin_only_past_any_boot(house):
 
 def test_a_plugin_that_fails_to_load_is_a_warning(house):
     house.healthy()
-    said = "2027 [gateway] [plugins] plugin failed during load: Error: x (plugin=badplug, source=/p/index.js)"
+    said = (
+        "2027 [gateway] [plugins] plugin failed during load: Error: x (plugin=badplug, "
+        "source=/p/index.js)"
+    )
     house.log("2027 [gateway] loading configuration…", said)
     seen = found(plugins, house)
-    assert [(f.check_id, f.severity.value, f.evidence["plugin"]) for f in seen] == [("plugins/load-failed", "warning", "badplug")]
+    assert [(f.check_id, f.severity.value, f.evidence["plugin"]) for f in seen] == [
+        ("plugins/load-failed", "warning", "badplug")
+    ]
 
 
 def test_a_load_path_that_is_gone(house):
     house.config(dict(GOOD, plugins={"load": {"paths": ["/opt/nope"]}}))
-    assert [(f.check_id, f.evidence["file"]) for f in found(plugins, house)] == [("plugins/missing", "/opt/nope")]
+    assert [(f.check_id, f.evidence["file"]) for f in found(plugins, house)] == [
+        ("plugins/missing", "/opt/nope")
+    ]
 
 
-# -- channels, models, clock, duplicates, log ------------------------------------------------------------------------------------
+# -- channels, models, clock, duplicates, log ------------------------------------------------------
 def test_channels_are_named_with_account_and_cause(house):
     house.config(dict(GOOD, channels={"telegram": {}, "discord": {}}))
     house.answer("/readyz", {"ready": False, "failing": ["telegram", "startup-sidecars"]}, 503)
@@ -426,20 +571,38 @@ def test_channels_are_named_with_account_and_cause(house):
         "T [whatsapp] [default] 401 Unauthorized",
     )
     seen = {f.check_id: f for f in found(channels, house)}
-    assert (seen["channels/failing"].evidence["channel"], seen["channels/failing"].evidence["cause"]) == ("telegram", "credential")
+    assert (
+        seen["channels/failing"].evidence["channel"],
+        seen["channels/failing"].evidence["cause"],
+    ) == ("telegram", "credential")
     assert seen["channels/credential"].evidence["channel"] == "telegram"
-    assert (seen["channels/unreachable"].evidence["channel"], seen["channels/unreachable"].evidence["account"]) == ("discord", "work")
+    assert (
+        seen["channels/unreachable"].evidence["channel"],
+        seen["channels/unreachable"].evidence["account"],
+    ) == ("discord", "work")
     assert errors(found(channels, house)) == []
 
 
 def test_model_providers_old_and_new_form():
-    both = {"models": {"default": "openai/x", "providers": {"own": {"baseUrl": "http://10.0.0.1:8000/v1"}}}}
-    assert models.providers(both) == [("openai", "https://api.openai.com"), ("own", "http://10.0.0.1:8000/v1")]
+    both = {
+        "models": {
+            "default": "openai/x",
+            "providers": {"own": {"baseUrl": "http://10.0.0.1:8000/v1"}},
+        }
+    }
+    assert models.providers(both) == [
+        ("openai", "https://api.openai.com"),
+        ("own", "http://10.0.0.1:8000/v1"),
+    ]
     assert models.default_model({"agents": {"defaults": {"model": {"primary": "a/b"}}}}) == "a/b"
 
 
 def test_a_model_provider_that_refuses(house):
-    house.config(dict(GOOD, models={"providers": {"own": {"baseUrl": "http://127.0.0.1:9/v1", "apiKey": "k"}}}))
+    house.config(
+        dict(
+            GOOD, models={"providers": {"own": {"baseUrl": "http://127.0.0.1:9/v1", "apiKey": "k"}}}
+        )
+    )
     ctx = house.ctx()
 
     def refuse(address, timeout):
@@ -463,16 +626,33 @@ def test_a_clock_that_cannot_be_right(house):
 
 
 def test_another_watchdog_is_named_and_our_own_is_not(house):
-    house.rows.append(Process(50, 1, "bash", ("bash", "/opt/openclaw-watchdog.sh"), "sleeping", NOW, "oc"))
-    house.rows.append(Process(51, 1, "python3", ("python3", "-m", "skill", "watch"), "sleeping", NOW, "oc"))
-    house.rows.append(Process(52, 1, "claude", ("claude", "-p", "the openclaw watchdog said"), "sleeping", NOW, "oc"))
-    assert [(f.check_id, f.evidence["pid"]) for f in found(duplicates, house)] == [("duplicates/watchdog", 50)]
+    house.rows.append(
+        Process(50, 1, "bash", ("bash", "/opt/openclaw-watchdog.sh"), "sleeping", NOW, "oc")
+    )
+    house.rows.append(
+        Process(51, 1, "python3", ("python3", "-m", "skill", "watch"), "sleeping", NOW, "oc")
+    )
+    house.rows.append(
+        Process(
+            52, 1, "claude", ("claude", "-p", "the openclaw watchdog said"), "sleeping", NOW, "oc"
+        )
+    )
+    assert [(f.check_id, f.evidence["pid"]) for f in found(duplicates, house)] == [
+        ("duplicates/watchdog", 50)
+    ]
 
 
 def test_log_signatures_only_when_down_and_never_from_chat(house):
-    house.log("T [gateway] loading configuration…", "T [agent/main] user says: EADDRINUSE is already in use.", "T [secrets] x")
+    house.log(
+        "T [gateway] loading configuration…",
+        "T [agent/main] user says: EADDRINUSE is already in use.",
+        "T [secrets] x",
+    )
     assert found(log, house) == []
-    house.log("T [gateway] loading configuration…", "T Gateway failed to start: Startup failed: required secrets are unavailable..")
+    house.log(
+        "T [gateway] loading configuration…",
+        "T Gateway failed to start: Startup failed: required secrets are unavailable..",
+    )
     assert ids(found(log, house)) == ["log/secrets-unavailable"]
     house.healthy()
     assert found(log, house) == []
@@ -480,9 +660,14 @@ def test_log_signatures_only_when_down_and_never_from_chat(house):
 
 def test_a_database_that_we_set_aside_ourselves_is_no_damage(house):
     path = house.database()
-    good = {"taken": 1.0, "inventory": {"databases": {str(path): {"size": 9, "user_version": 18, "created": 999}}}}
+    good = {
+        "taken": 1.0,
+        "inventory": {"databases": {str(path): {"size": 9, "user_version": 18, "created": 999}}},
+    }
     assert [f.severity.value for f in found(database, house, last_good=good)] == ["warning"]
-    (house.state / "iflow-doctor" / "quarantine" / "20260101T000000-openclaw.sqlite").mkdir(parents=True)
+    (house.state / "iflow-doctor" / "quarantine" / "20260101T000000-openclaw.sqlite").mkdir(
+        parents=True
+    )
     assert [f.severity.value for f in found(database, house, last_good=good)] == ["info"]
 
 
@@ -490,12 +675,18 @@ def test_a_lost_token_is_told_a_token_that_never_was_is_not(house):
     house.config({"gateway": {"mode": "local", "bind": "loopback"}})
     assert "config/auth-missing" not in ids(found(config_check, house))
     good = {"config": GOOD}
-    seen = [f for f in found(config_check, house, last_good=good) if f.check_id == "config/auth-missing"]
+    seen = [
+        f for f in found(config_check, house, last_good=good) if f.check_id == "config/auth-missing"
+    ]
     assert [f.evidence["lost"] for f in seen] == [True]
 
 
 def test_a_much_smaller_config_is_told(house):
-    big = {**GOOD, "messages": {"ackReaction": "eyes"}, "agents": {"defaults": {"maxConcurrent": 3}}}
+    big = {
+        **GOOD,
+        "messages": {"ackReaction": "eyes"},
+        "agents": {"defaults": {"maxConcurrent": 3}},
+    }
     house.config({"gateway": {"mode": "local", "port": 1}})
     assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
     house.config({})

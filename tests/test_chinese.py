@@ -1,4 +1,6 @@
-"""Under --lang zh no English sentence is left: in what the commands print, in their help, in the errors they can raise."""
+"""Under --lang zh no English sentence is left: in what the commands print, in their help, in the
+errors they can raise.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ from skill import cli, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 HAN = re.compile("[\u4e00-\u9fff]")
-# What stays as it is in any language: code, paths, options, ids, names of keys, the operating system's own words.
+# What stays as it is in any language: code, paths, options, ids, names of keys, the operating
+# system's own words.
 CODE = re.compile(
-    r"`[^`]*`|\"[^\"]*\"|https?://\\S+|[~/.]?[\\w.@-]*[/\\\\][\\w./\\\\@<>-]*|--?[\\w-]+|\\b[A-Z]{2,}[\\w-]*\\b|\\b\\w+[._-][\\w._-]+\\b|\\b[a-z]+=[^\\s,]*"
+    r"`[^`]*`|\"[^\"]*\"|https?://\\S+|[~/.]?[\\w.@-]*[/\\\\][\\w./\\\\@<>-]*|--?[\\w-]+|\\b[A-"
+    r"Z]{2,}[\\w-]*\\b|\\b\\w+[._-][\\w._-]+\\b|\\b[a-z]+=[^\\s,]*"
     r"|No such file or directory"
 )
 SENTENCE = re.compile(r"(?:\\b[A-Za-z][A-Za-z']*\\b[ ]+){3,}[A-Za-z]+")
@@ -35,10 +39,22 @@ def english(text: str) -> List[str]:
 
 
 def run(home: Path, words: List[str]) -> Tuple[List[str], str]:
-    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+    env = {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
     argv = [sys.executable, "-m", "skill", "--lang", "zh", *words]
     done = subprocess.run(
-        argv, env=env, cwd=str(home), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120
+        argv,
+        env=env,
+        cwd=str(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
     )
     return words, done.stdout.decode("utf-8")
 
@@ -50,7 +66,9 @@ def test_no_command_prints_an_english_sentence(tmp_path: Path, world: str) -> No
         own = tmp_path / ".openclaw" / "iflow-doctor"
         own.mkdir(parents=True)
         (tmp_path / ".openclaw" / "openclaw.json").write_text('{gateway:{mode:"local",port:1')
-        (own / "config.json").write_text('{"check_interval": "often", "autoheal": true, "start_budget": 9}')
+        (own / "config.json").write_text(
+            '{"check_interval": "often", "autoheal": true, "start_budget": 9}'
+        )
         (own / "cases.json").write_text('{"cases": [1')
     lines = [line.split(" ") for line in COMMANDS.replace("\n", "|").split("|")]
     with ThreadPoolExecutor(4) as pool:
@@ -74,34 +92,52 @@ def test_the_help_of_everything_has_both_languages() -> None:
     for module in sorted({row[0] for row in cli.COMMANDS.values()}):
         importlib.import_module("skill.commands." + module).add(group)
     for name, command in every(group):
-        for text in [command.help or ""] + [option.help or "" for option in command.params if isinstance(option, click.Option)]:
+        for text in [command.help or ""] + [
+            option.help or "" for option in command.params if isinstance(option, click.Option)
+        ]:
             if SENTENCE.search(text) and "feishu, dingtalk" not in text:
                 assert HAN.search(text), (name, text)
 
 
-FAMILY = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.HealerError)}
+FAMILY = {
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.HealerError)
+}
 
 
 def said(node: Any) -> Iterator[str]:
     """The literal sentences of an argument that is not a Text."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "format"
+    ):
         yield from said(node.func.value)
     elif isinstance(node, (ast.BinOp, ast.IfExp, ast.List)):
         for child in ast.iter_child_nodes(node):
             yield from said(child)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "skill").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "skill").rglob("*.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
 def test_errors_speak_both_languages(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         name = getattr(getattr(node, "func", None), "id", "")
         if isinstance(node, ast.Call) and name in FAMILY:
-            for argument in list(node.args) + [word.value for word in node.keywords if word.arg == "hint"]:
+            for argument in list(node.args) + [
+                word.value for word in node.keywords if word.arg == "hint"
+            ]:
                 for text in said(argument):
                     words = re.findall(r"[a-z]{2,}", CODE.sub(" ", text))
-                    assert len(words) < 3 or text.startswith(("openclaw ", "iflow-doctor ", "systemctl ", "schtasks ", "see ")), (
+                    assert len(words) < 3 or text.startswith(
+                        ("openclaw ", "iflow-doctor ", "systemctl ", "schtasks ", "see ")
+                    ), (
                         node.lineno,
                         text,
                     )

@@ -1,4 +1,6 @@
-"""The command line as a person and a program meet it: names, exit codes, one JSON value, damaged files, no traceback, no secret."""
+"""The command line as a person and a program meet it: names, exit codes, one JSON value, damaged
+files, no traceback, no secret.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,32 @@ def house(tmp_path):
     """A home with OpenClaw's config (and a secret in it), nothing running."""
     state = tmp_path / ".openclaw"
     (state / "iflow-doctor").mkdir(parents=True)
-    config = {"gateway": {"mode": "local", "port": 22699, "auth": {"mode": "token", "token": SECRET}}}
+    config = {
+        "gateway": {"mode": "local", "port": 22699, "auth": {"mode": "token", "token": SECRET}}
+    }
     (state / "openclaw.json").write_text(json.dumps(config), "utf-8")
     return state
 
 
 def call(house, *words, lang="en", module="skill"):
     """Run the program in a process of its own; answer (exit code, stdout, stderr)."""
-    env = {"HOME": str(house.parent), "USERPROFILE": str(house.parent), "PATH": "/usr/bin:/bin", "IFLOW_DOCTOR_LANG": lang,
-           "PYTHONPATH": str(ROOT), "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")}  # fmt: skip
+    env = {
+        "HOME": str(house.parent),
+        "USERPROFILE": str(house.parent),
+        "PATH": "/usr/bin:/bin",
+        "IFLOW_DOCTOR_LANG": lang,
+        "PYTHONPATH": str(ROOT),
+        "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
+    }
     done = subprocess.run(
-        [sys.executable, "-m", module, *words], cwd=str(house.parent), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", module, *words],
+        cwd=str(house.parent),
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
     out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
     assert "Traceback" not in out + err and SECRET not in out + err
     return done.returncode, out, err
@@ -47,14 +62,26 @@ def call_here(house, *words, lang="en"):
     out, err = io.StringIO(), io.StringIO()
     before = dict(os.environ)
     os.environ.clear()
-    os.environ.update({"HOME": str(house.parent), "USERPROFILE": str(house.parent), "PATH": "/usr/bin:/bin", "IFLOW_DOCTOR_LANG": lang})
+    os.environ.update(
+        {
+            "HOME": str(house.parent),
+            "USERPROFILE": str(house.parent),
+            "PATH": "/usr/bin:/bin",
+            "IFLOW_DOCTOR_LANG": lang,
+        }
+    )
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stop:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(
+            SystemExit
+        ) as stop:
             cli.main(list(words))
     finally:
         os.environ.clear()
         os.environ.update(before)
-    assert "internal error" not in out.getvalue() + err.getvalue() and SECRET not in out.getvalue() + err.getvalue()
+    assert (
+        "internal error" not in out.getvalue() + err.getvalue()
+        and SECRET not in out.getvalue() + err.getvalue()
+    )
     return stop.value.code, out.getvalue(), err.getvalue()
 
 
@@ -124,12 +151,23 @@ def test_notify_test_by_its_module(house):
 
 
 def test_usage_errors_are_chinese_in_chinese(house):
-    assert call_here(house, "statsu", lang="zh")[2].startswith("错误: 没有命令 statsu,是不是 stats?")
+    assert call_here(house, "statsu", lang="zh")[2].startswith(
+        "错误: 没有命令 statsu,是不是 stats?"
+    )
     assert call_here(house, "status", "--bogus", lang="zh")[2].startswith("错误: 没有选项 --bogus")
     assert call_here(house, "pause", lang="zh")[2].startswith("错误: 缺少参数 DURATION")
 
 
-DAMAGE = ["{", "[]", "5", '"x"', "null", "", "\ufeff{oops", '{"until": "soon", "incident": 7, "cases": 5, "incidents": 5}']
+DAMAGE = [
+    "{",
+    "[]",
+    "5",
+    '"x"',
+    "null",
+    "",
+    "\ufeff{oops",
+    '{"until": "soon", "incident": 7, "cases": 5, "incidents": 5}',
+]
 
 
 @pytest.mark.parametrize(
@@ -157,9 +195,16 @@ def test_a_damaged_file_of_ours_stops_nothing_and_is_not_lost(house, name, words
 def test_a_damaged_settings_file_is_named_with_place_and_remedy(house):
     (house / "iflow-doctor" / "config.json").write_text('{"check_interval": 10,', "utf-8")
     code, _, err = call_here(house, "status")
-    assert code == 1 and "config.json: line 1 column 23" in err and "move the file away" in err and err.count("config.json") == 1
+    assert (
+        code == 1
+        and "config.json: line 1 column 23" in err
+        and "move the file away" in err
+        and err.count("config.json") == 1
+    )
     code, out, _ = call_here(house, "config", "--set", "auto_heal=false", "--json")
-    assert code == 2 and "config.json: line 1" in json.loads(out)["error"] and json.loads(out)["hint"]
+    assert (
+        code == 2 and "config.json: line 1" in json.loads(out)["error"] and json.loads(out)["hint"]
+    )
 
 
 def test_a_damaged_pause_is_told_and_pauses_nothing(house):
@@ -181,7 +226,10 @@ def test_pause_is_shown_and_a_paused_watchdog_only_looks(house):
     assert "Paused until" in call_here(house, "status")[1]
     code, out, _ = call_here(house, "watch", "--once", lang="zh")
     assert code == 1 and "没有任何动作" in out
-    assert not (house / "iflow-doctor" / "watch.json").exists() and not (house / "iflow-doctor" / "keeper.json").exists()
+    assert (
+        not (house / "iflow-doctor" / "watch.json").exists()
+        and not (house / "iflow-doctor" / "keeper.json").exists()
+    )
     assert call_here(house, "resume")[0] == 0 and "Paused" not in call_here(house, "status")[1]
 
 
@@ -191,17 +239,35 @@ def test_the_second_watchdog_says_who_holds_the_lock(house):
     with owned_lock(house / "iflow-doctor" / "watch.lock", "us"):
         code, out, _ = call_here(house, "watch", "--json")
         report = json.loads(out)
-        assert code == 1 and "pid {}".format(os.getpid()) in report["error"] and "since 20" in report["error"] and report["hint"]
+        assert (
+            code == 1
+            and "pid {}".format(os.getpid()) in report["error"]
+            and "since 20" in report["error"]
+            and report["hint"]
+        )
         assert json.loads(call_here(house, "status", "--json")[1])["watchdog"]["pid"] == os.getpid()
 
 
 def test_uninstalling_the_service_ends_a_watchdog_that_was_started_by_hand(house):
-    env = {"HOME": str(house.parent), "USERPROFILE": str(house.parent), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    env = {
+        "HOME": str(house.parent),
+        "USERPROFILE": str(house.parent),
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+    }
     assert call_here(house, "pause", "1h")[0] == 0  # it must not act on this machine
-    dog = subprocess.Popen([sys.executable, "-m", "skill", "watch"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    dog = subprocess.Popen(
+        [sys.executable, "-m", "skill", "watch"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         end = time.monotonic() + 60  # a busy machine takes its time to start a process
-        while json.loads(call_here(house, "service", "status", "--json")[1])["watchdog"]["active"] != "active":
+        while (
+            json.loads(call_here(house, "service", "status", "--json")[1])["watchdog"]["active"]
+            != "active"
+        ):
             assert dog.poll() is None and time.monotonic() < end
             time.sleep(0.05)
         assert call_here(house, "service", "uninstall", "--only", "watchdog", "--json")[0] == 0
@@ -221,4 +287,7 @@ def test_a_fault_of_our_own_is_one_line_with_its_place(monkeypatch, capsys):
             cli.main(words)
         assert stop.value.code == 2
     said = capsys.readouterr()
-    assert "RuntimeError('boom') at test_cli.py:" in said.err and json.loads(said.out)["exit_code"] == 2
+    assert (
+        "RuntimeError('boom') at test_cli.py:" in said.err
+        and json.loads(said.out)["exit_code"] == 2
+    )

@@ -23,7 +23,13 @@ def states(house, **more):
 
 def test_a_good_config(house):
     steps = config_checker.check(house.ctx(), offline=True)
-    assert {s.id: s.state for s in steps} == {"file": "ok", "required": "ok", "valid": "ok", "models": "ok", "port": "ok"}
+    assert {s.id: s.state for s in steps} == {
+        "file": "ok",
+        "required": "ok",
+        "valid": "ok",
+        "models": "ok",
+        "port": "ok",
+    }
     assert config_checker.exit_code(steps) == 0
 
 
@@ -39,21 +45,35 @@ def test_required_fields_of_both_forms(house):
     assert states(house)["required"] == "error"
     house.config(dict(GOOD, models={"default": "openai/x"}))
     step = config_checker.check(house.ctx(), offline=True)[1]
-    assert step.state == "warning" and step.findings[0].fix_hint.en == "openclaw config set agents.defaults.model openai/x"
+    assert (
+        step.state == "warning"
+        and step.findings[0].fix_hint.en == "openclaw config set agents.defaults.model openai/x"
+    )
     house.config(dict(GOOD, models={"providers": {"own": {"models": [{"id": "a"}]}}}))
     step = config_checker.check(house.ctx(), offline=True)[1]
-    assert [f.path for f in step.findings if f.check_id == "config/provider-incomplete"] == ["models.providers.own.baseUrl"]
+    assert [f.path for f in step.findings if f.check_id == "config/provider-incomplete"] == [
+        "models.providers.own.baseUrl"
+    ]
 
 
 def test_a_misspelled_provider_of_the_default_model(house):
     providers = {"deepsek": {"baseUrl": "https://x", "models": [{"id": "m"}]}}
-    house.config(dict(GOOD, agents={"defaults": {"model": "deepsekk/m"}}, models={"providers": providers}))
+    house.config(
+        dict(GOOD, agents={"defaults": {"model": "deepsekk/m"}}, models={"providers": providers})
+    )
     step = config_checker.check(house.ctx(), offline=True)[1]
-    assert [f.path for f in step.findings if f.check_id == "config/model-form"] == ["agents.defaults.model"]
+    assert [f.path for f in step.findings if f.check_id == "config/model-form"] == [
+        "agents.defaults.model"
+    ]
 
 
 def test_offline_is_said_and_not_a_failure(house):
-    house.config(dict(GOOD, models={"providers": {"own": {"baseUrl": "https://example.invalid", "models": [1]}}}))
+    house.config(
+        dict(
+            GOOD,
+            models={"providers": {"own": {"baseUrl": "https://example.invalid", "models": [1]}}},
+        )
+    )
     steps = config_checker.check(house.ctx(), offline=True)
     assert (steps[3].state, steps[3].findings[0].check_id) == ("skipped", "models/offline")
     assert config_checker.exit_code(steps) == 0
@@ -71,7 +91,9 @@ def test_not_knowing_is_exit_2(house):
 
 
 def test_preflight_has_the_worst_first(house):
-    house.config(dict(GOOD, gateway=dict(GOOD["gateway"], mode="remote"), models={"default": "a/b"}))
+    house.config(
+        dict(GOOD, gateway=dict(GOOD["gateway"], mode="remote"), models={"default": "a/b"})
+    )
     found = config_checker.preflight(house.ctx(), offline=True)
     assert [f.severity.value for f in found][:2] == ["error", "warning"]
 
@@ -89,7 +111,15 @@ def test_the_command_speaks_both_languages_and_json(house):
 
     house.config(b"{")
     shown = CliRunner().invoke(check_config, ["--offline"], obj=App(house, "zh"))
-    assert shown.exit_code == 1 and "配置文件语法错误" in shown.output and "iflow-doctor heal" in shown.output
+    assert (
+        shown.exit_code == 1
+        and "配置文件语法错误" in shown.output
+        and "iflow-doctor heal" in shown.output
+    )
     shown = CliRunner().invoke(check_config, ["--offline", "--json"], obj=App(house))
     value = json.loads(shown.output)
-    assert (value["ok"], value["exitCode"], value["findings"][0]["checkId"]) == (False, 1, "config/syntax")
+    assert (value["ok"], value["exitCode"], value["findings"][0]["checkId"]) == (
+        False,
+        1,
+        "config/syntax",
+    )

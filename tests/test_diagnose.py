@@ -41,7 +41,11 @@ def test_a_check_that_crashes_or_is_late_is_unknown_and_nothing_acts_on_it(house
         yield error("late/fact", "x", "x")
 
     began = time.monotonic()
-    checks = [check("bad", crash), check("late", late), check("good", lambda ctx: [error("good/fact", "x", "x")])]
+    checks = [
+        check("bad", crash),
+        check("late", late),
+        check("good", lambda ctx: [error("good/fact", "x", "x")]),
+    ]
     verdict = diagnose.examine(house.ctx(), budget=0.5, checks=checks)
     gate.set()
     assert time.monotonic() - began < 5
@@ -71,7 +75,10 @@ def test_a_case_that_the_live_checks_contradict_is_not_told_and_an_unconfirmed_o
 
 
 def test_the_same_finding_is_told_once(house):
-    twice = [check("a", lambda ctx: [error("a/x", "same", "same", "p")]), check("b", lambda ctx: [error("a/x", "same", "same", "p")])]
+    twice = [
+        check("a", lambda ctx: [error("a/x", "same", "same", "p")]),
+        check("b", lambda ctx: [error("a/x", "same", "same", "p")]),
+    ]
     assert ids(diagnose.examine(house.ctx(), checks=twice).findings) == ["a/x"]
 
 
@@ -80,8 +87,13 @@ def test_nothing_of_the_gateways_is_changed(house):
     (house.state / "logs").mkdir()
 
     def image():
-        files = sorted(p for p in house.state.rglob("*") if p.is_file() and "iflow-doctor" not in p.parts)
-        return [(str(p), hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns) for p in files]
+        files = sorted(
+            p for p in house.state.rglob("*") if p.is_file() and "iflow-doctor" not in p.parts
+        )
+        return [
+            (str(p), hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns)
+            for p in files
+        ]
 
     before = image()
     diagnose.examine(house.ctx(state=State.DOWN, exit_code=3))

@@ -1,4 +1,6 @@
-"""The command's answers: JSON alone on stdout, honest exit codes, a table that lines up in Chinese too."""
+"""The command's answers: JSON alone on stdout, honest exit codes, a table that lines up in Chinese
+too.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def drill(*words: str, **env: str) -> Tuple[int, str, str]:
 
 def a_fault(folder: Path, inject: str = "#!/bin/sh\n", **value: Any) -> Path:
     folder.mkdir()
-    (folder / "fault.json").write_text(json.dumps({"title": "t", "family": "f", "expect": "heal", "timeout_s": 5, **value}))
+    (folder / "fault.json").write_text(
+        json.dumps({"title": "t", "family": "f", "expect": "heal", "timeout_s": 5, **value})
+    )
     (folder / "inject").write_text(inject)
     (folder / "inject").chmod(0o755)
     return folder
@@ -40,7 +44,9 @@ def a_fault(folder: Path, inject: str = "#!/bin/sh\n", **value: Any) -> Path:
 def test_list_runs_nothing() -> None:
     code, out, _ = drill("drill", "--list", "--json")
     rows = json.loads(out)["faults"]
-    assert code == 0 and {"killed", "frozen", "config-truncated", "foreign-port"} <= {row["id"] for row in rows}
+    assert code == 0 and {"killed", "frozen", "config-truncated", "foreign-port"} <= {
+        row["id"] for row in rows
+    }
 
 
 def test_unknown_id_is_wrong_usage() -> None:
@@ -49,11 +55,26 @@ def test_unknown_id_is_wrong_usage() -> None:
 
 
 def test_real_without_openclaw_could_not_run(tmp_path: Path) -> None:
-    if any(os.path.exists(p + "/openclaw") for p in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")):
+    if any(
+        os.path.exists(p + "/openclaw") for p in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")
+    ):
         pytest.skip("openclaw is installed system-wide here")
-    code, out, err = drill("drill", "--real", "--faults", str(a_fault(tmp_path / "x")), "--json", PATH=str(tmp_path), HOME=str(tmp_path))
+    code, out, err = drill(
+        "drill",
+        "--real",
+        "--faults",
+        str(a_fault(tmp_path / "x")),
+        "--json",
+        PATH=str(tmp_path),
+        HOME=str(tmp_path),
+    )
     row = json.loads(out)["faults"][0]
-    assert code == 2 and row["outcome"] == "failed" and "openclaw was not found" in row["detail"] and "openclaw was not found" in err
+    assert (
+        code == 2
+        and row["outcome"] == "failed"
+        and "openclaw was not found" in row["detail"]
+        and "openclaw was not found" in err
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="faults are scripts of a POSIX shell")
@@ -72,7 +93,17 @@ def results(tmp_path: Path) -> Any:
     return [
         Result(fault, "heal", 0.5, 9.0, 2.0, 1, ["restart"], [], [], "level 2: restart"),
         Result(fault, "escalate", 1.0, None, 2.0, 0, [], ["gateway.mode"]),
-        Result(fault, "heal", 1.0, 3.0, 2.0, 1, ["restart"], oracle=False, detail="oracle ended with 1: no"),
+        Result(
+            fault,
+            "heal",
+            1.0,
+            3.0,
+            2.0,
+            1,
+            ["restart"],
+            oracle=False,
+            detail="oracle ended with 1: no",
+        ),
     ]
 
 
@@ -82,9 +113,15 @@ def test_expected_means_outcome_and_oracle(tmp_path: Path) -> None:
 
 def test_json_row_has_every_promised_field(tmp_path: Path) -> None:
     row = report.to_json(results(tmp_path))["faults"][1]
-    promised = "id outcome expected detected_s healed_s restarts actions config_changed boot_s".split()
+    promised = (
+        "id outcome expected detected_s healed_s restarts actions config_changed boot_s".split()
+    )
     assert all(name in row for name in promised)
-    assert (row["config_changed"], row["config_diff"], row["healed_s"]) == (True, ["gateway.mode"], None)
+    assert (row["config_changed"], row["config_diff"], row["healed_s"]) == (
+        True,
+        ["gateway.mode"],
+        None,
+    )
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -121,5 +121,7 @@ def test_ready_and_wrong_is_no_heal() -> None:
     e.look(T + 1, False, None)
     ready(e, T + 20, T + 40)
     assert e.outcome(T + 40, 5, False) == "heal"
-    log(e, T + 24, "decision", kind="escalate", state="healthy", reason="the database was made anew")
+    log(
+        e, T + 24, "decision", kind="escalate", state="healthy", reason="the database was made anew"
+    )
     assert e.outcome(T + 40, 5, False) == "escalate"

@@ -1,4 +1,6 @@
-"""Every fault that is shipped can be read and run; a wrong one is refused with everything that is wrong."""
+"""Every fault that is shipped can be read and run; a wrong one is refused with everything that is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from skill.drill import faults
 from skill.errors import SettingsError, UsageError
 
 REPLAY = Path(__file__).parent / "e2e" / "faults"
-SHIPPED = [fault for folder in (faults.BUILT_IN, REPLAY) if folder.is_dir() for fault in faults.find(folder)]
+SHIPPED = [
+    fault
+    for folder in (faults.BUILT_IN, REPLAY)
+    if folder.is_dir()
+    for fault in faults.find(folder)
+]
 
 
 def make(folder: Path, inject: bool = True, **value: object) -> Path:
@@ -24,7 +31,9 @@ def make(folder: Path, inject: bool = True, **value: object) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("fault", SHIPPED, ids=lambda fault: "{}/{}".format(fault.folder.parent.parent.name, fault.id))
+@pytest.mark.parametrize(
+    "fault", SHIPPED, ids=lambda fault: "{}/{}".format(fault.folder.parent.parent.name, fault.id)
+)
 def test_shipped_fault_is_complete(fault: faults.Fault) -> None:
     assert fault.id == fault.folder.name
     assert fault.family and fault.title.en and fault.title.zh != fault.title.en
@@ -32,7 +41,10 @@ def test_shipped_fault_is_complete(fault: faults.Fault) -> None:
         script = fault.script(name)
         if script and script.suffix != ".py":  # a .py is run by our own interpreter
             assert os.access(script, os.X_OK), script
-            assert script.read_text("utf-8").split("\n")[0] in ("#!/bin/sh", "#!/usr/bin/env python3"), script
+            assert script.read_text("utf-8").split("\n")[0] in (
+                "#!/bin/sh",
+                "#!/usr/bin/env python3",
+            ), script
     if fault.folder.parent == faults.BUILT_IN:
         assert "practice" in fault.targets
 
@@ -54,7 +66,12 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         faults.read(place)
     text = str(caught.value)
-    assert "expect = 'win'" in text and "timeout_s = -1" in text and "targets" in text and "inject" in text
+    assert (
+        "expect = 'win'" in text
+        and "timeout_s = -1" in text
+        and "targets" in text
+        and "inject" in text
+    )
 
 
 def test_inject_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""What an AI's plan may do: nothing that a case could not do too, and nothing that opens, redirects or runs anything."""
+"""What an AI's plan may do: nothing that a case could not do too, and nothing that opens, redirects
+or runs anything.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def test_a_good_plan_passes(tmp_path):
 
 def test_params_may_come_as_a_json_string(tmp_path):
     ctx = ai_world.context(tmp_path, BAD_KEY, [finding("config/unrecognized-key", "agentz")])
-    assert prepare(ctx, answer("unset-config-key", '{"path": "agentz"}')).config_paths == ("agentz",)
+    assert prepare(ctx, answer("unset-config-key", '{"path": "agentz"}')).config_paths == (
+        "agentz",
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,9 @@ def test_never_unattended_is_never_done(tmp_path):
         plans.check(ai_world.context(tmp_path, GOOD), Plan("x", (), Risk.NEVER, Text("x", "x")), ())
 
 
-@pytest.mark.parametrize("repair", sorted(name for name, r in ALL.items() if r.risk is Risk.GUARDED))
+@pytest.mark.parametrize(
+    "repair", sorted(name for name, r in ALL.items() if r.risk is Risk.GUARDED)
+)
 def test_every_guarded_repair_has_its_findings_written_down(repair):
     assert plans.NEEDS[repair]
 
@@ -145,7 +151,9 @@ def test_no_change_that_opens_disarms_redirects_or_runs(tmp_path, number):
     ctx = ai_world.context(tmp_path, GOOD, [finding("config/invalid-value", "gateway.auth")])
     write = Write(str(ctx.home.config_path), json.dumps(after).encode())
     with pytest.raises(plans.Refused):
-        plans.check(ctx, Plan("ai-hands", (write, Service("restart")), Risk.GUARDED, Text("x", "x")), ())
+        plans.check(
+            ctx, Plan("ai-hands", (write, Service("restart")), Risk.GUARDED, Text("x", "x")), ()
+        )
 
 
 FINE = [
@@ -166,7 +174,16 @@ def test_a_config_that_would_not_parse_is_refused_before_anything_is_written(tmp
     ctx = ai_world.context(tmp_path, GOOD)
     for raw in (b"{broken", b"", b"[]", b"\xff\xfe"):
         with pytest.raises(plans.Refused):
-            plans.check(ctx, Plan("restore-config", (Write(str(ctx.home.config_path), raw),), Risk.SAFE, Text("x", "x")), ())
+            plans.check(
+                ctx,
+                Plan(
+                    "restore-config",
+                    (Write(str(ctx.home.config_path), raw),),
+                    Risk.SAFE,
+                    Text("x", "x"),
+                ),
+                (),
+            )
 
 
 def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tmp_path):

@@ -14,7 +14,12 @@ from skill.store import records, snapshots
 
 
 def run(tmp_path: Path, *words: str) -> "tuple[int, str]":
-    env = {"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": str(tmp_path / "state"), "PATH": str(tmp_path), "LANG": "C"}
+    env = {
+        "HOME": str(tmp_path),
+        "OPENCLAW_STATE_DIR": str(tmp_path / "state"),
+        "PATH": str(tmp_path),
+        "LANG": "C",
+    }
     env["OPENCLAW_GATEWAY_PORT"] = "21299"
     result = CliRunner().invoke(main_group, list(words), env=env)
     return result.exit_code, result.output
@@ -42,6 +47,15 @@ def test_a_snapshot_is_listed_and_put_back(tmp_path: Path) -> None:
 def test_stats_of_nothing_and_of_something(tmp_path: Path) -> None:
     place = home(tmp_path)
     assert json.loads(run(tmp_path, "stats", "--json")[1])["incidents"] == 0
-    records.Store(place).add({"id": "a", "opened": 1.0, "verified": True, "healed_s": 12.0, "level": 2, "outcome": "healed"})
+    records.Store(place).add(
+        {
+            "id": "a",
+            "opened": 1.0,
+            "verified": True,
+            "healed_s": 12.0,
+            "level": 2,
+            "outcome": "healed",
+        }
+    )
     code, out = run(tmp_path, "--lang", "zh", "stats")
     assert code == 0 and "已恢复:1" in out and "12" in out

@@ -63,7 +63,9 @@ def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) ->
     if what == "pipe":
         os.mkfifo(str(world.config))  # reading it would wait for ever
     else:
-        world.config.mkdir() if what == "directory" else world.config.symlink_to(world.folder / "gone" / "openclaw.json")
+        world.config.mkdir() if what == "directory" else world.config.symlink_to(
+            world.folder / "gone" / "openclaw.json"
+        )
     world.healthy = world.parses
     ctx = world.context(finding("config/missing", str(world.config)))
     assert execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {})).healed
@@ -83,7 +85,9 @@ def test_what_lies_in_the_configs_place_comes_back_when_that_did_not_help(world:
 def test_a_fact_about_an_unchanged_key_hides_no_change(world: World) -> None:
     """No model was ever configured: that must not keep the real change from being put back."""
     world.config.write_text(CONFIG.replace('mode: "token", token: "t"', 'mode: "password"'))
-    fact = replace(finding("config/models-missing", "agents.defaults.workspace"), severity=Severity.INFO)
+    fact = replace(
+        finding("config/models-missing", "agents.defaults.workspace"), severity=Severity.INFO
+    )
     old = replace(finding("config/secret-missing", "channels.x.token"), severity=Severity.WARNING)
     ctx = world.context(fact, old)
     assert execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {})).healed
@@ -91,7 +95,9 @@ def test_a_fact_about_an_unchanged_key_hides_no_change(world: World) -> None:
 
 
 def test_only_the_bad_key_is_put_back(world: World) -> None:
-    world.config.write_text(CONFIG.replace("18901", '"x"').replace('model: "a/b.c"', 'model: "new/model"'))
+    world.config.write_text(
+        CONFIG.replace("18901", '"x"').replace('model: "a/b.c"', 'model: "new/model"')
+    )
     world.healthy = lambda: '"x"' not in world.config.read_text()
     ctx = world.context(finding("config/invalid-value", "gateway.port"))
     outcome = execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {}))
@@ -105,7 +111,9 @@ def test_only_the_bad_key_is_put_back(world: World) -> None:
 def test_a_lost_key_comes_back_in_its_old_place(world: World) -> None:
     world.config.write_text(CONFIG.replace('mode: "local", ', ""))
     ctx = world.context(finding("config/mode-missing"))
-    assert execute.execute(ctx, repairs.ALL["revert-config-keys"].plan(ctx, {"paths": ["gateway.mode"]})).healed
+    assert execute.execute(
+        ctx, repairs.ALL["revert-config-keys"].plan(ctx, {"paths": ["gateway.mode"]})
+    ).healed
     assert world.config.read_text() == CONFIG
 
 
@@ -122,7 +130,9 @@ def test_what_is_gone_although_another_fault_remains_is_kept(world: World) -> No
     world.config.write_text("")
     world.healthy = lambda: False
     ctx = world.context()
-    outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}), cured=lambda _ctx: True)
+    outcome = execute.execute(
+        ctx, repairs.ALL["restore-config"].plan(ctx, {}), cured=lambda _ctx: True
+    )
     assert not outcome.healed and not outcome.rolled_back and world.config.read_text() == CONFIG
 
 
@@ -130,14 +140,22 @@ def test_an_include_that_is_gone_comes_back_and_the_rest_stays(tmp_path: Path) -
     world = World(tmp_path)
     extra = world.state / "agents.json5"
     extra.write_text("{defaults: {model: 'm'}}")
-    world.config.write_text('{gateway: {mode: "local"}, agents: {$include: "./agents.json5"}} // mine\n')
+    world.config.write_text(
+        '{gateway: {mode: "local"}, agents: {$include: "./agents.json5"}} // mine\n'
+    )
     good_copies.keep(world.context())
     extra.unlink()
-    world.config.write_text('{gateway: {mode: "local", port: 5}, agents: {$include: "./agents.json5"}} // mine, newer\n')
+    world.config.write_text(
+        '{gateway: {mode: "local", port: 5}, agents: {$include: "./agents.json5"}} // mine, newer\n'
+    )
     world.healthy = world.parses
     ctx = world.context(last_good=good_copies.newest(world.home))
     outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
-    assert outcome.healed and extra.read_text() == "{defaults: {model: 'm'}}" and "newer" in world.config.read_text()
+    assert (
+        outcome.healed
+        and extra.read_text() == "{defaults: {model: 'm'}}"
+        and "newer" in world.config.read_text()
+    )
 
 
 def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
@@ -149,8 +167,13 @@ def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
     extra.write_text("{mode: 'local', port: 7, bogus: 1}")
     main = world.config.read_text()
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
-    assert execute.execute(ctx, repairs.ALL["unset-config-key"].plan(ctx, {"path": "gateway.bogus"})).healed
-    assert parse(extra.read_text()) == {"mode": "local", "port": 7} and world.config.read_text() == main
+    assert execute.execute(
+        ctx, repairs.ALL["unset-config-key"].plan(ctx, {"path": "gateway.bogus"})
+    ).healed
+    assert (
+        parse(extra.read_text()) == {"mode": "local", "port": 7}
+        and world.config.read_text() == main
+    )
 
 
 def doctor(world: World, after: object, code: int = 0) -> None:
@@ -191,7 +214,11 @@ def test_doctor_fix_of_an_unreadable_config_that_loses_keys_is_rolled_back(world
     doctor(world, {"gateway": {"mode": "local"}})
     ctx = world.context(last_good=good_copies.newest(world.home))
     outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
-    assert not outcome.healed and outcome.rolled_back and world.config.read_text() == "garbage" + CONFIG
+    assert (
+        not outcome.healed
+        and outcome.rolled_back
+        and world.config.read_text() == "garbage" + CONFIG
+    )
 
 
 def test_doctor_fix_that_exits_0_and_changes_nothing_is_not_healed(world: World) -> None:
@@ -215,8 +242,12 @@ def test_no_snapshot_no_change(world: World) -> None:
 
 def test_a_full_disk_leaves_no_half_snapshot(world: World) -> None:
     with pytest.raises(RepairError):
-        snapshots.take(world.home, "x", [str(world.config)], 0.0, lambda _path: SimpleNamespace(free=100))
-    assert snapshots.all_of(world.home) == [] and not list((world.home.doctor_dir / "snapshots").iterdir())
+        snapshots.take(
+            world.home, "x", [str(world.config)], 0.0, lambda _path: SimpleNamespace(free=100)
+        )
+    assert snapshots.all_of(world.home) == [] and not list(
+        (world.home.doctor_dir / "snapshots").iterdir()
+    )
 
 
 class Killed(BaseException):
@@ -230,7 +261,12 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
     text = CONFIG.replace("18901", "18902")
     world.config.write_text(text)
     aside = world.home.doctor_dir / "quarantine" / "p"
-    steps = [Write(str(world.config), b"{}"), Move(str(folder), str(aside)), Write(str(world.home.env_file), b"A=1"), Service("restart")]
+    steps = [
+        Write(str(world.config), b"{}"),
+        Move(str(folder), str(aside)),
+        Write(str(world.home.env_file), b"A=1"),
+        Service("restart"),
+    ]
     steps.insert(at, Run(("openclaw", "config", "validate")))
 
     def die(argv: list) -> Completed:
@@ -244,13 +280,22 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
     assert execute.journal_path(world.home).exists()
     outcome = recover.recover(ctx)
     assert outcome is not None and outcome.rolled_back
-    assert world.config.read_text() == text and folder.is_dir() and not aside.exists() and not world.home.env_file.exists()
+    assert (
+        world.config.read_text() == text
+        and folder.is_dir()
+        and not aside.exists()
+        and not world.home.env_file.exists()
+    )
     assert recover.recover(ctx) is None
 
 
 @pytest.mark.parametrize("comes_up", [True, False])
-def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The repaired gateway reads its config right now: putting the fault back under it would undo the cure."""
+def test_killed_while_the_gateway_starts(
+    world: World, comes_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repaired gateway reads its config right now: putting the fault back under it would undo
+    the cure.
+    """
     world.config.write_text(CONFIG[:50])
     begin = world.start
 
@@ -261,15 +306,24 @@ def test_killed_while_the_gateway_starts(world: World, comes_up: bool, monkeypat
     world.start = die  # type: ignore[method-assign]
     ctx = world.context()
     with pytest.raises(Killed):
-        execute.execute(ctx, plan_of(Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)))
+        execute.execute(
+            ctx,
+            plan_of(
+                Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)
+            ),
+        )
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     world.healthy = lambda: comes_up
     outcome = recover.recover(ctx)
-    assert outcome is not None and outcome.healed is comes_up and outcome.rolled_back is not comes_up
+    assert (
+        outcome is not None and outcome.healed is comes_up and outcome.rolled_back is not comes_up
+    )
     assert world.config.read_text() == (CONFIG if comes_up else CONFIG[:50])
 
 
-def test_a_start_that_hangs_is_not_waited_for_to_the_end_of_its_budget(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_hangs_is_not_waited_for_to_the_end_of_its_budget(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Busy and silent for a minute: the next repair has its turn after that, not after 300 s."""
     spins = gateway.ProcessInfo(7, world.clock, "R", "openclaw", 1)
     looks: list = []
@@ -288,7 +342,9 @@ def test_a_start_that_hangs_is_not_waited_for_to_the_end_of_its_budget(world: Wo
 
 
 def interrupted_repair(world: World) -> "tuple[object, str]":
-    """A repair that was killed between its write and the start: (context, the config as it left it)."""
+    """A repair that was killed between its write and the start: (context, the config as it left
+    it).
+    """
     world.config.write_text(CONFIG[:50])
 
     def die(argv: list) -> Completed:
@@ -296,14 +352,20 @@ def interrupted_repair(world: World) -> "tuple[object, str]":
 
     world.on_run = die
     ctx = world.context()
-    steps = (Write(str(world.config), CONFIG.encode()), Run(("openclaw", "config", "validate")), Service("start"))
+    steps = (
+        Write(str(world.config), CONFIG.encode()),
+        Run(("openclaw", "config", "validate")),
+        Service("start"),
+    )
     with pytest.raises(Killed):
         execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
     return ctx, CONFIG
 
 
 def test_nothing_is_put_back_under_a_gateway_that_is_ready(world: World) -> None:
-    """Killed before its own start; level 2 started what it had mended. In the next incident the old fault must not come back."""
+    """Killed before its own start; level 2 started what it had mended. In the next incident the old
+    fault must not come back.
+    """
     ctx, mended = interrupted_repair(world)
     world.started = True
     outcome = recover.recover(ctx)
@@ -323,7 +385,9 @@ def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: Wor
     assert recover.recover(ctx) is None
 
 
-def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die() -> None:
         world.started = True
         raise Killed
@@ -331,7 +395,14 @@ def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(world: World, monk
     world.start = die  # type: ignore[method-assign]
     ctx = world.context()
     with pytest.raises(Killed):
-        execute.execute(ctx, plan_of(Write(str(world.config), b'{gateway: {mode: "local"}}'), Service("start"), config_paths=("gateway",)))
+        execute.execute(
+            ctx,
+            plan_of(
+                Write(str(world.config), b'{gateway: {mode: "local"}}'),
+                Service("start"),
+                config_paths=("gateway",),
+            ),
+        )
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     outcome = recover.recover(ctx)
     assert outcome is not None and outcome.rolled_back and world.config.read_text() == CONFIG
@@ -361,7 +432,10 @@ def test_steps_outside_the_allow_list_are_refused(world: World, step: object) ->
         return text.replace("{state}", str(world.state))
 
     if isinstance(step, (Write, Move, Delete)):
-        values = {name: fill(value) if isinstance(value, str) else value for name, value in vars(step).items()}
+        values = {
+            name: fill(value) if isinstance(value, str) else value
+            for name, value in vars(step).items()
+        }
         step = type(step)(**values)
     with pytest.raises(RepairError):
         execute.execute(world.context(), plan_of(step))
@@ -384,7 +458,10 @@ def test_a_corrupt_database_is_moved_and_comes_back_when_that_does_not_help(worl
 
 def test_set_config_key_opens_nothing(world: World) -> None:
     ctx = world.context(finding("config/bind-without-auth"))
-    for params in ({"path": "gateway.auth.mode", "value": "none"}, {"path": "gateway.bind", "value": "lan"}):
+    for params in (
+        {"path": "gateway.auth.mode", "value": "none"},
+        {"path": "gateway.bind", "value": "lan"},
+    ):
         with pytest.raises(CannotPlan):
             repairs.ALL["set-config-key"].plan(ctx, params)
 
@@ -406,10 +483,16 @@ def test_bad_node_options_go_from_service_and_env_file(world: World) -> None:
 
 def test_the_environment_of_the_last_healthy_run_comes_back(world: World) -> None:
     before = {"OPENCLAW_STATE_DIR": "/a", "LD_PRELOAD": None}
-    ctx = world.context(finding("service/environment", "OPENCLAW_STATE_DIR", name="OPENCLAW_STATE_DIR", restore=before))
+    ctx = world.context(
+        finding(
+            "service/environment", "OPENCLAW_STATE_DIR", name="OPENCLAW_STATE_DIR", restore=before
+        )
+    )
     assert execute.execute(ctx, repairs.ALL["repair-service-env"].plan(ctx, {})).healed
     assert "override {'OPENCLAW_STATE_DIR': '/a'} ['LD_PRELOAD']" in world.calls
-    hint = world.context(finding("service/environment-changed", "LD_PRELOAD", restore={"LD_PRELOAD": None}))
+    hint = world.context(
+        finding("service/environment-changed", "LD_PRELOAD", restore={"LD_PRELOAD": None})
+    )
     with pytest.raises(CannotPlan):  # what is no certain cause is left alone unless it is asked for
         repairs.ALL["repair-service-env"].plan(hint, {})
     assert repairs.ALL["repair-service-env"].plan(hint, {"changed": True}).steps
@@ -417,7 +500,12 @@ def test_the_environment_of_the_last_healthy_run_comes_back(world: World) -> Non
 
 def test_every_repair_is_registered_under_its_id_and_says_why_in_both_languages() -> None:
     for name, repair in repairs.ALL.items():
-        assert repair.id == name and repair.title.en and repair.title.zh and repair.params["type"] == "object"
+        assert (
+            repair.id == name
+            and repair.title.en
+            and repair.title.zh
+            and repair.params["type"] == "object"
+        )
 
 
 def test_dry_run_changes_nothing(world: World) -> None:
@@ -450,7 +538,9 @@ def facts(world: World, pid: int, runs: int = 1, age: float = 0.0) -> None:
     (world.home.doctor_dir / "gateway-facts.json").write_text(json.dumps(value))
 
 
-def test_a_restart_waits_until_the_gateway_has_done_its_work(world: World, gateway_process: object) -> None:
+def test_a_restart_waits_until_the_gateway_has_done_its_work(
+    world: World, gateway_process: object
+) -> None:
     began, said = world.clock, []
     real = world.host.sleep
 
@@ -459,11 +549,16 @@ def test_a_restart_waits_until_the_gateway_has_done_its_work(world: World, gatew
         facts(world, gateway_process.pid, 1 if world.clock - began < 40 else 0)  # type: ignore[attr-defined]
 
     ctx = replace(world.context(), host=replace(world.host, sleep=sleep))
-    assert 40 <= healing.wait_for_runs(ctx, plan_of(Service("restart")), said.append) < 45 and len(said) == 1
+    assert (
+        40 <= healing.wait_for_runs(ctx, plan_of(Service("restart")), said.append) < 45
+        and len(said) == 1
+    )
     assert healing.wait_for_runs(ctx, plan_of(Service("restart")), said.append) == 0.0
 
 
-def test_a_run_that_never_ends_is_waited_for_five_minutes(world: World, gateway_process: object) -> None:
+def test_a_run_that_never_ends_is_waited_for_five_minutes(
+    world: World, gateway_process: object
+) -> None:
     def sleep(seconds: float) -> None:
         world.clock += seconds
         facts(world, gateway_process.pid)  # type: ignore[attr-defined]
@@ -473,20 +568,28 @@ def test_a_run_that_never_ends_is_waited_for_five_minutes(world: World, gateway_
 
 
 @pytest.mark.parametrize("why", ["hung", "old facts", "another process", "no plugin", "no restart"])
-def test_nothing_is_waited_for_without_a_reason(world: World, gateway_process: object, why: str) -> None:
+def test_nothing_is_waited_for_without_a_reason(
+    world: World, gateway_process: object, why: str
+) -> None:
     pid = gateway_process.pid  # type: ignore[attr-defined]
     if why == "hung":
         world.started = False
     elif why == "no plugin":
         (world.home.doctor_dir / "gateway-facts.json").unlink()
     elif why != "no restart":
-        facts(world, pid if why == "old facts" else pid + 1, age=90.0 if why == "old facts" else 0.0)
+        facts(
+            world, pid if why == "old facts" else pid + 1, age=90.0 if why == "old facts" else 0.0
+        )
     plan = plan_of(Service("start" if why == "no restart" else "restart"))
     assert healing.wait_for_runs(world.context(), plan, lambda text: None) == 0.0
 
 
-def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(world: World, gateway_process: object) -> None:
-    """An embedded agent or `doctor` holds the same lock under another role: nothing may take it for a gateway without a port."""
+def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(
+    world: World, gateway_process: object
+) -> None:
+    """An embedded agent or `doctor` holds the same lock under another role: nothing may take it for
+    a gateway without a port.
+    """
     assert gateway.lock_holder(world.home) is not None
     lock = world.state / "tmp" / "openclaw-0" / "gateway.state.lock"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "role": "agent-embedded"}))
@@ -494,11 +597,17 @@ def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(wo
 
 
 @pytest.mark.parametrize("still_silent", [True, False])
-def test_channels_are_resumed_when_none_is_suppressed_any_more(world: World, still_silent: bool) -> None:
+def test_channels_are_resumed_when_none_is_suppressed_any_more(
+    world: World, still_silent: bool
+) -> None:
     """Ready is what a gateway says in safe mode, too."""
     silent = {"now": True}
     world.started = True
-    body = lambda: {"ready": True, "failing": [], **({"suppressed": ["telegram"]} if silent["now"] else {})}  # noqa: E731
+
+    def body() -> dict:
+        silenced = {"suppressed": ["telegram"]} if silent["now"] else {}
+        return {"ready": True, "failing": [], **silenced}
+
     host = replace(world.host, get=lambda *_a: Reply(200, json.dumps(body()).encode()))
 
     def run(argv: object, **_more: object) -> Completed:
@@ -507,13 +616,28 @@ def test_channels_are_resumed_when_none_is_suppressed_any_more(world: World, sti
         return Completed([], 0)
 
     ctx = replace(world.context(state=State.SAFE_MODE), host=replace(host, run=run))
-    step = Run(("openclaw", "gateway", "call", "channels.start", "--params", '{"channel": "telegram"}', "--json"), 60.0)
+    step = Run(
+        (
+            "openclaw",
+            "gateway",
+            "call",
+            "channels.start",
+            "--params",
+            '{"channel": "telegram"}',
+            "--json",
+        ),
+        60.0,
+    )
     assert execute.execute(ctx, plan_of(step, verify="channels")).healed is not still_silent
 
 
 @pytest.mark.parametrize("size,steps", [(48, 1), (8192, 0)])
-def test_a_small_heap_on_the_command_line_is_replaced_there(world: World, size: int, steps: int) -> None:
-    """OpenClaw's own unit passes --max-old-space-size itself, and that wins over NODE_OPTIONS; a large one is not made smaller."""
+def test_a_small_heap_on_the_command_line_is_replaced_there(
+    world: World, size: int, steps: int
+) -> None:
+    """OpenClaw's own unit passes --max-old-space-size itself, and that wins over NODE_OPTIONS; a
+    large one is not made smaller.
+    """
     world.name = "systemd"
     world.command = lambda: ["node", "--max-old-space-size={}".format(size), "index.js"]  # type: ignore[method-assign]
     world.environment = lambda: {"NODE_OPTIONS": "--max-old-space-size=48"}  # type: ignore[method-assign]
@@ -536,8 +660,13 @@ def test_room_is_made_of_our_own_spare_files_only(world: World, tmp_path: Path) 
         (logs / name).write_text("x" * 100)
     assert free_disk.own_spare(ctx) == [logs / "watchdog.log.1"]
     before = set(free_disk.old_logs(ctx))
-    assert free_disk.make_room(replace(ctx, host=replace(ctx.host, now=lambda: 0.0))) == 100  # in 1970 no log of OpenClaw's is old
-    assert sorted(path.name for path in logs.iterdir()) == ["gateway.log.1", "watchdog.log"] and set(free_disk.old_logs(ctx)) == before
+    assert (
+        free_disk.make_room(replace(ctx, host=replace(ctx.host, now=lambda: 0.0))) == 100
+    )  # in 1970 no log of OpenClaw's is old
+    assert (
+        sorted(path.name for path in logs.iterdir()) == ["gateway.log.1", "watchdog.log"]
+        and set(free_disk.old_logs(ctx)) == before
+    )
 
 
 UNIT = "[Service]\nExecStart=/usr/bin/node /lib/openclaw gateway\n"
@@ -552,20 +681,31 @@ def served_unit(world: World) -> Path:
     return unit
 
 
-def test_the_services_definition_comes_back_and_a_later_drop_in_loses_its_effect(world: World) -> None:
+def test_the_services_definition_comes_back_and_a_later_drop_in_loses_its_effect(
+    world: World,
+) -> None:
     unit = served_unit(world)
     unit.write_text(UNIT.replace("/usr/bin", "/gone"))
     later = unit.with_name(unit.name + ".d") / "mine.conf"
     later.parent.mkdir()
     later.write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
     (later.parent / "iflow-doctor.conf").write_text("[Service]\n")
-    good_copies.keep(world.context())  # edited under a running gateway: this copy has never started one
+    good_copies.keep(
+        world.context()
+    )  # edited under a running gateway: this copy has never started one
     world.healthy = lambda: unit.read_text() == UNIT and b"false" not in later.read_bytes()
     ctx = world.context()
     plan = repairs.ALL["restore-service-unit"].plan(ctx, {})
-    assert [step.action for step in plan.steps if isinstance(step, Service)] == ["reload", "restart"]
+    assert [step.action for step in plan.steps if isinstance(step, Service)] == [
+        "reload",
+        "restart",
+    ]
     assert execute.execute(ctx, plan).healed and world.calls.count("reload") == 1
-    assert unit.read_text() == UNIT and later.read_text().startswith("#") and (later.parent / "iflow-doctor.conf").read_text()
+    assert (
+        unit.read_text() == UNIT
+        and later.read_text().startswith("#")
+        and (later.parent / "iflow-doctor.conf").read_text()
+    )
 
 
 def test_without_another_definition_that_worked_there_is_nothing_to_put_back(world: World) -> None:

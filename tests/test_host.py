@@ -12,7 +12,9 @@ from skill.host import Host, http_get, run_program
 
 
 def serve(answer, hold=0.0, drip=0.0):
-    """A server for one connection that sends `answer` (whole, or dripping a byte each `drip` seconds)."""
+    """A server for one connection that sends `answer` (whole, or dripping a byte each `drip`
+    seconds).
+    """
     server = socket.socket()
     server.bind(("127.0.0.1", 0))
     server.listen(1)
@@ -46,7 +48,10 @@ def test_a_dripping_server_cannot_hold_the_watchdog():
     assert reply.error == "timeout" and reply.seconds < 1.0
 
 
-@pytest.mark.parametrize("raw,error", [(b"SSH-2.0-OpenSSH\r\n", "garbled"), (b"", "reset"), (b"HTTP/1.1 abc\r\n\r\n", "garbled")])
+@pytest.mark.parametrize(
+    "raw,error",
+    [(b"SSH-2.0-OpenSSH\r\n", "garbled"), (b"", "reset"), (b"HTTP/1.1 abc\r\n\r\n", "garbled")],
+)
 def test_not_http(raw, error):
     assert http_get(serve(raw), 1.0).error == error
 
@@ -64,7 +69,10 @@ def test_accepts_and_stays_silent():
 def test_programs_are_ended_with_their_whole_group(tmp_path):
     mark = tmp_path / "mark"
     child = "import time,sys; time.sleep(1.5); open(sys.argv[1],chr(119))"
-    script = "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','{}',sys.argv[1]]); time.sleep(9)".format(child)
+    script = (
+        "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','{}',sys.argv[1]]); "
+        "time.sleep(9)"
+    ).format(child)
     import sys
 
     done = run_program([sys.executable, "-c", script, str(mark)], timeout=0.7)

@@ -1,4 +1,6 @@
-"""The installer against a home of its own; only building the environment and running our command line are stood in for."""
+"""The installer against a home of its own; only building the environment and running our command
+line are stood in for.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,18 @@ class Machine:
         self.source.mkdir()
         for name in bundle.REQUIRED + bundle.OPTIONAL:
             target = self.source / name
-            target.mkdir(parents=True) if name in ("skill", "templates") else target.write_text("x" if name != "SKILL.md" else "card")
+            target.mkdir(parents=True) if name in ("skill", "templates") else target.write_text(
+                "x" if name != "SKILL.md" else "card"
+            )
         (self.source / "skill" / "a.py").write_text("A = 1\n")
         (self.source / "skill" / "__pycache__").mkdir()
         (self.source / "skill" / "__pycache__" / "a.pyc").write_text("no")
         (self.source / ".git").mkdir()
-        self.env = {"HOME": str(self.home), "PATH": "{}/.local/bin:/usr/bin".format(self.home), "SHELL": "/bin/bash"}
+        self.env = {
+            "HOME": str(self.home),
+            "PATH": "{}/.local/bin:/usr/bin".format(self.home),
+            "SHELL": "/bin/bash",
+        }
         self.host = Host(env=self.env, run=self.run, system="linux")
 
     def run(self, argv: Any, **_: Any) -> Completed:
@@ -44,10 +52,14 @@ class Machine:
             (Path(words[-1]) / "bin").mkdir(parents=True)
             (Path(words[-1]) / "bin" / "python").write_text("")
         bad = any(word in words for word in self.broken)
-        return Completed(argv, 1 if bad else 0, "[]", "Traceback (most recent call last)\nboom" if bad else "")
+        return Completed(
+            argv, 1 if bad else 0, "[]", "Traceback (most recent call last)\nboom" if bad else ""
+        )
 
     def install(self, **options: Any) -> install.Install:
-        run = install.Install(self.host, places.locate(self.host, self.source), install.Options(**options))
+        run = install.Install(
+            self.host, places.locate(self.host, self.source), install.Options(**options)
+        )
         run.begin()
         try:
             for step in run.steps():
@@ -75,7 +87,11 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_planning_changes_nothing(machine: Machine) -> None:
     before = machine.tree()
-    steps = install.Install(machine.host, places.locate(machine.host, machine.source), install.Options(plugin=True, profile=True)).steps()
+    steps = install.Install(
+        machine.host,
+        places.locate(machine.host, machine.source),
+        install.Options(plugin=True, profile=True),
+    ).steps()
     assert machine.tree() == before and not machine.calls
     assert all(step.what.en and step.what.zh for step in steps)
 
@@ -85,7 +101,9 @@ def test_installs_and_takes_everything_back_but_records(machine: Machine) -> Non
     machine.install()
     state = machine.home / ".openclaw"
     assert (state / "skills" / bundle.SKILL / "skill" / "a.py").is_file()
-    assert not (state / "skills" / bundle.SKILL / ".git").exists() and not list(state.rglob("*.pyc"))
+    assert not (state / "skills" / bundle.SKILL / ".git").exists() and not list(
+        state.rglob("*.pyc")
+    )
     assert "iflow-doctor shim" in (machine.home / ".local/bin/openclaw").read_text() and os.access(
         str(machine.home / ".local/bin/iflow-doctor"), os.X_OK
     )
@@ -94,7 +112,11 @@ def test_installs_and_takes_everything_back_but_records(machine: Machine) -> Non
     (state / "iflow-doctor" / "records.json").write_text("{}")
     machine.uninstall()
     assert machine.said("service", "uninstall") == 1
-    assert sorted(set(machine.tree()) - set(before)) == [".openclaw", ".openclaw/iflow-doctor", ".openclaw/iflow-doctor/records.json"]
+    assert sorted(set(machine.tree()) - set(before)) == [
+        ".openclaw",
+        ".openclaw/iflow-doctor",
+        ".openclaw/iflow-doctor/records.json",
+    ]
     machine.uninstall(purge=True)
     assert [name for name in machine.tree() if name != ".openclaw"] == before
 
@@ -104,18 +126,27 @@ def test_a_first_run_that_fails_leaves_nothing(machine: Machine) -> None:
     machine.broken.add("list-cases")
     with pytest.raises(HealerError):
         machine.install()
-    install.Install(machine.host, places.locate(machine.host, machine.source), install.Options())  # planning makes nothing
-    left = [name for name in machine.tree() if name not in before and not (machine.home / name).is_dir()]
+    install.Install(
+        machine.host, places.locate(machine.host, machine.source), install.Options()
+    )  # planning makes nothing
+    left = [
+        name for name in machine.tree() if name not in before and not (machine.home / name).is_dir()
+    ]
     assert left == []
 
 
 def test_what_the_lock_makes_is_taken_away_too(machine: Machine) -> None:
-    """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken back."""
+    """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken
+    back.
+    """
     found = places.locate(machine.host, machine.source)
     run = install.Install(machine.host, found, install.Options(profile=True))
     with manifest.only_one(found.doctor_dir / "install.lock"):
         run.begin()
-    assert str(found.state_dir) in run.done["made_dirs"] and str(found.doctor_dir) in run.done["made_dirs"]
+    assert (
+        str(found.state_dir) in run.done["made_dirs"]
+        and str(found.doctor_dir) in run.done["made_dirs"]
+    )
     machine.uninstall(purge=True)
     assert not found.state_dir.exists()
 
@@ -124,7 +155,10 @@ def test_installing_twice_builds_once_and_changes_nothing(machine: Machine) -> N
     machine.install()
     first = machine.tree()
     machine.install()
-    assert machine.tree() == first and sum(1 for call in machine.calls if call[-3:-1] == ["-m", "venv"]) == 1
+    assert (
+        machine.tree() == first
+        and sum(1 for call in machine.calls if call[-3:-1] == ["-m", "venv"]) == 1
+    )
 
 
 def test_upgrade_switches_and_keeps_records(machine: Machine) -> None:
@@ -132,13 +166,25 @@ def test_upgrade_switches_and_keeps_records(machine: Machine) -> None:
     (machine.home / ".openclaw/iflow-doctor/records.json").write_text('{"kept": 1}')
     (machine.source / "skill" / "a.py").write_text("A = 2\n")
     new = machine.install().env
-    assert new != old and not old.exists() and python_env.target_of(places.locate(machine.host, machine.source)) == new
-    assert (machine.home / ".openclaw/skills" / bundle.SKILL / "skill/a.py").read_text() == "A = 2\n"
-    assert json.loads((machine.home / ".openclaw/iflow-doctor/records.json").read_text()) == {"kept": 1}
+    assert (
+        new != old
+        and not old.exists()
+        and python_env.target_of(places.locate(machine.host, machine.source)) == new
+    )
+    assert (
+        machine.home / ".openclaw/skills" / bundle.SKILL / "skill/a.py"
+    ).read_text() == "A = 2\n"
+    assert json.loads((machine.home / ".openclaw/iflow-doctor/records.json").read_text()) == {
+        "kept": 1
+    }
 
 
-@pytest.mark.parametrize("broken, switched", [("list-cases", False), ("drill", False), ("status", True)])
-def test_a_version_that_fails_its_check_leaves_the_old_one_in_place(machine: Machine, broken: str, switched: bool) -> None:
+@pytest.mark.parametrize(
+    "broken, switched", [("list-cases", False), ("drill", False), ("status", True)]
+)
+def test_a_version_that_fails_its_check_leaves_the_old_one_in_place(
+    machine: Machine, broken: str, switched: bool
+) -> None:
     old = machine.install().env
     before = machine.tree()
     services = machine.said("service", "install")
@@ -149,13 +195,17 @@ def test_a_version_that_fails_its_check_leaves_the_old_one_in_place(machine: Mac
     where = places.locate(machine.host, machine.source)
     assert python_env.target_of(where) == old and machine.tree() == before
     assert (where.skill_dir / "skill" / "a.py").read_text() == "A = 1\n"
-    assert machine.said("service", "install") - services == (2 if switched else 0)  # once by the new one, once back
+    assert machine.said("service", "install") - services == (
+        2 if switched else 0
+    )  # once by the new one, once back
 
 
 @pytest.mark.parametrize("at", range(8))
 def test_interrupted_anywhere_it_can_be_run_again_or_undone(machine: Machine, at: int) -> None:
     before = machine.tree()
-    run = install.Install(machine.host, places.locate(machine.host, machine.source), install.Options())
+    run = install.Install(
+        machine.host, places.locate(machine.host, machine.source), install.Options()
+    )
     run.begin()
     for step in run.steps()[:at]:  # then kill -9: no roll back
         step.do()
@@ -189,7 +239,9 @@ def test_profile_lines_only_where_agreed_and_needed(machine: Machine) -> None:
 
 def test_flags(machine: Machine) -> None:
     machine.install(service=False, shim=False)
-    assert not (machine.home / ".local/bin/openclaw").exists() and not machine.said("service", "install")
+    assert not (machine.home / ".local/bin/openclaw").exists() and not machine.said(
+        "service", "install"
+    )
 
 
 def test_files_of_others_stay(machine: Machine) -> None:
@@ -214,18 +266,27 @@ def test_a_developers_link_and_an_in_place_skill_are_not_replaced(machine: Machi
 def test_wheelhouse_needs_no_index(machine: Machine) -> None:
     machine.install(wheelhouse="/w h")
     pip = next(call for call in machine.calls if "--find-links" in call)
-    assert "--no-index" in pip and pip[pip.index("--find-links") + 1] == "/w h" and "--constraint" in pip
+    assert (
+        "--no-index" in pip
+        and pip[pip.index("--find-links") + 1] == "/w h"
+        and "--constraint" in pip
+    )
 
 
 def test_an_incomplete_copy_is_refused(machine: Machine) -> None:
     (machine.source / "cases.json").unlink()
     with pytest.raises(HealerError, match="cases.json"):
-        install.Install(machine.host, places.locate(machine.host, machine.source), install.Options())
+        install.Install(
+            machine.host, places.locate(machine.host, machine.source), install.Options()
+        )
 
 
 def test_profiles_of_openclaw_do_not_mix(machine: Machine) -> None:
     machine.env["OPENCLAW_PROFILE"] = "work"
-    assert places.locate(machine.host, machine.source).doctor_dir == machine.home / ".openclaw-work" / "iflow-doctor"
+    assert (
+        places.locate(machine.host, machine.source).doctor_dir
+        == machine.home / ".openclaw-work" / "iflow-doctor"
+    )
 
 
 def test_one_installer_at_a_time(tmp_path: Path) -> None:
@@ -242,23 +303,51 @@ def test_an_unreadable_manifest_counts_as_empty(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "install.json") == manifest.EMPTY
 
 
-SHELLS = [["sh"], ["dash"], ["busybox", "ash"], ["mksh"], ["bash", "--posix"], ["zsh", "--emulate", "sh"]]
+SHELLS = [
+    ["sh"],
+    ["dash"],
+    ["busybox", "ash"],
+    ["mksh"],
+    ["bash", "--posix"],
+    ["zsh", "--emulate", "sh"],
+]
 
 
-@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=lambda shell: shell[0])
+@pytest.mark.parametrize(
+    "shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=lambda shell: shell[0]
+)
 def test_install_sh_in_every_shell(tmp_path: Path, shell: List[str]) -> None:
     env = {"HOME": str(tmp_path), "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin"}
     done = subprocess.run(
-        shell + [str(ROOT / "install.sh"), "--dry-run", "--lang", "zh"], capture_output=True, text=True, env=env, timeout=30
+        shell + [str(ROOT / "install.sh"), "--dry-run", "--lang", "zh"],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=30,
     )
-    assert done.returncode == 0 and "没有改动任何东西" in done.stdout and not list(tmp_path.iterdir())
+    assert (
+        done.returncode == 0 and "没有改动任何东西" in done.stdout and not list(tmp_path.iterdir())
+    )
 
 
 def test_install_sh_through_a_pipe_or_cut_short_does_nothing(tmp_path: Path) -> None:
-    text, env = (ROOT / "install.sh").read_text("utf-8"), {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    whole = subprocess.run(["sh"], input=text, capture_output=True, text=True, env=env, cwd=str(tmp_path), timeout=30)
+    text, env = (
+        (ROOT / "install.sh").read_text("utf-8"),
+        {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    whole = subprocess.run(
+        ["sh"], input=text, capture_output=True, text=True, env=env, cwd=str(tmp_path), timeout=30
+    )
     assert whole.returncode == 2 and "clone the repository" in whole.stderr
-    cut = subprocess.run(["sh"], input=text[: text.rindex("main ")], capture_output=True, text=True, env=env, cwd=str(tmp_path), timeout=30)
+    cut = subprocess.run(
+        ["sh"],
+        input=text[: text.rindex("main ")],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=str(tmp_path),
+        timeout=30,
+    )
     assert cut.returncode == 0 and not cut.stdout and not list(tmp_path.iterdir())
 
 
@@ -267,6 +356,9 @@ def test_install_sh_without_python_says_what_to_install(tmp_path: Path) -> None:
     for name in ("id", "dirname", "uname", "readlink"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
     done = subprocess.run(
-        ["/bin/sh", str(ROOT / "install.sh")], capture_output=True, text=True, env={"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+        ["/bin/sh", str(ROOT / "install.sh")],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")},
     )
     assert done.returncode == 2 and "Python 3.8" in done.stderr and "uv" in done.stderr

@@ -58,7 +58,9 @@ def test_keys_with_dots_are_found() -> None:
 
 
 def test_changes_are_as_high_as_the_difference() -> None:
-    assert json_edit.changes({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1, 2]}, "d": {"e": 1}}) == [("a", "b"), ("a", "c"), ("d",)]
+    assert json_edit.changes(
+        {"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1, 2]}, "d": {"e": 1}}
+    ) == [("a", "b"), ("a", "c"), ("d",)]
     assert json_edit.changes({"a": 1}, {"a": True}) == [("a",)]
 
 
@@ -103,7 +105,13 @@ def test_unset_means_what_it_says(data: dict, indent: object, draw: st.DataObjec
 
 
 def _paths(data: object, prefix: tuple = ()) -> list:
-    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else []
+    items = (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else []
+    )
     found = [prefix]
     for key, value in items:
         found += _paths(value, prefix + (str(key),))

@@ -1,4 +1,6 @@
-"""Judging: each state from real signals, never from one; and thirty simulated days without a restart."""
+"""Judging: each state from real signals, never from one; and thirty simulated days without a
+restart.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,16 @@ class Service:
     restarts: int = 0
 
 
-READY = Observation(1000.0, 0.0, "ready", startup="started", process=OURS, owner=OURS, owner_known=True, holder_pid=10)
+READY = Observation(
+    1000.0,
+    0.0,
+    "ready",
+    startup="started",
+    process=OURS,
+    owner=OURS,
+    owner_known=True,
+    holder_pid=10,
+)
 
 
 START, DEFAULTS = Memory(), Limits()
@@ -85,13 +96,22 @@ def test_a_stopped_process_is_hung_even_when_young():
 
 
 def test_a_start_of_240_seconds_is_left_alone_and_a_zombie_is_found():
-    closed = Observation(1000.0, 0.0, "refused", process=replace(OURS, started=1000.0), holder_pid=10, service=Service())
+    closed = Observation(
+        1000.0,
+        0.0,
+        "refused",
+        process=replace(OURS, started=1000.0),
+        holder_pid=10,
+        service=Service(),
+    )
     assert last(*[closed] * 240).state == State.STARTING
     assert last(*[closed] * 310).state == State.ZOMBIE
 
 
 def test_the_log_that_says_it_stays_alive_makes_a_zombie_at_once():
-    closed = Observation(1000.0, 0.0, "refused", process=OURS, holder_pid=10, log_says_staying_alive=True)
+    closed = Observation(
+        1000.0, 0.0, "refused", process=OURS, holder_pid=10, log_says_staying_alive=True
+    )
     assert last(closed, closed, closed).state == State.ZOMBIE
 
 
@@ -102,7 +122,10 @@ def test_nobody_there():
 
 
 def test_exit_78_is_a_refusal():
-    assert last(Observation(1000.0, 0.0, "refused", service=Service("failed", 78))).state == State.MISCONFIGURED
+    assert (
+        last(Observation(1000.0, 0.0, "refused", service=Service("failed", 78))).state
+        == State.MISCONFIGURED
+    )
 
 
 def test_the_operators_stop_is_respected():
@@ -135,7 +158,9 @@ def test_a_clock_that_jumps_is_no_outage(hours):
 
 
 def test_thirty_noisy_healthy_days_without_one_restart():
-    """Single lost probes, slow answers, a daily drain, channels that go red, a clock set by an hour: nothing restarts."""
+    """Single lost probes, slow answers, a daily drain, channels that go red, a clock set by an
+    hour: nothing restarts.
+    """
     chance = random.Random(20261121)
     now, mono, memory, state, restarts, looks = 1_000_000.0, 0.0, Memory(), WatchState(), 0, 0
     limits, rules = Limits(), Rules()
@@ -154,7 +179,9 @@ def test_thirty_noisy_healthy_days_without_one_restart():
             if roll < 0.02:
                 seen = replace(base, answer="not-ready", failing=("telegram",), startup="started")
             elif 43200 < mono % 86400 < 43500:
-                seen = replace(base, answer="not-ready", failing=("gateway-draining",), startup="draining")
+                seen = replace(
+                    base, answer="not-ready", failing=("gateway-draining",), startup="draining"
+                )
         if looks % 50000 == 0:
             now += chance.choice([3600.0, -3600.0])
         seen = replace(seen, at=now, mono=mono)
@@ -199,16 +226,28 @@ def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
     assert not port_lost(boot)
     ready = boot + "2026-01-01T00:00:09.000+00:00 [gateway] ready\n"
     assert port_lost(ready) and port_lost(ready, epoch_of_line(boot) - 1)
-    assert not port_lost(ready, epoch_of_line(boot) + 60), "its predecessor said so: this one has said nothing yet"
-    assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n")
-    assert not port_lost(ready + "2026-01-01T00:01:00.000+00:00 [reload] config change needs a restart (gateway.port)\n")
-    assert port_lost(ready + "2026-01-01T00:01:00.000+00:00 [terminal-upload] recovery failed: stop the others, then restart them\n")
+    assert not port_lost(ready, epoch_of_line(boot) + 60), (
+        "its predecessor said so: this one has said nothing yet"
+    )
+    assert not port_lost(
+        ready + "2026-01-01T00:01:00.000+00:00 [admission] closed: restart-signal fence\n"
+    )
+    assert not port_lost(
+        ready
+        + "2026-01-01T00:01:00.000+00:00 [reload] config change needs a restart (gateway.port)\n"
+    )
+    assert port_lost(
+        ready + "2026-01-01T00:01:00.000+00:00 [terminal-upload] recovery failed: stop the others, "
+        "then restart them\n"
+    )
 
 
 def test_busy_and_silent_is_no_start():
     def look(status, silent):
         process = replace(OURS, status=status, started=1000.0)
-        return replace(READY, answer="refused", startup="", owner=None, process=process, silent_s=silent)
+        return replace(
+            READY, answer="refused", startup="", owner=None, process=process, silent_s=silent
+        )
 
     assert last(*[look("R", 70.0)] * 8, gap=10.0).state is State.HUNG
     assert last(*[replace(look("R", 70.0), answer="silent")] * 8, gap=10.0).state is State.HUNG
@@ -217,11 +256,16 @@ def test_busy_and_silent_is_no_start():
     assert last(*[look("R", 70.0)] * 4, gap=10.0).state is State.STARTING, "not long enough"
 
 
-HELD = "Gateway failed to start: gateway already running under systemd; existing gateway is healthy, exiting with code 78 to prevent a loop"
+HELD = (
+    "Gateway failed to start: gateway already running under systemd; existing gateway is "
+    "healthy, exiting with code 78 to prevent a loop"
+)
 
 
 def test_a_refusal_for_a_lock_that_is_free_again_is_no_misconfiguration():
-    """The one who held it is gone: live evidence, where an unchanged config after exit 78 is none."""
+    """The one who held it is gone: live evidence, where an unchanged config after exit 78 is
+    none.
+    """
     held = Observation(1000.0, 0.0, "refused", service=Service("failed", 78), was_held=True)
     assert [last(*[held] * n).state for n in (1, 3)] == [State.UNKNOWN, State.DOWN]
     assert last(*[replace(held, doctor_running=True)] * 3).state == State.UPDATING
@@ -231,8 +275,16 @@ def test_a_refusal_for_a_lock_that_is_free_again_is_no_misconfiguration():
     "log,held",
     [
         (HELD, True),
-        ("Doctor could not enter maintenance. Contention: another OpenClaw process owns gateway-lifecycle", True),
-        ("Gateway failed to start: another gateway instance is already listening on ws://127.0.0.1:18789", True),
+        (
+            "Doctor could not enter maintenance. Contention: another OpenClaw process owns "
+            "gateway-lifecycle",
+            True,
+        ),
+        (
+            "Gateway failed to start: another gateway instance is already listening on "
+            "ws://127.0.0.1:18789",
+            True,
+        ),
         (HELD + "\nGateway start blocked: existing config is missing gateway.mode", False),
         ("Gateway failed to start: Doctor cannot repair this state: file is not a database", False),
         ("", False),
@@ -244,23 +296,54 @@ def test_the_last_words_of_a_refused_start_tell_whether_a_lock_was_held(log, hel
 
 @pytest.mark.parametrize("active,patience", [("active", 5), ("unknown", 30)])
 def test_the_managers_word_on_an_exit_is_waited_for(active, patience):
-    """A start that ends with 78 right now is seen gone before systemd has noticed: that is no outage to restart."""
-    starts = [replace(READY, answer="refused", owner=None, process=replace(OURS, started=995.0))] * 5
-    gone = replace(READY, answer="refused", owner=None, process=None, holder_pid=None, service=Service(active, None))
+    """A start that ends with 78 right now is seen gone before systemd has noticed: that is no
+    outage to restart.
+    """
+    starts = [
+        replace(READY, answer="refused", owner=None, process=replace(OURS, started=995.0))
+    ] * 5
+    gone = replace(
+        READY,
+        answer="refused",
+        owner=None,
+        process=None,
+        holder_pid=None,
+        service=Service(active, None),
+    )
     assert last(*starts, gone).state == State.UNKNOWN
-    assert last(*starts, gone, replace(gone, service=Service("failed", 78))).state == State.MISCONFIGURED
+    assert (
+        last(*starts, gone, replace(gone, service=Service("failed", 78))).state
+        == State.MISCONFIGURED
+    )
     assert last(*starts, *[gone] * (patience + 2)).state == State.DOWN
 
 
 def test_an_exit_0_that_was_not_announced_is_a_crash():
     """A plugin that calls process.exit(0); OpenClaw's own ends say so before."""
-    boot = "2026-11-21T10:00:00.000+00:00 [gateway] loading configuration\n2026-11-21T10:00:09.000+00:00 [gateway] ready\n"
-    assert went_suddenly(boot) and went_suddenly(boot + "2026-11-21T10:01:00.000+00:00 [cron] started\n")
-    for told in ("signal SIGTERM received SIGTERM; shutting down", "received SIGUSR1; restarting", "restart mode: full process restart"):
+    boot = (
+        "2026-11-21T10:00:00.000+00:00 [gateway] loading "
+        "configuration\n2026-11-21T10:00:09.000+00:00 [gateway] ready\n"
+    )
+    assert went_suddenly(boot) and went_suddenly(
+        boot + "2026-11-21T10:01:00.000+00:00 [cron] started\n"
+    )
+    for told in (
+        "signal SIGTERM received SIGTERM; shutting down",
+        "received SIGUSR1; restarting",
+        "restart mode: full process restart",
+    ):
         assert not went_suddenly(boot + "2026-11-21T10:02:00.000+00:00 [gateway] {}\n".format(told))
     assert not went_suddenly(""), "a log that cannot be read is no proof"
 
-    down = replace(READY, answer="refused", startup="", process=None, owner=None, holder_pid=None, service=Service(exit_code=0))
+    down = replace(
+        READY,
+        answer="refused",
+        startup="",
+        process=None,
+        owner=None,
+        holder_pid=None,
+        service=Service(exit_code=0),
+    )
     assert last(READY, down).unclean is False
     assert last(READY, replace(down, sudden=True)).unclean is True
 
@@ -280,7 +363,15 @@ def test_how_a_process_ended_is_known_although_the_manager_was_made_to_forget_it
 def test_a_start_that_the_manager_could_not_even_begin_counts(result, crashed):
     """No process was ever seen and there is no exit code: an EnvironmentFile that is gone."""
     waits = Service("activating", result=result, restarts=1)
-    gone = replace(READY, answer="refused", startup="", process=None, owner=None, holder_pid=None, service=waits)
+    gone = replace(
+        READY,
+        answer="refused",
+        startup="",
+        process=None,
+        owner=None,
+        holder_pid=None,
+        service=waits,
+    )
     _verdict, memory = judge(gone, Memory(), Limits())
     again = replace(gone, service=replace(waits, restarts=2))
     assert judge(again, memory, Limits())[0].unclean is crashed

@@ -1,4 +1,6 @@
-"""The keeper and the platform `direct`, with a stand-in gateway: a real process, real signals, real files."""
+"""The keeper and the platform `direct`, with a stand-in gateway: a real process, real signals, real
+files.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from skill.platforms.keeper import system
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of a POSIX system")
 
-# Ends with what the file `code` says when it is there, else lives; SIGTERM ends it cleanly, as the real gateway.
+# Ends with what the file `code` says when it is there, else lives; SIGTERM ends it cleanly, as the
+# real gateway.
 GATEWAY = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -47,7 +50,9 @@ class Place:
         (root / "gateway.py").write_text(GATEWAY)
         self.home = Home(root / "state", root / "state" / "openclaw.json", "", 1)
         self.host = Host(env={**os.environ, "HOME": str(root), "NOTIFY_SOCKET": "/nowhere"})
-        self.direct = Direct(self.host, self.home, {"gateway_command": [sys.executable, "gateway.py"]})
+        self.direct = Direct(
+            self.host, self.home, {"gateway_command": [sys.executable, "gateway.py"]}
+        )
         self.keepers: set = set()
 
     def known(self) -> Any:
@@ -89,7 +94,12 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def test_nothing_there_is_said_so(place: Place) -> None:
     state = place.direct.service_state()
-    assert (state.exists, state.active, state.main_pid, state.stopped_by_operator) == (False, "inactive", None, None)
+    assert (state.exists, state.active, state.main_pid, state.stopped_by_operator) == (
+        False,
+        "inactive",
+        None,
+        None,
+    )
 
 
 def test_killed_gateway_is_back_within_two_seconds(place: Place) -> None:
@@ -102,16 +112,25 @@ def test_killed_gateway_is_back_within_two_seconds(place: Place) -> None:
 
 
 def test_environment_of_the_gateway(place: Place) -> None:
-    steps, touched = place.direct.environment_override({"MARK": "hello", "LimitNOFILE": "512"}, ["NODE_OPTIONS"])
+    steps, touched = place.direct.environment_override(
+        {"MARK": "hello", "LimitNOFILE": "512"}, ["NODE_OPTIONS"]
+    )
     assert touched == (steps[0].path,) and json.loads(steps[0].content)["unset"] == ["NODE_OPTIONS"]
     place.home.doctor_dir.mkdir(parents=True)
     Path(steps[0].path).write_bytes(steps[0].content)
     pid = place.started()
     place.until(lambda s: "boot" in place.log())
     assert "hello external" in place.log()
-    environment = dict(item.split("=", 1) for item in Path("/proc/{}/environ".format(pid)).read_text().split("\0") if "=" in item)
+    environment = dict(
+        item.split("=", 1)
+        for item in Path("/proc/{}/environ".format(pid)).read_text().split("\0")
+        if "=" in item
+    )
     assert "NOTIFY_SOCKET" not in environment and environment["HOME"] == str(place.root)
-    assert Path("/proc/{}/limits".format(pid)).read_text().split("Max open files")[1].split()[0] == "512"
+    assert (
+        Path("/proc/{}/limits".format(pid)).read_text().split("Max open files")[1].split()[0]
+        == "512"
+    )
     assert place.direct.environment()["MARK"] == "hello"
 
 
@@ -135,7 +154,10 @@ def test_a_stop_on_record_is_a_wish_a_bare_sigterm_is_not(place: Place) -> None:
     place.until(lambda s: place.log().count("boot") == 3)
     logs = place.home.state_dir / "logs"
     logs.mkdir()
-    line = "[2026-01-01T00:00:00.000Z] openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} interactive=0\n"
+    line = (
+        "[2026-01-01T00:00:00.000Z] openclaw gateway lifecycle source=cli action=stop "
+        "mode=sigterm pid={} interactive=0\n"
+    )
     (logs / "gateway-restart.log").write_text(line.format(third))
     os.kill(third, signal.SIGTERM)
     state = place.until(lambda s: s.active == "inactive")
@@ -146,7 +168,9 @@ def test_a_stop_on_record_is_a_wish_a_bare_sigterm_is_not(place: Place) -> None:
 
 def test_a_stop_of_another_process_is_not_on_record(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "gateway-restart.log").write_text("x source=cli action=stop mode=sigterm pid=123 interactive=0\n")
+    (tmp_path / "logs" / "gateway-restart.log").write_text(
+        "x source=cli action=stop mode=sigterm pid=123 interactive=0\n"
+    )
     assert system.stop_on_record(str(tmp_path), 123)
     assert not system.stop_on_record(str(tmp_path), 12)
     assert not system.stop_on_record(str(tmp_path / "none"), 123)
@@ -158,7 +182,11 @@ def test_stop_start_restart(place: Place) -> None:
     second = place.until(lambda s: s.main_pid not in (None, pid)).main_pid
     assert not system.alive(pid)
     place.direct.stop()
-    assert place.state().active == "inactive" and place.state().stopped_by_operator is True and not system.alive(second)
+    assert (
+        place.state().active == "inactive"
+        and place.state().stopped_by_operator is True
+        and not system.alive(second)
+    )
     place.started()
 
 
@@ -173,7 +201,9 @@ def test_killed_keeper_leaves_the_gateway_and_the_next_adopts_it(place: Place) -
     assert place.direct.tend() is True
     assert place.until(lambda s: s.sub == "running").main_pid == pid
     os.kill(pid, signal.SIGKILL)
-    assert place.until(lambda s: s.main_pid not in (None, pid)).exit_code is None  # not our child: the code is unknown
+    assert (
+        place.until(lambda s: s.main_pid not in (None, pid)).exit_code is None
+    )  # not our child: the code is unknown
     assert place.direct.tend() is False
 
 
@@ -187,8 +217,14 @@ def other(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     """Somebody else's gateway: it holds OpenClaw's lock, and nobody keeps it."""
     folder = place.home.state_dir / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"])
-    lock = {"pid": process.pid, "startTime": system.ticks(process.pid), "stateDir": str(place.home.state_dir)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"]
+    )
+    lock = {
+        "pid": process.pid,
+        "startTime": system.ticks(process.pid),
+        "stateDir": str(place.home.state_dir),
+    }
     (folder / "gateway.state.lock").write_text(json.dumps(lock) + "\t \t")
     yield process
     process.kill()
@@ -223,7 +259,9 @@ def test_waits_for_a_taken_port(place: Place) -> None:
     busy = socket.socket()
     busy.bind(("127.0.0.1", 0))
     busy.listen(1)
-    place.direct.home = Home(place.home.state_dir, place.home.config_path, "", busy.getsockname()[1])
+    place.direct.home = Home(
+        place.home.state_dir, place.home.config_path, "", busy.getsockname()[1]
+    )
     place.direct.start()
     state = place.until(lambda s: s.active == "activating")
     assert "taken by another program" in state.detail and state.main_pid is None
@@ -236,7 +274,8 @@ def test_gives_up_a_crash_loop_to_the_watchdog(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     folder.mkdir()
     system.write_json(
-        str(folder / "keeper.spec.json"), {"command": [sys.executable, "-c", "raise SystemExit(1)"], "state_dir": str(tmp_path)}
+        str(folder / "keeper.spec.json"),
+        {"command": [sys.executable, "-c", "raise SystemExit(1)"], "state_dir": str(tmp_path)},
     )
     kept = keeper_module.Keeper(str(folder))
     end = time.monotonic() + 15
@@ -244,7 +283,11 @@ def test_gives_up_a_crash_loop_to_the_watchdog(tmp_path: Path) -> None:
         kept.step()
         kept.state["next_at"] = 0.0
         time.sleep(0.005)
-    assert kept.state["phase"] == "gave-up" and len(kept.state["starts"]) == keeper_module.LIMIT and kept.state["exit_code"] == 1
+    assert (
+        kept.state["phase"] == "gave-up"
+        and len(kept.state["starts"]) == keeper_module.LIMIT
+        and kept.state["exit_code"] == 1
+    )
 
 
 def test_backoff_is_short_and_bounded() -> None:
@@ -253,16 +296,26 @@ def test_backoff_is_short_and_bounded() -> None:
 
 
 def test_another_boot_forgets_a_stop(tmp_path: Path) -> None:
-    system.write_json(str(tmp_path / "keeper.json"), {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4})
+    system.write_json(
+        str(tmp_path / "keeper.json"),
+        {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4},
+    )
     state = keeper_module.Keeper(str(tmp_path)).state
-    assert (state["wanted"], state["phase"], state["pid"], state["restarts"]) == ("up", "starting", None, 4)
+    assert (state["wanted"], state["phase"], state["pid"], state["restarts"]) == (
+        "up",
+        "starting",
+        None,
+        4,
+    )
 
 
 def test_log_is_bounded_and_the_tail_is_of_the_last_boot(tmp_path: Path) -> None:
     log = tmp_path / "gateway.log"
     log.write_bytes(b"x" * system.MAX_LOG + b"\nlast line\n")
     system.rotate(str(log))
-    assert log.stat().st_size == 0 and (tmp_path / "gateway.log.1").read_bytes().endswith(b"last line\n")
+    assert log.stat().st_size == 0 and (tmp_path / "gateway.log.1").read_bytes().endswith(
+        b"last line\n"
+    )
     log.write_text("restart mode: full process restart\nx [keeper] starting y\nhello\n")
     assert "restart mode" not in system.tail(str(log)) and "hello" in system.tail(str(log))
 
@@ -283,7 +336,10 @@ def test_keeper_is_small(place: Place) -> None:
     [
         ("", "gateway"),
         ("openclaw-gateway", "gateway"),
-        ("/home/u/.cache/openclaw-iflow-doctor/bin/node /opt/openclaw/dist/index.js gateway run", "gateway"),
+        (
+            "/home/u/.cache/openclaw-iflow-doctor/bin/node /opt/openclaw/dist/index.js gateway run",
+            "gateway",
+        ),
         ("/usr/bin/node /opt/openclaw/openclaw.mjs doctor --fix", "doctor"),
         ("openclaw-doctor", "doctor"),
         ("/usr/bin/vim /home/doctor/notes.md", "other"),

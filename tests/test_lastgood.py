@@ -24,7 +24,11 @@ def test_config_includes_and_env_are_kept_private_and_once(world: World) -> None
     folder = good_copies.keep(world.context())
     assert folder and good_copies.keep(world.context()) is None
     good = good_copies.newest(world.home)
-    assert good and set(good["files"]) == {str(world.config), str(world.state / "more.json5"), str(world.home.env_file)}
+    assert good and set(good["files"]) == {
+        str(world.config),
+        str(world.state / "more.json5"),
+        str(world.home.env_file),
+    }
     assert good["config"]["x"] == {"a": 1}
     assert {stat.S_IMODE(os.stat(path).st_mode) for path in good["files"].values()} == {0o600}
 
@@ -34,7 +38,10 @@ def test_copies_are_bounded_and_the_newest_comes_first(world: World) -> None:
         world.config.write_text(CONFIG.replace("18901", str(port)))
         good_copies.keep(world.context())
     found = good_copies.candidates(world.home)
-    assert len(found) == good_copies.KEEP and found[0].data["gateway"]["port"] == 20000 + good_copies.KEEP + 3
+    assert (
+        len(found) == good_copies.KEEP
+        and found[0].data["gateway"]["port"] == 20000 + good_copies.KEEP + 3
+    )
     assert all(good.verified for good in found)
 
 
@@ -50,7 +57,11 @@ def test_openclaws_own_ring_comes_after_ours(world: World) -> None:
     world.config.with_name("openclaw.json.bak").write_text(CONFIG.replace("18901", "5"))
     world.config.with_name("openclaw.json.last-good").write_text(CONFIG.replace("18901", "6"))
     good_copies.keep(world.context())
-    assert [good.source for good in good_copies.candidates(world.home)] == ["good/1", "openclaw.json.last-good", "openclaw.json.bak"]
+    assert [good.source for good in good_copies.candidates(world.home)] == [
+        "good/1",
+        "openclaw.json.last-good",
+        "openclaw.json.bak",
+    ]
 
 
 def test_a_damaged_copy_is_skipped(world: World) -> None:

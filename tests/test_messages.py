@@ -1,4 +1,6 @@
-"""What level 2 says: what broke, since when, what was tried, what to do; in both languages, and never half in each."""
+"""What level 2 says: what broke, since when, what was tried, what to do; in both languages, and
+never half in each.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,18 @@ from skill.watchdog.policy import Incident, Rules, WatchState, step
 NOW = 1795230900.0
 HOME = Home(Path("/home/张 三/.openclaw"), Path("/home/张 三/.openclaw/openclaw.json"), "", 18789)
 DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程,端口已关闭"))
-OPENED = Incident("20261121T031500-3f2a", NOW - 400, "down", "the gateway process ended by itself", reason_zh="网关进程自行退出")
+OPENED = Incident(
+    "20261121T031500-3f2a",
+    NOW - 400,
+    "down",
+    "the gateway process ended by itself",
+    reason_zh="网关进程自行退出",
+)
 STATE = WatchState(crashes=(NOW - 400, NOW - 300), last_good=NOW - 410)
-COMMANDS = "OpenClaw|iFlow|iflow|doctor|gateway|openclaw|diagnose|start|restart|channels|status|probe|discord"
+COMMANDS = (
+    "OpenClaw|iFlow|iflow|doctor|gateway|openclaw|diagnose|start|restart|channels|status|probe|"
+    "discord"
+)
 ENGLISH = re.compile(r"\b(?!{})[A-Za-z]{{4,}}\b".format(COMMANDS))
 
 
@@ -35,25 +46,43 @@ def chinese(alert):
 
 
 def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
-    incident = replace(OPENED, restarts=2, cause="The disk is full", cause_zh="磁盘已满", treated=("stuck",), tried=("free-disk: failed",))
-    alert = told("escalated", "The disk is full", incident=incident, next_step=Text("df -h", "df -h"))
+    incident = replace(
+        OPENED,
+        restarts=2,
+        cause="The disk is full",
+        cause_zh="磁盘已满",
+        treated=("stuck",),
+        tried=("free-disk: failed",),
+    )
+    alert = told(
+        "escalated", "The disk is full", incident=incident, next_step=Text("df -h", "df -h")
+    )
     assert alert.title == Text("OpenClaw is down and needs you", "OpenClaw 已停机,需要你处理")
     assert alert.what == Text("The disk is full", "磁盘已满")
     deleted = "Delete old rotated logs and our own spare copies (did not help)"
     assert [text.en for text in alert.done] == ["restarted 2 times, in vain", deleted]
-    assert [text.zh for text in alert.done] == ["已重启 2 次,没有恢复", "删除旧的轮转日志和我们自己的多余副本(无效)"]
-    assert dict((label.en, value) for label, value in alert.details)["Lasted"] == Text("6 min 40 s", "6 分 40 秒")
+    assert [text.zh for text in alert.done] == [
+        "已重启 2 次,没有恢复",
+        "删除旧的轮转日志和我们自己的多余副本(无效)",
+    ]
+    assert dict((label.en, value) for label, value in alert.details)["Lasted"] == Text(
+        "6 min 40 s", "6 分 40 秒"
+    )
     assert alert.next_step == Text("df -h", "df -h")
 
 
 def test_without_a_cause_the_next_step_is_to_diagnose():
-    assert told("escalated", "5 restarts did not help").next_step == Text("iflow-doctor diagnose", "iflow-doctor diagnose")
+    assert told("escalated", "5 restarts did not help").next_step == Text(
+        "iflow-doctor diagnose", "iflow-doctor diagnose"
+    )
 
 
 @pytest.mark.parametrize("state", alert_texts.BROKEN)
 def test_each_broken_state_has_a_title_of_its_own(state):
     alert = told("opened", verdict=Verdict(state, Text("x", "某原因")))
-    assert alert.title.en.startswith(alert_texts.HEADS[state].en) and alert.title.zh.startswith(alert_texts.HEADS[state].zh)
+    assert alert.title.en.startswith(alert_texts.HEADS[state].en) and alert.title.zh.startswith(
+        alert_texts.HEADS[state].zh
+    )
 
 
 def test_titles_hold_no_numbers_so_that_the_alert_window_knows_them_again():
@@ -62,7 +91,10 @@ def test_titles_hold_no_numbers_so_that_the_alert_window_knows_them_again():
 
 
 def test_a_crash_loop_is_called_one():
-    assert told("escalated", incident=replace(OPENED, loop=True)).title.zh == "OpenClaw 反复崩溃,需要你处理"
+    assert (
+        told("escalated", incident=replace(OPENED, loop=True)).title.zh
+        == "OpenClaw 反复崩溃,需要你处理"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,15 +113,33 @@ def test_a_recovery_says_what_it_was_and_who_did_it(by, zh):
 
 
 def test_a_recovery_with_a_channel_still_red_says_so():
-    alert = told("recovered", "level 2: restart", Verdict(State.DEGRADED, Text("", ""), failing=("discord",)))
-    assert alert.what.zh.endswith("仍未就绪:discord。") and alert.what.en.endswith("Still not ready: discord.")
+    alert = told(
+        "recovered", "level 2: restart", Verdict(State.DEGRADED, Text("", ""), failing=("discord",))
+    )
+    assert alert.what.zh.endswith("仍未就绪:discord。") and alert.what.en.endswith(
+        "Still not ready: discord."
+    )
 
 
-@pytest.mark.parametrize("reason", [*alert_texts.NOTES, "level:memory:memory 2048 MB (warning above 1700)",
-                                    "level:response:response took 7.2 s", "level:crashes:6 crashes within an hour"])  # fmt: skip
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *alert_texts.NOTES,
+        "level:memory:memory 2048 MB (warning above 1700)",
+        "level:response:response took 7.2 s",
+        "level:crashes:6 crashes within an hour",
+    ],
+)
 def test_notes_say_what_to_do_and_are_chinese_in_chinese(reason):
-    alert = told("note", reason, Verdict(State.DEGRADED, Text("alive", "存活"), failing=("discord",)), incident=None)
-    assert alert.next_step and alert.next_step.zh and not ENGLISH.search(chinese(alert)), chinese(alert)
+    alert = told(
+        "note",
+        reason,
+        Verdict(State.DEGRADED, Text("alive", "存活"), failing=("discord",)),
+        incident=None,
+    )
+    assert alert.next_step and alert.next_step.zh and not ENGLISH.search(chinese(alert)), chinese(
+        alert
+    )
     assert alert.level == "warning" and alert.what.en.endswith(".") and alert.what.zh.endswith("。")
 
 
@@ -98,7 +148,14 @@ def test_measured_numbers_survive_the_translation():
     assert "2048 MB" in alert.what.zh and "1700 MB" in alert.what.zh and "2048 MB" in alert.what.en
 
 
-@pytest.mark.parametrize("kind, reason", [("opened", "down for 46 s"), ("escalated", "down for 300 s"), ("recovered", "level 2: restart")])
+@pytest.mark.parametrize(
+    "kind, reason",
+    [
+        ("opened", "down for 46 s"),
+        ("escalated", "down for 300 s"),
+        ("recovered", "level 2: restart"),
+    ],
+)
 def test_what_policy_opens_is_told_in_chinese_without_english(kind, reason):
     """The incident comes from the policy itself: its reason has both languages."""
     died = replace(DOWN, unclean=True, exit_code=137)
@@ -109,4 +166,7 @@ def test_what_policy_opens_is_told_in_chinese_without_english(kind, reason):
 
 
 def test_an_unanswering_doctor_is_told():
-    assert told("escalated", "level 3 gave no answer; see x").done[-1].zh == "已调用医生(第三级),但没有得到结果"
+    assert (
+        told("escalated", "level 3 gave no answer; see x").done[-1].zh
+        == "已调用医生(第三级),但没有得到结果"
+    )

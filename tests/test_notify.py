@@ -1,4 +1,6 @@
-"""Level 4 without a network: outbox, folding, holding, delivery rules, and what the platforms get."""
+"""Level 4 without a network: outbox, folding, holding, delivery rules, and what the platforms
+get.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Clock:
 
 
 class Platform:
-    """Stands for the HTTP client: answers from a script, then as a platform that accepts everything."""
+    """Stands for the HTTP client: answers from a script, then as a platform that accepts
+    everything.
+    """
 
     def __init__(self, *script):
         self.script, self.calls = list(script), []
@@ -56,7 +60,11 @@ class Platform:
             if isinstance(step, BaseException):
                 raise step
             return step
-        return Answer(200, b'{"code": 0, "errcode": 0, "ok": true, "id": "7", "result": {"message_id": 5}, "processQueryKey": "q"}')
+        return Answer(
+            200,
+            b'{"code": 0, "errcode": 0, "ok": true, "id": "7", "result": '
+            b'{"message_id": 5}, "processQueryKey": "q"}',
+        )
 
     def to(self, word):
         return [body for url, body in self.calls if word in url]
@@ -70,16 +78,32 @@ def world(tmp_path, channels=None, own=None, clock=None):
     clock = clock or Clock()
     state = tmp_path / ".openclaw"
     (state / "iflow-doctor").mkdir(parents=True, exist_ok=True)
-    (state / "openclaw.json").write_text(json.dumps({"channels": channels if channels is not None else FEISHU}))
+    (state / "openclaw.json").write_text(
+        json.dumps({"channels": channels if channels is not None else FEISHU})
+    )
     if own:
         (state / "iflow-doctor" / "config.json").write_text(json.dumps({"notify": own}))
-    host = Host(now=clock, monotonic=clock, sleep=clock.sleep, env={"HOME": str(tmp_path), "LANG": "en_US.UTF-8"})
+    host = Host(
+        now=clock,
+        monotonic=clock,
+        sleep=clock.sleep,
+        env={"HOME": str(tmp_path), "LANG": "en_US.UTF-8"},
+    )
     home = locate(host)
     return Context(host, home, settings.load(host, home)), clock
 
 
-def alert(kind="opened", incident="20261121T031500-3f2a", at=NOW, level="error", title="Gateway is down", **more):
-    return Alert(incident, kind, level, Text(title, "网关停机"), at, Text("It died.", "它停了。"), **more)
+def alert(
+    kind="opened",
+    incident="20261121T031500-3f2a",
+    at=NOW,
+    level="error",
+    title="Gateway is down",
+    **more,
+):
+    return Alert(
+        incident, kind, level, Text(title, "网关停机"), at, Text("It died.", "它停了。"), **more
+    )
 
 
 def test_enqueue_takes_each_alert_once_also_after_a_restart_and_after_delivery(tmp_path):
@@ -117,7 +141,11 @@ def test_delivery_goes_to_the_owner_and_leaves_nothing_behind(tmp_path):
     platform = Platform()
     report = flush(ctx, 5, platform)
     (body,) = platform.to("/im/v1/messages")
-    assert body["receive_id"] == "ou_owner" and isinstance(body["content"], str) and "Gateway is down" in body["content"]
+    assert (
+        body["receive_id"] == "ou_owner"
+        and isinstance(body["content"], str)
+        and "Gateway is down" in body["content"]
+    )
     assert (report.sent, report.waiting) == (1, 0) and not due(ctx, NOW + 1e6)
 
 
@@ -125,7 +153,9 @@ def test_one_failed_way_lets_the_next_try_at_once(tmp_path):
     ctx, clock = world(tmp_path, TWO, {"platform": "auto"})
     enqueue(ctx, alert())
     began = clock.t
-    report = flush(ctx, 30, Platform(Answer(200, b'{"code": 230013, "msg": "x"}'), Answer(200, b'{"id": "1"}')))
+    report = flush(
+        ctx, 30, Platform(Answer(200, b'{"code": 230013, "msg": "x"}'), Answer(200, b'{"id": "1"}'))
+    )
     assert report.delivered == 1 and clock.t - began < 1.5
 
 
@@ -200,7 +230,11 @@ def test_what_waited_is_folded_into_one_message_with_its_history(tmp_path):
     ctx.host.sleep(100)
     flush(ctx, 30, platform)
     (body,) = platform.to("/im/v1/messages")
-    assert "Gateway is back" in body["content"] and "opened: Gateway is down" in body["content"] and "2 h" in body["content"]
+    assert (
+        "Gateway is back" in body["content"]
+        and "opened: Gateway is down" in body["content"]
+        and "2 h" in body["content"]
+    )
 
 
 def test_killed_between_the_answer_and_the_note_repeats_with_the_same_key(tmp_path):
@@ -225,9 +259,18 @@ def test_killed_after_acceptance_was_noted_does_not_repeat(tmp_path):
     platform = Platform()
     flush(ctx, 5, platform)
     (name,) = [path.name for path in outbox.done_dir(ctx.home).iterdir()]
-    (outbox.done_dir(ctx.home) / name).rename(outbox.new_dir(ctx.home) / name)  # as if killed before the move
+    (outbox.done_dir(ctx.home) / name).rename(
+        outbox.new_dir(ctx.home) / name
+    )  # as if killed before the move
     way = "feishu:app:default:ou_owner"
-    batch = {"id": "b", "names": [name], "accepted": [way], "sending": "", "unclear": 0, "first": NOW}
+    batch = {
+        "id": "b",
+        "names": [name],
+        "accepted": [way],
+        "sending": "",
+        "unclear": 0,
+        "first": NOW,
+    }
     (folder / "b.json").write_text(json.dumps(batch))
     again = Platform()
     assert flush(ctx, 5, again).waiting == 0 and not again.calls
@@ -268,7 +311,9 @@ def test_platform_both_reaches_both_and_a_list_narrows(tmp_path):
     enqueue(ctx, alert())
     platform = Platform(Answer(200, b'{"code": 0}'), Answer(200, b'{"accessToken": "t"}'))
     flush(ctx, 5, platform)
-    assert platform.to("/im/v1/messages") and platform.to("batchSend") and not platform.to("discord")
+    assert (
+        platform.to("/im/v1/messages") and platform.to("batchSend") and not platform.to("discord")
+    )
     ctx, _ = world(tmp_path / "b", {**TWO, **ding}, {"platform": "discord"})
     enqueue(ctx, alert())
     platform = Platform()
@@ -289,17 +334,23 @@ def test_own_webhook_is_reached_and_the_channel_stands_in_when_it_fails(tmp_path
 
 def test_endpoint_override_moves_official_webhooks_only(tmp_path):
     own = {
-        "webhooks": {"discord": "https://discord.com/api/webhooks/1/t", "feishu": "http://127.0.0.1:9/hook/x"},
+        "webhooks": {
+            "discord": "https://discord.com/api/webhooks/1/t",
+            "feishu": "http://127.0.0.1:9/hook/x",
+        },
         "endpoints": {"discord": "http://127.0.0.1:8", "feishu": "http://127.0.0.1:8"},
     }
     ctx, _ = world(tmp_path, {}, own)
     enqueue(ctx, alert())
     platform = Platform()
     flush(ctx, 5, platform)
-    assert sorted(url for url, _ in platform.calls) == ["http://127.0.0.1:8/api/webhooks/1/t?wait=true", "http://127.0.0.1:9/hook/x"]
+    assert sorted(url for url, _ in platform.calls) == [
+        "http://127.0.0.1:8/api/webhooks/1/t?wait=true",
+        "http://127.0.0.1:9/hook/x",
+    ]
 
 
-# -- when -------------------------------------------------------------------------------------------------------------------
+# -- when ------------------------------------------------------------------------------------------
 def test_alert_window_folds_the_same_title_and_never_an_escalation():
     again = alert("opened", "20261121T031600-aaaa", NOW + 10)
     last = {"Gateway is down": NOW}
@@ -331,7 +382,9 @@ def test_quiet_hours_hold_what_is_less_than_critical():
 
 
 def test_unsolved_escalations_are_not_hidden_in_a_digest():
-    named = [("n{}".format(n), alert("opened", "i-{}".format(n))) for n in range(9)] + [("e", alert("escalated", "i-e"))]
+    named = [("n{}".format(n), alert("opened", "i-{}".format(n))) for n in range(9)] + [
+        ("e", alert("escalated", "i-e"))
+    ]
     batches, _ = compose(named, NOW, {}, 0, {})
     assert batches[0].names == ["e"] and len(batches) == 2
 
@@ -363,21 +416,34 @@ def test_i_was_not_watching(tmp_path):
     assert "on purpose (" in missed(ctx, NOW + 3600).what.en
 
 
-# -- what -------------------------------------------------------------------------------------------------------------------
+# -- what ------------------------------------------------------------------------------------------
 HOSTILE = (
-    '@everyone <at user_id="all">x</at> <!channel> <b>hi</b> [click](https://evil.example/x) ```` \x1b[31m\u202e *_~ https://evil.example'
+    '@everyone <at user_id="all">x</at> <!channel> <b>hi</b> [click](https://evil.example/x) '
+    "```` \x1b[31m\u202e *_~ https://evil.example"
 )
 
 
 def doc(lang="zh", **more):
-    return render.single([replace(SAMPLES["crash-loop"], **more)], lang, lambda text: text, "host · gateway 18789")
+    return render.single(
+        [replace(SAMPLES["crash-loop"], **more)], lang, lambda text: text, "host · gateway 18789"
+    )
 
 
 @pytest.mark.parametrize("platform", [name for name in SENDERS])
 def test_hostile_text_loses_its_teeth(platform):
-    made = doc(title=Text(HOSTILE, HOSTILE), what=Text(HOSTILE, HOSTILE), log_tail=HOSTILE, details=((Text("x", "x"), HOSTILE),))
+    made = doc(
+        title=Text(HOSTILE, HOSTILE),
+        what=Text(HOSTILE, HOSTILE),
+        log_tail=HOSTILE,
+        details=((Text("x", "x"), HOSTILE),),
+    )
     form = json.dumps(SENDERS[platform].form(made), ensure_ascii=False)
-    assert "@everyone" not in form and "https://evil" not in form and "\\u001b" not in form and "\u202e" not in form
+    assert (
+        "@everyone" not in form
+        and "https://evil" not in form
+        and "\\u001b" not in form
+        and "\u202e" not in form
+    )
     if platform in ("dingtalk", "wecom"):
         assert "](http" not in form and "<at" not in form and "<!" not in form
     if platform == "telegram":
@@ -385,7 +451,11 @@ def test_hostile_text_loses_its_teeth(platform):
     if platform == "discord":
         assert SENDERS[platform].form(made)["allowed_mentions"] == {"parse": []}
     if platform == "feishu":
-        marked = [e["text"]["content"] for e in SENDERS[platform].form(made)["elements"] if e.get("text", {}).get("tag") == "lark_md"]
+        marked = [
+            e["text"]["content"]
+            for e in SENDERS[platform].form(made)["elements"]
+            if e.get("text", {}).get("tag") == "lark_md"
+        ]
         assert not any("evil" in text for text in marked)
 
 
@@ -394,7 +464,10 @@ def test_hostile_text_loses_its_teeth(platform):
 def test_a_huge_message_fits_and_keeps_verdict_and_next_step(platform, lang):
     rows = tuple((Text("k%d" % n, "键%d" % n), "v" * 500) for n in range(30))
     made = doc(
-        lang, log_tail="\n".join("日志 line {}".format(n) * 9 for n in range(5000)), details=rows, done=(Text("d" * 900, "做" * 900),) * 30
+        lang,
+        log_tail="\n".join("日志 line {}".format(n) * 9 for n in range(5000)),
+        details=rows,
+        done=(Text("d" * 900, "做" * 900),) * 30,
     )
     form = SENDERS[platform].form(made)
     text = json.dumps(form, ensure_ascii=False)
@@ -407,13 +480,24 @@ def test_a_huge_message_fits_and_keeps_verdict_and_next_step(platform, lang):
 
 def test_the_middle_of_the_log_is_cut_by_whole_lines():
     cut = render.tail("\n".join("line {}".format(n) for n in range(1000)), 400, "en")
-    assert cut.startswith("line 0\n") and cut.endswith("line 999") and "lines left out" in cut and len(cut) <= 400
+    assert (
+        cut.startswith("line 0\n")
+        and cut.endswith("line 999")
+        and "lines left out" in cut
+        and len(cut) <= 400
+    )
 
 
 def test_telegram_falls_back_to_plain_text(tmp_path):
     ctx, _ = world(tmp_path, {"telegram": {"botToken": "1:t", "allowFrom": ["77"]}})
     enqueue(ctx, alert())
-    platform = Platform(Answer(400, b'{"ok": false, "error_code": 400, "description": "Bad Request: can\'t parse entities"}'))
+    platform = Platform(
+        Answer(
+            400,
+            b'{"ok": false, "error_code": 400, "description": "Bad Request: can\'t parse '
+            b'entities"}',
+        )
+    )
     assert flush(ctx, 5, platform).delivered == 1
     assert "parse_mode" in platform.calls[0][1] and "parse_mode" not in platform.calls[1][1]
 
@@ -483,7 +567,13 @@ def test_the_heartbeat_tells_start_success_and_fail_and_keeps_its_pace(tmp_path)
     url = "http://127.0.0.1:{}/uuid".format(server.server_address[1])
     ctx, clock = world(tmp_path, own={"heartbeat_url": url, "heartbeat_interval": 60})
     heart = Heartbeat(ctx)
-    for kind, later, pinged in (("start", 0, True), ("success", 1, True), ("success", 30, False), ("fail", 1, True), ("fail", 61, True)):
+    for kind, later, pinged in (
+        ("start", 0, True),
+        ("success", 1, True),
+        ("success", 30, False),
+        ("fail", 1, True),
+        ("fail", 61, True),
+    ):
         clock.sleep(later)
         assert heart.beat(kind) is pinged
         heart.thread.join(10)
@@ -517,4 +607,8 @@ def test_the_channels_proxy_is_used_and_a_bad_one_is_a_failure_of_that_way(tmp_p
         return client({})(url, body, headers, proxy)
 
     report = flush(ctx, 0.1, post)
-    assert seen == ["http://127.0.0.1:9"] and report.waiting == 1 and "cannot connect" in report.errors[0][1]
+    assert (
+        seen == ["http://127.0.0.1:9"]
+        and report.waiting == 1
+        and "cannot connect" in report.errors[0][1]
+    )

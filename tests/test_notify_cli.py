@@ -47,7 +47,13 @@ def test_nothing_configured_is_no_error(run):
 
 
 def test_set_list_and_remove_a_webhook_without_showing_its_secret(run):
-    run("notify", "set-feishu", "http://127.0.0.1:9/open-apis/bot/v2/hook/abcdef", "--secret", stdin="very-secret\n")
+    run(
+        "notify",
+        "set-feishu",
+        "http://127.0.0.1:9/open-apis/bot/v2/hook/abcdef",
+        "--secret",
+        stdin="very-secret\n",
+    )
     own = run.state / "iflow-doctor" / "config.json"
     assert json.loads(own.read_text())["notify"]["webhooks"]["feishu"]["secret"] == "very-secret"
     assert own.stat().st_mode & 0o777 == 0o600
@@ -65,7 +71,9 @@ def test_a_wrong_address_is_wrong_usage(run, url):
 def test_test_says_per_way_what_went_wrong(run):
     run("notify", "set-wecom", "http://127.0.0.1:9/x?key=k")
     run("notify", "set-discord", "${NOT_SET}")
-    rows = {row["platform"]: row for row in json.loads(run("notify", "test", "--json", code=1))["ways"]}
+    rows = {
+        row["platform"]: row for row in json.loads(run("notify", "test", "--json", code=1))["ways"]
+    }
     assert "cannot connect" in rows["wecom"]["answer"] and "NOT_SET" in rows["discord"]["answer"]
 
 
@@ -74,7 +82,13 @@ def test_ack_by_code(run):
     folder = run.state / "iflow-doctor" / "incidents-open"
     folder.mkdir(parents=True)
     for code in ("3f2a", "4e6b"):
-        row = {"incident": "20261121T031500-" + code, "at": 1.0, "level": "error", "title": ["x", "x"], "reminded": 0}
+        row = {
+            "incident": "20261121T031500-" + code,
+            "at": 1.0,
+            "level": "error",
+            "title": ["x", "x"],
+            "reminded": 0,
+        }
         (folder / (row["incident"] + ".json")).write_text(json.dumps(row))
     assert "3f2a, 4e6b" in run("ack", code=2)
     assert "20261121T031500-3f2a" in run("ack", "3F2A")

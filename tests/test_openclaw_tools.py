@@ -1,4 +1,6 @@
-"""The real program and its package, its logs, its schema: found and read without running more than needed."""
+"""The real program and its package, its logs, its schema: found and read without running more than
+needed.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def house(tmp_path):
     return made
 
 
-# -- the program -----------------------------------------------------------------------------------------------------------------
+# -- the program -----------------------------------------------------------------------------------
 def test_our_own_shim_is_never_the_program(house):
     shim = house.folder / "shim"
     shim.mkdir()
@@ -58,7 +60,10 @@ def test_without_a_path_the_service_says_where_the_program_is(house):
     entry = str(house.package / "dist" / "entry.js")
     seen = cli.find(house.ctx().host, service(argv=("/opt/node", entry, "gateway", "--port", "1")))
     assert seen == ("/opt/node", entry)
-    assert cli.find(house.ctx().host, None) is None or "nowhere" not in cli.find(house.ctx().host, None)[0]
+    assert (
+        cli.find(house.ctx().host, None) is None
+        or "nowhere" not in cli.find(house.ctx().host, None)[0]
+    )
 
 
 def test_the_environment_of_a_call(house):
@@ -86,16 +91,28 @@ def test_a_program_that_hangs_is_not_known_without_a_schema(house):
     assert not seen.known and "did not answer" in seen.error
 
 
-# -- the package -----------------------------------------------------------------------------------------------------------------
+# -- the package -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "version, holds", [("24.16.0", True), ("24.21.0", True), ("25.0.0", False), ("26.0.9", False), ("26.1.0", True), ("20.20.2", False)]
+    "version, holds",
+    [
+        ("24.16.0", True),
+        ("24.21.0", True),
+        ("25.0.0", False),
+        ("26.0.9", False),
+        ("26.1.0", True),
+        ("20.20.2", False),
+    ],
 )
 def test_node_ranges(version, holds):
     assert install.satisfies(version, install.ENGINES) is holds
 
 
 def test_versions_are_compared_as_numbers():
-    assert install.newer("2026.10.1", "2026.9.6") and not install.newer("2026.9.6", "2026.9.6") and not install.newer("", "2026.9.6")
+    assert (
+        install.newer("2026.10.1", "2026.9.6")
+        and not install.newer("2026.9.6", "2026.9.6")
+        and not install.newer("", "2026.9.6")
+    )
 
 
 def test_dependencies_may_lie_inside_or_beside(house):
@@ -115,7 +132,7 @@ def test_npms_temporary_folder_means_being_written(house):
     assert install.being_written(house.package, time.time() + 3600) == ""
 
 
-# -- the schema ------------------------------------------------------------------------------------------------------------------
+# -- the schema ------------------------------------------------------------------------------------
 def keep(house):
     ctx = house.ctx()
     target = schema.path_of(ctx.home, "2026.9.6")
@@ -159,10 +176,11 @@ def test_keep_fetches_the_schema_once_per_version(house):
     assert schema.kept(house.ctx()) == SCHEMA
 
 
-# -- the logs --------------------------------------------------------------------------------------------------------------------
+# -- the logs --------------------------------------------------------------------------------------
 def test_only_the_newest_boot_counts(house):
     house.log(
-        "\x1b[90m2027-01-01T00:00:00.000+00:00\x1b[39m \x1b[36m[gateway]\x1b[39m loading configuration…",
+        "\x1b[90m2027-01-01T00:00:00.000+00:00\x1b[39m \x1b[36m[gateway]\x1b[39m loading "
+        "configuration…",
         "2027-01-01T00:00:01.000+00:00 [gateway] old trouble",
         "2027-01-01T00:00:02.000+00:00 [shutdown] completed cleanly in 10ms",
         "2027-01-01T00:01:00.000+00:00 [gateway] loading configuration…",
@@ -181,19 +199,35 @@ def test_a_start_that_dies_before_its_first_line_is_the_newest(house):
         "node: --no-such-flag is not allowed in NODE_OPTIONS",
     )
     ctx = house.ctx()
-    assert logs.newest_boot(ctx.host, ctx.home).splitlines() == ["node: --no-such-flag is not allowed in NODE_OPTIONS"]
+    assert logs.newest_boot(ctx.host, ctx.home).splitlines() == [
+        "node: --no-such-flag is not allowed in NODE_OPTIONS"
+    ]
 
 
 def test_the_shared_file_is_filtered_by_state_directory(house):
     def row(text, when="2027-01-01T00:00:00.000+00:00"):
-        return json.dumps({"0": '{"subsystem":"gateway"}', "1": text, "_meta": {"logLevelName": "INFO"}, "time": when})
+        return json.dumps(
+            {
+                "0": '{"subsystem":"gateway"}',
+                "1": text,
+                "_meta": {"logLevelName": "INFO"},
+                "time": when,
+            }
+        )
 
     rows = [
-        row("loading configuration…"), row("Invalid config at /home/eve/.openclaw/openclaw.json"),
-        row("loading configuration…"), row("wrote /home/oc/.openclaw/logs/x"), row("boom"),
-    ]  # fmt: skip
+        row("loading configuration…"),
+        row("Invalid config at /home/eve/.openclaw/openclaw.json"),
+        row("loading configuration…"),
+        row("wrote /home/oc/.openclaw/logs/x"),
+        row("boom"),
+    ]
     lines = logs.unwrap(rows, "/home/oc/.openclaw", 1)
-    assert [line.split("] ")[1] for line in lines] == ["loading configuration…", "wrote /home/oc/.openclaw/logs/x", "boom"]
+    assert [line.split("] ")[1] for line in lines] == [
+        "loading configuration…",
+        "wrote /home/oc/.openclaw/logs/x",
+        "boom",
+    ]
     assert lines[0].startswith("2027-01-01T00:00:00.000+00:00 INFO [gateway]")
 
 
@@ -208,21 +242,29 @@ def test_a_log_folder_of_another_account_is_simply_no_source(house, tmp_path):
 
 
 def test_the_log_is_bounded(house):
-    house.log("2027 [gateway] loading configuration…", *["2027 line {}".format(i) for i in range(50000)])
+    house.log(
+        "2027 [gateway] loading configuration…", *["2027 line {}".format(i) for i in range(50000)]
+    )
     ctx = house.ctx()
     text = logs.newest_boot(ctx.host, ctx.home, 20000)
     assert len(text) <= 20000 and text.endswith("line 49999")
 
 
-# -- the inventory ---------------------------------------------------------------------------------------------------------------
+# -- the inventory ---------------------------------------------------------------------------------
 def test_an_unchanged_gateway_gives_the_same_inventory_and_no_secret(house):
     house.database()
     house.plugin("one")
     valid(house)
-    platform = service(argv=("/n/node", str(house.package / "openclaw.mjs")), env={"TOKEN": "geheim-123"})
+    platform = service(
+        argv=("/n/node", str(house.package / "openclaw.mjs")), env={"TOKEN": "geheim-123"}
+    )
     one = inventory.inventory(house.ctx(platform=platform))
     assert one == inventory.inventory(house.ctx(platform=platform))
-    assert one["version"] == "2026.9.6" and list(one["plugins"]) == ["one"] and "geheim" not in json.dumps(one)
+    assert (
+        one["version"] == "2026.9.6"
+        and list(one["plugins"]) == ["one"]
+        and "geheim" not in json.dumps(one)
+    )
     assert list(one["databases"].values())[0]["created"] == 1000
 
 

@@ -1,4 +1,6 @@
-"""launchd: plists against the documented keys and types, `launchctl print` as documented, what is called and how EIO is met."""
+"""launchd: plists against the documented keys and types, `launchctl print` as documented, what is
+called and how EIO is met.
+"""
 
 from __future__ import annotations
 
@@ -79,11 +81,21 @@ def check(content: bytes) -> dict:
     value = plistlib.loads(content)
     for key, item in value.items():
         assert key in KEYS, key
-        assert isinstance(item, KEYS[key]) and not (KEYS[key] is int and isinstance(item, bool)), (key, item)
-    assert value["ProcessType"] in PROCESS_TYPES and all(isinstance(word, str) and word for word in value["ProgramArguments"])
+        assert isinstance(item, KEYS[key]) and not (KEYS[key] is int and isinstance(item, bool)), (
+            key,
+            item,
+        )
+    assert value["ProcessType"] in PROCESS_TYPES and all(
+        isinstance(word, str) and word for word in value["ProgramArguments"]
+    )
     if isinstance(value["KeepAlive"], dict):
-        assert value["KeepAlive"] and all(isinstance(item, KEEP_ALIVE[key]) for key, item in value["KeepAlive"].items())
-    assert all(isinstance(k, str) and isinstance(v, str) for k, v in value.get("EnvironmentVariables", {}).items())
+        assert value["KeepAlive"] and all(
+            isinstance(item, KEEP_ALIVE[key]) for key, item in value["KeepAlive"].items()
+        )
+    assert all(
+        isinstance(k, str) and isinstance(v, str)
+        for k, v in value.get("EnvironmentVariables", {}).items()
+    )
     assert value["Label"] == value["Label"].strip() and value["ThrottleInterval"] >= 1
     return value
 
@@ -97,7 +109,13 @@ def make(root: Path, manager: Manager, profile: str = "", **env: str) -> Launchd
 
 
 def put(found: Launchd, **changes: object) -> None:
-    value = {"Label": found.label, "ProgramArguments": ["/bin/sh", "x.js", "gateway"], "KeepAlive": True, "RunAtLoad": True, **changes}
+    value = {
+        "Label": found.label,
+        "ProgramArguments": ["/bin/sh", "x.js", "gateway"],
+        "KeepAlive": True,
+        "RunAtLoad": True,
+        **changes,
+    }
     found.plist(found.label).write_bytes(plistlib.dumps(value))
 
 
@@ -106,28 +124,55 @@ def test_plists_are_documented_and_survive_hostile_names(tmp_path):
     found = make(tmp_path, Manager({("print",): GONE}), profile="work", PATH=path)
     own, dog = found._plan_own(tmp_path).files[0][1], found.plan_service("watchdog").files[0][1]
     value = check(own)
-    assert value["ProgramArguments"] == [path + "/openclaw", "gateway", "run"] and value["EnvironmentVariables"]["PATH"] == path
+    assert (
+        value["ProgramArguments"] == [path + "/openclaw", "gateway", "run"]
+        and value["EnvironmentVariables"]["PATH"] == path
+    )
     assert value["Label"] == "ai.openclaw.work" and value["KeepAlive"] == {"SuccessfulExit": False}
     value = check(dog)
-    assert value["KeepAlive"] is True and value["ProgramArguments"][1:] == ["-m", "skill", "watch"] and value["ProcessType"] == "Background"
-    assert value["Label"].startswith("ai.openclaw.iflow-doctor.work") and value["Label"] != found.label
+    assert (
+        value["KeepAlive"] is True
+        and value["ProgramArguments"][1:] == ["-m", "skill", "watch"]
+        and value["ProcessType"] == "Background"
+    )
+    assert (
+        value["Label"].startswith("ai.openclaw.iflow-doctor.work") and value["Label"] != found.label
+    )
 
 
 def test_print_is_read_at_its_outermost_level():
     state = read_print(RUNNING, "")
-    assert (state.active, state.main_pid, state.exit_code, state.restarts, state.sub) == ("active", 4711, 78, 2, "running")
+    assert (state.active, state.main_pid, state.exit_code, state.restarts, state.sub) == (
+        "active",
+        4711,
+        78,
+        2,
+        "running",
+    )
     waiting = (
         RUNNING.replace("\tpid = 4711\n", "")
         .replace("state = running", "state = spawn scheduled")
         .replace("78: EX_CONFIG", "(never exited)")
     )
     state = read_print(waiting, "")
-    assert (state.active, state.main_pid, state.exit_code, state.stopped_by_operator) == ("activating", None, None, False)
+    assert (state.active, state.main_pid, state.exit_code, state.stopped_by_operator) == (
+        "activating",
+        None,
+        None,
+        False,
+    )
     assert read_print(waiting + "\tlast terminating signal = Killed: 9\n", "").exit_code == -9
 
 
 def test_loaded_lost_stopped_disabled(tmp_path):
-    answers = {("print-disabled",): (0, 'disabled services = {\n\t\t"ai.openclaw.gateway" => enabled\n}', ""), ("print",): GONE}
+    answers = {
+        ("print-disabled",): (
+            0,
+            'disabled services = {\n\t\t"ai.openclaw.gateway" => enabled\n}',
+            "",
+        ),
+        ("print",): GONE,
+    }
     found = make(tmp_path, Manager(answers))
     assert found.service_state().exists is False
     put(found)
@@ -138,10 +183,17 @@ def test_loaded_lost_stopped_disabled(tmp_path):
 
 
 def test_parked_after_78_is_not_a_wish(tmp_path):
-    found = make(tmp_path, Manager({("print-disabled",): (0, '"ai.openclaw.gateway" => disabled', ""), ("print",): GONE}))
+    found = make(
+        tmp_path,
+        Manager(
+            {("print-disabled",): (0, '"ai.openclaw.gateway" => disabled', ""), ("print",): GONE}
+        ),
+    )
     put(found)
     removal.remember(found.host, found.home, found.command())
-    note = found.home.logs_dir / "stability" / "openclaw-stability-2026-1-gateway.startup_failed.json"
+    note = (
+        found.home.logs_dir / "stability" / "openclaw-stability-2026-1-gateway.startup_failed.json"
+    )
     note.parent.mkdir(parents=True)
     note.write_text("{}")
     state = found.service_state()
@@ -150,7 +202,9 @@ def test_parked_after_78_is_not_a_wish(tmp_path):
 
 def test_bootstrap_meets_eio_with_patience(tmp_path):
     busy = (5, "", "Bootstrap failed: 5: Input/output error")
-    manager = Manager({("kickstart",): GONE, ("bootstrap",): [busy, busy, (0, "", "")], ("print",): GONE})
+    manager = Manager(
+        {("kickstart",): GONE, ("bootstrap",): [busy, busy, (0, "", "")], ("print",): GONE}
+    )
     found = make(tmp_path, manager)
     put(found)
     found.start()
@@ -158,7 +212,11 @@ def test_bootstrap_meets_eio_with_patience(tmp_path):
     manager.answers[("bootstrap",)] = busy
     with pytest.raises(ServiceError):
         found.start()
-    manager.answers[("bootstrap",)] = (125, "", "Bootstrap failed: 125: Domain does not support specified action")
+    manager.answers[("bootstrap",)] = (
+        125,
+        "",
+        "Bootstrap failed: 125: Domain does not support specified action",
+    )
     with pytest.raises(ServiceError) as error:
         found.start()
     assert "GUI session" in error.value.hint
@@ -171,7 +229,10 @@ def test_restart_and_stop_words(tmp_path):
     found.restart()
     found.stop()
     target = found.domain + "/ai.openclaw.gateway"
-    assert manager.asked == [["launchctl", "kickstart", "-k", target], ["launchctl", "bootout", target]]
+    assert manager.asked == [
+        ["launchctl", "kickstart", "-k", target],
+        ["launchctl", "bootout", target],
+    ]
 
 
 def test_environment_through_openclaws_wrapper(tmp_path):
@@ -179,16 +240,34 @@ def test_environment_through_openclaws_wrapper(tmp_path):
     env_file = tmp_path / "service-env" / "x.env"
     env_file.parent.mkdir()
     env_file.write_text("export NODE_OPTIONS='--bad'\nexport KEEP='yes'\n")
-    put(found, ProgramArguments=["/bin/sh", str(tmp_path / "x-env-wrapper.sh"), str(env_file), "/old/node", "index.js", "gateway"])
-    assert found.command() == ["/old/node", "index.js", "gateway"] and found.environment()["NODE_OPTIONS"] == "--bad"
+    put(
+        found,
+        ProgramArguments=[
+            "/bin/sh",
+            str(tmp_path / "x-env-wrapper.sh"),
+            str(env_file),
+            "/old/node",
+            "index.js",
+            "gateway",
+        ],
+    )
+    assert (
+        found.command() == ["/old/node", "index.js", "gateway"]
+        and found.environment()["NODE_OPTIONS"] == "--bad"
+    )
     changes = {"ExecStart[0]": "/new node/node", "LimitNOFILE": "8192", "HOME": "/Users/it's"}
     steps, touched = found.environment_override(changes, ["NODE_OPTIONS"])
     value = plistlib.loads(steps[0].content)
-    assert value["ProgramArguments"][3:] == ["/new node/node", "index.js", "gateway"] and value["SoftResourceLimits"] == {
-        "NumberOfFiles": 8192
-    }
-    assert steps[1].content.decode().splitlines() == ["export KEEP='yes'", "export HOME='/Users/it'\\''s'"]
-    assert touched == (str(found.plist(found.label)), str(env_file)) and steps[-1].action == "reload"
+    assert value["ProgramArguments"][3:] == ["/new node/node", "index.js", "gateway"] and value[
+        "SoftResourceLimits"
+    ] == {"NumberOfFiles": 8192}
+    assert steps[1].content.decode().splitlines() == [
+        "export KEEP='yes'",
+        "export HOME='/Users/it'\\''s'",
+    ]
+    assert (
+        touched == (str(found.plist(found.label)), str(env_file)) and steps[-1].action == "reload"
+    )
 
 
 def test_lost_plist_comes_back_from_our_copy(tmp_path):

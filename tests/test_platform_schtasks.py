@@ -1,4 +1,6 @@
-"""Task Scheduler: XML against the documented elements and their order, exact argv, states without any translated word."""
+"""Task Scheduler: XML against the documented elements and their order, exact argv, states without
+any translated word.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,54 @@ import pytest
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
-from skill.platforms.schtasks import ENDED_BY_USER, NEVER_RAN, RUNNING, Schtasks, last_result, runner_source
+from skill.platforms.schtasks import (
+    ENDED_BY_USER,
+    NEVER_RAN,
+    RUNNING,
+    Schtasks,
+    last_result,
+    runner_source,
+)
 
 NS = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-# Task Scheduler schema 1.2: children that may occur. A tuple is a sequence (order counts), a set may come in any order.
+# Task Scheduler schema 1.2: children that may occur. A tuple is a sequence (order counts), a set
+# may come in any order.
 SCHEMA = {
     "Task": ("RegistrationInfo", "Triggers", "Settings", "Data", "Principals", "Actions"),
-    "RegistrationInfo": {"URI", "SecurityDescriptor", "Source", "Date", "Author", "Version", "Description", "Documentation"},
-    "LogonTrigger": ("Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit", "UserId", "Delay"),
-    "TimeTrigger": ("Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit", "RandomDelay"),
+    "RegistrationInfo": {
+        "URI",
+        "SecurityDescriptor",
+        "Source",
+        "Date",
+        "Author",
+        "Version",
+        "Description",
+        "Documentation",
+    },
+    "LogonTrigger": (
+        "Enabled",
+        "StartBoundary",
+        "EndBoundary",
+        "Repetition",
+        "ExecutionTimeLimit",
+        "UserId",
+        "Delay",
+    ),
+    "TimeTrigger": (
+        "Enabled",
+        "StartBoundary",
+        "EndBoundary",
+        "Repetition",
+        "ExecutionTimeLimit",
+        "RandomDelay",
+    ),
     "Repetition": ("Interval", "Duration", "StopAtDurationEnd"),
     "Principal": {"UserId", "LogonType", "GroupId", "DisplayName", "RunLevel"},
     "Settings": set(
-        "AllowStartOnDemand RestartOnFailure MultipleInstancesPolicy DisallowStartIfOnBatteries StopIfGoingOnBatteries AllowHardTerminate"
-        " StartWhenAvailable NetworkProfileName RunOnlyIfNetworkAvailable WakeToRun Enabled Hidden DeleteExpiredTaskAfter IdleSettings"
+        "AllowStartOnDemand RestartOnFailure MultipleInstancesPolicy "
+        "DisallowStartIfOnBatteries StopIfGoingOnBatteries AllowHardTerminate"
+        " StartWhenAvailable NetworkProfileName RunOnlyIfNetworkAvailable WakeToRun Enabled "
+        "Hidden DeleteExpiredTaskAfter IdleSettings"
         " NetworkSettings ExecutionTimeLimit Priority RunOnlyIfIdle".split()
     ),
     "IdleSettings": {"Duration", "WaitTimeout", "StopOnIdleEnd", "RestartOnIdle"},
@@ -69,7 +105,10 @@ def make(root: Path, manager: Manager, profile: str = "", **env: str) -> Schtask
 
 
 NO_TASK = (1, "", "ERROR: The system cannot find the file specified.")
-XML = "<Task><Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers><Settings><Enabled>{}</Enabled></Settings></Task>"
+XML = (
+    "<Task><Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers><Settings><"
+    "Enabled>{}</Enabled></Settings></Task>"
+)
 
 
 def row(result: int) -> str:
@@ -111,14 +150,21 @@ def test_a_drill_never_touches_the_users_task(tmp_path):
     from skill.platforms import choose
 
     env = {"USERPROFILE": str(tmp_path), "USERNAME": "u"}
-    user, drill = Host(env=env, system="win32"), Host(env=dict(env, IFLOW_DOCTOR_DRILL="1"), system="win32")
+    user, drill = (
+        Host(env=env, system="win32"),
+        Host(env=dict(env, IFLOW_DOCTOR_DRILL="1"), system="win32"),
+    )
     assert choose(user, locate(user)).name == "schtasks"
     assert choose(drill, locate(drill)).name == "direct"
 
 
 def test_names_do_not_collide(tmp_path):
     one, two = make(tmp_path, Manager({})), make(tmp_path, Manager({}), profile="work")
-    assert one.task == "OpenClaw Gateway" and two.task == "OpenClaw Gateway (work)" and one.watchdog_task != two.watchdog_task
+    assert (
+        one.task == "OpenClaw Gateway"
+        and two.task == "OpenClaw Gateway (work)"
+        and one.watchdog_task != two.watchdog_task
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,13 +180,25 @@ def test_names_do_not_collide(tmp_path):
     ],
 )
 def test_states_by_number_not_by_word(tmp_path, result, enabled, active, code, stopped):
-    found = make(tmp_path, Manager({("CSV",): (0, row(result), ""), ("/XML",): (0, XML.format(enabled), "")}))
+    found = make(
+        tmp_path, Manager({("CSV",): (0, row(result), ""), ("/XML",): (0, XML.format(enabled), "")})
+    )
     state = found.service_state()
-    assert (state.exists, state.active, state.exit_code, state.stopped_by_operator) == (True, active, code, stopped)
+    assert (state.exists, state.active, state.exit_code, state.stopped_by_operator) == (
+        True,
+        active,
+        code,
+        stopped,
+    )
 
 
 def test_last_result_ignores_headers_and_nonsense():
-    assert last_result('"HostName","TaskName","Next","Status","Mode","Last","Last Result"\r\n' + row(5)) == 5
+    assert (
+        last_result(
+            '"HostName","TaskName","Next","Status","Mode","Last","Last Result"\r\n' + row(5)
+        )
+        == 5
+    )
     assert last_result("") is None and last_result("no such task") is None
 
 
@@ -150,7 +208,9 @@ def test_lost_task_is_restored_by_openclaw_else_ours(tmp_path):
     found = make(tmp_path, manager, PATH=str(tool.parent))
     assert found.service_state().exists is False
     plan = found.install()
-    assert manager.said(str(tool), "gateway", "install", "--json") and manager.said("/Create", "OpenClaw Gateway", "/XML")
+    assert manager.said(str(tool), "gateway", "install", "--json") and manager.said(
+        "/Create", "OpenClaw Gateway", "/XML"
+    )
     check(Path(plan.commands[0][5]).read_bytes())
 
 
@@ -170,17 +230,29 @@ def test_launcher_script_is_read_and_changed(tmp_path):
         found.command() == ["C:\\node 20\\node.exe", "C:\\x\\index.js", "gateway", "--port", "1"]
         and found.environment()["NODE_OPTIONS"] == "--bad"
     )
-    steps, touched = found.environment_override({"HOME": "C:\\100%", "ExecStart[0]": "D:\\node.exe"}, ["NODE_OPTIONS"])
+    steps, touched = found.environment_override(
+        {"HOME": "C:\\100%", "ExecStart[0]": "D:\\node.exe"}, ["NODE_OPTIONS"]
+    )
     lines = steps[0].content.decode().split("\r\n")
-    assert lines[0] == "@echo off" and 'set "HOME=C:\\100%%"' in lines and 'set "NODE_OPTIONS="' in lines and touched == (str(script),)
-    assert lines[-2] == '"D:\\node.exe" "C:\\x\\index.js" gateway --port 1' and len([x for x in lines if "HOME=" in x]) == 1
+    assert (
+        lines[0] == "@echo off"
+        and 'set "HOME=C:\\100%%"' in lines
+        and 'set "NODE_OPTIONS="' in lines
+        and touched == (str(script),)
+    )
+    assert (
+        lines[-2] == '"D:\\node.exe" "C:\\x\\index.js" gateway --port 1'
+        and len([x for x in lines if "HOME=" in x]) == 1
+    )
 
 
 def test_runner_really_sets_the_environment_and_becomes_the_module(tmp_path):
     module = tmp_path / "张 三" / "practice_module"
     module.mkdir(parents=True)
     (module / "__init__.py").write_text("")
-    (module / "__main__.py").write_text("import os, sys; print(ascii((sys.argv[1:], os.environ['OPENCLAW_STATE_DIR'])))")
+    (module / "__main__.py").write_text(
+        "import os, sys; print(ascii((sys.argv[1:], os.environ['OPENCLAW_STATE_DIR'])))"
+    )
     env = {"OPENCLAW_STATE_DIR": "C:\\用户\\o'hara", "PYTHONPATH": str(module.parent)}
     runner = tmp_path / "watchdog.pyw"
     runner.write_bytes(runner_source(["-m", "practice_module", "watch"], env).encode("utf-8"))
@@ -189,7 +261,15 @@ def test_runner_really_sets_the_environment_and_becomes_the_module(tmp_path):
 
 
 def test_refusals_are_errors_with_a_hint(tmp_path):
-    found = make(tmp_path, Manager({("/Query",): (0, XML.format("true"), ""), ("/Run",): (1, "", "ERROR: Access is denied.")}))
+    found = make(
+        tmp_path,
+        Manager(
+            {
+                ("/Query",): (0, XML.format("true"), ""),
+                ("/Run",): (1, "", "ERROR: Access is denied."),
+            }
+        ),
+    )
     with pytest.raises(ServiceError) as error:
         found.start()
     assert "Access is denied" in error.value.message and "/Query" in error.value.hint

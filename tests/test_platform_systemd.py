@@ -18,7 +18,10 @@ from skill.platforms import systemdunit as unit
 from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
 
-SERVES = "LoadState=loaded\nActiveState=active\nMainPID=4\nExecMainStartTimestampMonotonic=950000000\n"  # 50 s ago
+SERVES = (
+    "LoadState=loaded\nActiveState=active\nMainPID=4\nExecMainStartTimestampMonotonic=950000000"
+    "\n"
+)  # 50 s ago
 RAN = "Sat 2026-11-21 13:16:43 UTC"
 
 
@@ -39,40 +42,138 @@ def shown(**fields: str) -> dict:
     "fields, active, code, stopped",
     [
         (
-            dict(ActiveState="active", SubState="running", Result="success", ExecMainCode="0", ExecMainStatus="0", MainPID="184"),
+            dict(
+                ActiveState="active",
+                SubState="running",
+                Result="success",
+                ExecMainCode="0",
+                ExecMainStatus="0",
+                MainPID="184",
+            ),
             "active",
             None,
             False,
         ),
-        (dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainCode="1", ExecMainStatus="0"), "inactive", 0, True),
         (
-            dict(ActiveState="activating", SubState="auto-restart", Result="signal", ExecMainCode="2", ExecMainStatus="9"),
+            dict(
+                ActiveState="inactive",
+                SubState="dead",
+                Result="success",
+                ExecMainCode="1",
+                ExecMainStatus="0",
+            ),
+            "inactive",
+            0,
+            True,
+        ),
+        (
+            dict(
+                ActiveState="activating",
+                SubState="auto-restart",
+                Result="signal",
+                ExecMainCode="2",
+                ExecMainStatus="9",
+            ),
             "activating",
             -9,
             False,
         ),
-        (dict(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainCode="1", ExecMainStatus="78"), "failed", 78, False),
-        (dict(ActiveState="failed", SubState="failed", Result="start-limit-hit", ExecMainCode="1", ExecMainStatus="1"), "failed", 1, False),
-        # reset-failed after 78, and then nobody started it: not a person's wish
-        (dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainCode="1", ExecMainStatus="78"), "inactive", 78, False),
-        # stopped while it waited for its restart
-        (dict(ActiveState="inactive", SubState="dead", Result="signal", ExecMainCode="2", ExecMainStatus="9"), "inactive", -9, True),
-        # killed at the end of TimeoutStopSec: only a stop has that
-        (dict(ActiveState="failed", SubState="failed", Result="timeout", ExecMainCode="2", ExecMainStatus="9"), "failed", -9, True),
         (
-            dict(ActiveState="inactive", SubState="dead", Result="success", ExecMainStartTimestamp="", ExecMainCode="0"),
+            dict(
+                ActiveState="failed",
+                SubState="failed",
+                Result="exit-code",
+                ExecMainCode="1",
+                ExecMainStatus="78",
+            ),
+            "failed",
+            78,
+            False,
+        ),
+        (
+            dict(
+                ActiveState="failed",
+                SubState="failed",
+                Result="start-limit-hit",
+                ExecMainCode="1",
+                ExecMainStatus="1",
+            ),
+            "failed",
+            1,
+            False,
+        ),
+        # reset-failed after 78, and then nobody started it: not a person's wish
+        (
+            dict(
+                ActiveState="inactive",
+                SubState="dead",
+                Result="success",
+                ExecMainCode="1",
+                ExecMainStatus="78",
+            ),
+            "inactive",
+            78,
+            False,
+        ),
+        # stopped while it waited for its restart
+        (
+            dict(
+                ActiveState="inactive",
+                SubState="dead",
+                Result="signal",
+                ExecMainCode="2",
+                ExecMainStatus="9",
+            ),
+            "inactive",
+            -9,
+            True,
+        ),
+        # killed at the end of TimeoutStopSec: only a stop has that
+        (
+            dict(
+                ActiveState="failed",
+                SubState="failed",
+                Result="timeout",
+                ExecMainCode="2",
+                ExecMainStatus="9",
+            ),
+            "failed",
+            -9,
+            True,
+        ),
+        (
+            dict(
+                ActiveState="inactive",
+                SubState="dead",
+                Result="success",
+                ExecMainStartTimestamp="",
+                ExecMainCode="0",
+            ),
             "inactive",
             None,
             None,
         ),
         (
-            dict(ActiveState="inactive", SubState="dead", Result="success", Restart="on-failure", ExecMainCode="1", ExecMainStatus="0"),
+            dict(
+                ActiveState="inactive",
+                SubState="dead",
+                Result="success",
+                Restart="on-failure",
+                ExecMainCode="1",
+                ExecMainStatus="0",
+            ),
             "inactive",
             0,
             None,
         ),
         (
-            dict(LoadState="masked", ActiveState="inactive", SubState="dead", Result="success", UnitFileState="masked"),
+            dict(
+                LoadState="masked",
+                ActiveState="inactive",
+                SubState="dead",
+                Result="success",
+                UnitFileState="masked",
+            ),
             "inactive",
             None,
             True,
@@ -85,14 +186,25 @@ def test_states(fields, active, code, stopped):
 
 
 def test_unit_lost_while_the_manager_still_remembers_it():
-    seen = shown(ActiveState="active", SubState="running", FragmentPath="/nowhere/openclaw-gateway.service", MainPID="7")
+    seen = shown(
+        ActiveState="active",
+        SubState="running",
+        FragmentPath="/nowhere/openclaw-gateway.service",
+        MainPID="7",
+    )
     assert read_state(seen, False).exists is False
     assert read_state(shown(LoadState="not-found", ActiveState="inactive"), False).exists is False
 
 
 @given(
     st.lists(
-        st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\n\r\x85\u2028\u2029\x1c\x1d\x1e"), min_size=1),
+        st.text(
+            st.characters(
+                blacklist_categories=("Cs", "Cc"),
+                blacklist_characters="\n\r\x85\u2028\u2029\x1c\x1d\x1e",
+            ),
+            min_size=1,
+        ),
         min_size=1,
     )
 )
@@ -109,24 +221,44 @@ def test_a_line_break_never_gets_into_a_unit():
 
 
 def test_override_changes_only_what_it_names(tmp_path):
-    first = unit.override([], ["/usr/bin/node", "index.js"], {"NODE_OPTIONS": "--max-old-space-size=2048", "LimitNOFILE": "4096"}, ["BAD"])
+    first = unit.override(
+        [],
+        ["/usr/bin/node", "index.js"],
+        {"NODE_OPTIONS": "--max-old-space-size=2048", "LimitNOFILE": "4096"},
+        ["BAD"],
+    )
     lines = unit.parse(first)
-    assert unit.environment(lines) == {"NODE_OPTIONS": "--max-old-space-size=2048"} and ("Service", "LimitNOFILE", "4096") in lines
+    assert (
+        unit.environment(lines) == {"NODE_OPTIONS": "--max-old-space-size=2048"}
+        and ("Service", "LimitNOFILE", "4096") in lines
+    )
     assert "ExecStart" not in first
-    second = unit.parse(unit.override(lines, ["/usr/bin/node", "index.js"], {"ExecStart[0]": "/opt/node 24/bin/node"}, ["NODE_OPTIONS"]))
+    second = unit.parse(
+        unit.override(
+            lines,
+            ["/usr/bin/node", "index.js"],
+            {"ExecStart[0]": "/opt/node 24/bin/node"},
+            ["NODE_OPTIONS"],
+        )
+    )
     assert unit.exec_start(second) == ["/opt/node 24/bin/node", "index.js"]
     assert unit.environment(second) == {} and ("Service", "LimitNOFILE", "4096") in second
     assert ("Service", "UnsetEnvironment", "BAD NODE_OPTIONS") in second
 
 
 def make(tmp_path: Path, manager: Manager, profile: str = "", **env: str) -> Systemd:
-    host, home = world(tmp_path, manager, profile=profile, XDG_CONFIG_HOME=str(tmp_path / "config"), **env)
+    host, home = world(
+        tmp_path, manager, profile=profile, XDG_CONFIG_HOME=str(tmp_path / "config"), **env
+    )
     found = Systemd(host, home)
     found.folder.mkdir(parents=True, exist_ok=True)
     return found
 
 
-UNIT = "[Service]\nExecStart=/bin/sh -c true gateway --port 1\nRestart=always\nEnvironment=HOME=/home/a\nEnvironment=NODE_OPTIONS=\n"
+UNIT = (
+    "[Service]\nExecStart=/bin/sh -c true gateway --port "
+    "1\nRestart=always\nEnvironment=HOME=/home/a\nEnvironment=NODE_OPTIONS=\n"
+)
 
 
 def test_names_of_two_profiles_differ(tmp_path):
@@ -136,12 +268,23 @@ def test_names_of_two_profiles_differ(tmp_path):
 
 
 def test_start_after_exit_78_resets_first(tmp_path):
-    manager = Manager({("show",): (0, "LoadState=loaded\nActiveState=failed\nResult=exit-code\nExecMainStatus=78\nExecMainCode=1\n", "")})
+    manager = Manager(
+        {
+            ("show",): (
+                0,
+                "LoadState=loaded\nActiveState=failed\nResult=exit-code\nExecMainStatus=78\nExe"
+                "cMainCode=1\n",
+                "",
+            )
+        }
+    )
     found = make(tmp_path, manager)
     (found.folder / found.unit).write_text(UNIT)
     found.start()
     verbs = [argv[4] for argv in manager.asked]
-    assert verbs == ["show", "reset-failed", "start"] and all(argv[:2] == ["systemctl", "--user"] for argv in manager.asked)
+    assert verbs == ["show", "reset-failed", "start"] and all(
+        argv[:2] == ["systemctl", "--user"] for argv in manager.asked
+    )
 
 
 def test_no_user_bus_is_unknown_and_has_a_hint(tmp_path):
@@ -156,8 +299,10 @@ def test_no_user_bus_is_unknown_and_has_a_hint(tmp_path):
 def test_hurry_cuts_the_wait_short_but_not_in_a_crash_loop_and_not_after_a_stop(tmp_path):
     def seen(sub: str, lived: int, active: str = "activating") -> str:
         killed = "ExecMainCode=2\nExecMainStatus=9\n"
-        return killed + "ActiveState={}\nSubState={}\nExecMainStartTimestampMonotonic=1000000\nExecMainExitTimestampMonotonic={}\n".format(
-            active, sub, 1000000 + lived * 1000000
+        return (
+            killed
+            + "ActiveState={}\nSubState={}\nExecMainStartTimestampMonotonic=1000000\nExecMainExit"
+            "TimestampMonotonic={}\n".format(active, sub, 1000000 + lived * 1000000)
         )
 
     dying = (0, seen("stop-sigkill", 60, "deactivating"), "")
@@ -208,8 +353,14 @@ def test_a_unit_that_no_running_gateway_was_started_from_never_replaces_the_good
 
 def test_a_unit_file_that_systemd_cannot_use_is_there_and_was_stopped_by_nobody():
     for load, why in (("bad-setting", "bad-setting"), ("masked", "empty"), ("error", "error")):
-        state = read_state(shown(LoadState=load, ActiveState="inactive", SubState="dead"), True, load == "masked")
-        assert state.exists and state.stopped_by_operator is False and state.detail == "unusable unit: " + why
+        state = read_state(
+            shown(LoadState=load, ActiveState="inactive", SubState="dead"), True, load == "masked"
+        )
+        assert (
+            state.exists
+            and state.stopped_by_operator is False
+            and state.detail == "unusable unit: " + why
+        )
 
 
 def test_a_unit_that_is_there_is_not_touched(tmp_path):
@@ -217,7 +368,9 @@ def test_a_unit_that_is_there_is_not_touched(tmp_path):
     found = make(tmp_path, manager)
     (found.folder / found.unit).write_text(UNIT)
     assert found.install().files == ()
-    assert (found.folder / found.unit).read_text() == UNIT and not (found.folder / (found.unit + ".d")).exists()
+    assert (found.folder / found.unit).read_text() == UNIT and not (
+        found.folder / (found.unit + ".d")
+    ).exists()
 
 
 def test_our_drop_in_goes_with_the_unit(tmp_path):
@@ -235,7 +388,9 @@ def test_person_or_update(tmp_path):
     package.parent.mkdir(parents=True)
     package.write_text("{}")
     assert removal.by_person(home) is None
-    removal.remember(host, home, ["/usr/bin/node", str(package.parent / "dist" / "index.js"), "gateway"])
+    removal.remember(
+        host, home, ["/usr/bin/node", str(package.parent / "dist" / "index.js"), "gateway"]
+    )
     assert removal.by_person(home) is True
     package.write_text('{"version": "2"}')
     assert removal.by_person(home) is False
@@ -246,15 +401,22 @@ def test_dry_run_changes_nothing(tmp_path):
     found = make(tmp_path, manager)
     before = sorted(tmp_path.rglob("*"))
     plan = found.install_watchdog(dry_run=True)
-    assert plan.files and plan.commands and sorted(tmp_path.rglob("*")) == before and manager.asked == []
+    assert (
+        plan.files
+        and plan.commands
+        and sorted(tmp_path.rglob("*")) == before
+        and manager.asked == []
+    )
 
 
 DOCUMENTED = {
     "Unit": {"Description", "After", "Wants", "StartLimitIntervalSec", "StartLimitBurst"},
     "Service": set(
-        "Type NotifyAccess ExecStart Restart RestartSec RestartSteps RestartMaxDelaySec RestartPreventExitStatus SuccessExitStatus"
+        "Type NotifyAccess ExecStart Restart RestartSec RestartSteps RestartMaxDelaySec "
+        "RestartPreventExitStatus SuccessExitStatus"
         " KillMode OOMPolicy WorkingDirectory"
-        " TimeoutStopSec TimeoutStartSec WatchdogSec Environment UMask Nice CPUWeight IOSchedulingClass MemoryHigh NoNewPrivileges"
+        " TimeoutStopSec TimeoutStartSec WatchdogSec Environment UMask Nice CPUWeight "
+        "IOSchedulingClass MemoryHigh NoNewPrivileges"
         " LockPersonality"
         " RestrictRealtime SystemCallArchitectures".split()
     ),
@@ -264,7 +426,13 @@ DOCUMENTED = {
 
 def both_units(tmp_path: Path) -> list:
     program(tmp_path / "my lab")
-    found = make(tmp_path, Manager({}), profile="wörk", OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"), PATH=str(tmp_path / "my lab"))
+    found = make(
+        tmp_path,
+        Manager({}),
+        profile="wörk",
+        OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"),
+        PATH=str(tmp_path / "my lab"),
+    )
     own = systemdplan.gateway(found.host, found.home, found.folder / found.unit)
     return [own.files[0], found.plan_service("watchdog").files[0]]
 
@@ -276,7 +444,11 @@ def test_our_units_use_documented_keys_only(tmp_path):
         assert "@" not in content.decode("utf-8").replace("@resources", "")
         assert unit.environment(lines)["OPENCLAW_STATE_DIR"].endswith("100% 张 三")
     gateway = unit.parse(both_units(tmp_path)[0][1].decode("utf-8"))
-    assert ("Service", "Restart", "always") in gateway and ("Service", "RestartPreventExitStatus", "78") in gateway
+    assert ("Service", "Restart", "always") in gateway and (
+        "Service",
+        "RestartPreventExitStatus",
+        "78",
+    ) in gateway
     assert unit.exec_start(gateway) == [str(tmp_path / "my lab" / "openclaw"), "gateway", "run"]
 
 
@@ -285,7 +457,15 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path):
     for name, content in both_units(tmp_path):
         target = tmp_path / "check" / os.path.basename(name).replace("wörk", "work")
         target.parent.mkdir(exist_ok=True)
-        text = content.decode("utf-8").replace('"{}"'.format(tmp_path / "my lab" / "openclaw"), "/bin/true")
-        target.write_text(text.replace("RestartSteps=6\nRestartMaxDelaySec=60\n", ""))  # known from systemd 254 on
-        done = subprocess.run(["systemd-analyze", "verify", str(target)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = content.decode("utf-8").replace(
+            '"{}"'.format(tmp_path / "my lab" / "openclaw"), "/bin/true"
+        )
+        target.write_text(
+            text.replace("RestartSteps=6\nRestartMaxDelaySec=60\n", "")
+        )  # known from systemd 254 on
+        done = subprocess.run(
+            ["systemd-analyze", "verify", str(target)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert str(target.name) not in done.stdout.decode(), done.stdout.decode()

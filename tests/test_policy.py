@@ -1,4 +1,6 @@
-"""Level 2's rule: what it may never do, whatever it is shown; and what it does for the states it knows."""
+"""Level 2's rule: what it may never do, whatever it is shown; and what it does for the states it
+knows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skill.model import State, Text, Verdict
-from skill.watchdog.policy import HARD_LIMIT, HARD_WINDOW, HOUR, RESTARTABLE, Decision, Rules, WatchState, shift, step
+from skill.watchdog.policy import (
+    HARD_LIMIT,
+    HARD_WINDOW,
+    HOUR,
+    RESTARTABLE,
+    Decision,
+    Rules,
+    WatchState,
+    shift,
+    step,
+)
 
 RULES, NOTHING = Rules(), WatchState()
 
@@ -19,8 +31,12 @@ def verdict(state: State, pid=None, code=None, unclean=False) -> Verdict:
     return Verdict(state, Text(state.value, state.value), pid, code, unclean=unclean)
 
 
-def play(rows, rules=RULES, start=1_000_000.0, state=NOTHING) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
-    """Given (seconds later, verdict) rows, answer the last state and every decision with its time."""
+def play(
+    rows, rules=RULES, start=1_000_000.0, state=NOTHING
+) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
+    """Given (seconds later, verdict) rows, answer the last state and every decision with its
+    time.
+    """
     now, made = start, []
     for later, seen in rows:
         now += later
@@ -43,7 +59,13 @@ def test_healthy_gateway_is_left_alone():
 
 
 def test_down_is_restarted_and_closed_after_three_ready_looks():
-    rows = [(10, HEALTHY), (10, DOWN), (1, verdict(State.STARTING, 11)), (1, verdict(State.HEALTHY, 11)), (1, verdict(State.HEALTHY, 11))]
+    rows = [
+        (10, HEALTHY),
+        (10, DOWN),
+        (1, verdict(State.STARTING, 11)),
+        (1, verdict(State.HEALTHY, 11)),
+        (1, verdict(State.HEALTHY, 11)),
+    ]
     state, made = play(rows)
     assert kinds(made, "opened", "restart", "recovered") == ["opened", "restart"]
     state, made = play([(1, verdict(State.HEALTHY, 11))], state=state, start=1_000_023.0)
@@ -95,7 +117,9 @@ def test_a_changed_config_is_worth_one_start_and_then_the_doctor_again():
 
 
 def edits(count, gap, seen, state):
-    """`count` changes of what a start depends on, `gap` s apart, each looked at every second. Answer the state, the starts' times."""
+    """`count` changes of what a start depends on, `gap` s apart, each looked at every second.
+    Answer the state, the starts' times.
+    """
     now, starts = 2_000_000.0, []
     for number in range(count):
         for _ in range(gap):
@@ -106,7 +130,9 @@ def edits(count, gap, seen, state):
 
 
 def test_a_persons_edits_are_each_worth_a_start_whatever_was_restarted_before():
-    """Starts after exit 78 end nothing that runs: backoff and the hourly allowance are for those that do."""
+    """Starts after exit 78 end nothing that runs: backoff and the hourly allowance are for those
+    that do.
+    """
     refused = verdict(State.MISCONFIGURED, code=78)
     used_up = tuple(1_999_000.0 + 10 * n for n in range(RULES.max_restarts))
     state, _ = step(replace(NOTHING, restarts=used_up), refused, 1_999_999.0, RULES, "broken", "x")
@@ -115,15 +141,23 @@ def test_a_persons_edits_are_each_worth_a_start_whatever_was_restarted_before():
 
 
 def test_a_file_that_something_rewrites_all_the_time_does_not_keep_us_starting():
-    state, _ = step(NOTHING, verdict(State.MISCONFIGURED, code=78), 1_999_999.0, RULES, "broken", "x")
+    state, _ = step(
+        NOTHING, verdict(State.MISCONFIGURED, code=78), 1_999_999.0, RULES, "broken", "x"
+    )
     _, starts = edits(3600, 1, verdict(State.MISCONFIGURED, code=78), state)
     gaps = [later - earlier for earlier, later in zip(starts, starts[1:])]
     assert len(starts) <= 16 and min(gaps) >= 10 and max(gaps) >= 320
 
 
 def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
-    """Level 3 at work beside it would take the machine away from the very start that mends the outage."""
-    dies = [(1, verdict(State.STARTING, code=1, unclean=True)), (1, verdict(State.STARTING, 20)), (4, verdict(State.STARTING, code=1))]
+    """Level 3 at work beside it would take the machine away from the very start that mends the
+    outage.
+    """
+    dies = [
+        (1, verdict(State.STARTING, code=1, unclean=True)),
+        (1, verdict(State.STARTING, 20)),
+        (4, verdict(State.STARTING, code=1)),
+    ]
     state, made = play([(10, HEALTHY)] + dies * 5)
     assert "heal" in kinds(made)
     now, calls = 1_000_060.0, []
@@ -132,14 +166,18 @@ def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
         state, decisions = step(state, verdict(State.STARTING, 99), now, RULES, "mended", "x")
         calls += [d.kind for d in decisions if d.kind in ("heal", "restart")]
     assert calls == []
-    state, decisions = step(state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "mended", "x")
+    state, decisions = step(
+        state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "mended", "x"
+    )
     assert [d.kind for d in decisions if d.kind != "none"] == ["heal"]
 
 
 def test_dying_every_five_minutes_trips_the_loop():
     rows = []
     for number in range(12):
-        rows += [(100, verdict(State.HEALTHY, 100 + number, unclean=number > 0))] + [(100, verdict(State.HEALTHY, 100 + number))] * 2
+        rows += [(100, verdict(State.HEALTHY, 100 + number, unclean=number > 0))] + [
+            (100, verdict(State.HEALTHY, 100 + number))
+        ] * 2
     _, made = play(rows)
     assert "heal" in kinds(made)
 
@@ -159,7 +197,10 @@ def test_a_crash_that_level_one_mends_is_an_incident_and_a_planned_restart_is_no
 
 
 def test_lives_too_short_to_be_seen_are_a_crash_loop():
-    dies = [(1, verdict(State.STARTING, code=9, unclean=True)), (1, verdict(State.STARTING, code=9))]
+    dies = [
+        (1, verdict(State.STARTING, code=9, unclean=True)),
+        (1, verdict(State.STARTING, code=9)),
+    ]
     _, made = play([(10, HEALTHY)] + dies * 4)
     assert kinds(made, "opened", "heal", "restart") == ["opened", "heal"]
 
@@ -186,7 +227,10 @@ def test_the_end_of_safe_mode_is_told_and_so_is_one_that_does_not_end():
     _, made = play(safe * 40 + [(1, verdict(State.HEALTHY, 5))] * 5)
     assert [d.reason for _, d in made if d.kind == "note"] == ["safe_mode", "safe_mode_over"]
     _, made = play(safe * 400)
-    assert [d.reason for _, d in made if d.kind == "note"] == ["safe_mode", "resume_failed"] and kinds(made, "escalate") == []
+    assert [d.reason for _, d in made if d.kind == "note"] == [
+        "safe_mode",
+        "resume_failed",
+    ] and kinds(made, "escalate") == []
 
 
 def test_safe_mode_is_told_at_once_and_channels_wait_for_quiet():
@@ -197,7 +241,16 @@ def test_safe_mode_is_told_at_once_and_channels_wait_for_quiet():
 
 @pytest.mark.parametrize(
     "state",
-    [State.STARTING, State.DRAINING, State.DEGRADED, State.UPDATING, State.SUSPENDED, State.UNKNOWN, State.STOPPED, State.SAFE_MODE],
+    [
+        State.STARTING,
+        State.DRAINING,
+        State.DEGRADED,
+        State.UPDATING,
+        State.SUSPENDED,
+        State.UNKNOWN,
+        State.STOPPED,
+        State.SAFE_MODE,
+    ],
 )
 def test_states_that_never_restart(state):
     _, made = play([(1, HEALTHY)] + [(1, verdict(state, 10))] * 1000)
@@ -207,10 +260,14 @@ def test_states_that_never_restart(state):
 def test_two_hard_kills_in_five_minutes_at_most():
     rows = []
     for number in range(40):
-        rows += [(2, verdict(State.HUNG, 100 + number))] * 3 + [(2, verdict(State.HEALTHY, 200 + number))] * 3
+        rows += [(2, verdict(State.HUNG, 100 + number))] * 3 + [
+            (2, verdict(State.HEALTHY, 200 + number))
+        ] * 3
     _, made = play(rows, Rules(restart_delays=(0.0,), max_restarts=50))
     hard = [at for at, d in made if d.kind == "restart" and d.hard]
-    assert hard and all(sum(0 <= at - other < HARD_WINDOW for other in hard) <= HARD_LIMIT for at in hard)
+    assert hard and all(
+        sum(0 <= at - other < HARD_WINDOW for other in hard) <= HARD_LIMIT for at in hard
+    )
 
 
 def test_a_clock_that_jumps_moves_every_remembered_time():
@@ -221,23 +278,44 @@ def test_a_clock_that_jumps_moves_every_remembered_time():
 
 
 STATES = st.sampled_from(list(State))
-ROWS = st.lists(st.tuples(st.floats(0.5, 900.0), STATES, st.sampled_from([None, 10, 11, 12]), st.booleans()), max_size=250)
+ROWS = st.lists(
+    st.tuples(st.floats(0.5, 900.0), STATES, st.sampled_from([None, 10, 11, 12]), st.booleans()),
+    max_size=250,
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(ROWS, st.integers(0, 6))
-@example([(1.0, State.HUNG, None, False), (9.0, State.HUNG, None, False), (1.0, State.STOPPED, None, False)], 2)
+@example(
+    [
+        (1.0, State.HUNG, None, False),
+        (9.0, State.HUNG, None, False),
+        (1.0, State.STOPPED, None, False),
+    ],
+    2,
+)
 def test_whatever_happens(rows, most):
-    """Never more restarts an hour than allowed, only in restartable states, unknown never acts, one escalation an outage."""
+    """Never more restarts an hour than allowed, only in restartable states, unknown never acts, one
+    escalation an outage.
+    """
     rules = Rules(max_restarts=most)
     now, state, restarts, escalated = 0.0, WatchState(), [], {}
     for number, (later, seen, pid, unclean) in enumerate(rows):
         now += later
         before = state
-        state, decisions = step(state, verdict(seen, pid, unclean=unclean), now, rules, "same", "incident-{}".format(number))
+        state, decisions = step(
+            state,
+            verdict(seen, pid, unclean=unclean),
+            now,
+            rules,
+            "same",
+            "incident-{}".format(number),
+        )
         for decision in decisions:
             if decision.kind == "restart":
-                ours = seen == State.STOPPED and before.incident and before.expected_new_pid  # stopped by us: killed before the start
+                ours = (
+                    seen == State.STOPPED and before.incident and before.expected_new_pid
+                )  # stopped by us: killed before the start
                 assert seen in RESTARTABLE or ours
                 restarts.append(now)
             if seen in (State.UNKNOWN, State.UPDATING, State.SUSPENDED):

@@ -27,11 +27,18 @@ class Place:
         self.state_dir.mkdir(parents=True)
         self.port = sandbox.free_port({})
         self.config: Dict[str, Any] = {
-            "gateway": {"mode": "local", "bind": "loopback", "port": self.port, "auth": {"mode": "token", "token": "t"}}
+            "gateway": {
+                "mode": "local",
+                "bind": "loopback",
+                "port": self.port,
+                "auth": {"mode": "token", "token": "t"},
+            }
         }
         self.write(self.config)
         path = "{}:{}".format(layout.install(root / "prefix"), os.environ["PATH"])
-        self.env = sandbox.environment(os.environ, root / "home", self.state_dir, self.port, "test", path)
+        self.env = sandbox.environment(
+            os.environ, root / "home", self.state_dir, self.port, "test", path
+        )
         self.home = Home(self.state_dir, self.state_dir / "openclaw.json", "", self.port)
         self.children: list = []
 
@@ -52,7 +59,10 @@ class Place:
 
     def start(self) -> "subprocess.Popen[bytes]":
         child = subprocess.Popen(
-            [str(self.root / "prefix/bin/openclaw"), "gateway", "run"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(self.root / "prefix/bin/openclaw"), "gateway", "run"],
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self.children.append(child)
         return child
@@ -142,7 +152,13 @@ def test_refuses_with_78(tmp_path: Path, config: Any, word: str) -> None:
 
 
 def test_accepts_a_good_config(tmp_path: Path) -> None:
-    assert refused(tmp_path, {"gateway": {"mode": "local", "bind": "lan", "auth": {"mode": "token", "token": "x"}}}) is None
+    assert (
+        refused(
+            tmp_path,
+            {"gateway": {"mode": "local", "bind": "lan", "auth": {"mode": "token", "token": "x"}}},
+        )
+        is None
+    )
 
 
 def test_doctor_and_validate(place: Place) -> None:
@@ -150,7 +166,9 @@ def test_doctor_and_validate(place: Place) -> None:
     place.config["messages"] = {"ackReaction": "eyes"}
     place.write(place.config)
     code, out = place.call("config", "validate", "--json")
-    assert code == 1 and json.loads(out)["issues"] == [{"path": "gateway", "message": 'Unrecognized key: "bogusKey"'}]
+    assert code == 1 and json.loads(out)["issues"] == [
+        {"path": "gateway", "message": 'Unrecognized key: "bogusKey"'}
+    ]
     state.set_control(place.state_dir, doctor="nothing")
     assert place.call("doctor", "--fix", "--non-interactive")[0] == 0
     assert "bogusKey" in (place.state_dir / "openclaw.json").read_text()

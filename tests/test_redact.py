@@ -81,7 +81,13 @@ HARMLESS = [
 
 @pytest.mark.parametrize("secret", SHAPES)
 def test_a_shape_is_masked_wherever_it_stands(secret):
-    for frame in ("{}", "error near {} in line 3", '"x": "{}",', "({})", "配置{}错误".replace("{}", " {} ")):
+    for frame in (
+        "{}",
+        "error near {} in line 3",
+        '"x": "{}",',
+        "({})",
+        "配置{}错误".replace("{}", " {} "),
+    ):
         assert secret not in Redactor.shapes_only().clean(frame.replace("{}", secret))
 
 
@@ -116,16 +122,28 @@ def test_short_values_count_as_whole_words_only():
 def test_every_secret_of_a_gateway_is_known(tmp_path):
     config = dict(ai_world.GOOD)
     config["models"] = {
-        "providers": {"x": {"apiKey": {"source": "env", "provider": "default", "id": "VENDOR"}, "headers": {"X-Org": "org-plain-header"}}}
+        "providers": {
+            "x": {
+                "apiKey": {"source": "env", "provider": "default", "id": "VENDOR"},
+                "headers": {"X-Org": "org-plain-header"},
+            }
+        }
     }
     config["env"] = {"vars": {"SOME_NAME": "Zq81-free-form"}}
     config["secrets"] = {"providers": {"f": {"source": "file", "path": str(tmp_path / "s.json")}}}
     (tmp_path / "s.json").write_text(json.dumps({"deep": {"thing": "file-held-secret"}}))
-    ctx = ai_world.context(tmp_path, config, env={"VENDOR": "from-the-environment", "MY_TOKEN": "plainword"})
-    (tmp_path / ".openclaw" / ".env").write_text("FOO=Bar-from-dotenv-9\nexport DISCORD_WEBHOOK_URL='odd value'\n")
-    (tmp_path / ".openclaw" / "openclaw.json.bak").write_text('{"channels": {"slack": {"botToken": "old-backup-token"')
+    ctx = ai_world.context(
+        tmp_path, config, env={"VENDOR": "from-the-environment", "MY_TOKEN": "plainword"}
+    )
+    (tmp_path / ".openclaw" / ".env").write_text(
+        "FOO=Bar-from-dotenv-9\nexport DISCORD_WEBHOOK_URL='odd value'\n"
+    )
+    (tmp_path / ".openclaw" / "openclaw.json.bak").write_text(
+        '{"channels": {"slack": {"botToken": "old-backup-token"'
+    )
     text = Redactor.for_gateway(ctx).clean(
-        "Gw-t0ken-Canary-000001 from-the-environment plainword org-plain-header Zq81-free-form file-held-secret "
+        "Gw-t0ken-Canary-000001 from-the-environment plainword org-plain-header Zq81-free-form "
+        "file-held-secret "
         "Bar-from-dotenv-9 |odd value| old-backup-token 55501234"
     )
     assert [word for word in text.replace("|", " ").split() if not word.startswith("<")] == []
@@ -151,13 +169,29 @@ def test_chat_is_dropped_not_masked():
 def test_key_names():
     assert all(
         is_secret_key(name)
-        for name in ("token", "botToken", "api_key", "apiKey", "clientSecret", "OPENAI_API_KEY", "password", "appSecret", "webhookUrl")
+        for name in (
+            "token",
+            "botToken",
+            "api_key",
+            "apiKey",
+            "clientSecret",
+            "OPENAI_API_KEY",
+            "password",
+            "appSecret",
+            "webhookUrl",
+        )
     )
-    assert not any(is_secret_key(name) for name in ("maxTokens", "tokens", "mode", "port", "publicKey", "primaryModel", "enabled"))
+    assert not any(
+        is_secret_key(name)
+        for name in ("maxTokens", "tokens", "mode", "port", "publicKey", "primaryModel", "enabled")
+    )
 
 
 def test_public_addresses():
-    assert [public_ip(a) for a in ("8.8.8.8", "10.1.2.3", "172.20.0.1", "172.32.0.1", "100.64.0.1", "169.254.1.1")] == [
+    assert [
+        public_ip(a)
+        for a in ("8.8.8.8", "10.1.2.3", "172.20.0.1", "172.32.0.1", "100.64.0.1", "169.254.1.1")
+    ] == [
         True,
         False,
         False,
@@ -168,7 +202,10 @@ def test_public_addresses():
 
 
 def test_cleaning_grows_with_the_size_only():
-    line = "2026-11-21T13:05:42.677Z [gateway] config invalid at channels.telegram http://127.0.0.1:18789/healthz pid 1234 memory 723 MB\n"
+    line = (
+        "2026-11-21T13:05:42.677Z [gateway] config invalid at channels.telegram "
+        "http://127.0.0.1:18789/healthz pid 1234 memory 723 MB\n"
+    )
     redactor = Redactor(["secret-number-%d-abc" % i for i in range(300)])
 
     def seconds(count):

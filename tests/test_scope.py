@@ -1,4 +1,6 @@
-"""Is it about OpenClaw, and is something wrong at all? Strangers, wishes, recipes, questions and healthy logs are left alone."""
+"""Is it about OpenClaw, and is something wrong at all? Strangers, wishes, recipes, questions and
+healthy logs are left alone.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ BUSY = "listen EADDRINUSE: address already in use 0.0.0.0:8000"
         ("my-little-chat-bot crashes at start", "my-little-chat-bot"),
         ("daily_sales_report cannot reach its database", "daily_sales_report"),
         ("jellyfin restarts every minute", "jellyfin"),
-        ("gateqay refuses connections", "gateqay"),  # another letter makes another word, as names are made
+        (
+            "gateqay refuses connections",
+            "gateqay",
+        ),  # another letter makes another word, as names are made
         ("HomeXY does not start, port in use", "HomeXY"),
     ],
 )
@@ -39,7 +44,8 @@ def test_a_name_of_another_program_is_told(symptom, word):
         "telegramm refuses connections",
         "gatewya refuses connections",
         "discord bot went offline during lunch",
-        "le gateway redémarre toutes les secondes depuis la mise à jour",  # another language is no name
+        # another language is no name
+        "le gateway redémarre toutes les secondes depuis la mise à jour",
         "DEVICE_AUTH_SIGNATURE_EXPIRED on my phone",
         "models.providers.aliyun is refused",
         "whatsapp 掉线，PowerShell 里重启也没用",
@@ -50,10 +56,23 @@ def test_ordinary_words_are_no_names(symptom):
 
 
 @pytest.mark.parametrize(
-    "symptom, ours", [("after npm -g update the agent is dead", True), ("after npm -g update my exports are dead", False)]
+    "symptom, ours",
+    [
+        ("after npm -g update the agent is dead", True),
+        ("after npm -g update my exports are dead", False),
+    ],
 )
 def test_a_tool_in_the_sentence_is_no_other_program_where_a_word_places_it(symptom, ours):
-    assert bool(match(LIBRARY, symptom, "Error: getaddrinfo ENOTFOUND api.telegram.org, telegram channel exited")) is ours
+    assert (
+        bool(
+            match(
+                LIBRARY,
+                symptom,
+                "Error: getaddrinfo ENOTFOUND api.telegram.org, telegram channel exited",
+            )
+        )
+        is ours
+    )
 
 
 def test_what_names_openclaw_may_name_others_too():
@@ -99,13 +118,23 @@ def test_a_question_that_tells_of_trouble_is_an_incident(symptom):
 
 
 def test_a_healthy_log_is_no_incident_and_one_bad_line_makes_it_one():
-    calm = "[gateway] starting...\n[gateway] http server listening (3 plugins: a, b, c; 1.0s)\n[gateway] ready\n[heartbeat] started"
+    calm = (
+        "[gateway] starting...\n[gateway] http server listening (3 plugins: a, b, c; "
+        "1.0s)\n[gateway] ready\n[heartbeat] started"
+    )
     assert match(LIBRARY, "", calm) == [] and match(LIBRARY, "log after the start", calm) == []
-    assert match(LIBRARY, "", calm + "\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory")
+    assert match(
+        LIBRARY,
+        "",
+        calm
+        + "\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+    )
 
 
 def test_of_a_long_log_only_what_tells_of_trouble_is_weighed():
-    lines = ["[gateway] request {} done".format("x" * n) for n in range(80)] + ["[gateway] error: it failed"]
+    lines = ["[gateway] request {} done".format("x" * n) for n in range(80)] + [
+        "[gateway] error: it failed"
+    ]
     assert telling(lines) == ["[gateway] error: it failed"]
     assert telling(["Non-fatal unhandled rejection (continuing): TypeError: fetch failed"]) == []
 
@@ -116,9 +145,15 @@ QUOTA = "Error: 429 You exceeded your current quota, please check your plan and 
 def test_an_error_of_any_program_needs_a_word_that_places_it_here():
     """A full quota, a certificate, a heap: every program prints them."""
     assert match(LIBRARY, "exports stop every afternoon since I upgraded the plan", QUOTA) == []
-    assert match(LIBRARY, "my bot stops every afternoon since I upgraded the plan", QUOTA)[0].case.slug.startswith("provider-")
-    assert match(LIBRARY, "exports stop every afternoon", "[gateway] " + QUOTA) and match(LIBRARY, "", QUOTA)
-    assert match(LIBRARY, "exports stop every afternoon", QUOTA, own_log=True)  # this machine's own log places it
+    assert match(LIBRARY, "my bot stops every afternoon since I upgraded the plan", QUOTA)[
+        0
+    ].case.slug.startswith("provider-")
+    assert match(LIBRARY, "exports stop every afternoon", "[gateway] " + QUOTA) and match(
+        LIBRARY, "", QUOTA
+    )
+    assert match(
+        LIBRARY, "exports stop every afternoon", QUOTA, own_log=True
+    )  # this machine's own log places it
 
 
 @pytest.mark.parametrize(
@@ -142,7 +177,9 @@ def test_nothing_said_is_nothing():
 
 
 def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
-    assert {stem(word) for word in ("gateway", "telegram", "restart", "certificate")} <= vocabulary()
+    assert {
+        stem(word) for word in ("gateway", "telegram", "restart", "certificate")
+    } <= vocabulary()
     assert strangers() and not strangers() & KNOWN
     assert common() and common() <= {case.slug for case in LIBRARY}
 
@@ -150,11 +187,24 @@ def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
 @pytest.mark.parametrize(
     "symptom, log",
     [
-        ("my own stock ticker bot is kicked out", "409: Conflict: terminated by other getUpdates request"),
+        (
+            "my own stock ticker bot is kicked out",
+            "409: Conflict: terminated by other getUpdates request",
+        ),
         ("npm run dev complains at once", BUSY),
-        ("the job of my pull request is red", "Error: Test timed out in 5000ms. gateway boot.test.ts"),
-        ("backup timer of the nas is dead", "systemd[1]: nas-backup.service: Start request repeated too quickly."),
-        ("installing a tool is denied", "npm error path /usr/lib/node_modules/cowsay\nnpm error Error: EACCES: permission denied"),
+        (
+            "the job of my pull request is red",
+            "Error: Test timed out in 5000ms. gateway boot.test.ts",
+        ),
+        (
+            "backup timer of the nas is dead",
+            "systemd[1]: nas-backup.service: Start request repeated too quickly.",
+        ),
+        (
+            "installing a tool is denied",
+            "npm error path /usr/lib/node_modules/cowsay\nnpm error Error: EACCES: permission "
+            "denied",
+        ),
         ("which keys of the config may I leave out?", "gateway.port, agents.defaults"),
         ("tls setup for people who run it behind caddy", "pairing required, origin not allowed"),
     ],
@@ -170,5 +220,14 @@ def test_the_log_of_this_machine_need_not_name_openclaw():
 
 
 def test_words_alone_must_speak_up_beside_a_log():
-    """A strange log with one word that some case uses too is no match; the same words of this machine's owner get an answer."""
-    assert match(LIBRARY, "a banner is shorter than before the update", "ready (5 plugins: browser; 24.0s)") == []
+    """A strange log with one word that some case uses too is no match; the same words of this
+    machine's owner get an answer.
+    """
+    assert (
+        match(
+            LIBRARY,
+            "a banner is shorter than before the update",
+            "ready (5 plugins: browser; 24.0s)",
+        )
+        == []
+    )

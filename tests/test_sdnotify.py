@@ -11,7 +11,9 @@ import pytest
 from skill.host import Host
 from skill.watchdog import sd_notify
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX") or os.name == "nt", reason="no datagram sockets of this kind")
+pytestmark = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX") or os.name == "nt", reason="no datagram sockets of this kind"
+)
 
 
 def listen(address: str) -> socket.socket:
@@ -36,7 +38,10 @@ def test_messages_arrive(tmp_path, kind):
 
 def test_a_child_does_not_speak_for_its_parent(tmp_path):
     line = listen(str(tmp_path / "n"))
-    assert sd_notify.alive(Host(env={"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_PID": "1"})) is False
+    assert (
+        sd_notify.alive(Host(env={"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_PID": "1"}))
+        is False
+    )
     line.close()
 
 

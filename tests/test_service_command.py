@@ -1,4 +1,6 @@
-"""service install | uninstall | status through the command line, with a platform that answers from memory."""
+"""service install | uninstall | status through the command line, with a platform that answers from
+memory.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class Memory:
         if what == self.fail:
             raise ServiceError("refused", "do this instead")
         return ServicePlan(
-            (("/etc/x.service", "[Unit]\nDescription=\u5b88\u62a4\n".encode("utf-8")),), (("systemctl", "--user", "daemon-reload"),)
+            (("/etc/x.service", "[Unit]\nDescription=\u5b88\u62a4\n".encode("utf-8")),),
+            (("systemctl", "--user", "daemon-reload"),),
         )
 
     def install(self, dry_run=False):
@@ -44,7 +47,10 @@ class Memory:
         return ServiceState(True, self.states["gateway"], "running", main_pid=7, restarts=2)
 
     def watchdog_state(self):
-        return ServiceState(self.states["watchdog"] != "gone", "inactive" if self.states["watchdog"] == "gone" else self.states["watchdog"])
+        return ServiceState(
+            self.states["watchdog"] != "gone",
+            "inactive" if self.states["watchdog"] == "gone" else self.states["watchdog"],
+        )
 
 
 def call(platform, *words, lang="en", as_json=False):
@@ -69,7 +75,11 @@ def test_install_does_both_and_dry_run_says_everything():
     platform = Memory()
     code, text = call(platform, "install", "--dry-run")
     assert code == 0 and platform.asked == [("gateway", True), ("watchdog", True)]
-    assert "/etc/x.service" in text and "Description=\u5b88\u62a4" in text and "run   systemctl --user daemon-reload" in text
+    assert (
+        "/etc/x.service" in text
+        and "Description=\u5b88\u62a4" in text
+        and "run   systemctl --user daemon-reload" in text
+    )
 
 
 def test_one_that_fails_does_not_keep_the_other_from_being_done():
@@ -80,13 +90,24 @@ def test_one_that_fails_does_not_keep_the_other_from_being_done():
 
 def test_uninstall_takes_the_watchdog_first():
     platform = Memory()
-    assert call(platform, "uninstall")[0] == 0 and platform.asked == [("watchdog", False), ("gateway", False)]
+    assert call(platform, "uninstall")[0] == 0 and platform.asked == [
+        ("watchdog", False),
+        ("gateway", False),
+    ]
     platform = Memory()
-    assert call(platform, "uninstall", "--only", "watchdog")[0] == 0 and platform.asked == [("watchdog", False)]
+    assert call(platform, "uninstall", "--only", "watchdog")[0] == 0 and platform.asked == [
+        ("watchdog", False)
+    ]
 
 
 @pytest.mark.parametrize(
-    "gateway, watchdog, expected", [("active", "active", 0), ("failed", "active", 1), ("active", "gone", 1), ("unknown", "active", 2)]
+    "gateway, watchdog, expected",
+    [
+        ("active", "active", 0),
+        ("failed", "active", 1),
+        ("active", "gone", 1),
+        ("unknown", "active", 2),
+    ],
 )
 def test_status_answers_honestly(gateway, watchdog, expected):
     code, text = call(Memory(gateway, watchdog), "status", as_json=True)

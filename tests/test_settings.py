@@ -1,4 +1,6 @@
-"""Settings: sources and their precedence, every error at once, the last good ones; and that each key has an effect."""
+"""Settings: sources and their precedence, every error at once, the last good ones; and that each
+key has an effect.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def world(tmp_path):
     (state / "iflow-doctor").mkdir(parents=True)
 
     def make(own=None, openclaw=None, dotenv="", **env):
-        (state / "iflow-doctor" / "config.json").write_text(own if isinstance(own, str) else json.dumps(own or {}))
+        (state / "iflow-doctor" / "config.json").write_text(
+            own if isinstance(own, str) else json.dumps(own or {})
+        )
         (state / "openclaw.json").write_text(json.dumps(openclaw or {}))
         (state / ".env").write_text(dotenv)
         host = Host(env={"HOME": str(tmp_path), **env}, system="linux")
@@ -35,7 +39,12 @@ def entry(**config):
 def test_precedence_from_default_to_environment(world):
     assert settings.load(*world())["escalation_time"] == 300
     assert settings.load(*world(openclaw=entry(escalation_time=100)))["escalation_time"] == 100
-    assert settings.load(*world({"escalation_time": 200}, entry(escalation_time=100)))["escalation_time"] == 200
+    assert (
+        settings.load(*world({"escalation_time": 200}, entry(escalation_time=100)))[
+            "escalation_time"
+        ]
+        == 200
+    )
     both = {"own": {"escalation_time": 200}, "dotenv": "HEALTH_CHECK_ESCALATION_WAIT=250\n"}
     assert settings.load(*world(**both))["escalation_time"] == 250
     loaded = settings.load(*world(**both, HEALTH_CHECK_ESCALATION_WAIT="275"))
@@ -48,7 +57,11 @@ def test_every_fault_at_once_with_file_key_value_and_nearest_key(world):
         settings.load(host, home)
     text = str(caught.value)
     assert "iflow-doctor/config.json" in text and len(caught.value.issues) == 3
-    assert "did you mean check_interval" in text and "did you mean notify.enabled" in text and '"many"' in text
+    assert (
+        "did you mean check_interval" in text
+        and "did you mean notify.enabled" in text
+        and '"many"' in text
+    )
     assert caught.value.exit_code == 2
 
 
@@ -84,7 +97,10 @@ def test_save_writes_nothing_wrong(world):
     with pytest.raises(SettingsError):
         settings.save(home, "check_interval", "often")
     settings.save(home, "notify.escalation_only", True)
-    assert json.loads((home.doctor_dir / "config.json").read_text()) == {"check_interval": 7, "notify": {"escalation_only": True}}
+    assert json.loads((home.doctor_dir / "config.json").read_text()) == {
+        "check_interval": 7,
+        "notify": {"escalation_only": True},
+    }
     settings.save(home, "check_interval", None)
     assert settings.load(host, home)["check_interval"] == 10
 
@@ -95,18 +111,30 @@ def test_gateway_url_moves_the_probe(world):
     assert (placed.port, placed.scheme) == (4443, "https")
 
 
-VALUES = {"OPENCLAW_GATEWAY_URL": "http://127.0.0.1:4000", "EMERGENCY_RECOVERY_TIMEOUT": "700", "HEALTH_CHECK_INTERVAL": "17"}
+VALUES = {
+    "OPENCLAW_GATEWAY_URL": "http://127.0.0.1:4000",
+    "EMERGENCY_RECOVERY_TIMEOUT": "700",
+    "HEALTH_CHECK_INTERVAL": "17",
+}
 
 
-@pytest.mark.parametrize("name,dotted", [(name, row[0]) for name, row in settings.ENVIRONMENT.items()])
+@pytest.mark.parametrize(
+    "name,dotted", [(name, row[0]) for name, row in settings.ENVIRONMENT.items()]
+)
 def test_each_documented_environment_variable_is_read(world, name, dotted):
     raw = VALUES.get(name, "7")
     loaded = settings.load(*world(**{name: raw}))
-    assert loaded[dotted] == (raw if dotted == "gateway_url" else float(raw)) and loaded.sources[dotted] == "environment"
+    assert (
+        loaded[dotted] == (raw if dotted == "gateway_url" else float(raw))
+        and loaded.sources[dotted] == "environment"
+    )
 
 
 def test_a_websocket_address_names_the_same_gateway(world):
-    assert settings.load(*world(OPENCLAW_GATEWAY_URL="ws://127.0.0.1:4000"))["gateway_url"] == "http://127.0.0.1:4000"
+    assert (
+        settings.load(*world(OPENCLAW_GATEWAY_URL="ws://127.0.0.1:4000"))["gateway_url"]
+        == "http://127.0.0.1:4000"
+    )
 
 
 def test_a_variable_that_is_no_number_is_named(world):
@@ -124,7 +152,9 @@ def test_every_key_says_what_it_does_in_both_languages():
 
     rows = dict(walk(settings.schema()))
     assert len(rows) > 20
-    assert [key for key, item in rows.items() if not item.get("description") or not item.get("x-zh")] == []
+    assert [
+        key for key, item in rows.items() if not item.get("description") or not item.get("x-zh")
+    ] == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -140,4 +170,7 @@ def test_a_pipe_in_the_place_of_a_file_is_told_and_never_waited_for(tmp_path):
     with pytest.raises(SettingsError) as told:
         read_json(path)
     assert "not a regular file" in str(told.value)
-    assert openclaw_config.load(path).error == "unreadable" and openclaw_config.read_env_file(path) == {}
+    assert (
+        openclaw_config.load(path).error == "unreadable"
+        and openclaw_config.read_env_file(path) == {}
+    )

@@ -16,9 +16,15 @@ def home(tmp_path: Path) -> Home:
 
 def acted(number: int, outcome: str, case: str = "CASE-001") -> dict:
     return {
-        "id": "i{}".format(number), "opened": 1_800_000_000 + number, "case": case, "level": 3, "verified": outcome == "healed",
-        "healed_s": 10.0 * (number + 1), "outcome": outcome, "actions": [{"case": case, "outcome": outcome}],
-    }  # fmt: skip
+        "id": "i{}".format(number),
+        "opened": 1_800_000_000 + number,
+        "case": case,
+        "level": 3,
+        "verified": outcome == "healed",
+        "healed_s": 10.0 * (number + 1),
+        "outcome": outcome,
+        "actions": [{"case": case, "outcome": outcome}],
+    }
 
 
 def test_one_success_is_not_a_hundred_percent(tmp_path: Path) -> None:
@@ -45,7 +51,10 @@ def test_stats(tmp_path: Path) -> None:
     value = memory.stats()
     assert (value["incidents"], value["healed"]) == (20, 10)
     assert value["time_to_recover_s"] == {"p50": 50.0, "p95": 100.0, "n": 10}
-    assert value["by_level"] == {"3": 10} and sum(week["incidents"] for week in value["by_week"].values()) == 20
+    assert (
+        value["by_level"] == {"3": 10}
+        and sum(week["incidents"] for week in value["by_week"].values()) == 20
+    )
 
 
 def test_a_damaged_file_is_set_aside_and_named(tmp_path: Path) -> None:
@@ -62,14 +71,18 @@ def test_the_same_incident_is_one_record_and_the_store_is_bounded(tmp_path: Path
     memory.add(acted(1, "failed"))
     memory.add(acted(1, "healed"))
     assert [item["outcome"] for item in memory.all()] == ["healed"]
-    records.write_json(memory.path, {"records": [acted(number, "healed") for number in range(records.KEEP)]})
+    records.write_json(
+        memory.path, {"records": [acted(number, "healed") for number in range(records.KEEP)]}
+    )
     memory.add(acted(9999, "healed"))
     assert len(memory.all()) == records.KEEP and memory.older.exists()
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     place = home(tmp_path)
-    threads = [threading.Thread(target=lambda n=n: Store(place).add(acted(n, "healed"))) for n in range(12)]
+    threads = [
+        threading.Thread(target=lambda n=n: Store(place).add(acted(n, "healed"))) for n in range(12)
+    ]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert len(Store(place).all()) == 12
@@ -78,6 +91,13 @@ def test_two_writers_lose_nothing(tmp_path: Path) -> None:
 def test_the_watchdog_completes_a_record(tmp_path: Path) -> None:
     memory = Store(home(tmp_path))
     memory.add({**acted(1, "escalate"), "verified": False, "healed_s": None})
-    memory.close_incident("i1", by="level 2: restart", opened=100.0, closed=160.5, state="down", restarts=1)
+    memory.close_incident(
+        "i1", by="level 2: restart", opened=100.0, closed=160.5, state="down", restarts=1
+    )
     record = memory.all()[0]
-    assert record["healed_s"] == 60.5 and record["verified"] and record["level"] == 4 and record["actions"]
+    assert (
+        record["healed_s"] == 60.5
+        and record["verified"]
+        and record["level"] == 4
+        and record["actions"]
+    )

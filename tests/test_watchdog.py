@@ -1,4 +1,6 @@
-"""The loop around the rule: settings have their effect, a broken state file is set aside, an own fault does not end the watch."""
+"""The loop around the rule: settings have their effect, a broken state file is set aside, an own
+fault does not end the watch.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,14 @@ class Platform:
         self.calls = []
 
     def service_state(self):
-        return SimpleNamespace(active="inactive", exit_code=1, main_pid=None, restarts=0, stopped_by_operator=None, path="")
+        return SimpleNamespace(
+            active="inactive",
+            exit_code=1,
+            main_pid=None,
+            restarts=0,
+            stopped_by_operator=None,
+            path="",
+        )
 
     def start(self):
         self.calls.append("start")
@@ -51,7 +60,9 @@ def world(tmp_path):
             asked.append((url, timeout))
             return Reply(error="refused")
 
-        host = Host(get=get, sleep=lambda s: None, env={"HOME": str(tmp_path), "PATH": ""}, system="linux")
+        host = Host(
+            get=get, sleep=lambda s: None, env={"HOME": str(tmp_path), "PATH": ""}, system="linux"
+        )
         made = Watchdog(host, locate(host), Platform())
         made.asked = asked
         return made
@@ -64,7 +75,9 @@ def lines(watch):
 
 
 def test_probe_settings_have_their_effect(world):
-    watch = world(probe_timeout=7, check_interval=42, retry_delay=2, gateway_url="http://127.0.0.1:4001")
+    watch = world(
+        probe_timeout=7, check_interval=42, retry_delay=2, gateway_url="http://127.0.0.1:4001"
+    )
     watch.tick()
     assert watch.asked[0] == ("http://127.0.0.1:4001/readyz", 7.0)
     assert watch.pause_for() == 2.0
@@ -74,10 +87,23 @@ def test_probe_settings_have_their_effect(world):
 
 
 def test_rule_settings_reach_the_rule(world):
-    watch = world(max_restarts=2, restart_delays=[1, 2], crash_window=1000, crash_limit=4, escalation_time=77, channels_quiet=55)
+    watch = world(
+        max_restarts=2,
+        restart_delays=[1, 2],
+        crash_window=1000,
+        crash_limit=4,
+        escalation_time=77,
+        channels_quiet=55,
+    )
     rules = watch._rules()
     assert rules.channels_quiet == 55
-    assert (rules.max_restarts, rules.restart_delays, rules.crash_window, rules.crash_limit, rules.escalation_time) == (
+    assert (
+        rules.max_restarts,
+        rules.restart_delays,
+        rules.crash_window,
+        rules.crash_limit,
+        rules.escalation_time,
+    ) == (
         2,
         (1, 2),
         1000,
@@ -96,7 +122,9 @@ def test_one_lost_probe_acts_on_nothing_and_three_start_it(world):
         watch.tick()
     assert watch.platform.calls == ["start"]
     kinds = [row["kind"] for row in lines(watch) if row["event"] == "decision"]
-    assert kinds[:2] == ["opened", "restart"] and all(row["reason"] for row in lines(watch) if row["event"] == "decision")
+    assert kinds[:2] == ["opened", "restart"] and all(
+        row["reason"] for row in lines(watch) if row["event"] == "decision"
+    )
 
 
 def test_another_watchdog_is_not_fought(world):
@@ -105,7 +133,9 @@ def test_another_watchdog_is_not_fought(world):
     watch.acts.children.start = lambda name, words: None
     for _ in range(6):
         watch.tick()
-    assert watch.platform.calls == [] and any(row["event"] == "left-alone" and "pid 7" in row["rival"] for row in lines(watch))
+    assert watch.platform.calls == [] and any(
+        row["event"] == "left-alone" and "pid 7" in row["rival"] for row in lines(watch)
+    )
 
 
 def test_paused_does_nothing(world):
@@ -121,7 +151,9 @@ def test_a_damaged_state_file_is_set_aside_and_named(world):
     (first.home.doctor_dir / "watch.json").write_text('{"crashes": [1,')
     watch = world()
     assert watch.state == WatchState()
-    assert any(row["event"] == "state-damaged" and ".corrupt." in row["set_aside"] for row in lines(watch))
+    assert any(
+        row["event"] == "state-damaged" and ".corrupt." in row["set_aside"] for row in lines(watch)
+    )
 
 
 def test_broken_settings_leave_the_last_good_ones_in_force(world):
@@ -129,18 +161,29 @@ def test_broken_settings_leave_the_last_good_ones_in_force(world):
     (watch.home.doctor_dir / "config.json").write_text('{"check_interval": "often"}')
     watch._reload_settings()
     assert watch.settings["check_interval"] == 33
-    assert any(row["event"] == "settings" and "check_interval" in row["error"] for row in lines(watch))
+    assert any(
+        row["event"] == "settings" and "check_interval" in row["error"] for row in lines(watch)
+    )
 
 
 def test_a_fault_of_our_own_is_a_log_line(world):
     watch = world()
     watch._rules = lambda: 1 / 0
     assert loop._guarded_tick(watch) is False
-    assert any(row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"] for row in lines(watch))
+    assert any(
+        row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"]
+        for row in lines(watch)
+    )
 
 
 def seen(rss_mb, seconds):
-    return Observation(1000.0, 1.0, "ready", seconds=seconds, process=ProcessInfo(1, 1.0, "S", "openclaw-gateway", rss_mb << 20))
+    return Observation(
+        1000.0,
+        1.0,
+        "ready",
+        seconds=seconds,
+        process=ProcessInfo(1, 1.0, "S", "openclaw-gateway", rss_mb << 20),
+    )
 
 
 def test_levels_are_told_on_change_and_relative_to_what_is_usual(world):
@@ -194,13 +237,17 @@ def test_whatever_a_start_depends_on_is_watched(world, tmp_path):
     state = watch.home.state_dir
     (state / "inner.json5").write_text("{}")
     parts = "tls: {certPath: '~/cert.pem'}, list: [{$include: './inner.json5'}]"
-    watch.home.config_path.write_text("{gateway: {port: 18901, " + parts + "}, secrets: {providers: {f: {path: 'keys.json'}}}}")
+    watch.home.config_path.write_text(
+        "{gateway: {port: 18901, " + parts + "}, secrets: {providers: {f: {path: 'keys.json'}}}}"
+    )
     marks = {watch._fingerprint()}
     assert watch._fingerprint() in marks
     (state / "notes.txt").write_text("of no interest")
     assert watch._fingerprint() in marks
     for name in ("inner.json5", ".env", "keys.json", "openclaw.json"):
-        (state / name).write_text("{gateway: {port: 18901}, $include: './inner.json5', changed: " + repr(name) + "}")
+        (state / name).write_text(
+            "{gateway: {port: 18901}, $include: './inner.json5', changed: " + repr(name) + "}"
+        )
         marks.add(watch._fingerprint())
     assert len(marks) == 5
 

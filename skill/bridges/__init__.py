@@ -1,4 +1,6 @@
-"""Every way to ask an AI, by id, in the order in which they are tried when the settings name none. Adding one: one file, one line."""
+"""Every way to ask an AI, by id, in the order in which they are tried when the settings name none.
+Adding one: one file, one line.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ BRIDGES: Dict[str, Bridge] = {
 
 
 def preferred(ctx: Any) -> List[Bridge]:
-    """The bridges in the order of ai.prefer, then the rest; ai.only_preferred leaves the rest out."""
+    """The bridges in the order of ai.prefer, then the rest; ai.only_preferred leaves the rest
+    out.
+    """
     wanted = [name for name in ctx.settings.get("ai.prefer") or [] if name in BRIDGES]
     if ctx.settings.get("ai.only_preferred"):
         return [BRIDGES[name] for name in wanted]
@@ -36,5 +40,9 @@ def status(ctx: Any, bridge: Bridge) -> Status:
     if not program:
         return Status(bridge.id, False, note=bridge.note)
     is_program = not program.startswith(("http://", "https://"))
-    version = ".".join(str(part) for part in version_of(ctx, program)) if is_program and bridge.id != "command" else ""
+    version = (
+        ".".join(str(part) for part in version_of(ctx, program))
+        if is_program and bridge.id != "command"
+        else ""
+    )
     return Status(bridge.id, True, program, version, bridge.login(ctx, program), bridge.note)

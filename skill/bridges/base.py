@@ -1,4 +1,6 @@
-"""What a bridge is: one way to ask an AI for a plan. A bridge never executes anything of ours and never decides that we are healed."""
+"""What a bridge is: one way to ask an AI for a plan. A bridge never executes anything of ours and
+never decides that we are healed.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ HANDS = "hands"  # may edit one file, under rules that were shown to hold
 class Question:
     """One call. deadline_s: seconds after which the call is ended with everything it started.
 
-    prompt: redacted already. schema: JSON Schema of the answer. strict: the same for vendors that want every property required.
-    run_id: put into the environment of every process of the run, so that all of them can be found and ended.
+    prompt: redacted already. schema: JSON Schema of the answer. strict: the same for vendors that
+    want every property required.
+    run_id: put into the environment of every process of the run, so that all of them can be found
+    and ended.
     workdir: an empty private directory; never OpenClaw's workspace.
     """
 
@@ -35,13 +39,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `data` is checked against the schema by emergency.plan, not here. cost_usd None: the CLI does not say."""
+    """What came back. `data` is checked against the schema by emergency.plan, not here. cost_usd
+    None: the CLI does not say.
+    """
 
     data: Mapping[str, Any]
     cost_usd: Optional[float] = None
     session: str = ""
     seconds: float = 0.0
-    init: Mapping[str, Any] = field(default_factory=dict)  # the CLI's own first event: tools, model, permission mode
+    init: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the CLI's own first event: tools, model, permission mode
     tool_calls: Tuple[Mapping[str, Any], ...] = ()  # {name, input, decision}
     argv: Tuple[str, ...] = ()
 
@@ -62,8 +70,10 @@ class Status:
 class Bridge:
     """One member of the literal registry BRIDGES.
 
-    find(ctx) -> where it is ("" when it is not there). ask(ctx, question) -> Answer, raises BridgeError only.
-    login(ctx, program) -> True, False, or None for unknown; free of charge and quick. env: names and prefixes (ending in *) that
+    find(ctx) -> where it is ("" when it is not there). ask(ctx, question) -> Answer, raises
+    BridgeError only.
+    login(ctx, program) -> True, False, or None for unknown; free of charge and quick. env: names
+    and prefixes (ending in *) that
     the child may see beside the common ones.
     """
 
@@ -78,10 +88,15 @@ class Bridge:
 
 
 def trial(ctx: Any, question: Question) -> Dict[str, str]:
-    """With hands: `openclaw config validate` looks at the copy, in a state directory of its own, never at the live one."""
+    """With hands: `openclaw config validate` looks at the copy, in a state directory of its own,
+    never at the live one.
+    """
     if not question.hands:
         return {}
-    found = {"OPENCLAW_CONFIG_PATH": question.edit, "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state")}
+    found = {
+        "OPENCLAW_CONFIG_PATH": question.edit,
+        "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state"),
+    }
     try:
         from ..openclaw.cli import find
 
@@ -89,5 +104,7 @@ def trial(ctx: Any, question: Question) -> Dict[str, str]:
     except Exception:  # without it the AI only cannot validate
         program = None
     if program:
-        found["PATH"] = os.pathsep.join([os.path.dirname(program[0]), ctx.host.env.get("PATH", os.defpath)])
+        found["PATH"] = os.pathsep.join(
+            [os.path.dirname(program[0]), ctx.host.env.get("PATH", os.defpath)]
+        )
     return found

@@ -1,4 +1,6 @@
-"""How a child process of a bridge is found, what it may see, how it is watched and how every process of its run is ended."""
+"""How a child process of a bridge is found, what it may see, how it is watched and how every
+process of its run is ended.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from ..openclaw.config import read_env_file
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
 # What any program needs to run at all. No OPENCLAW_* and nothing else of the gateway is among them.
 COMMON = tuple(
-    "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR XDG_* TERM HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy "
-    "all_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS SYSTEMROOT SystemRoot WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA "
+    "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR XDG_* TERM HTTP_PROXY HTTPS_PROXY "
+    "ALL_PROXY NO_PROXY http_proxy https_proxy "
+    "all_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS SYSTEMROOT SystemRoot "
+    "WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA "
     "USERPROFILE PROGRAMDATA TEMP TMP".split()
 )
 # Where installers put these programs; the watchdog's service has a short PATH.
@@ -39,7 +43,9 @@ OUTPUT_LIMIT = 20_000_000  # bytes of one child's output that are read
 
 
 def find_program(ctx: Any, name: str, setting: str = "") -> str:
-    """Path of a CLI: ai.programs.<id>, PATH, the usual folders, nvm's newest. "" when it is not there."""
+    """Path of a CLI: ai.programs.<id>, PATH, the usual folders, nvm's newest. "" when it is not
+    there.
+    """
     chosen = (ctx.settings.get("ai.programs") or {}).get(setting or name, "")
     if chosen:
         return str(chosen) if os.access(str(chosen), os.X_OK) else ""
@@ -59,7 +65,9 @@ def find_program(ctx: Any, name: str, setting: str = "") -> str:
 
 
 def variables(ctx: Any) -> Dict[str, str]:
-    """What the person set for AI CLIs: <state dir>/.env below the process environment (a service has a bare one)."""
+    """What the person set for AI CLIs: <state dir>/.env below the process environment (a service
+    has a bare one).
+    """
     values = dict(read_env_file(ctx.home.env_file))
     values.update(ctx.host.env)
     return values
@@ -68,15 +76,29 @@ def variables(ctx: Any) -> Dict[str, str]:
 def allowed(values: Mapping[str, str], names: Sequence[str]) -> Dict[str, str]:
     exact = {name for name in names if not name.endswith("*")}
     prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
-    return {k: v for k, v in values.items() if v and (k in exact or (prefixes and k.startswith(prefixes)))}
+    return {
+        k: v
+        for k, v in values.items()
+        if v and (k in exact or (prefixes and k.startswith(prefixes)))
+    }
 
 
-def environment(ctx: Any, program: str, names: Sequence[str], run_id: str, extra: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
-    """The whole environment of a child: the allow-list, the program's own folder on PATH (its `env node`), the run id."""
+def environment(
+    ctx: Any,
+    program: str,
+    names: Sequence[str],
+    run_id: str,
+    extra: Optional[Mapping[str, str]] = None,
+) -> Dict[str, str]:
+    """The whole environment of a child: the allow-list, the program's own folder on PATH (its `env
+    node`), the run id.
+    """
     env = allowed(ctx.host.env, COMMON)
     env.update(allowed(variables(ctx), names))
     env["HOME"] = str(ctx.host.home)
-    folders = [os.path.dirname(program), os.path.dirname(os.path.realpath(program))] if program else []
+    folders = (
+        [os.path.dirname(program), os.path.dirname(os.path.realpath(program))] if program else []
+    )
     folders += env.get("PATH", os.defpath).split(os.pathsep)
     folders += [os.path.dirname(found) for found in _node(ctx)]
     env["PATH"] = os.pathsep.join(dict.fromkeys(f for f in folders if f))
@@ -88,7 +110,9 @@ def environment(ctx: Any, program: str, names: Sequence[str], run_id: str, extra
 
 
 def _node(ctx: Any) -> List[str]:
-    """A node beside openclaw: a machine with OpenClaw has one, even when the service's PATH does not."""
+    """A node beside openclaw: a machine with OpenClaw has one, even when the service's PATH does
+    not.
+    """
     if ctx.host.which("node"):
         return []
     try:
@@ -108,13 +132,16 @@ def run(
     stdin: str = "",
     hopeless: Optional[Callable[[str], bool]] = None,
 ) -> Completed:
-    """Run one CLI call. It ends by itself, after `timeout` seconds, or as soon as `hopeless(stderr so far)` says so.
+    """Run one CLI call. It ends by itself, after `timeout` seconds, or as soon as `hopeless(stderr
+    so far)` says so.
 
     Afterwards no process of the run is left, however it ended (an exception included).
     """
     try:
         if ctx.host.run is not run_program:  # a fake host
-            done: Completed = ctx.host.run(argv, timeout=timeout, env=env, cwd=cwd, stdin=stdin.encode("utf-8"))
+            done: Completed = ctx.host.run(
+                argv, timeout=timeout, env=env, cwd=cwd, stdin=stdin.encode("utf-8")
+            )
             return done
         return _watched(argv, env, timeout, cwd, stdin, hopeless)
     finally:
@@ -122,18 +149,37 @@ def run(
 
 
 def _watched(
-    argv: Sequence[str], env: Mapping[str, str], timeout: float, cwd: str, stdin: str, hopeless: Optional[Callable[[str], bool]]
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: str,
+    stdin: str,
+    hopeless: Optional[Callable[[str], bool]],
 ) -> Completed:
-    """As host.run_program, but output goes to files, so that it can be looked at while the child is still at work."""
+    """As host.run_program, but output goes to files, so that it can be looked at while the child is
+    still at work.
+    """
     began = time.monotonic()
-    flags: Dict[str, Any] = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    flags: Dict[str, Any] = (
+        {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+    )
     folder = Path(tempfile.mkdtemp(prefix="iflow-doctor-ai-"))
     out, err = folder / "out", folder / "err"
     (folder / "in").write_bytes(stdin.encode("utf-8"))
     try:
-        with open(folder / "in", "rb") as into, open(out, "wb") as to_out, open(err, "wb") as to_err:
+        with open(folder / "in", "rb") as into, open(out, "wb") as to_out, open(
+            err, "wb"
+        ) as to_err:
             try:
-                process = subprocess.Popen(list(argv), stdin=into, stdout=to_out, stderr=to_err, env=dict(env), cwd=cwd, **flags)
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=into,
+                    stdout=to_out,
+                    stderr=to_err,
+                    env=dict(env),
+                    cwd=cwd,
+                    **flags,
+                )
             except (OSError, ValueError) as error:
                 return Completed(argv, None, "", str(error), missing=True)
         ended = False
@@ -149,7 +195,12 @@ def _watched(
             if process.poll() is None:
                 end_group(process, 3.0)
         return Completed(
-            argv, None if ended else process.returncode, _read(out), _read(err), timed_out=ended, seconds=time.monotonic() - began
+            argv,
+            None if ended else process.returncode,
+            _read(out),
+            _read(err),
+            timed_out=ended,
+            seconds=time.monotonic() - began,
         )
     finally:
         shutil.rmtree(str(folder), ignore_errors=True)
@@ -160,7 +211,9 @@ def _read(path: Path) -> str:
 
 
 def processes_of(matches: Callable[[str], bool]) -> List[Any]:
-    """Processes whose environment carries a run id that `matches`. Those that cannot be read are not ours."""
+    """Processes whose environment carries a run id that `matches`. Those that cannot be read are
+    not ours.
+    """
     import psutil
 
     found = []
@@ -174,12 +227,16 @@ def processes_of(matches: Callable[[str], bool]) -> List[Any]:
 
 
 def end_run(run_id: str, grace_s: float = 3.0) -> int:
-    """SIGTERM, grace, SIGKILL for every process of a run, in whatever session it is; answer how many there were."""
+    """SIGTERM, grace, SIGKILL for every process of a run, in whatever session it is; answer how
+    many there were.
+    """
     return _end(lambda value: value == run_id, grace_s) if run_id else 0
 
 
 def end_orphans(prefix: str) -> int:
-    """End what is left of runs of ours whose owner is dead (kill -9 in the middle of a call). Run ids: <prefix>-<owner pid>-<random>."""
+    """End what is left of runs of ours whose owner is dead (kill -9 in the middle of a call). Run
+    ids: <prefix>-<owner pid>-<random>.
+    """
     import psutil
 
     pattern = re.compile(re.escape(prefix) + r"-(\d+)-\w+$")
@@ -217,6 +274,8 @@ def _quietly(action: Callable[[], Any]) -> None:
 def version_of(ctx: Any, program: str, timeout: float = 15.0) -> Tuple[int, ...]:
     """(2, 1, 330) from `<program> --version`; () when it does not say. Costs no money."""
     env = environment(ctx, program, (), "", {})
-    done = ctx.host.run([program, "--version"], timeout=timeout, env=env, cwd=str(Path(ctx.host.home)), stdin=b"")
+    done = ctx.host.run(
+        [program, "--version"], timeout=timeout, env=env, cwd=str(Path(ctx.host.home)), stdin=b""
+    )
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", done.out + done.err)
     return tuple(int(part or 0) for part in found.groups()) if found else ()

@@ -1,7 +1,10 @@
-"""Claude Code, headless. Flags differ across versions: `--help` is read (free of charge) and only known flags are given.
+"""Claude Code, headless. Flags differ across versions: `--help` is read (free of charge) and only
+known flags are given.
 
-Measured on 2.1.197 and 2.1.330. Success is rc 0 and is_error false and terminal_reason "completed" and a structured answer, together:
-401, 403 and 429 say subtype "success"; a stalled stream, an interrupt and a missing structured answer all end with rc 0.
+Measured on 2.1.197 and 2.1.330. Success is rc 0 and is_error false and terminal_reason "completed"
+and a structured answer, together:
+401, 403 and 429 say subtype "success"; a stalled stream, an interrupt and a missing structured
+answer all end with rc 0.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ ENV = (
     "CLOUD_ML_REGION",
     "VERTEX_*",
 )
-# Few retries and short silences: the next bridge is better than three minutes of waiting (defaults measured: 3 min, 300 s).
+# Few retries and short silences: the next bridge is better than three minutes of waiting (defaults
+# measured: 3 min, 300 s).
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
@@ -35,7 +39,14 @@ QUIET = {
     "DISABLE_TELEMETRY": "1",
     "DISABLE_ERROR_REPORTING": "1",
 }
-NEEDED = ("--print", "--tools", "--json-schema", "--output-format", "--permission-mode", "--strict-mcp-config")
+NEEDED = (
+    "--print",
+    "--tools",
+    "--json-schema",
+    "--output-format",
+    "--permission-mode",
+    "--strict-mcp-config",
+)
 _help: Dict[str, str] = {}
 
 
@@ -46,7 +57,11 @@ def find(ctx: Any) -> str:
 def login(ctx: Any, program: str) -> Optional[bool]:
     """`claude auth status` (0.5 s, no model call): exit 0 and loggedIn."""
     done = ctx.host.run(
-        [program, "auth", "status"], timeout=20, env=child.environment(ctx, program, ENV, "", QUIET), cwd=str(ctx.host.home), stdin=b""
+        [program, "auth", "status"],
+        timeout=20,
+        env=child.environment(ctx, program, ENV, "", QUIET),
+        cwd=str(ctx.host.home),
+        stdin=b"",
     )
     found = json_text.find_object(done.out)
     if found is None or "loggedIn" not in found:
@@ -57,23 +72,52 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def flags_of(ctx: Any, program: str) -> str:
     if program not in _help:
         env = child.environment(ctx, program, (), "", QUIET)
-        done = ctx.host.run([program, "--help"], timeout=20, env=env, cwd=str(ctx.host.home), stdin=b"")
+        done = ctx.host.run(
+            [program, "--help"], timeout=20, env=env, cwd=str(ctx.host.home), stdin=b""
+        )
         _help[program] = done.out
     return _help[program]
 
 
 def argv_of(program: str, known: str, question: Question, model: str = "") -> List[str]:
-    """The command line; it never holds the prompt nor a secret. Raise BridgeError when this version lacks what makes it safe."""
+    """The command line; it never holds the prompt nor a secret. Raise BridgeError when this version
+    lacks what makes it safe.
+    """
     missing = [flag for flag in NEEDED if known and flag not in known]
     if missing:
-        raise failures.failure("refused", "this version of Claude Code has no {}; update it".format(", ".join(missing)))
-    argv = [program, "-p", "--output-format", "stream-json", "--verbose"] if question.hands else [program, "-p", "--output-format", "json"]
-    argv += ["--tools", "Read,Edit,Bash" if question.hands else "", "--strict-mcp-config", "--permission-mode", "dontAsk"]
-    argv += ["--max-turns", "40" if question.hands else "4", "--json-schema", json.dumps(question.schema, ensure_ascii=True)]
+        raise failures.failure(
+            "refused", "this version of Claude Code has no {}; update it".format(", ".join(missing))
+        )
+    argv = (
+        [program, "-p", "--output-format", "stream-json", "--verbose"]
+        if question.hands
+        else [program, "-p", "--output-format", "json"]
+    )
+    argv += [
+        "--tools",
+        "Read,Edit,Bash" if question.hands else "",
+        "--strict-mcp-config",
+        "--permission-mode",
+        "dontAsk",
+    ]
+    argv += [
+        "--max-turns",
+        "40" if question.hands else "4",
+        "--json-schema",
+        json.dumps(question.schema, ensure_ascii=True),
+    ]
     for flag in ("--restricted", "--disable-slash-commands"):
         argv += [flag] if flag in known else []
-    if "--restricted" not in known:  # older: no hooks, plugins, CLAUDE.md of the person; else at least no settings files
-        argv += ["--safe-mode"] if "--safe-mode" in known else ["--setting-sources", ""] if "--setting-sources" in known else []
+    if (
+        "--restricted" not in known
+    ):  # older: no hooks, plugins, CLAUDE.md of the person; else at least no settings files
+        argv += (
+            ["--safe-mode"]
+            if "--safe-mode" in known
+            else ["--setting-sources", ""]
+            if "--setting-sources" in known
+            else []
+        )
     argv += ["--permission-prompts", "none"] if "--permission-prompts" in known else []
     if not question.hands and "--no-session-persistence" in known:
         argv.append("--no-session-persistence")
@@ -83,7 +127,11 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
         argv += ["--model", model]
     if question.hands:
         rules = ["Read(/{}/**)".format(question.workdir), "Edit(/{})".format(question.edit)]
-        argv += ["--allowedTools", *rules, *("Bash({})".format(command) for command in question.commands)]
+        argv += [
+            "--allowedTools",
+            *rules,
+            *("Bash({})".format(command) for command in question.commands),
+        ]
     return argv
 
 
@@ -93,9 +141,17 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise failures.failure("not-installed", "claude is not installed")
     model = (ctx.settings.get("ai.models") or {}).get("claude", "")
     argv = argv_of(program, flags_of(ctx, program), question, model)
-    env = child.environment(ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question)))
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
-    events = list(json_text.lines(done.out)) if question.hands else [json_text.find_object(done.out) or {}]
+    env = child.environment(
+        ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question))
+    )
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
+    events = (
+        list(json_text.lines(done.out))
+        if question.hands
+        else [json_text.find_object(done.out) or {}]
+    )
     result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     data = usable(done, result)
     return Answer(
@@ -116,40 +172,74 @@ def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
     if not result:
         raise failures.of_completed(done)
     said = "{} {} {}".format(
-        result.get("api_error_status") or "", result.get("subtype") or "", result.get("result") or result.get("errors") or ""
+        result.get("api_error_status") or "",
+        result.get("subtype") or "",
+        result.get("result") or result.get("errors") or "",
     )
     if result.get("stop_reason") == "refusal":
         raise failures.failure("refused", "the model refused to answer")
     if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
         raise failures.of_completed(done, said + " " + done.err[-500:])
     if result.get("terminal_reason") not in (None, "completed"):
-        raise failures.failure(failures.kind_of(said), "ended as {}".format(result.get("terminal_reason")))
+        raise failures.failure(
+            failures.kind_of(said), "ended as {}".format(result.get("terminal_reason"))
+        )
     data = result.get("structured_output")
     if not isinstance(data, dict):
         kind = failures.kind_of(str(result.get("result", "")))
         raise failures.failure(
-            kind if kind in ("refused", "timeout", "network", "overloaded") and "API Error" in str(result.get("result")) else "bad-output",
+            kind
+            if kind in ("refused", "timeout", "network", "overloaded")
+            and "API Error" in str(result.get("result"))
+            else "bad-output",
             "no structured answer",
         )
     return data
 
 
 def _init(events: List[Dict[str, Any]]) -> Mapping[str, Any]:
-    first = next((e for e in events if e.get("type") == "system" and e.get("subtype") == "init"), {})
+    first = next(
+        (e for e in events if e.get("type") == "system" and e.get("subtype") == "init"), {}
+    )
     return {
-        key: first[key] for key in ("tools", "mcp_servers", "model", "permissionMode", "claude_code_version", "session_id") if key in first
+        key: first[key]
+        for key in (
+            "tools",
+            "mcp_servers",
+            "model",
+            "permissionMode",
+            "claude_code_version",
+            "session_id",
+        )
+        if key in first
     }
 
 
-def _calls(events: List[Dict[str, Any]], result: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:
+def _calls(
+    events: List[Dict[str, Any]], result: Mapping[str, Any]
+) -> Tuple[Mapping[str, Any], ...]:
     """Every tool call of a session with hands, and whether its rules denied it."""
-    denied = {d.get("tool_use_id") for d in result.get("permission_denials") or [] if isinstance(d, dict)}
-    failed = {part.get("tool_use_id") for part in _parts(events, "user") if part.get("type") == "tool_result" and part.get("is_error")}
+    denied = {
+        d.get("tool_use_id") for d in result.get("permission_denials") or [] if isinstance(d, dict)
+    }
+    failed = {
+        part.get("tool_use_id")
+        for part in _parts(events, "user")
+        if part.get("type") == "tool_result" and part.get("is_error")
+    }
     calls = []
     for part in _parts(events, "assistant"):
         if part.get("type") == "tool_use":
-            decision = "denied" if part.get("id") in denied else "failed" if part.get("id") in failed else "allowed"
-            calls.append({"name": part.get("name"), "input": part.get("input"), "decision": decision})
+            decision = (
+                "denied"
+                if part.get("id") in denied
+                else "failed"
+                if part.get("id") in failed
+                else "allowed"
+            )
+            calls.append(
+                {"name": part.get("name"), "input": part.get("input"), "decision": decision}
+            )
     return tuple(calls)
 
 
@@ -167,5 +257,7 @@ BRIDGE = Bridge(
     login,
     ENV,
     frozenset({PLAN, HANDS}),
-    Text("asks without tools; with hands under exact rules", "不带工具提问;放手模式下受严格规则约束"),
+    Text(
+        "asks without tools; with hands under exact rules", "不带工具提问;放手模式下受严格规则约束"
+    ),
 )

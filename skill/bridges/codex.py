@@ -1,7 +1,10 @@
-"""OpenAI's codex, headless: no shell, read-only sandbox, structured answer. The prompt goes in on stdin.
+"""OpenAI's codex, headless: no shell, read-only sandbox, structured answer. The prompt goes in on
+stdin.
 
-Measured on 0.169. A base URL of one's own needs a provider definition (the built-in provider spends 8 s on a WebSocket first).
-It is never offered hands: its sandbox keeps writes inside the working directory, but a shell in it reads the whole disk, the live config
+Measured on 0.169. A base URL of one's own needs a provider definition (the built-in provider spends
+8 s on a WebSocket first).
+It is never offered hands: its sandbox keeps writes inside the working directory, but a shell in it
+reads the whole disk, the live config
 and its secrets included, and without the shell this version has no way to edit (measured).
 """
 
@@ -15,8 +18,17 @@ from ..model import Text
 from . import child, failures, json_text
 from .base import PLAN, Answer, Bridge, Question
 
-ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
-# Without these the model would have hands, eyes on the disk, or helpers. Unknown names are an error in codex, so the list is intersected.
+ENV = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_ORGANIZATION",
+    "OPENAI_PROJECT",
+    "CODEX_HOME",
+    "CODEX_API_KEY",
+    "CODEX_ACCESS_TOKEN",
+)
+# Without these the model would have hands, eyes on the disk, or helpers. Unknown names are an error
+# in codex, so the list is intersected.
 OFF = (
     "shell_tool",
     "unified_exec",
@@ -50,21 +62,44 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     if values.get("CODEX_API_KEY") or values.get("OPENAI_API_KEY"):
         return True
     done = ctx.host.run(
-        [program, "login", "status"], timeout=20, env=child.environment(ctx, program, ENV, ""), cwd=str(ctx.host.home), stdin=b""
+        [program, "login", "status"],
+        timeout=20,
+        env=child.environment(ctx, program, ENV, ""),
+        cwd=str(ctx.host.home),
+        stdin=b"",
     )
-    return False if "not logged in" in (done.out + done.err).lower() else True if done.code == 0 else None
+    return (
+        False
+        if "not logged in" in (done.out + done.err).lower()
+        else True
+        if done.code == 0
+        else None
+    )
 
 
 def features(ctx: Any, program: str) -> str:
     if program not in _features:
         env = child.environment(ctx, program, ENV, "")
-        _features[program] = ctx.host.run([program, "features", "list"], timeout=20, env=env, cwd=str(ctx.host.home), stdin=b"").out
+        _features[program] = ctx.host.run(
+            [program, "features", "list"], timeout=20, env=env, cwd=str(ctx.host.home), stdin=b""
+        ).out
     return _features[program]
 
 
-def argv_of(program: str, known: str, question: Question, base_url: str = "", model: str = "") -> List[str]:
+def argv_of(
+    program: str, known: str, question: Question, base_url: str = "", model: str = ""
+) -> List[str]:
     folder = Path(question.workdir)
-    argv = [program, "exec", "--json", "--skip-git-repo-check", "--ignore-user-config", "--ignore-rules", "--color", "never"]
+    argv = [
+        program,
+        "exec",
+        "--json",
+        "--skip-git-repo-check",
+        "--ignore-user-config",
+        "--ignore-rules",
+        "--color",
+        "never",
+    ]
     argv += ["-s", "read-only", "-C", question.workdir]
     argv += ["-o", str(folder / "last.txt"), "--output-schema", str(folder / "schema.json")]
     argv += ["--ephemeral"]
@@ -84,7 +119,12 @@ def argv_of(program: str, known: str, question: Question, base_url: str = "", mo
     if base_url:
         provider = '{{name="own",base_url={},env_key="CODEX_API_KEY",wire_api="responses",'
         provider += "request_max_retries=2,stream_max_retries=1,stream_idle_timeout_ms=90000}}"
-        argv += ["-c", 'model_provider="own"', "-c", "model_providers.own=" + provider.format(json.dumps(base_url))]
+        argv += [
+            "-c",
+            'model_provider="own"',
+            "-c",
+            "model_providers.own=" + provider.format(json.dumps(base_url)),
+        ]
     argv += ["-m", model] if model else []
     return argv + ["-"]  # "-": the prompt comes on stdin
 
@@ -95,17 +135,23 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise failures.failure("not-installed", "codex is not installed")
     known = features(ctx, program)
     if "shell_tool" not in known:
-        raise failures.failure("refused", "this version of codex cannot be asked without a shell; update it")
+        raise failures.failure(
+            "refused", "this version of codex cannot be asked without a shell; update it"
+        )
     values = child.variables(ctx)
     base_url = values.get("OPENAI_BASE_URL", "")
-    model = (ctx.settings.get("ai.models") or {}).get("codex", "") or (values.get("OPENAI_MODEL") or OWN_MODEL if base_url else "")
+    model = (ctx.settings.get("ai.models") or {}).get("codex", "") or (
+        values.get("OPENAI_MODEL") or OWN_MODEL if base_url else ""
+    )
     argv = argv_of(program, known, question, base_url, model)
     folder = Path(question.workdir)
     (folder / "schema.json").write_text(json.dumps(question.strict), "utf-8")
     env = child.environment(ctx, program, ENV, question.run_id)
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
     events = list(json_text.lines(done.out))
     finished = any(e.get("type") == "turn.completed" for e in events)
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
@@ -114,7 +160,8 @@ def ask(ctx: Any, question: Question) -> Answer:
     said = [
         e["item"].get("text", "")
         for e in events
-        if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") == "agent_message"
+        if e.get("type") == "item.completed"
+        and (e.get("item") or {}).get("type") == "agent_message"
     ]
     data = json_text.find_object(said[-1]) if said else None
     if data is None:
@@ -122,16 +169,38 @@ def ask(ctx: Any, question: Question) -> Answer:
     calls = [
         e["item"]
         for e in events
-        if e.get("type") == "item.completed" and (e.get("item") or {}).get("type") in ("command_execution", "file_change", "mcp_tool_call")
+        if e.get("type") == "item.completed"
+        and (e.get("item") or {}).get("type")
+        in ("command_execution", "file_change", "mcp_tool_call")
     ]
-    session = next((str(e.get("thread_id", "")) for e in events if e.get("type") == "thread.started"), "")
-    shown = tuple({"name": c["type"], "input": c.get("command") or c.get("changes"), "decision": str(c.get("status", ""))} for c in calls)
+    session = next(
+        (str(e.get("thread_id", "")) for e in events if e.get("type") == "thread.started"), ""
+    )
+    shown = tuple(
+        {
+            "name": c["type"],
+            "input": c.get("command") or c.get("changes"),
+            "decision": str(c.get("status", "")),
+        }
+        for c in calls
+    )
     return Answer(data, None, session, done.seconds, {"sandbox": "read-only"}, shown, tuple(argv))
 
 
 def _message(event: Dict[str, Any]) -> str:
     error = event.get("error")
-    return str(event.get("message") or (error.get("message") if isinstance(error, dict) else error) or "")
+    return str(
+        event.get("message") or (error.get("message") if isinstance(error, dict) else error) or ""
+    )
 
 
-BRIDGE = Bridge("codex", "OpenAI Codex", find, ask, login, ENV, frozenset({PLAN}), Text("no shell, read-only sandbox", "无 shell,只读沙箱"))
+BRIDGE = Bridge(
+    "codex",
+    "OpenAI Codex",
+    find,
+    ask,
+    login,
+    ENV,
+    frozenset({PLAN}),
+    Text("no shell, read-only sandbox", "无 shell,只读沙箱"),
+)

@@ -1,6 +1,8 @@
-"""Any other program, from the settings: ai.command = {"argv": [...], "env": [...]}. Prompt on stdin, a JSON object on stdout.
+"""Any other program, from the settings: ai.command = {"argv": [...], "env": [...]}. Prompt on
+stdin, a JSON object on stdout.
 
-In argv, {workdir} and {schema} stand for the private directory and a file with the JSON Schema. Never a shell.
+In argv, {workdir} and {schema} stand for the private directory and a file with the JSON Schema.
+Never a shell.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ def find(ctx: Any) -> str:
     argv = _settings(ctx).get("argv") or []
     if not argv:
         return ""
-    return argv[0] if os.path.isabs(argv[0]) and os.access(argv[0], os.X_OK) else child.find_program(ctx, argv[0], "command")
+    return (
+        argv[0]
+        if os.path.isabs(argv[0]) and os.access(argv[0], os.X_OK)
+        else child.find_program(ctx, argv[0], "command")
+    )
 
 
 def login(ctx: Any, program: str) -> Optional[bool]:
@@ -44,7 +50,9 @@ def ask(ctx: Any, question: Question) -> Answer:
             word = word.replace(place, value)
         argv.append(word)
     env = child.environment(ctx, program, tuple(_settings(ctx).get("env") or ()), question.run_id)
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
     data = json_text.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)
@@ -57,5 +65,8 @@ BRIDGE = Bridge(
     find,
     ask,
     login,
-    note=Text("runs without our rules: what it may do is up to it", "不受我们的规则约束,其权限由它自己决定"),
+    note=Text(
+        "runs without our rules: what it may do is up to it",
+        "不受我们的规则约束,其权限由它自己决定",
+    ),
 )

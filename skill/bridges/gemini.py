@@ -1,6 +1,8 @@
-"""Google's gemini CLI, headless, with a policy that denies every tool. Measured on 0.61. The prompt goes in on stdin.
+"""Google's gemini CLI, headless, with a policy that denies every tool. Measured on 0.61. The prompt
+goes in on stdin.
 
-With an API key it gets a home of its own (GEMINI_CLI_HOME), clean of the person's extensions and servers; with a Google login it has
+With an API key it gets a home of its own (GEMINI_CLI_HOME), clean of the person's extensions and
+servers; with a Google login it has
 to use the person's home. It never gives up on a lasting 429: failures.hopeless ends it.
 """
 
@@ -35,7 +37,11 @@ def find(ctx: Any) -> str:
 def login(ctx: Any, program: str) -> Optional[bool]:
     del program
     values = child.variables(ctx)
-    return bool(values.get("GEMINI_API_KEY") or values.get("GOOGLE_API_KEY") or (ctx.host.home / ".gemini" / "oauth_creds.json").is_file())
+    return bool(
+        values.get("GEMINI_API_KEY")
+        or values.get("GOOGLE_API_KEY")
+        or (ctx.host.home / ".gemini" / "oauth_creds.json").is_file()
+    )
 
 
 def ask(ctx: Any, question: Question) -> Answer:
@@ -57,19 +63,53 @@ def ask(ctx: Any, question: Question) -> Answer:
         }
         (own / "settings.json").write_text(json.dumps(settings), "utf-8")
         extra["GEMINI_CLI_HOME"] = str(folder / "home")
-    argv = [program, "-o", "json", "--skip-trust", "--policy", str(folder / "deny.toml"), "-e", "none", "-p", ""]
+    argv = [
+        program,
+        "-o",
+        "json",
+        "--skip-trust",
+        "--policy",
+        str(folder / "deny.toml"),
+        "-e",
+        "none",
+        "-p",
+        "",
+    ]
     model = (ctx.settings.get("ai.models") or {}).get("gemini", "")
     argv += ["-m", model] if model else []
     env = child.environment(ctx, program, ENV, question.run_id, extra)
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
     found = json_text.find_object(done.out)
     if done.code != 0 or not found or found.get("error"):
         error = (found or {}).get("error")
-        raise failures.of_completed(done, str(error.get("message", "")) + " " + done.err[-3000:] if isinstance(error, dict) else "")
+        raise failures.of_completed(
+            done,
+            str(error.get("message", "")) + " " + done.err[-3000:]
+            if isinstance(error, dict)
+            else "",
+        )
     data = json_text.find_object(str(found.get("response") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
-    return Answer(data, None, str(found.get("session_id", "")), done.seconds, {"policy": "deny all"}, (), tuple(argv))
+    return Answer(
+        data,
+        None,
+        str(found.get("session_id", "")),
+        done.seconds,
+        {"policy": "deny all"},
+        (),
+        tuple(argv),
+    )
 
 
-BRIDGE = Bridge("gemini", "Gemini CLI", find, ask, login, ENV, note=Text("every tool denied by policy", "策略禁止一切工具"))
+BRIDGE = Bridge(
+    "gemini",
+    "Gemini CLI",
+    find,
+    ask,
+    login,
+    ENV,
+    note=Text("every tool denied by policy", "策略禁止一切工具"),
+)

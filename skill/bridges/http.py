@@ -1,4 +1,6 @@
-"""What both HTTP endpoints share: settings, key from a SecretRef, one POST with short retries, errors by status. No CLI is needed."""
+"""What both HTTP endpoints share: settings, key from a SecretRef, one POST with short retries,
+errors by status. No CLI is needed.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,29 @@ def set_up(ctx: Any, name: str) -> Mapping[str, Any]:
 
 def bridge(name: str, title: str, ask: Callable[[Any, Question], Answer]) -> Bridge:
     """The bridge of the endpoint ai.<name>."""
-    return Bridge(name, title, lambda ctx: str(endpoint(ctx, name).get("base_url", "")), ask, lambda ctx, program: login(ctx, name))
+    return Bridge(
+        name,
+        title,
+        lambda ctx: str(endpoint(ctx, name).get("base_url", "")),
+        ask,
+        lambda ctx, program: login(ctx, name),
+    )
 
 
-def answer(settings: Mapping[str, Any], reply: Mapping[str, Any], data: Mapping[str, Any], seconds: float) -> Answer:
+def answer(
+    settings: Mapping[str, Any], reply: Mapping[str, Any], data: Mapping[str, Any], seconds: float
+) -> Answer:
     """What an endpoint said, as every bridge says it."""
     init = {"model": reply.get("model"), "usage": reply.get("usage")}
-    return Answer(data, None, str(reply.get("id", "")), seconds, init, (), ("POST", settings["base_url"]))
+    return Answer(
+        data, None, str(reply.get("id", "")), seconds, init, (), ("POST", settings["base_url"])
+    )
 
 
 def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:
-    """The key's text. "" when there is none (a local model needs none). Raise BridgeError when it cannot be resolved."""
+    """The key's text. "" when there is none (a local model needs none). Raise BridgeError when it
+    cannot be resolved.
+    """
     raw = settings.get("key")
     if not raw:
         return ""
@@ -54,7 +68,9 @@ def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:
 
         return Secrets(ctx.host, ctx.home, view.data, values).reveal(raw)
     except Exception as error:
-        raise failures.failure("not-logged-in", "the key cannot be resolved: {}".format(error)) from None
+        raise failures.failure(
+            "not-logged-in", "the key cannot be resolved: {}".format(error)
+        ) from None
 
 
 def login(ctx: Any, name: str) -> Optional[bool]:
@@ -69,18 +85,31 @@ def login(ctx: Any, name: str) -> Optional[bool]:
 
 
 def url_of(base: str, path: str) -> str:
-    """Join, whether or not the base already ends in /v1. Plain http only to this machine: a key must not travel in the clear."""
+    """Join, whether or not the base already ends in /v1. Plain http only to this machine: a key
+    must not travel in the clear.
+    """
     parts = urlsplit(base)
     if parts.scheme == "http" and not re.match(
-        r"^(127\.|localhost$|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)", parts.hostname or ""
+        r"^(127\.|localhost$|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)",
+        parts.hostname or "",
     ):
-        raise failures.failure("refused", "plain http is only allowed to this machine or a private network")
+        raise failures.failure(
+            "refused", "plain http is only allowed to this machine or a private network"
+        )
     base = base.rstrip("/")
-    return base + path if re.search(r"/v\d+$|/v\d+beta$|compatible-mode", base) else base + "/v1" + path
+    return (
+        base + path
+        if re.search(r"/v\d+$|/v\d+beta$|compatible-mode", base)
+        else base + "/v1" + path
+    )
 
 
-def post(ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any], deadline_s: float) -> Dict[str, Any]:
-    """POST JSON; answer the JSON body of a 200. Overload and short rate limits are waited for; everything else raises BridgeError."""
+def post(
+    ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any], deadline_s: float
+) -> Dict[str, Any]:
+    """POST JSON; answer the JSON body of a 200. Overload and short rate limits are waited for;
+    everything else raises BridgeError.
+    """
     import requests
 
     until = time.monotonic() + deadline_s
@@ -90,9 +119,17 @@ def post(ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any]
         if left <= 0:
             break
         try:
-            reply = requests.post(url, json=body, headers=dict(headers), timeout=(min(15.0, left), min(180.0, left)), allow_redirects=False)
+            reply = requests.post(
+                url,
+                json=body,
+                headers=dict(headers),
+                timeout=(min(15.0, left), min(180.0, left)),
+                allow_redirects=False,
+            )
         except requests.Timeout:
-            raise failures.failure("timeout", "no answer from {}".format(urlsplit(url).netloc.rpartition("@")[2])) from None
+            raise failures.failure(
+                "timeout", "no answer from {}".format(urlsplit(url).netloc.rpartition("@")[2])
+            ) from None
         except requests.RequestException as error:
             last = failures.failure("network", type(error).__name__)
             _pause(ctx, 1.0 + attempt, until)
@@ -105,7 +142,10 @@ def post(ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any]
             if isinstance(value, dict):
                 return value
             raise failures.failure("bad-output", "the body is not an object")
-        last = failures.failure(failures.kind_of_status(reply.status_code), "HTTP {}: {}".format(reply.status_code, reply.text[:200]))
+        last = failures.failure(
+            failures.kind_of_status(reply.status_code),
+            "HTTP {}: {}".format(reply.status_code, reply.text[:200]),
+        )
         pause = _seconds(reply.headers.get("retry-after"), 2.0 * (attempt + 1))
         if reply.status_code not in (429, 500, 502, 503, 504, 529) or pause > LONGEST_PAUSE_S:
             break

@@ -1,7 +1,10 @@
-"""iFlow CLI. Its service closed on 2026-04-17 and the npm package is gone; where the binary still exists it works with an endpoint of
-the person's own (settings.json or IFLOW_* variables). Public reports only: the real binary could not be had any more.
+"""iFlow CLI. Its service closed on 2026-04-17 and the npm package is gone; where the binary still
+exists it works with an endpoint of
+the person's own (settings.json or IFLOW_* variables). Public reports only: the real binary could
+not be had any more.
 
-Its prompt is an argument (`-p`): it is redacted, so no secret is on the command line, but any user can see it while it runs; `-y`
+Its prompt is an argument (`-p`): it is redacted, so no secret is on the command line, but any user
+can see it while it runs; `-y`
 (approve everything) is never given.
 """
 
@@ -17,7 +20,8 @@ from .base import Answer, Bridge, Question
 ENV = ("IFLOW_*",)
 MAX_ARGUMENT = 100_000  # bytes; Linux allows 131,072 for one argument
 CLOSED = Text(
-    "the iFlow service closed on 2026-04-17; works only with your own endpoint", "iFlow 服务已于 2026-04-17 关闭,仅可配合自有接口使用"
+    "the iFlow service closed on 2026-04-17; works only with your own endpoint",
+    "iFlow 服务已于 2026-04-17 关闭,仅可配合自有接口使用",
 )
 
 
@@ -46,7 +50,15 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise failures.failure("not-logged-in", CLOSED.en)
     prompt = question.prompt.encode("utf-8")[:MAX_ARGUMENT].decode("utf-8", "ignore")
     env = child.environment(ctx, program, ENV, question.run_id)
-    done = child.run(ctx, [program, "-p", prompt], env, question.deadline_s, question.workdir, "", failures.hopeless)
+    done = child.run(
+        ctx,
+        [program, "-p", prompt],
+        env,
+        question.deadline_s,
+        question.workdir,
+        "",
+        failures.hopeless,
+    )
     data = json_text.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)

@@ -1,4 +1,6 @@
-"""A JSON object out of text in which a model wrapped it. Data in, data out: nothing of the text is ever executed."""
+"""A JSON object out of text in which a model wrapped it. Data in, data out: nothing of the text is
+ever executed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any, Dict, Iterator, Optional
 
 
 def find_object(text: str) -> Optional[Dict[str, Any]]:
-    """The whole text, a fenced block, or the last balanced {...} that parses to an object; None when there is none."""
+    """The whole text, a fenced block, or the last balanced {...} that parses to an object; None
+    when there is none.
+    """
     for candidate in _candidates(text):
         try:
             value = json.loads(candidate)

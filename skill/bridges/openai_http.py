@@ -1,4 +1,6 @@
-"""Any OpenAI-compatible endpoint (Chat Completions), for machines without a CLI. The answer comes as a forced tool call."""
+"""Any OpenAI-compatible endpoint (Chat Completions), for machines without a CLI. The answer comes
+as a forced tool call.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from .base import Answer, Question
 def ask(ctx: Any, question: Question) -> Answer:
     settings = http.set_up(ctx, "openai_http")
     key, began = http.key_of(ctx, settings), time.monotonic()
-    tool = {"type": "function", "function": {"name": http.TOOL, "description": http.DESCRIPTION, "parameters": question.strict}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": http.TOOL,
+            "description": http.DESCRIPTION,
+            "parameters": question.strict,
+        },
+    }
     body = {
         "model": settings["model"],
         "messages": [{"role": "user", "content": question.prompt}],
@@ -21,7 +30,13 @@ def ask(ctx: Any, question: Question) -> Answer:
         "tool_choice": {"type": "function", "function": {"name": http.TOOL}},
     }
     headers = {"Authorization": "Bearer " + key} if key else {}
-    reply = http.post(ctx, http.url_of(settings["base_url"], "/chat/completions"), headers, body, question.deadline_s)
+    reply = http.post(
+        ctx,
+        http.url_of(settings["base_url"], "/chat/completions"),
+        headers,
+        body,
+        question.deadline_s,
+    )
     choice = (reply.get("choices") or [{}])[0]
     message = choice.get("message") or {}
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
@@ -32,7 +47,9 @@ def ask(ctx: Any, question: Question) -> Answer:
             data = data or _parse(call["function"].get("arguments"))
     data = data or json_text.find_object(str(message.get("content") or ""))
     if data is None:
-        raise failures.failure("bad-output", "no structured answer ({})".format(choice.get("finish_reason")))
+        raise failures.failure(
+            "bad-output", "no structured answer ({})".format(choice.get("finish_reason"))
+        )
     return http.answer(settings, reply, data, time.monotonic() - began)
 
 

@@ -1,7 +1,10 @@
-"""opencode, headless, plan only: it allows everything by default, so everything is denied by a config of ours in its environment.
+"""opencode, headless, plan only: it allows everything by default, so everything is denied by a
+config of ours in its environment.
 
-Measured on 1.18. It hangs on 401 and 429: its log on stderr is watched. One harmless tool (its own to-do list) stays on, because some
-vendors' endpoints answer differently to requests without any tool. The person's own provider and login stay in force.
+Measured on 1.18. It hangs on 401 and 429: its log on stderr is watched. One harmless tool (its own
+to-do list) stays on, because some
+vendors' endpoints answer differently to requests without any tool. The person's own provider and
+login stay in force.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ def find(ctx: Any) -> str:
 
 
 def login(ctx: Any, program: str) -> Optional[bool]:
-    """A key in the environment or a non-empty auth.json; a provider in a config file cannot be judged for free."""
+    """A key in the environment or a non-empty auth.json; a provider in a config file cannot be
+    judged for free.
+    """
     del program
     values = child.variables(ctx)
     if any(values.get(name) for name in ENV if name.endswith("_API_KEY")):
@@ -51,7 +56,9 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 
 
 def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
-    """Everything denied; and, where OPENAI_BASE_URL names an endpoint of the person's own, a provider for it."""
+    """Everything denied; and, where OPENAI_BASE_URL names an endpoint of the person's own, a
+    provider for it.
+    """
     config: Dict[str, Any] = {
         "$schema": "https://opencode.ai/config.json",
         "share": "disabled",
@@ -66,7 +73,12 @@ def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
         name = model or values.get("OPENAI_MODEL") or "default"
         options = {"baseURL": "{env:OPENAI_BASE_URL}", "apiKey": "{env:OPENAI_API_KEY}"}
         config["provider"] = {
-            "own": {"npm": "@ai-sdk/openai-compatible", "name": "own", "options": options, "models": {name: {"name": name}}}
+            "own": {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "own",
+                "options": options,
+                "models": {name: {"name": name}},
+            }
         }
         config["model"] = config["small_model"] = "own/" + name
     elif model:
@@ -81,14 +93,22 @@ def ask(ctx: Any, question: Question) -> Answer:
     values = child.variables(ctx)
     config = config_of(values, (ctx.settings.get("ai.models") or {}).get("opencode", ""))
     argv = [program, "run", "--format", "json", "--pure", "--print-logs", "--log-level", "WARN"]
-    extra = {"OPENCODE_CONFIG_CONTENT": json.dumps(config), "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
+    extra = {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(config),
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    }
     env = child.environment(ctx, program, ENV, question.run_id, extra)
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
     events: List[Dict[str, Any]] = list(json_text.lines(done.out))
     wrong = [e for e in events if e.get("type") == "error"]
     if done.code != 0 or wrong:
         raise failures.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "")
-    text = "".join(str((e.get("part") or {}).get("text", "")) for e in events if e.get("type") == "text")
+    text = "".join(
+        str((e.get("part") or {}).get("text", "")) for e in events if e.get("type") == "text"
+    )
     data = json_text.find_object(text)
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
@@ -96,9 +116,19 @@ def ask(ctx: Any, question: Question) -> Answer:
     cost = sum(c for c in costs if isinstance(c, (int, float))) if costs else None
     session = str(events[0].get("sessionID", "")) if events else ""
     calls = tuple(
-        {"name": (e.get("part") or {}).get("tool"), "input": None, "decision": "own"} for e in events if e.get("type") == "tool_use"
+        {"name": (e.get("part") or {}).get("tool"), "input": None, "decision": "own"}
+        for e in events
+        if e.get("type") == "tool_use"
     )
     return Answer(data, cost, session, done.seconds, {"permission": "deny all"}, calls, tuple(argv))
 
 
-BRIDGE = Bridge("opencode", "opencode", find, ask, login, ENV, note=Text("plan only, everything denied", "仅计划,一切工具被禁"))
+BRIDGE = Bridge(
+    "opencode",
+    "opencode",
+    find,
+    ask,
+    login,
+    ENV,
+    note=Text("plan only, everything denied", "仅计划,一切工具被禁"),
+)

@@ -1,6 +1,8 @@
-"""Qwen Code, headless, plan only: its allow-list can be bypassed, so it gets no tool but the structured answer.
+"""Qwen Code, headless, plan only: its allow-list can be bypassed, so it gets no tool but the
+structured answer.
 
-Measured on 0.15.10 and 0.24.4. `--bare` together with --json-schema keeps the answer tool only from some version on, so older ones
+Measured on 0.15.10 and 0.24.4. `--bare` together with --json-schema keeps the answer tool only from
+some version on, so older ones
 run without it (and then with no MCP server). The prompt goes in on stdin.
 """
 
@@ -14,11 +16,20 @@ from ..model import Text
 from . import child, failures, json_text
 from .base import Answer, Bridge, Question
 
-ENV = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_*", "DASHSCOPE_API_KEY", "BAILIAN_*")
+ENV = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "QWEN_*",
+    "DASHSCOPE_API_KEY",
+    "BAILIAN_*",
+)
 TOOLS = (
-    "agent,skill,list_directory,grep_search,glob,read_file,write_file,edit,notebook_edit,run_shell_command,get_goal,update_goal,web_fetch,"
+    "agent,skill,list_directory,grep_search,glob,read_file,write_file,edit,notebook_edit,run_sh"
+    "ell_command,get_goal,update_goal,web_fetch,"
     "web_search,save_memory,todo_write,"
-    "ask_user_question,exit_plan_mode,enter_plan_mode,task,task_stop,cron_create,cron_list,cron_delete,monitor,send_message,lsp,"
+    "ask_user_question,exit_plan_mode,enter_plan_mode,task,task_stop,cron_create,cron_list,cron"
+    "_delete,monitor,send_message,lsp,"
     "tool_search,list_mcp_resources,read_mcp_resource"
 )
 BARE_FROM = (0, 20, 0)
@@ -34,7 +45,13 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     if child.variables(ctx).get("OPENAI_API_KEY"):
         return True
     folder = ctx.host.home / ".qwen"
-    return True if (folder / "oauth_creds.json").is_file() else None if (folder / "settings.json").is_file() else False
+    return (
+        True
+        if (folder / "oauth_creds.json").is_file()
+        else None
+        if (folder / "settings.json").is_file()
+        else False
+    )
 
 
 def ask(ctx: Any, question: Question) -> Answer:
@@ -58,24 +75,45 @@ def ask(ctx: Any, question: Question) -> Answer:
         "--max-session-turns",
         "4",
     ]
-    argv += ["--bare"] if _versions[program] >= BARE_FROM else ["--allowed-mcp-server-names", "none", "-e", "none"]
+    argv += (
+        ["--bare"]
+        if _versions[program] >= BARE_FROM
+        else ["--allowed-mcp-server-names", "none", "-e", "none"]
+    )
     argv += ["--auth-type", "openai"] if child.variables(ctx).get("OPENAI_API_KEY") else []
     model = (ctx.settings.get("ai.models") or {}).get("qwen", "")
     argv += ["-m", model] if model else []
     env = child.environment(ctx, program, ENV, question.run_id, {"TMPDIR": question.workdir})
-    done = child.run(ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless)
+    done = child.run(
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+    )
     events = _events(done.out)
     result: Dict[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     if done.missing or done.timed_out or done.code != 0 or result.get("is_error") is not False:
         error = result.get("error")
-        raise failures.of_completed(done, (str(error.get("message", "")) + " " + done.err[-2000:]) if isinstance(error, dict) else "")
+        raise failures.of_completed(
+            done,
+            (str(error.get("message", "")) + " " + done.err[-2000:])
+            if isinstance(error, dict)
+            else "",
+        )
     structured = result.get("structured_output")
-    data = structured if isinstance(structured, dict) else json_text.find_object(str(result.get("result") or ""))
+    data = (
+        structured
+        if isinstance(structured, dict)
+        else json_text.find_object(str(result.get("result") or ""))
+    )
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
-    init: Dict[str, Any] = {key: first[key] for key in ("tools", "mcp_servers", "model", "permission_mode") if key in first}
-    return Answer(data, None, str(result.get("session_id", "")), done.seconds, init, (), tuple(argv))
+    init: Dict[str, Any] = {
+        key: first[key]
+        for key in ("tools", "mcp_servers", "model", "permission_mode")
+        if key in first
+    }
+    return Answer(
+        data, None, str(result.get("session_id", "")), done.seconds, init, (), tuple(argv)
+    )
 
 
 def _events(out: str) -> List[Dict[str, Any]]:
@@ -87,4 +125,6 @@ def _events(out: str) -> List[Dict[str, Any]]:
     return [e for e in value if isinstance(e, dict)] or list(json_text.lines(out))
 
 
-BRIDGE = Bridge("qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划,无工具"))
+BRIDGE = Bridge(
+    "qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划,无工具")
+)

@@ -1,6 +1,8 @@
-"""OpenClaw's own triage: a collector of evidence (starts no agent), and, when its agent is already at work, a reason to wait.
+"""OpenClaw's own triage: a collector of evidence (starts no agent), and, when its agent is already
+at work, a reason to wait.
 
-`openclaw triage --json --non-interactive` took 8 to 16 s, works with a broken config and is sanitized by OpenClaw; we redact it again.
+`openclaw triage --json --non-interactive` took 8 to 16 s, works with a broken config and is
+sanitized by OpenClaw; we redact it again.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any, Dict, List, Mapping
 
 LIMIT = 12_000  # characters of evidence
 _SHAPE = re.compile(
-    r"(?:^|[/\s])(?:openclaw|openclaw-triage)(?:\.mjs|\.cmd)?\s(?:[^\n]*\s)?triage(?:\s|$)|\bopenclaw-triage\b|openclaw-update-repair"
+    r"(?:^|[/\s])(?:openclaw|openclaw-triage)(?:\.mjs|\.cmd)?\s(?:[^\n]*\s)?triage(?:\s|$)|\bop"
+    r"enclaw-triage\b|openclaw-update-repair"
 )
 _PASSIVE = ("--non-interactive", "--json", "--help")
 
@@ -42,14 +45,20 @@ def _shown(value: Any) -> str:
 
 
 def agents_at_work(ctx: Any) -> List[Dict[str, Any]]:
-    """Triage agents of this gateway that are running now: {pid, command}. Ours (non-interactive) do not count."""
+    """Triage agents of this gateway that are running now: {pid, command}. Ours (non-interactive) do
+    not count.
+    """
     import psutil
 
     found: List[Dict[str, Any]] = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info.get("cmdline") or []
         line = " ".join(words)
-        if process.pid == os.getpid() or not _SHAPE.search(line) or any(flag in words for flag in _PASSIVE):
+        if (
+            process.pid == os.getpid()
+            or not _SHAPE.search(line)
+            or any(flag in words for flag in _PASSIVE)
+        ):
             continue
         try:
             state = process.environ().get("OPENCLAW_STATE_DIR", "")

@@ -1,4 +1,6 @@
-"""What the matcher prepares once per library: a fixed text per signature, parsed keywords, phrases."""
+"""What the matcher prepares once per library: a fixed text per signature, parsed keywords,
+phrases.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from .phrases import Words, count
 from .scope import stem
 from .signature import literals
 
-WORDS_UP_TO = 400  # cases; beyond this words are not weighed (signatures and keywords carry a big library)
+WORDS_UP_TO = (
+    400  # cases; beyond this words are not weighed (signatures and keywords carry a big library)
+)
 _COMPOUND = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){2,}")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z']+")
 
@@ -36,7 +40,9 @@ def keyword(text: str) -> Keyword:
     body, _, weight = text.rpartition("^")
     if not body or not weight.strip().isdigit():
         body, weight = text, "2"
-    groups = tuple(tuple(w.strip().lower() for w in group.split("|") if w.strip()) for group in body.split("&"))
+    groups = tuple(
+        tuple(w.strip().lower() for w in group.split("|") if w.strip()) for group in body.split("&")
+    )
     return Keyword(tuple(g for g in groups if g), min(4, max(1, int(weight))))
 
 
@@ -52,16 +58,29 @@ class Index:
                 needs = literals(one["re"])
                 if needs:
                     self.signatures.append(
-                        Signature(number, one["re"], float(one.get("weight", 1.0)), needs, one.get("with", ""), one.get("without", ""))
+                        Signature(
+                            number,
+                            one["re"],
+                            float(one.get("weight", 1.0)),
+                            needs,
+                            one.get("with", ""),
+                            one.get("without", ""),
+                        )
                     )
         self.keywords = [[keyword(text) for text in case.keywords] for case in self.cases]
         self._words: Optional[Tuple[Words, Words]] = None
         self._known: Optional[FrozenSet[str]] = None
 
     def known(self) -> FrozenSet[str]:
-        """Stems of every word of OpenClaw's documentation and of these cases; empty for a library too big for it."""
+        """Stems of every word of OpenClaw's documentation and of these cases; empty for a library
+        too big for it.
+        """
         if self._known is None:
-            texts = [text for case in self.cases for text, _ in _said(case)] if len(self.cases) <= WORDS_UP_TO else []
+            texts = (
+                [text for case in self.cases for text, _ in _said(case)]
+                if len(self.cases) <= WORDS_UP_TO
+                else []
+            )
             printed = [text for case in self.cases for text, _ in _printed(case)] if texts else []
             own = {stem(word) for text in texts for word in _LATIN.findall(text)} | {
                 name.lower() for text in texts + printed for name in _COMPOUND.findall(text)
@@ -70,10 +89,20 @@ class Index:
         return self._known
 
     def words(self) -> Optional[Tuple[Words, Words]]:
-        """What speaks for each case in a person's words and in a log; None for a library too big for it."""
+        """What speaks for each case in a person's words and in a log; None for a library too big
+        for it.
+        """
         if self._words is None and len(self.cases) <= WORDS_UP_TO:
-            said = count((number, text, worth) for number, case in enumerate(self.cases) for text, worth in _said(case))
-            printed = count((number, text, worth) for number, case in enumerate(self.cases) for text, worth in _printed(case))
+            said = count(
+                (number, text, worth)
+                for number, case in enumerate(self.cases)
+                for text, worth in _said(case)
+            )
+            printed = count(
+                (number, text, worth)
+                for number, case in enumerate(self.cases)
+                for text, worth in _printed(case)
+            )
             self._words = Words(said), Words(said, printed)
         return self._words
 
@@ -101,7 +130,9 @@ def _printed(case: Case) -> Iterable[Tuple[str, float]]:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> FrozenSet[str]:
-    """Word stems of OpenClaw's documentation and its compounds (with hyphens), kept beside the shipped cases."""
+    """Word stems of OpenClaw's documentation and its compounds (with hyphens), kept beside the
+    shipped cases.
+    """
     return frozenset(" ".join(_beside("vocabulary") + _beside("compounds")).split())
 
 

@@ -1,4 +1,6 @@
-"""A new case: from a person's answers, from a recorded incident, or learned from what somebody healed. cases.add validates it."""
+"""A new case: from a person's answers, from a recorded incident, or learned from what somebody
+healed. cases.add validates it.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,29 @@ from ..store.records import PROVEN
 
 _QUESTIONS = {
     "title": Text("What is wrong, in one line?", "一句话说明是什么问题："),
-    "signature": Text("A line of the log that only this problem prints (empty: none):", "只有这个问题才会打印的一行日志（没有就留空）："),
-    "keywords": Text("Words a person would use, separated by commas:", "人们会怎么说，用逗号分隔："),
-    "solution": Text("What should a person do (with the command to type)?", "应该怎么做（写上要输入的命令）："),
+    "signature": Text(
+        "A line of the log that only this problem prints (empty: none):",
+        "只有这个问题才会打印的一行日志（没有就留空）：",
+    ),
+    "keywords": Text(
+        "Words a person would use, separated by commas:", "人们会怎么说，用逗号分隔："
+    ),
+    "solution": Text(
+        "What should a person do (with the command to type)?", "应该怎么做（写上要输入的命令）："
+    ),
 }
 
 
 def ask(lang: str, ident: str) -> Dict[str, Any]:
-    """Ask four questions on the terminal. The case only tells a person: repairs are given in a JSON file, with their evidence."""
+    """Ask four questions on the terminal. The case only tells a person: repairs are given in a JSON
+    file, with their evidence.
+    """
     import click
 
-    answers = {name: click.prompt(question.to(lang), default="", show_default=False) for name, question in _QUESTIONS.items()}
+    answers = {
+        name: click.prompt(question.to(lang), default="", show_default=False)
+        for name, question in _QUESTIONS.items()
+    }
     return of_answers(ident, answers)
 
 
@@ -35,7 +49,11 @@ def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
         "slug": slug_of(title) or "user-" + ident.lower(),
         "title": {"en": title, "zh": title},
         "solution": {"en": solution, "zh": solution},
-        "keywords": [word.strip() for word in re.split(r"[,，、]", answers["keywords"]) if len(word.strip()) >= 2],
+        "keywords": [
+            word.strip()
+            for word in re.split(r"[,，、]", answers["keywords"])
+            if len(word.strip()) >= 2
+        ],
         "repair": "tell-person",
         "params": {},
         "verify": "none",
@@ -50,12 +68,24 @@ def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
 
 
 def pattern_of(line: str) -> str:
-    """Given one log line, answer a regular expression that fits it on another machine: numbers and masked parts are left open."""
+    """Given one log line, answer a regular expression that fits it on another machine: numbers and
+    masked parts are left open.
+    """
     from .signature import mask, unwrap
 
     text = re.sub(r"^(?:<time>|\s)+", "", mask(unwrap(line)))[:160]
-    pattern = re.escape(text).replace(r"\ ", " ").replace("<time>", ".{1,40}").replace("<id>", ".{1,64}").replace("<pid>", ".{1,9}")
-    return re.sub(r"\d+", r"\\d{1,9}", re.sub(r"\.\{\d+,\d+\}", lambda m: m.group(0).replace("1", "\x01"), pattern)).replace("\x01", "1")
+    pattern = (
+        re.escape(text)
+        .replace(r"\ ", " ")
+        .replace("<time>", ".{1,40}")
+        .replace("<id>", ".{1,64}")
+        .replace("<pid>", ".{1,9}")
+    )
+    return re.sub(
+        r"\d+",
+        r"\\d{1,9}",
+        re.sub(r"\.\{\d+,\d+\}", lambda m: m.group(0).replace("1", "\x01"), pattern),
+    ).replace("\x01", "1")
 
 
 def slug_of(title: str) -> str:
@@ -64,17 +94,24 @@ def slug_of(title: str) -> str:
 
 
 def from_incident(home: Home, ident: str) -> Dict[str, Any]:
-    """Propose a case from a record of records.json. Raise UsageError when there is no such incident."""
+    """Propose a case from a record of records.json. Raise UsageError when there is no such
+    incident.
+    """
     from ..files import read_json
     from . import library
 
     value = read_json(home.doctor_dir / "records.json", {"records": []})
     records = value.get("records", []) if isinstance(value, dict) else []
     for record in records:
-        if isinstance(record, dict) and str(record.get("id") or record.get("incident") or "") == ident:
+        if (
+            isinstance(record, dict)
+            and str(record.get("id") or record.get("incident") or "") == ident
+        ):
             return _proposed(home, record) or _of_record(library.next_id(home), record)
     raise UsageError(
-        Text.of("no incident {} in {}", "{1} 中没有事故 {0}", ident, home.doctor_dir / "records.json"),
+        Text.of(
+            "no incident {} in {}", "{1} 中没有事故 {0}", ident, home.doctor_dir / "records.json"
+        ),
         Text("`iflow-doctor stats` lists them", "用 `iflow-doctor stats` 查看"),
     )
 
@@ -84,26 +121,45 @@ def _proposed(home: Home, record: Mapping[str, Any]) -> Optional[Dict[str, Any]]
     from . import library
 
     ident = (record.get("proposed_case") or {}).get("id")
-    raw = next((one for one in library.entries(home.doctor_dir / library.USER_FILE) if ident and one.get("id") == ident), None)
+    raw = next(
+        (
+            one
+            for one in library.entries(home.doctor_dir / library.USER_FILE)
+            if ident and one.get("id") == ident
+        ),
+        None,
+    )
     return None if raw is None else dict(raw, status="active", approved="by a person")
 
 
 def _of_record(ident: str, record: Mapping[str, Any]) -> Dict[str, Any]:
     lines = [str(line) for line in record.get("because") or record.get("lines") or []]
-    cause = str(record.get("cause") or record.get("root_cause") or record.get("reason") or (lines[0] if lines else "incident " + ident))
+    cause = str(
+        record.get("cause")
+        or record.get("root_cause")
+        or record.get("reason")
+        or (lines[0] if lines else "incident " + ident)
+    )
     advice = str(record.get("advice") or cause)[:400]
-    answers = {"title": cause[:120], "signature": lines[0] if lines else "", "keywords": "", "solution": advice}
+    answers = {
+        "title": cause[:120],
+        "signature": lines[0] if lines else "",
+        "keywords": "",
+        "solution": advice,
+    }
     return of_answers(ident, answers)
 
 
-# -- learning: what somebody healed becomes a proposed case ---------------------------------------------------------------
+# -- learning: what somebody healed becomes a proposed case ----------------------------------------
 MAX_LEARNED = 50  # proposals kept; a person who never looks at them is not given thousands
 LINES = 3  # log lines kept with an incident
 _PLAIN = re.compile(r"error|fail|cannot|refus|invalid|missing|denied|not |错误|失败|无法", re.I)
 
 
 def lines_of(log: str) -> List[str]:
-    """The lines of the newest boot that tell of the trouble, newest first: masked, without secrets, without chat."""
+    """The lines of the newest boot that tell of the trouble, newest first: masked, without secrets,
+    without chat.
+    """
     from ..redact import Redactor, drop_chat
     from .scope import telling
     from .signature import lines
@@ -115,7 +171,9 @@ def lines_of(log: str) -> List[str]:
 
 
 def params_of(ctx: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
-    """What a record may hold of a repair's parameters: as they are, or nothing and "masked" where a secret is among them."""
+    """What a record may hold of a repair's parameters: as they are, or nothing and "masked" where a
+    secret is among them.
+    """
     from ..redact import Redactor
 
     try:
@@ -126,14 +184,20 @@ def params_of(ctx: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def learn(home: Home, record: Dict[str, Any]) -> None:
-    """An incident is about to be recorded: credit the proposed cases whose repair an AI tried, propose one where it healed.
+    """An incident is about to be recorded: credit the proposed cases whose repair an AI tried,
+    propose one where it healed.
 
-    `record` gets its actions' case ids and "proposed_case". A broken user file is left as it is. Raises nothing but OSError.
+    `record` gets its actions' case ids and "proposed_case". A broken user file is left as it is.
+    Raises nothing but OSError.
     """
     from . import library
 
     lines = [str(line) for line in record.get("lines") or []]
-    acts = [act for act in record.get("actions") or [] if act.get("by") == "ai" and not act.get("masked")]
+    acts = [
+        act
+        for act in record.get("actions") or []
+        if act.get("by") == "ai" and not act.get("masked")
+    ]
     acts = [act for act in acts if act.get("outcome") in ("healed", "failed")]
     if not acts or not lines:
         return
@@ -143,19 +207,29 @@ def learn(home: Home, record: Dict[str, Any]) -> None:
             raw = next((one for one in known if _same(one, act, lines)), None)
             if raw is None and act["outcome"] == "healed":
                 raw = _proposal(library.next_id(home), record, act, lines)
-                if raw is None or sum(one.get("status") == "proposed" for one in known) >= MAX_LEARNED:
+                if (
+                    raw is None
+                    or sum(one.get("status") == "proposed" for one in known) >= MAX_LEARNED
+                ):
                     continue
             if raw is None:
                 continue
             act["case"] = raw["id"]
             library.add(home, _with_proof(raw, record, act["outcome"]))
-            record["proposed_case"] = {"id": raw["id"], "status": "proposed", "repair": raw["repair"], "why": record.get("cause", "")}
+            record["proposed_case"] = {
+                "id": raw["id"],
+                "status": "proposed",
+                "repair": raw["repair"],
+                "why": record.get("cause", ""),
+            }
     except (SettingsError, AlreadyRunning):
         return
 
 
 def of_person(home: Home, record: Dict[str, Any]) -> None:
-    """A person healed what the doctor could not: keep how it looked. What they did is theirs to say: add-case --approve asks."""
+    """A person healed what the doctor could not: keep how it looked. What they did is theirs to
+    say: add-case --approve asks.
+    """
     from . import library
 
     lines = [str(line) for line in record.get("lines") or []]
@@ -171,21 +245,36 @@ def of_person(home: Home, record: Dict[str, Any]) -> None:
             raw = _proposal(library.next_id(home), record, act, lines)
         if raw is not None:
             library.add(home, _with_proof(raw, record, "healed"))
-            record["proposed_case"] = {"id": raw["id"], "status": "proposed", "repair": "tell-person", "why": record.get("cause", "")}
+            record["proposed_case"] = {
+                "id": raw["id"],
+                "status": "proposed",
+                "repair": "tell-person",
+                "why": record.get("cause", ""),
+            }
     except (SettingsError, AlreadyRunning):
         return
 
 
 def _same(raw: Mapping[str, Any], act: Mapping[str, Any], lines: List[str]) -> bool:
     """The same repair for the same words of the log, in a case that was learned."""
-    if not raw.get("proofs") or raw.get("repair") != act.get("repair") or dict(raw.get("params") or {}) != dict(act.get("params") or {}):
+    if (
+        not raw.get("proofs")
+        or raw.get("repair") != act.get("repair")
+        or dict(raw.get("params") or {}) != dict(act.get("params") or {})
+    ):
         return False
-    signs = [sign if isinstance(sign, str) else sign["re"] for sign in raw.get("error_signatures") or []]
+    signs = [
+        sign if isinstance(sign, str) else sign["re"] for sign in raw.get("error_signatures") or []
+    ]
     return any(re.search(sign, line, re.I) for sign in signs for line in lines)
 
 
-def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lines: List[str]) -> Optional[Dict[str, Any]]:
-    """A raw case with status "proposed"; None when its log or its repair is nothing to build a case on."""
+def _proposal(
+    ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lines: List[str]
+) -> Optional[Dict[str, Any]]:
+    """A raw case with status "proposed"; None when its log or its repair is nothing to build a case
+    on.
+    """
     import jsonschema
 
     from ..repairs import ALL
@@ -193,7 +282,9 @@ def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lin
 
     signs = [pattern for pattern in (pattern_of(line)[:300] for line in lines) if _usable(pattern)]
     repair, params = str(act.get("repair") or ""), dict(act.get("params") or {})
-    if repair not in ALL or list(jsonschema.Draft7Validator(dict(ALL[repair].params)).iter_errors(params)):
+    if repair not in ALL or list(
+        jsonschema.Draft7Validator(dict(ALL[repair].params)).iter_errors(params)
+    ):
         return None
     if not signs:
         return None
@@ -205,11 +296,15 @@ def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lin
         "slug": "learned-" + (slug_of(cause) or ident.lower()),
         "title": {"en": cause, "zh": str(record.get("cause_zh") or cause)[:120]},
         "solution": {
-            "en": "It was healed once by: {}. If that is right, approve it: {}".format(_words(repair, act), command),
+            "en": "It was healed once by: {}. If that is right, approve it: {}".format(
+                _words(repair, act), command
+            ),
             "zh": "曾经这样修好：{}。如果正确，请批准：{}".format(_words(repair, act), command),
         },
         "error_signatures": [{"re": pattern, "weight": 0.97} for pattern in signs],
-        "evidence": {"all": faults} if faults else {"any": ["state:{}".format(record.get("state") or "down")]},
+        "evidence": {"all": faults}
+        if faults
+        else {"any": ["state:{}".format(record.get("state") or "down")]},
         "repair": repair,
         "params": params,
         "verify": "none" if repair == "tell-person" else "ready",
@@ -225,7 +320,11 @@ def _proposal(ident: str, record: Mapping[str, Any], act: Mapping[str, Any], lin
 def _words(repair: str, act: Mapping[str, Any]) -> str:
     if repair == "tell-person":
         return "a person / 由人处理"
-    return "{} {}".format(repair, json.dumps(dict(act.get("params") or {}), ensure_ascii=False)) if act.get("params") else repair
+    return (
+        "{} {}".format(repair, json.dumps(dict(act.get("params") or {}), ensure_ascii=False))
+        if act.get("params")
+        else repair
+    )
 
 
 def _usable(pattern: str) -> bool:
@@ -238,36 +337,70 @@ def _usable(pattern: str) -> bool:
 
 
 def _with_proof(raw: Mapping[str, Any], record: Mapping[str, Any], outcome: str) -> Dict[str, Any]:
-    """The case with this incident's outcome noted once; active as soon as it was proved PROVEN times and failed less often."""
+    """The case with this incident's outcome noted once; active as soon as it was proved PROVEN
+    times and failed less often.
+    """
     ident = str(record.get("id"))
     proofs = [proof for proof in raw.get("proofs") or [] if proof["incident"] != ident]
     proofs.append({"incident": ident, "outcome": outcome})
     good = sum(proof["outcome"] == "healed" for proof in proofs)
     after = dict(raw, proofs=proofs[-20:])
-    if after.get("status") == "proposed" and after["repair"] != "tell-person" and good >= PROVEN and good > len(proofs) - good:
+    if (
+        after.get("status") == "proposed"
+        and after["repair"] != "tell-person"
+        and good >= PROVEN
+        and good > len(proofs) - good
+    ):
         after.update(status="active", approved="proved {} times".format(good))
     return after
 
 
 def decide(home: Home, ident: str, approve: bool) -> Case:
-    """A person's word on a learned case: active, or rejected (never matched again). Raise UsageError, SettingsError, AlreadyRunning."""
+    """A person's word on a learned case: active, or rejected (never matched again). Raise
+    UsageError, SettingsError, AlreadyRunning.
+    """
     from . import library
 
-    raw = next((one for one in library.entries(home.doctor_dir / library.USER_FILE) if one.get("id") == ident), None)
+    raw = next(
+        (
+            one
+            for one in library.entries(home.doctor_dir / library.USER_FILE)
+            if one.get("id") == ident
+        ),
+        None,
+    )
     if raw is None or "status" not in raw:
         raise UsageError(
-            Text.of("no proposed case {} in {}", "{1} 中没有待定的案例 {0}", ident, home.doctor_dir / library.USER_FILE),
+            Text.of(
+                "no proposed case {} in {}",
+                "{1} 中没有待定的案例 {0}",
+                ident,
+                home.doctor_dir / library.USER_FILE,
+            ),
             Text("`iflow-doctor list-cases` shows them", "用 `iflow-doctor list-cases` 查看"),
         )
-    return library.add(home, dict(raw, status="active" if approve else "rejected", approved="by a person" if approve else ""))
+    return library.add(
+        home,
+        dict(
+            raw,
+            status="active" if approve else "rejected",
+            approved="by a person" if approve else "",
+        ),
+    )
 
 
 def standing(case: Case, store: Any) -> str:
-    """ "" for an ordinary case; else proposed (1 of 3 proofs), active (by a person), rejected; demoted for any that keeps failing."""
+    """ "" for an ordinary case; else proposed (1 of 3 proofs), active (by a person), rejected;
+    demoted for any that keeps failing.
+    """
     status = str(case.raw.get("status") or "")
     if case.repair != "tell-person" and store.demoted(case.id):
         return "demoted"
     if status == "proposed":
         good = sum(proof["outcome"] == "healed" for proof in case.raw.get("proofs") or [])
         return "proposed ({} of {} proofs)".format(good, PROVEN)
-    return "active ({})".format(case.raw["approved"]) if status == "active" and case.raw.get("approved") else status
+    return (
+        "active ({})".format(case.raw["approved"])
+        if status == "active" and case.raw.get("approved")
+        else status
+    )

@@ -1,4 +1,6 @@
-"""The case library: cases.json of the product, overridden and extended by the user's own. A case is data, never Python."""
+"""The case library: cases.json of the product, overridden and extended by the user's own. A case is
+data, never Python.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from ..shipped import path as shipped_path
 
 SHIPPED = shipped_path("cases.json")
 SCHEMA = Path(__file__).resolve().parent.parent / "data" / "case.schema.json"
-MAX_CHECKED = 1_000  # cases of one file that are checked against the whole schema at load; beyond it the first ones are
+# cases of one file that are checked against the whole schema at load; beyond it the first ones are
+MAX_CHECKED = 1_000
 USER_FILE = "cases.json"
 REMEDY = "correct the entry or remove it, or write cases with `iflow-doctor add-case`"
 
@@ -26,7 +29,9 @@ def shipped() -> List[Case]:
 
 
 def load(home: Optional[Home] = None) -> List[Case]:
-    """Shipped cases with the user's over them by id. Raise SettingsError for a broken user file: see load_or_shipped."""
+    """Shipped cases with the user's over them by id. Raise SettingsError for a broken user file:
+    see load_or_shipped.
+    """
     merged = {case.id: case for case in shipped()}
     if home is not None:
         for case in of_user(home):
@@ -43,7 +48,9 @@ def load_or_shipped(home: Optional[Home] = None) -> Tuple[List[Case], Optional[S
 
 
 def of_user(home: Home) -> List[Case]:
-    """The user's own and learned cases. Raise SettingsError naming file, index and place of every fault."""
+    """The user's own and learned cases. Raise SettingsError naming file, index and place of every
+    fault.
+    """
     path = home.doctor_dir / USER_FILE
     found = entries(path)
     issues = faults(found[:MAX_CHECKED])
@@ -53,16 +60,29 @@ def of_user(home: Home) -> List[Case]:
 
 
 def entries(path: Path) -> List[Mapping[str, Any]]:
-    """The list of raw cases in a file: `{"version": 1, "cases": [...]}` or a bare list. [] where there is no file."""
+    """The list of raw cases in a file: `{"version": 1, "cases": [...]}` or a bare list. [] where
+    there is no file.
+    """
     value = read_json(path, {"cases": []})
     found = value.get("cases") if isinstance(value, dict) else value
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise SettingsError(str(path), [Text('must be {"version": 1, "cases": [...]}', '必须是 {"version": 1, "cases": [...]}')], REMEDY)
+        raise SettingsError(
+            str(path),
+            [
+                Text(
+                    'must be {"version": 1, "cases": [...]}',
+                    '必须是 {"version": 1, "cases": [...]}',
+                )
+            ],
+            REMEDY,
+        )
     return found
 
 
 def faults(raw_cases: Iterable[Mapping[str, Any]]) -> List[str]:
-    """Every fault of these cases as "cases[2].title.zh: ...": schema, regular expressions, duplicate ids."""
+    """Every fault of these cases as "cases[2].title.zh: ...": schema, regular expressions,
+    duplicate ids.
+    """
     from jsonschema import Draft7Validator
 
     validator = Draft7Validator(json.loads(SCHEMA.read_text("utf-8")))
@@ -70,11 +90,17 @@ def faults(raw_cases: Iterable[Mapping[str, Any]]) -> List[str]:
     seen: Dict[str, int] = {}
     for index, raw in enumerate(raw_cases):
         for error in validator.iter_errors(raw):
-            place = "".join("[{}]".format(p) if isinstance(p, int) else "." + p for p in error.absolute_path)
+            place = "".join(
+                "[{}]".format(p) if isinstance(p, int) else "." + p for p in error.absolute_path
+            )
             issues.append("cases[{}]{}: {}".format(index, place, error.message[:200]))
         if isinstance(raw.get("id"), str):
             if raw["id"] in seen:
-                issues.append("cases[{}].id: {} is already cases[{}]".format(index, raw["id"], seen[raw["id"]]))
+                issues.append(
+                    "cases[{}].id: {} is already cases[{}]".format(
+                        index, raw["id"], seen[raw["id"]]
+                    )
+                )
             seen[raw["id"]] = index
         issues.extend("cases[{}].{}".format(index, issue) for issue in _pattern_faults(raw))
     return issues
@@ -96,9 +122,14 @@ def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
                 yield "{}: not a regular expression: {}".format(place, error)
                 continue
             if re.search(r"[*+}]\)?[*+]|\([^()]*[*+][^()]*\)[*+{]", pattern):
-                yield "{}: nested repetition can take for ever on a hostile line; bound it, e.g. .{{0,80}}".format(place)
+                yield (
+                    "{}: nested repetition can take for ever on a hostile line; bound it, e.g. "
+                    ".{{0,80}}"
+                ).format(place)
             if name == "re" and not literals(pattern):
-                yield "{}: needs a fixed text of at least three characters outside optional parts".format(place)
+                yield (
+                    "{}: needs a fixed text of at least three characters outside optional parts"
+                ).format(place)
 
 
 def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:
@@ -109,9 +140,15 @@ def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:
         slug=raw["slug"],
         title=Text(raw["title"]["en"], raw["title"]["zh"]),
         solution=Text(raw["solution"]["en"], raw["solution"]["zh"]),
-        signatures=tuple(s if isinstance(s, str) else s["re"] for s in raw.get("error_signatures") or ()),
+        signatures=tuple(
+            s if isinstance(s, str) else s["re"] for s in raw.get("error_signatures") or ()
+        ),
         keywords=tuple(raw.get("keywords") or ()),
-        evidence=Evidence(tuple(evidence.get("all", ())), tuple(evidence.get("any", ())), tuple(evidence.get("none", ()))),
+        evidence=Evidence(
+            tuple(evidence.get("all", ())),
+            tuple(evidence.get("any", ())),
+            tuple(evidence.get("none", ())),
+        ),
         repair=raw["repair"],
         params=raw.get("params") or {},
         verify=raw.get("verify") or "ready",
@@ -122,11 +159,15 @@ def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:
 
 
 def add(home: Home, raw: Mapping[str, Any]) -> Case:
-    """Validate one case, then write it to the user's file (replacing one with the same id). Raise SettingsError, AlreadyRunning."""
+    """Validate one case, then write it to the user's file (replacing one with the same id). Raise
+    SettingsError, AlreadyRunning.
+    """
     path = home.doctor_dir / USER_FILE
     issues = faults([raw])
     if issues:
-        raise SettingsError(Text("the new case", "新案例"), issues, Text("nothing was written", "没有写入任何内容"))
+        raise SettingsError(
+            Text("the new case", "新案例"), issues, Text("nothing was written", "没有写入任何内容")
+        )
     private_dir(home.doctor_dir)
     with owned_lock(home.doctor_dir / "cases.lock", "add-case"):
         kept = [entry for entry in entries(path) if entry.get("id") != raw["id"]]
@@ -137,12 +178,18 @@ def add(home: Home, raw: Mapping[str, Any]) -> Case:
 def next_id(home: Home) -> str:
     """The first free USER-nnn."""
     used = {entry.get("id") for entry in entries(home.doctor_dir / USER_FILE)}
-    return next("USER-{:03d}".format(n) for n in range(1, len(used) + 2) if "USER-{:03d}".format(n) not in used)
+    return next(
+        "USER-{:03d}".format(n)
+        for n in range(1, len(used) + 2)
+        if "USER-{:03d}".format(n) not in used
+    )
 
 
 def find(cases: Iterable[Case], name: str) -> Optional[Case]:
     """By id (any case) or by slug."""
     wanted = name.strip().lower()
     chosen = list(cases)
-    found = [case for case in chosen if case.id.lower() == wanted] or [case for case in chosen if case.slug == wanted]
+    found = [case for case in chosen if case.id.lower() == wanted] or [
+        case for case in chosen if case.slug == wanted
+    ]
     return found[0] if found else None

@@ -1,16 +1,22 @@
-"""Which known case is it? Signatures first, beside them the words that were said and printed. "No case fits" ([]) is a good answer.
+"""Which known case is it? Signatures first, beside them the words that were said and printed. "No
+case fits" ([]) is a good answer.
 
-    certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest boot's own lines, nothing else as strong
+    certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest
+    boot's own lines, nothing else as strong
     probable   a good signature, or words that speak plainly for the case
     possible   worth a look; never acted on
 
-Evidence adds up in natural-log units: a signature's weight, the words of the person and of the log (case_phrases), keywords.
+Evidence adds up in natural-log units: a signature's weight, the words of the person and of the log
+(case_phrases), keywords.
 
-Two cases can be certain where the program prints one sentence for two causes (a truncated config says "missing gateway.mode"):
+Two cases can be certain where the program prints one sentence for two causes (a truncated config
+says "missing gateway.mode"):
 the live evidence of each case decides between them.
 
-Cost: the log is cut to its last signature.MAX_LOG_CHARS; a set of four-character grams of its distinct lines decides which
-signatures can match at all, so a library of 10,000 cases costs set look-ups, not regular expressions.
+Cost: the log is cut to its last signature.MAX_LOG_CHARS; a set of four-character grams of its
+distinct lines decides which
+signatures can match at all, so a library of 10,000 cases costs set look-ups, not regular
+expressions.
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ __all__ = ["match", "literals"]
 MAX_MATCHES = 5
 CERTAIN = 0.9
 CERTAIN_ADVICE = 0.96  # for cases that only tell a person: nothing is won by a bolder word
-# Natural-log units, as case_phrases.Told: what each kind of evidence is worth beside the words of a person.
+# Natural-log units, as case_phrases.Told: what each kind of evidence is worth beside the words of a
+# person.
 SIGNATURE = 16.0  # a signature of weight 1.0
 PRINTED = 0.35  # of what the words of a log say: they repeat themselves more than a person does
 KEYWORDS = 2.0  # all keywords of a case together
@@ -38,8 +45,13 @@ ALIKE = 4.0  # a title that is spelt nearly so
 PROBABLE = 9.0
 LEAST = 1.5  # below this a match by a person's words alone is noise
 LEAST_LOG = 3.0  # the same for the words of a log
-# The best match must reach this, or none is shown: another program's trouble finds words too (measured on 265 incidents of others).
-LEAST_FIRST = {(True, False): 5.0, (False, True): 4.0, (True, True): 12.0}  # (something was said, something was printed)
+# The best match must reach this, or none is shown: another program's trouble finds words too
+# (measured on 265 incidents of others).
+LEAST_FIRST = {
+    (True, False): 5.0,
+    (False, True): 4.0,
+    (True, True): 12.0,
+}  # (something was said, something was printed)
 LEAST_DOUBT = 8.0  # the same where nothing is said to be wrong
 FULL = 20.0  # counts as 1.0 in the score that is shown
 WORTH_A_LOOK = 0.25  # of the first score: below it a match is not shown
@@ -56,17 +68,28 @@ class Hit(NamedTuple):
     age: int
 
 
-def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_log: bool = False) -> List[Match]:
-    """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, "" when unknown.
+def match(
+    cases: Sequence[Case], symptom: str, log: str, version: str = "", own_log: bool = False
+) -> List[Match]:
+    """Rank the cases that fit what a person says and what the log says. `version` is OpenClaw's, ""
+    when unknown.
 
-    own_log: it is about this machine's gateway: the log was read from its own files or journal, so its lines need not name
-    OpenClaw to be certain, and a word that nobody of OpenClaw's world uses is a slip, not another program.
-    Lines of several sources must be sorted by time: what stands before the newest boot that became ready is history.
+    own_log: it is about this machine's gateway: the log was read from its own files or journal, so
+    its lines need not name
+    OpenClaw to be certain, and a word that nobody of OpenClaw's world uses is a slip, not another
+    program.
+    Lines of several sources must be sorted by time: what stands before the newest boot that became
+    ready is history.
     """
     index = _index(cases)
     symptom = signature.mask(" ".join(symptom[:2000].split()))
     found = signature.lines(log)
-    scope = judge(symptom, [line.text for line in found], index.known() if symptom and not own_log else frozenset(), own_log)
+    scope = judge(
+        symptom,
+        [line.text for line in found],
+        index.known() if symptom and not own_log else frozenset(),
+        own_log,
+    )
     if scope.nothing:
         return []
     found = [line for number, line in enumerate(found) if number not in scope.foreign]
@@ -74,12 +97,20 @@ def match(cases: Sequence[Case], symptom: str, log: str, version: str = "", own_
     spoken = _keyword_scores(index, symptom.lower())
     words = index.words()
     said = words[0].weigh(symptom) if words and symptom else {}
-    printed = words[1].weigh("\n".join(telling([line.text for line in found]))) if words and found else {}
+    printed = (
+        words[1].weigh("\n".join(telling([line.text for line in found]))) if words and found else {}
+    )
     alike = _fuzzy_titles(index, symptom) if symptom and not hits else {}
     matches = []
     for number in set(hits) | set(spoken) | set(said) | set(printed) | set(alike):
         one = _weigh(
-            index.cases[number], hits.get(number, []), spoken.get(number), said.get(number), printed.get(number), alike.get(number), scope
+            index.cases[number],
+            hits.get(number, []),
+            spoken.get(number),
+            said.get(number),
+            printed.get(number),
+            alike.get(number),
+            scope,
         )
         if one is not None:
             matches.append(one)
@@ -99,7 +130,9 @@ def _index(cases: Sequence[Case]) -> Index:
     return known[1]
 
 
-def _signature_hits(index: Index, found: List[signature.Line], symptom: str) -> Dict[int, List[Hit]]:
+def _signature_hits(
+    index: Index, found: List[signature.Line], symptom: str
+) -> Dict[int, List[Hit]]:
     lows = [line.text.lower() for line in found]
     whole = "\n".join(lows) + "\n" + symptom.lower()
     grams = {whole[i : i + GRAM] for i in range(len(whole) - GRAM + 1)}
@@ -116,9 +149,13 @@ def _signature_hits(index: Index, found: List[signature.Line], symptom: str) -> 
             if any(text in low for text in needs):
                 seen = compiled(sign.pattern).search(line.text)
                 if seen:
-                    telling = len(seen.group(0)) >= 12 and any(c in seen.group(0) for c in " :_./-=[")
+                    telling = len(seen.group(0)) >= 12 and any(
+                        c in seen.group(0) for c in " :_./-=["
+                    )
                     weight = sign.weight if line.fresh else sign.weight * 0.75
-                    hits.setdefault(sign.number, []).append(Hit(weight, line.text, telling and line.fresh, line.age))
+                    hits.setdefault(sign.number, []).append(
+                        Hit(weight, line.text, telling and line.fresh, line.age)
+                    )
                     break
         else:
             seen = compiled(sign.pattern).search(symptom) if symptom else None
@@ -155,8 +192,13 @@ def _keyword_scores(index: Index, text: str) -> Dict[int, Tuple[float, str]]:
 def _contains(text: str, word: str) -> bool:
     at = text.find(word)
     while at >= 0:
-        # A Latin word must stand alone at its start: "port" is not in "support"; its end may be inflected.
-        if not (word[0].isascii() and word[0].isalnum()) or at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
+        # A Latin word must stand alone at its start: "port" is not in "support"; its end may be
+        # inflected.
+        if (
+            not (word[0].isascii() and word[0].isalnum())
+            or at == 0
+            or not (text[at - 1].isascii() and text[at - 1].isalnum())
+        ):
             if _ends(text[at + len(word) : at + len(word) + 5], word):
                 return True
         at = text.find(word, at + 1)
@@ -164,7 +206,9 @@ def _contains(text: str, word: str) -> bool:
 
 
 def _ends(rest: str, word: str) -> bool:
-    """May what follows stand there? No digit after a digit; a short Latin word only takes an English ending: "ca" is not in "can"."""
+    """May what follows stand there? No digit after a digit; a short Latin word only takes an
+    English ending: "ca" is not in "can".
+    """
     if word[-1].isdigit():
         return not rest[:1].isdigit()
     if len(word) <= 3 and word[-1].isascii() and word[-1].isalpha():
@@ -183,7 +227,9 @@ def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
         return {}
     lang = "zh" if any("\u4e00" <= c <= "\u9fff" for c in symptom) else "en"
     titles = [case.title.to(lang).lower() for case in index.cases]
-    best = process.extract(symptom.lower()[:300], titles, scorer=fuzz.token_sort_ratio, limit=3, score_cutoff=72)
+    best = process.extract(
+        symptom.lower()[:300], titles, scorer=fuzz.token_sort_ratio, limit=3, score_cutoff=72
+    )
     return {number: (score / 100.0 * 0.6, title) for title, score, number in best}
 
 
@@ -196,7 +242,11 @@ def _weigh(
     alike: Optional[Tuple[float, str]],
     scope: Scope,
 ) -> Optional[Match]:
-    told = (said.weight if said else 0.0) + KEYWORDS * (spoken[0] if spoken else 0.0) + ALIKE * (alike[0] if alike else 0.0)
+    told = (
+        (said.weight if said else 0.0)
+        + KEYWORDS * (spoken[0] if spoken else 0.0)
+        + ALIKE * (alike[0] if alike else 0.0)
+    )
     shown = PRINTED * (printed.weight if printed else 0.0)
     because: List[str] = []
     confidence = Confidence.POSSIBLE
@@ -227,9 +277,13 @@ def _weigh(
 
 
 def _rank(matches: List[Match], scope: Scope) -> List[Match]:
-    """Best first; cases that are only proposed after all others, so that they take nothing from a case that may act."""
+    """Best first; cases that are only proposed after all others, so that they take nothing from a
+    case that may act.
+    """
     proposed = [one for one in matches if one.case.raw.get("status") == "proposed"]
-    return (_ranked([one for one in matches if one not in proposed], scope) + _ranked(proposed, scope))[:MAX_MATCHES]
+    return (
+        _ranked([one for one in matches if one not in proposed], scope) + _ranked(proposed, scope)
+    )[:MAX_MATCHES]
 
 
 def _ranked(matches: List[Match], scope: Scope) -> List[Match]:
@@ -245,7 +299,9 @@ def _ranked(matches: List[Match], scope: Scope) -> List[Match]:
     out = []
     for one in ranked:
         confidence = one.confidence
-        if confidence is Confidence.CERTAIN and (unsure or first.confidence is not Confidence.CERTAIN):
+        if confidence is Confidence.CERTAIN and (
+            unsure or first.confidence is not Confidence.CERTAIN
+        ):
             confidence = Confidence.PROBABLE
         if one.score < first.score * WORTH_A_LOOK:
             continue

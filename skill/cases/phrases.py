@@ -1,8 +1,12 @@
-"""Which case do these words speak for? Naive Bayes over each case's own texts: phrases, titles, keywords, examples, signatures.
+"""Which case do these words speak for? Naive Bayes over each case's own texts: phrases, titles,
+keywords, examples, signatures.
 
-A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting", "一直重启"); beside it count
-word stems, Chinese character pairs and, for little, groups of four letters. A word speaks for a case as far as it is commoner
-there than in the whole library (log of the ratio, smoothed); a case's own words that stay unsaid cost nothing.
+A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting",
+"一直重启"); beside it count
+word stems, Chinese character pairs and, for little, groups of four letters. A word speaks for a
+case as far as it is commoner
+there than in the whole library (log of the ratio, smoothed); a case's own words that stay unsaid
+cost nothing.
 """
 
 from __future__ import annotations
@@ -17,19 +21,24 @@ from .signature import literals
 # idea -> how it is said. Order does not matter; one stretch of text may carry several ideas.
 _IDEAS = {
     "restart": r"re-?start|reboot|respawn|重启|重新启动|kickstart",
-    "loop": r"\bloop|循环|反复|不停|不断|无限|一直重|again and again|over and over|repeated|every \w+ (?:s|sec|seconds|minutes?|"
+    "loop": r"\bloop|循环|反复|不停|不断|无限|一直重|again and again|over and over|repeated|every \w+ "
+    r"(?:s|sec|seconds|minutes?|"
     r"min)\b|constantly|endless|"
     r"climbing|stacks?\b|每隔|thousands",
     "start": r"\bstart|\bboot\b|launch|come up|comes up|启动|起来|开机|开起",
-    "notstart": r"(?:won'?t|not|cannot|can'?t|never|fails? to|refuses? to|unable to) (?:start|boot|launch)|unstartable|启动不了|"
+    "notstart": r"(?:won'?t|not|cannot|can'?t|never|fails? to|refuses? to|unable to) "
+    r"(?:start|boot|launch)|unstartable|启动不了|"
     r"起不来|无法启动|启动失败|拒绝启动|没起来",
-    "exit": r"\bexit|crash|\bdies?\b|\bdied|\bquit|aborts?|terminates?|退出|崩溃|闪退|秒退|挂了|挂掉|takes? .{0,20}down",
+    "exit": r"\bexit|crash|\bdies?\b|\bdied|\bquit|aborts?|terminates?|退出|崩溃|闪退|秒退|挂了|挂掉|ta"
+    r"kes? .{0,20}down",
     "killed": r"\bkill|被杀|杀掉|sigkill|\b137\b",
-    "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ ){0,2}(?:answer|repl|respon)|"
+    "noanswer": r"(?:no|not|never|without|stops?|won'?t|doesn'?t|does not|nothing|isn'?t) (?:\w+ "
+    r"){0,2}(?:answer|repl|respon)|"
     r"silent|unresponsive|"
     r"stuck on writing|apologi|ghost(?:s|ed)|半天不|不说话|没动静|没反应|没有反应|不回复|不回"
     r"|无响应|不响应|没回|没有回复|迟迟|失联|发呆|不理",
-    "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ ){0,2}(?:receiv|inbound|event|"
+    "noreceive": r"(?:not|never|stops?|stopped|no longer|doesn'?t|won'?t|no|without) (?:\w+ "
+    r"){0,2}(?:receiv|inbound|event|"
     r"message|deliver|arriv)|\bdeaf\b|收不到|没有收到|不接收|single tick",
     "slow": r"\bslow|takes? (?:\w+ ){0,2}(?:minutes|forever|long)|delay|\blag|很慢|太慢|延迟|卡顿",
     "timeout": r"time[sd]?[ -]?out|timing out|etimedout|超时",
@@ -37,7 +46,8 @@ _IDEAS = {
     "port": r"\bport\b|\bports\b|端口|18789|eaddrinuse|already in use|address in use|占用",
     "taken": r"in use|taken|occupied|占用|被占|eaddrinuse|already listening|already used",
     "refused": r"refus|econnrefused|拒绝连接|被拒绝",
-    "noconnect": r"(?:can'?t|cannot|not|unable to|fails? to|won'?t|never) (?:\w+ )?(?:connect|reach)|unreachable|连不上|无法连接|"
+    "noconnect": r"(?:can'?t|cannot|not|unable to|fails? to|won'?t|never) (?:\w+ "
+    r")?(?:connect|reach)|unreachable|连不上|无法连接|"
     r"连接失败|连接不上|无法建立|not reachable|offline|离线",
     "disconnect": r"disconnect|drops?\b|断开|断线|掉线|断连|reconnect|重连|flapp|closed before|1006|1005",
     "memory": r"memory|\brss\b|\bram\b|内存|heap|\boom\b",
@@ -47,35 +57,43 @@ _IDEAS = {
     "perm": r"permission|eacces|eperm|denied|not writable|owned by|权限|拒绝访问|not permitted",
     "token": r"token|令牌",
     "key": r"api[ _-]?key|\bkeys?\b|密钥|apikey|credential|凭证|凭据",
-    "wrong": r"invalid|wrong|incorrect|rejected|mismatch|无效|错误|不对|不正确|不匹配|失效|not accepted|bad\b|不合法",
-    "missing": r"missing|not found|cannot find|can'?t find|no such|absent|缺少|找不到|没有找到|缺失|不存在|enoent|module_not_found",
+    "wrong": r"invalid|wrong|incorrect|rejected|mismatch|无效|错误|不对|不正确|不匹配|失效|not "
+    r"accepted|bad\b|不合法",
+    "missing": r"missing|not found|cannot find|can'?t find|no "
+    r"such|absent|缺少|找不到|没有找到|缺失|不存在|enoent|module_not_found",
     "expired": r"expire|过期|stale|revoked|invalidated|outdated",
     "config": r"config|openclaw\.json|clawdbot\.json|设置|配置|schema|settings?\b",
-    "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops (?:my|the|custom)|removes?\b|清空|丢失|被删|"
+    "lost": r"wiped|overwrit|overwrote|erased|gone\b|lost\b|deleted|dropped|drops "
+    r"(?:my|the|custom)|removes?\b|清空|丢失|被删|"
     r"没了|覆盖|消失|shr[aiu]nk|emptied|reset to|clobber|disappear|destroy",
-    "revert": r"revert|undone|roll(?:ed|s)? ?back|restored|put back|back to (?:the )?(?:old|previous)|回滚|变回|还原|恢复成|恢复了",
+    "revert": r"revert|undone|roll(?:ed|s)? ?back|restored|put back|back to (?:the "
+    r")?(?:old|previous)|回滚|变回|还原|恢复成|恢复了",
     "update": r"updat|upgrad|升级|更新|升級|after installing|新版|\b20\d\d\.\d{1,2}|(?:in|on"
     r"|with|since|to|after|from|到) ?v?\d{1,2}\.\d{1,2}\b",
     "plugin": r"plug-?in|extension|插件",
     "module": r"module|package|dependenc|依赖|模块|sdk|bindings?|\.node\b",
     "channel": r"channel|频道|渠道|信道|通道",
     "bot": r"\bbot\b|机器人",
-    "model": r"\bmodels?\b|\bllm\b|模型|claude|gpt|gemini|ollama|deepseek|qwen|kimi|minimax|glm|openrouter|anthropic|openai|"
+    "model": r"\bmodels?\b|\bllm\b|模型|claude|gpt|gemini|ollama|deepseek|qwen|kimi|minimax|glm|openrout"
+    r"er|anthropic|openai|"
     r"provider|服务商",
     "limit": r"rate.?limit|429|too many requests|throttl|限流|限速|频繁",
-    "quota": r"quota|usage limit|limit (?:hit|reached)|额度|配额|套餐|用量|plan limit|exhausted|weekly|daily limit|hour limit",
+    "quota": r"quota|usage limit|limit (?:hit|reached)|额度|配额|套餐|用量|plan "
+    r"limit|exhausted|weekly|daily limit|hour limit",
     "money": r"credit|balance|billing|payment|top(?:ped)? up|余额|欠费|充值|402|funds",
     "cooldown": r"cooldown|冷却|still block|locked out|locks? (?:the )?provider|blocks? all",
     "overload": r"overload|529|503|high demand|500|502|server error|繁忙|bad gateway|outage|过载",
     "blocked": r"403|forbidden|cloudflare|html|\bwaf\b|region|country|地区|拦截",
     "login": r"\blog ?in|login|sign in|re-?auth|oauth|登录|授权|relogin|scan|扫码|\bqr\b|relink",
     "context": r"context|prompt too|too long|compact|上下文|压缩|过长|太长|overflow|溢出",
-    "docker": r"docker|container|容器|kubernetes|k8s|podman|compose|\bnas\b|truenas|unraid|synology|coolify",
+    "docker": r"docker|container|容器|kubernetes|k8s|podman|compose|\bnas\b|truenas|unraid|synology|cooli"
+    r"fy",
     "systemd": r"systemd|systemctl|\bunit\b|journalctl",
     "mac": r"\bmac|launchd|launchctl|launch ?agent|plist|苹果",
     "windows": r"windows|schtasks|scheduled task|powershell|win1[01]|计划任务|任务计划|cmd window",
     "service": r"service|daemon|服务|supervisor|守护|keepalive|pm2|watchdog",
-    "two": r"\btwo\b|second|both|duplicate|twice|multiple|两个|两份|重复|多个|another|other instance|copies",
+    "two": r"\btwo\b|second|both|duplicate|twice|multiple|两个|两份|重复|多个|another|other "
+    r"instance|copies",
     "old": r"\bold\b|older|legacy|leftover|previous|旧|残留|downgrad|降级",
     "version": r"version|版本",
     "ui": r"control ui|dashboard|web ?ui|web page|browser page|控制台|面板|网页|webchat|\bui\b",
@@ -88,10 +106,12 @@ _IDEAS = {
     "disk": r"\bdisk|no space|enospc|磁盘",
     "cpu": r"\bcpu\b|pegg|one core|100 ?%",
     "cron": r"\bcron|schedul|reminder|定时|timer|heartbeat job|jobs?\b",
-    "notrun": r"(?:not|never|don'?t|doesn'?t|stopped) (?:\w+ )?(?:run|fir|trigger|execut)|不执行|不触发|没执行|没有触发|没跑|"
+    "notrun": r"(?:not|never|don'?t|doesn'?t|stopped) (?:\w+ "
+    r")?(?:run|fir|trigger|execut)|不执行|不触发|没执行|没有触发|没跑|"
     r"idle|skipped|missed",
     "embed": r"embed|vector|向量|索引|memory (?:search|index|sync|status)|记忆",
-    "browser": r"chrome|chromium|\bcdp\b|浏览器|browser (?:tool|action|control|profile|is|un)|control the browser|playwright",
+    "browser": r"chrome|chromium|\bcdp\b|浏览器|browser (?:tool|action|control|profile|is|un)|control the "
+    r"browser|playwright",
     "cert": r"certificate|\bcert\b|\btls\b|\bssl\b|证书|self.?signed",
     "db": r"sqlite|database|数据库|\bdb\b",
     "corrupt": r"corrupt|malformed|损坏|坏了|broken file|unreadable|poison",
@@ -100,7 +120,8 @@ _IDEAS = {
     "gone": r"unload|\bremoved\b|卸载|stays (?:dead|down)|not loaded|未加载|没有加载",
     "files": r"open files|emfile|ebadf|file descriptor|inotify|文件描述符|打开文件",
     "duplicate": r"duplicate|重复",
-    "silentload": r"(?:not|never|no longer|doesn'?t|isn'?t) (?:\w+ )?(?:show|list|load|appear)|不显示|看不到|没加载|没有加载|"
+    "silentload": r"(?:not|never|no longer|doesn'?t|isn'?t) (?:\w+ "
+    r")?(?:show|list|load|appear)|不显示|看不到|没加载|没有加载|"
     r"没有生效|invisible|silently skip",
     "toolids": r"tool_use|tool_result|tool call|tool result|400",
     "every": r"every (?:message|turn|request)|each message|每条",
@@ -122,23 +143,27 @@ _IDEAS = {
     "entry": r"plugins\.(?:entries|allow|load)|refers to|stale (?:plugin )?entry|配置里的插件",
     "mode": r"gateway\.mode|start blocked|missing config|allow-unconfigured|run setup",
     "json": r"\bjson5?\b|parse|syntax|comma|bracket|语法|逗号|括号|truncated",
-    "unknownkey": r"unrecogni[sz]ed|unknown (?:key|setting|field|config)|不认识|无法识别|多余的|not recogni[sz]ed|no longer supported",
+    "unknownkey": r"unrecogni[sz]ed|unknown (?:key|setting|field|config)|不认识|无法识别|多余的|not "
+    r"recogni[sz]ed|no longer supported",
     "unhandled": r"unhandled|uncaught|未处理",
     "bus": r"\bbus\b|xdg_runtime|linger|user session|总线|ssh|log ?out",
     "startlimit": r"start.?limit|too quickly|gave up|reset-failed|failed state|不再重启|cannot recover",
     "stalesocket": r"stale.?socket|health.?monitor|35 ?(?:min|分)|半小时|half hour|cadence|clockwork|健康检查",
     "sidecar": r"sidecar|helper|bridge|mcp server|voice.?call|daemon of|canvas|后台进程",
     "phone": r"phone|mobile|手机",
-    "moved": r"\bmoved?\b|new (?:server|machine|computer|laptop|vps|mac|pc)|another machine|换了?(?:一?台)?(?:新?)(?:机器|电脑|服务器)|搬到"
+    "moved": r"\bmoved?\b|new (?:server|machine|computer|laptop|vps|mac|pc)|another "
+    r"machine|换了?(?:一?台)?(?:新?)(?:机器|电脑|服务器)|搬到"
     r"|restored? (?:a |the )?backup",
     "byhand": r"by hand|manual|手动|手工|foreground|前台",
     "night": r"night|morning|noon|凌晨|半夜|早上|夜里|中午|every day|daily|每天",
     "reinstall": r"re-?install|重装|重新安装",
     "edited": r"\bedit|changed|modified|改了|修改|编辑|改成|改完",
-    "fresh": r"fresh|first (?:start|run|time|boot)|brand.?new|just installed|刚装|新装|第一次|初次|全新|装好",
+    "fresh": r"fresh|first (?:start|run|time|boot)|brand.?new|just "
+    r"installed|刚装|新装|第一次|初次|全新|装好",
     "remote": r"remote|\bvps\b|cloud|\bserver\b|服务器|远程|公网",
     "cli": r"\bcli\b|\bcommands?\b|命令",
-    "onlyone": r"(?:others?|webchat|telegram|everything else|rest) (?:\w+ ){0,2}(?:fine|ok|works?)|only (?:one|this|slack|discord"
+    "onlyone": r"(?:others?|webchat|telegram|everything else|rest) (?:\w+ ){0,2}(?:fine|ok|works?)|only "
+    r"(?:one|this|slack|discord"
     r"|telegram|feishu)|其他.{0,4}正常|只有",
     "cannotsend": r"(?:can(?:not|'?t)|unable to|fails? to) send|sends? (?:is "
     r"|are )?(?:refused|fail)|every send|发不出|发送失败|能收不能发|回复失败",
@@ -146,10 +171,12 @@ _IDEAS = {
     "sleep": r"\bsleep|suspend|\blid\b|\bwake|休眠|睡眠|合盖|唤醒",
     "again": r"keeps? |again|still |老是|总是|又|还是",
     "spawn": r"sub-?agents?|spawn|parallel|子任务|子代理|并发|多个任务",
-    "zombie": r"zombie|僵尸|process (?:is )?(?:there|alive|exists|running)|pid alive|进程还在|进程存在|not listening|没有监听",
+    "zombie": r"zombie|僵尸|process (?:is )?(?:there|alive|exists|running)|pid "
+    r"alive|进程还在|进程存在|not listening|没有监听",
 }
 _COMPILED = [(name, re.compile(pattern, re.I)) for name, pattern in _IDEAS.items()]
-# A hundred regular expressions over every text of a library cost a second: only those are tried whose fixed text is there.
+# A hundred regular expressions over every text of a library cost a second: only those are tried
+# whose fixed text is there.
 _TRIED: List[int] = []
 _TRIGGERS: Dict[str, List[Tuple[str, int]]] = defaultdict(list)
 for _number, _pattern in enumerate(_IDEAS.values()):
@@ -159,17 +186,24 @@ for _number, _pattern in enumerate(_IDEAS.values()):
     for _text in _fixed:
         _TRIGGERS[_text[:2]].append((_text, _number))
 _STOP = set(
-    "the and for with that this from not has have was are but you your can its when after then than into does did will all any per get got "
-    "one out off too just only still each say says said openclaw clawdbot moltbot gateway error errors failed fails fail issue problem log "
-    "logs via use used using new why how what which there their them they been being because while although though where who our his her "
-    "it's i'm on in of to is at as by or an be do so if we my me no now every about over under up down more most some such other own same "
-    "一个 出现 提示 报错 问题 怎么 什么 为什么 可以 现在 之后 以后 就是 然后 这个 那个 的时 时候".split()
+    "the and for with that this from not has have was are but you your can its when after then "
+    "than into does did will all any per get got "
+    "one out off too just only still each say says said openclaw clawdbot moltbot gateway "
+    "error errors failed fails fail issue problem log "
+    "logs via use used using new why how what which there their them they been being because "
+    "while although though where who our his her "
+    "it's i'm on in of to is at as by or an be do so if we my me no now every about over under "
+    "up down more most some such other own same "
+    "一个 出现 提示 报错 问题 怎么 什么 为什么 可以 现在 之后 以后 就是 然后 这个 那个 的时 "
+    "时候".split()
 )
 _WORD = re.compile(r"[a-z][a-z0-9_.'-]{2,}|\d{3,5}")
 _CJK = re.compile(r"[\u4e00-\u9fff]+")
 _ENDING = re.compile(r"(?:ing|ed|es|s|ly)$")
 _IDEA_WORTH, _PAIR_WORTH = 1.5, 0.6
-_SMOOTH = 0.1  # of the library's own share mixed into each case: a word no phrase of the case has is no proof against it
+# of the library's own share mixed into each case: a word no phrase of the case has is no proof
+# against it
+_SMOOTH = 0.1
 _LETTERS, _LETTERS_WORTH = 4, 0.3
 _NOT_LETTERS = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
@@ -203,7 +237,9 @@ def ideas(text: str) -> Dict[str, float]:
 
 
 def tokens(text: str) -> Dict[str, float]:
-    """Ideas, stems and pairs, and groups of letters under "~": they carry inflections, compounds and typing mistakes."""
+    """Ideas, stems and pairs, and groups of letters under "~": they carry inflections, compounds
+    and typing mistakes.
+    """
     found = ideas(text)
     for word in _NOT_LETTERS.sub(" ", text.lower()).split():
         if "a" <= word[0] <= "z" or word[0].isdigit():
@@ -217,7 +253,9 @@ def tokens(text: str) -> Dict[str, float]:
 
 
 class Told(NamedTuple):
-    weight: float  # natural log of how much likelier these words are in this case than anywhere: 5 is telling, 10 is plain
+    # natural log of how much likelier these words are in this case than anywhere: 5 is telling, 10
+    # is plain
+    weight: float
     words: str  # those that spoke most
 
 
@@ -237,7 +275,9 @@ class Words:
     """Built once per library."""
 
     def __init__(self, *several: Counts) -> None:
-        counts: Counts = several[0] if len(several) == 1 else defaultdict(lambda: defaultdict(float))
+        counts: Counts = (
+            several[0] if len(several) == 1 else defaultdict(lambda: defaultdict(float))
+        )
         for one in several if len(several) > 1 else ():
             for number, added in one.items():
                 into = counts[number]
@@ -254,7 +294,9 @@ class Words:
         for number, said in counts.items():
             self._less[number] = math.log(1.0 + sum(said.values()) / (mixed or 1.0))
             for token, value in said.items():
-                self._more[token].append((number, math.log(1.0 + value * everything / (mixed * whole[token]))))
+                self._more[token].append(
+                    (number, math.log(1.0 + value * everything / (mixed * whole[token])))
+                )
 
     def weigh(self, text: str) -> Dict[int, Told]:
         """case number -> what the text says for it. Cases that share no word are left out."""

@@ -1,4 +1,6 @@
-"""Every check there is. A new check is one file and one line here; see docs/design.md for the finding ids."""
+"""Every check there is. A new check is one file and one line here; see docs/design.md for the
+finding ids.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What several checks need is looked up once per run: config, processes, port, service, package, health.
+"""What several checks need is looked up once per run: config, processes, port, service, package,
+health.
 
-A Look is handed to the checks in place of the Context it wraps; looking(ctx) makes one where a check is called alone.
+A Look is handed to the checks in place of the Context it wraps; looking(ctx) makes one where a
+check is called alone.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ DOWN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 
 
 class Look:
-    """Reads like the Context it wraps; every other value is found at most once, by whichever check asks first."""
+    """Reads like the Context it wraps; every other value is found at most once, by whichever check
+    asks first.
+    """
 
     def __init__(self, ctx: Any, cli_timeout: float = 3.5) -> None:
         self.ctx = ctx
@@ -39,23 +43,31 @@ class Look:
 
     @property
     def config(self) -> openclaw_config.ConfigView:
-        found: openclaw_config.ConfigView = self._once("config", lambda: openclaw_config.load(self.ctx.home.config_path))
+        found: openclaw_config.ConfigView = self._once(
+            "config", lambda: openclaw_config.load(self.ctx.home.config_path)
+        )
         return found
 
     @property
     def processes(self) -> List[process_table.Process]:
-        found: List[process_table.Process] = self._once("processes", lambda: process_table.table(self.ctx.host))
+        found: List[process_table.Process] = self._once(
+            "processes", lambda: process_table.table(self.ctx.host)
+        )
         return found
 
     @property
     def gateways(self) -> List[process_table.Process]:
         """Living gateways of this state directory, oldest first."""
-        found: List[process_table.Process] = self._once("gateways", lambda: process_table.ours(self.ctx.home, self.processes))
+        found: List[process_table.Process] = self._once(
+            "gateways", lambda: process_table.ours(self.ctx.home, self.processes)
+        )
         return found
 
     @property
     def listeners(self) -> List[process_table.Listener]:
-        found: List[process_table.Listener] = self._once("listeners", lambda: process_table.listeners(self.ctx.host, self.ctx.home.port))
+        found: List[process_table.Listener] = self._once(
+            "listeners", lambda: process_table.listeners(self.ctx.host, self.ctx.home.port)
+        )
         return found
 
     @property
@@ -94,38 +106,58 @@ class Look:
     @property
     def health(self) -> Mapping[str, Any]:
         """gateway.ask(): answer, failing, suppressed, startup, seconds."""
-        found: Mapping[str, Any] = self._once("health", lambda: gateway.ask(self.ctx.host, self.ctx.home, 2.0))
+        found: Mapping[str, Any] = self._once(
+            "health", lambda: gateway.ask(self.ctx.host, self.ctx.home, 2.0)
+        )
         return found
 
     @property
     def up(self) -> bool:
-        """The gateway answers, and nobody has judged it down: one that dies every few minutes is not up between two crashes."""
-        return self.health["answer"] in ("ready", "not-ready", "live") and self.ctx.verdict.state not in DOWN
+        """The gateway answers, and nobody has judged it down: one that dies every few minutes is
+        not up between two crashes.
+        """
+        return (
+            self.health["answer"] in ("ready", "not-ready", "live")
+            and self.ctx.verdict.state not in DOWN
+        )
 
     @property
     def log(self) -> str:
         """The newest boot's lines: the Context's own where it carries them."""
-        return str(self.ctx.logs or self._once("log", lambda: logs.newest_boot(self.ctx.host, self.ctx.home)))
+        return str(
+            self.ctx.logs
+            or self._once("log", lambda: logs.newest_boot(self.ctx.host, self.ctx.home))
+        )
 
     @property
     def crash_log(self) -> str:
         """The lines of the last boots: in a crash loop the newest one may still be fine."""
-        return self.log + "\n" + str(self._once("crash_log", lambda: logs.recent(self.ctx.host, self.ctx.home)))
+        return (
+            self.log
+            + "\n"
+            + str(self._once("crash_log", lambda: logs.recent(self.ctx.host, self.ctx.home)))
+        )
 
     @property
     def busy(self) -> bool:
         """The oldest gateway of this state directory wants the CPU all the time."""
         rows = self.gateways
-        return bool(rows) and bool(self._once("busy", lambda: process_table.is_busy(self.ctx.host, rows[0].pid)))
+        return bool(rows) and bool(
+            self._once("busy", lambda: process_table.is_busy(self.ctx.host, rows[0].pid))
+        )
 
     @property
     def starting(self) -> List[process_table.Process]:
-        """Processes of this state directory that may become its gateway: before it listens it is called just `openclaw`."""
+        """Processes of this state directory that may become its gateway: before it listens it is
+        called just `openclaw`.
+        """
         return [row for row in self.processes if process_table.may_be_starting(self.ctx.home, row)]
 
     @property
     def variables(self) -> Dict[str, str]:
-        """Every variable that the gateway would see: its own environment where it runs, else the service's, else ours."""
+        """Every variable that the gateway would see: its own environment where it runs, else the
+        service's, else ours.
+        """
 
         def find() -> Dict[str, str]:
             env: Dict[str, str] = dict(self.ctx.host.env)
@@ -144,7 +176,11 @@ class Look:
         data = good.get("config")
         if not isinstance(data, Mapping):
             stored = (good.get("files") or {}).get(str(self.ctx.home.config_path))
-            data = openclaw_config.load(type(self.ctx.home.config_path)(stored)).data if stored else None
+            data = (
+                openclaw_config.load(type(self.ctx.home.config_path)(stored)).data
+                if stored
+                else None
+            )
         return data if isinstance(data, Mapping) and data else None
 
     @property

@@ -1,4 +1,6 @@
-"""Channels, one finding per channel (and account where the log names it). A broken channel never calls for a restart."""
+"""Channels, one finding per channel (and account where the log names it). A broken channel never
+calls for a restart.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,19 @@ from .base import looking
 from .tell import warning
 
 NOT_CHANNELS = ("startup-sidecars", "gateway-draining")
-_LINE = re.compile(r"\[(?:channels/)?(?P<channel>[a-z0-9-]+)\](?: \[(?P<account>[A-Za-z0-9_.-]+)\])? (?P<text>.*)")
+_LINE = re.compile(
+    r"\[(?:channels/)?(?P<channel>[a-z0-9-]+)\](?: \[(?P<account>[A-Za-z0-9_.-]+)\])? (?P<text>.*)"
+)
 _CREDENTIAL = re.compile(
-    r"\b401\b|Unauthorized|invalid (?:bot )?token|token is invalid|bad token|Not Found \(404|Improper token|TokenInvalid|invalid_auth|"
+    r"\b401\b|Unauthorized|invalid (?:bot )?token|token is invalid|bad token|Not Found "
+    r"\(404|Improper token|TokenInvalid|invalid_auth|"
     r"not_authed|app secret|"
     r"99991663|99991661|10003|invalid (?:appid|app_id|app id)|authentication failed",
     re.I,
 )
 _NETWORK = re.compile(
-    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|fetch failed|Network request .* failed|"
+    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|fetch "
+    r"failed|Network request .* failed|"
     r"request-timeout|SELF_SIGNED",
     re.I,
 )
@@ -30,15 +36,25 @@ def run(ctx: Any) -> Iterable[Finding]:
     section = data.get("channels")
     named = set(section) if isinstance(section, Mapping) else set()
     causes = causes_of(look.log, named)
-    failing = [n for n in look.health.get("failing", ()) if n not in NOT_CHANNELS and (n in named or not n.startswith("gateway"))]
+    failing = [
+        n
+        for n in look.health.get("failing", ())
+        if n not in NOT_CHANNELS and (n in named or not n.startswith("gateway"))
+    ]
     for name in failing:
         kind = next((k for (channel, _), k in causes.items() if channel == name), "")
         yield warning(
             "channels/failing",
             "Channel {} does not work{}".format(
-                name, {"credential": ": its credential is refused", "unreachable": ": its service cannot be reached"}.get(kind, "")
+                name,
+                {
+                    "credential": ": its credential is refused",
+                    "unreachable": ": its service cannot be reached",
+                }.get(kind, ""),
             ),
-            "频道 {} 无法工作{}".format(name, {"credential": ":凭据被拒绝", "unreachable": ":服务不可达"}.get(kind, "")),
+            "频道 {} 无法工作{}".format(
+                name, {"credential": ":凭据被拒绝", "unreachable": ":服务不可达"}.get(kind, "")
+            ),
             "channels." + name,
             None,
             channel=name,
@@ -51,7 +67,10 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "Channel {} ({}): the platform refuses the credential".format(name, account),
                 "频道 {}({}):平台拒绝了凭据".format(name, account),
                 "channels." + name,
-                ("Put a valid credential into channels.{}".format(name), "在 channels.{} 中填写有效凭据".format(name)),
+                (
+                    "Put a valid credential into channels.{}".format(name),
+                    "在 channels.{} 中填写有效凭据".format(name),
+                ),
                 channel=name,
                 account=account,
             )
@@ -69,7 +88,9 @@ def run(ctx: Any) -> Iterable[Finding]:
     if suppressed:
         yield warning(
             "channels/suppressed",
-            "Not started because the crash-loop breaker is tripped: {}".format(", ".join(suppressed)),
+            "Not started because the crash-loop breaker is tripped: {}".format(
+                ", ".join(suppressed)
+            ),
             "因崩溃循环保护触发而未启动:{}".format(", ".join(suppressed)),
             "",
             None,
@@ -78,7 +99,9 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 
 def causes_of(log: str, named: "set[str]") -> Dict[Tuple[str, str], str]:
-    """(channel, account) -> credential | unreachable, as the newest of its lines says. Only for configured channels."""
+    """(channel, account) -> credential | unreachable, as the newest of its lines says. Only for
+    configured channels.
+    """
     found: Dict[Tuple[str, str], str] = {}
     for line in log.splitlines():
         match = _LINE.search(line)

@@ -1,4 +1,6 @@
-"""openclaw.json: there, readable, parses, and still what it was. What OpenClaw itself says of it is in validation.py: that is slow."""
+"""openclaw.json: there, readable, parses, and still what it was. What OpenClaw itself says of it is
+in validation.py: that is slow.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,16 @@ def run(ctx: Any) -> Iterable[Finding]:
         if view.error != "include":
             return
     if not _utf8(view.raw):
-        en = "The config file holds bytes that are not UTF-8: OpenClaw reads each as a replacement character"
-        yield warning("config/encoding", en, "配置文件含有非 UTF-8 字节:OpenClaw 会把它们读成替换字符", view.path)
+        en = (
+            "The config file holds bytes that are not UTF-8: OpenClaw reads each as a "
+            "replacement character"
+        )
+        yield warning(
+            "config/encoding",
+            en,
+            "配置文件含有非 UTF-8 字节:OpenClaw 会把它们读成替换字符",
+            view.path,
+        )
     yield from _history(look, view)
     if isinstance(view.data, Mapping):
         yield from config_rules.check(look, view)
@@ -35,19 +45,50 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
     path = str(view.path)
     if view.error == "missing":
         link = os.path.islink(path)
-        why = (" (a link to {} that does not exist)".format(os.readlink(path)), ",它是一个指向不存在文件的链接") if link else ("", "")
-        yield error("config/missing", "There is no config file" + why[0], "配置文件不存在" + why[1], path, RESTORE, broken_link=link)
+        why = (
+            (
+                " (a link to {} that does not exist)".format(os.readlink(path)),
+                ",它是一个指向不存在文件的链接",
+            )
+            if link
+            else ("", "")
+        )
+        yield error(
+            "config/missing",
+            "There is no config file" + why[0],
+            "配置文件不存在" + why[1],
+            path,
+            RESTORE,
+            broken_link=link,
+        )
     elif view.error == "unreadable":
-        if is_something_else(path):  # there is no config then; what lies in its place can be set aside
-            what = ("directory", "目录") if os.path.isdir(path) else ("pipe or a device", "管道或设备")
-            en, zh = "A {} lies where the config file should be".format(what[0]), "配置文件的位置上是一个{}".format(what[1])
+        if is_something_else(
+            path
+        ):  # there is no config then; what lies in its place can be set aside
+            what = (
+                ("directory", "目录") if os.path.isdir(path) else ("pipe or a device", "管道或设备")
+            )
+            en, zh = (
+                "A {} lies where the config file should be".format(what[0]),
+                "配置文件的位置上是一个{}".format(what[1]),
+            )
             yield error("config/missing", en, zh, path, RESTORE, kind=what[0])
             return
         fix = "chown $(id -un) '{0}' && chmod 600 '{0}'".format(path)
-        en, zh = "The config file cannot be read: " + view.message, "配置文件无法读取:" + view.message
+        en, zh = (
+            "The config file cannot be read: " + view.message,
+            "配置文件无法读取:" + view.message,
+        )
         yield error("config/unreadable", en, zh, path, (fix, fix), kind="permission")
     elif view.error == "empty":
-        yield error("config/empty", "The config file is empty", "配置文件是空的", path, RESTORE, size=len(view.raw))
+        yield error(
+            "config/empty",
+            "The config file is empty",
+            "配置文件是空的",
+            path,
+            RESTORE,
+            size=len(view.raw),
+        )
     elif view.error == "include":
         yield from _include(view)
     else:
@@ -74,7 +115,8 @@ def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
         "config/syntax",
         "The config file does not parse{}: {}".format(where, en.get(shape, view.message[:200])),
         "配置文件语法错误{}:{}".format(
-            "(第 {} 行第 {} 列)".format(view.line, view.column) if place else "", zh.get(shape, view.message[:200])
+            "(第 {} 行第 {} 列)".format(view.line, view.column) if place else "",
+            zh.get(shape, view.message[:200]),
         ),
         view.path,
         RESTORE,
@@ -106,7 +148,9 @@ def shape_of(raw: bytes) -> str:
             return "text-before"
         except (ValueError, RecursionError):
             return "syntax"
-    bare = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', "", text, flags=re.S)
+    bare = re.sub(
+        r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', "", text, flags=re.S
+    )
     return "truncated" if bare.count("{") > bare.count("}") else "syntax"
 
 
@@ -134,7 +178,7 @@ def _include(view: ConfigView) -> Iterator[Finding]:
         )
 
 
-# -- what it was -----------------------------------------------------------------------------------------------------------
+# -- what it was -----------------------------------------------------------------------------------
 def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
     before = look.last_config
     if before is None or not isinstance(view.data, Mapping) or (view.error and not view.data):
@@ -156,7 +200,9 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
     if len(lost) >= 4 and len(lost) * 2 > len(old) or "gateway" in sections:
         yield error(
             "config/shrunk",
-            "The config lost {} of {} values since the last healthy run".format(len(lost), len(old)),
+            "The config lost {} of {} values since the last healthy run".format(
+                len(lost), len(old)
+            ),
             "配置自上次健康运行以来丢失了 {}/{} 个值".format(len(lost), len(old)),
             view.path,
             RESTORE,

@@ -1,4 +1,5 @@
-"""What makes a config that OpenClaw calls valid stop the gateway all the same: mode, bind and auth, TLS, secrets, variables, version.
+"""What makes a config that OpenClaw calls valid stop the gateway all the same: mode, bind and auth,
+TLS, secrets, variables, version.
 
 Each rule was seen on the real 2026.9.6: `config validate` says valid, `gateway run` refuses.
 """
@@ -71,11 +72,14 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
     auth = _section(gateway, "auth")
     mode, bind, env = auth.get("mode"), gateway.get("bind"), look.variables
     lost = bool(_section(_section(look.last_config or {}, "gateway"), "auth").get("token"))
-    # `auto` (the default) means loopback outside containers: only the gateway's own refusal tells that it was not.
+    # `auto` (the default) means loopback outside containers: only the gateway's own refusal tells
+    # that it was not.
     refused = bind in (None, "auto") and not look.up and "Refusing to bind gateway to" in look.log
     wide = bind in ("lan", "tailnet", "custom") or refused
     open_door = mode == "none" or (
-        mode != "password" and not _has(gateway, env, "token") and not (mode is None and _has(gateway, env, "password"))
+        mode != "password"
+        and not _has(gateway, env, "token")
+        and not (mode is None and _has(gateway, env, "password"))
     )
     if wide and mode != "trusted-proxy" and open_door:
         path = "gateway.bind" if mode == "none" else "gateway.auth.token"
@@ -85,12 +89,16 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             path = "gateway.auth.mode" if mode == "none" else "gateway.auth.token"
         yield error(
             "config/bind-without-auth",
-            "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(bind or "auto"),
+            "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(
+                bind or "auto"
+            ),
             "gateway.bind={} 但没有认证:网关拒绝启动(退出码 78)".format(bind or "auto"),
             path,
             (
-                "Put gateway.auth back (mode token and a token), or: openclaw config set gateway.bind loopback",
-                "恢复 gateway.auth(mode 为 token 并设置 token),或:openclaw config set gateway.bind loopback",
+                "Put gateway.auth back (mode token and a token), or: openclaw config set "
+                "gateway.bind loopback",
+                "恢复 gateway.auth(mode 为 token 并设置 token),或:openclaw config set "
+                "gateway.bind loopback",
             ),
             bind=bind,
             auth=mode or "",
@@ -98,7 +106,8 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
     if mode == "password" and not _has(gateway, env, "password"):
         yield error(
             "config/auth-missing",
-            "gateway.auth.mode is password and no password is set: the gateway refuses to start (exit 78)",
+            "gateway.auth.mode is password and no password is set: the gateway refuses to "
+            "start (exit 78)",
             "gateway.auth.mode 为 password 但未设置密码:网关拒绝启动(退出码 78)",
             "gateway.auth.password",
             (
@@ -107,10 +116,16 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             ),
             name="password",
         )
-    elif mode in ("token", None) and not wide and not _has(gateway, env, "token") and (mode or lost and not _has(gateway, env, "password")):
+    elif (
+        mode in ("token", None)
+        and not wide
+        and not _has(gateway, env, "token")
+        and (mode or lost and not _has(gateway, env, "password"))
+    ):
         yield warning(
             "config/auth-missing",
-            "gateway.auth.token is not set: each start makes up a new token and locks the clients out",
+            "gateway.auth.token is not set: each start makes up a new token and locks the "
+            "clients out",
             "未设置 gateway.auth.token:每次启动都会生成新令牌,客户端会被拒之门外",
             "gateway.auth.token",
             ("Put gateway.auth.token back", "恢复 gateway.auth.token"),
@@ -137,7 +152,8 @@ def _tls(gateway: Mapping[str, Any]) -> Iterator[Finding]:
         if makes and none and key != "caPath" and _can_make(path):
             yield warning(
                 "config/tls-created",
-                "The TLS file {} is missing: OpenClaw makes a self-signed one, which clients may not trust".format(path),
+                "The TLS file {} is missing: OpenClaw makes a self-signed one, which clients "
+                "may not trust".format(path),
                 "TLS 文件 {} 缺失:OpenClaw 会生成自签名证书,客户端可能不信任".format(path),
                 "gateway.tls." + key,
                 None,
@@ -161,11 +177,13 @@ def _can_make(path: str) -> bool:
     return os.path.isdir(folder) and os.access(folder, os.W_OK) and not os.path.exists(path)
 
 
-# -- secrets ---------------------------------------------------------------------------------------------------------------
+# -- secrets ---------------------------------------------------------------------------------------
 def refs(data: Any, prefix: str = "") -> Iterator[Tuple[str, Mapping[str, Any]]]:
     """(dotted path, SecretRef) for each {source, provider, id}."""
     if isinstance(data, Mapping):
-        if data.get("source") in ("env", "file", "exec", "store") and isinstance(data.get("id"), str):
+        if data.get("source") in ("env", "file", "exec", "store") and isinstance(
+            data.get("id"), str
+        ):
             yield prefix, data
             return
         for key, item in data.items():
@@ -181,7 +199,9 @@ def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
     for path, ref in refs({k: v for k, v in data.items() if k != "secrets"}):
         why = _unresolved(look, ref, providers.get(str(ref.get("provider"))) or {})
         if why:
-            say = error if path.startswith("gateway.auth") else warning  # a channel's or model's secret: that one stays cold
+            say = (
+                error if path.startswith("gateway.auth") else warning
+            )  # a channel's or model's secret: that one stays cold
             yield say(
                 "config/secret-missing",
                 "{}: the secret cannot be resolved: {}".format(path, why[0]),
@@ -194,19 +214,30 @@ def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]) -> Optional[Tuple[str, str]]:
+def _unresolved(
+    look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]
+) -> Optional[Tuple[str, str]]:
     name = str(ref["id"])
     if ref["source"] == "env":
-        return None if look.variables.get(name) else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
+        return (
+            None
+            if look.variables.get(name)
+            else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
+        )
     if ref["source"] == "file":
         place = os.path.expanduser(str(provider.get("path", "")))
         if not place or not os.access(place, os.R_OK):
-            return "file {} is missing or unreadable".format(place or "(none)"), "文件 {} 缺失或不可读".format(place or "(无)")
+            return "file {} is missing or unreadable".format(
+                place or "(none)"
+            ), "文件 {} 缺失或不可读".format(place or "(无)")
     if ref["source"] == "exec":
         place = os.path.expanduser(str(provider.get("command", "")))
         if os.path.isabs(place) and not os.access(place, os.X_OK):
             return "program {} is missing".format(place), "程序 {} 不存在".format(place)
-    if ref["source"] == "store" and _stored(look.home.state_dir / "state" / "openclaw.sqlite", name) is False:
+    if (
+        ref["source"] == "store"
+        and _stored(look.home.state_dir / "state" / "openclaw.sqlite", name) is False
+    ):
         return "{} is not in the secret store".format(name), "密钥库中没有 {}".format(name)
     return None
 
@@ -214,10 +245,15 @@ def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any])
 def _stored(database: Path, name: str) -> Any:
     """True or False; None when it cannot be told."""
     try:
-        connection = sqlite3.connect("file:{}?mode=ro".format(quote(str(database))), uri=True, timeout=0.5)
+        connection = sqlite3.connect(
+            "file:{}?mode=ro".format(quote(str(database))), uri=True, timeout=0.5
+        )
         try:
             return (
-                connection.execute("SELECT 1 FROM secret_store_entries WHERE name=? AND deleted_at_ms IS NULL", (name,)).fetchone()
+                connection.execute(
+                    "SELECT 1 FROM secret_store_entries WHERE name=? AND deleted_at_ms IS NULL",
+                    (name,),
+                ).fetchone()
                 is not None
             )
         finally:
@@ -226,7 +262,7 @@ def _stored(database: Path, name: str) -> Any:
         return None
 
 
-# -- the rest --------------------------------------------------------------------------------------------------------------
+# -- the rest --------------------------------------------------------------------------------------
 def _variables(look: Look, view: ConfigView) -> Iterator[Finding]:
     for path, name in missing_variables(view.data, look.variables)[:20]:
         say = error if path.startswith("gateway.auth") else warning
@@ -235,7 +271,10 @@ def _variables(look: Look, view: ConfigView) -> Iterator[Finding]:
             "{} needs the variable {}, which nothing sets".format(path, name),
             "{} 需要变量 {},但没有任何地方设置它".format(path, name),
             path,
-            ("Put {}=... into {}".format(name, look.home.env_file), "在 {} 中写入 {}=...".format(look.home.env_file, name)),
+            (
+                "Put {}=... into {}".format(name, look.home.env_file),
+                "在 {} 中写入 {}=...".format(look.home.env_file, name),
+            ),
             name=name,
         )
 
@@ -246,11 +285,16 @@ def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
     if install.newer(stamp, look.version):
         yield error(
             "config/version-newer",
-            "The config was last written by OpenClaw {}, and {} is installed: it refuses to start".format(stamp, look.version),
-            "配置由更新的 OpenClaw {} 写入,而当前安装的是 {}:网关拒绝启动".format(stamp, look.version),
+            "The config was last written by OpenClaw {}, and {} is installed: it refuses to "
+            "start".format(stamp, look.version),
+            "配置由更新的 OpenClaw {} 写入,而当前安装的是 {}:网关拒绝启动".format(
+                stamp, look.version
+            ),
             "meta.lastTouchedVersion",
             (
-                "Install OpenClaw {} again, or go back to the config of {}".format(stamp, look.version),
+                "Install OpenClaw {} again, or go back to the config of {}".format(
+                    stamp, look.version
+                ),
                 "重新安装 OpenClaw {},或恢复 {} 时的配置".format(stamp, look.version),
             ),
             config=stamp,

@@ -10,7 +10,10 @@ from .base import looking
 from .tell import error, info, warning
 
 LOST = {
-    "state": ("pairings, cron jobs, approvals and the session index", "配对、定时任务、授权和会话索引"),
+    "state": (
+        "pairings, cron jobs, approvals and the session index",
+        "配对、定时任务、授权和会话索引",
+    ),
     "agent": ("that agent's conversations", "该智能体的会话"),
 }
 
@@ -26,7 +29,9 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield from _one(found, supported.get(found.kind), before, _set_aside(look, found.path.name))
 
 
-def _one(found: database.Database, supported: Any, before: Mapping[str, Any], aside: bool = False) -> Iterable[Finding]:
+def _one(
+    found: database.Database, supported: Any, before: Mapping[str, Any], aside: bool = False
+) -> Iterable[Finding]:
     path, lost = found.path, LOST[found.kind]
     if found.problem in ("header", "corrupt", "not-a-file"):
         yield error(
@@ -48,7 +53,9 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any], as
             "The database {} is {}: OpenClaw would start empty and lose {}".format(
                 path, "empty" if found.problem == "zero" else "gone", lost[0]
             ),
-            "数据库 {} {}:OpenClaw 会以空数据启动,丢失{}".format(path, "为空" if found.problem == "zero" else "已消失", lost[1]),
+            "数据库 {} {}:OpenClaw 会以空数据启动,丢失{}".format(
+                path, "为空" if found.problem == "zero" else "已消失", lost[1]
+            ),
             path,
             None,
             kind=found.kind,
@@ -66,13 +73,22 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any], as
         )
     elif found.problem == "locked":
         yield info(
-            "database/locked", "The database {} is in use".format(path), "数据库 {} 正在使用中".format(path), path, None, kind=found.kind
+            "database/locked",
+            "The database {} is in use".format(path),
+            "数据库 {} 正在使用中".format(path),
+            path,
+            None,
+            kind=found.kind,
         )
     if supported and found.user_version > supported and not found.problem:
         yield error(
             "database/newer",
-            "The database {} has schema {}, and the installed OpenClaw reads up to {}".format(path, found.user_version, supported),
-            "数据库 {} 的结构版本是 {},当前安装的 OpenClaw 最高支持 {}".format(path, found.user_version, supported),
+            "The database {} has schema {}, and the installed OpenClaw reads up to {}".format(
+                path, found.user_version, supported
+            ),
+            "数据库 {} 的结构版本是 {},当前安装的 OpenClaw 最高支持 {}".format(
+                path, found.user_version, supported
+            ),
             path,
             (
                 "Install the OpenClaw that wrote it, or restore a backup from before the update",
@@ -82,15 +98,24 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any], as
             schema=found.user_version,
             supported=supported,
         )
-    if not found.problem and before.get("created") and found.created and found.created != before["created"]:
+    if (
+        not found.problem
+        and before.get("created")
+        and found.created
+        and found.created != before["created"]
+    ):
         say = info if aside else warning
         yield say(
             "database/replaced",
-            "The database {} is not that of the last healthy run: it was made anew, and {} in it are gone".format(path, lost[0]),
-            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过,原有的{}已丢失".format(path, lost[1]),
+            "The database {} is not that of the last healthy run: it was made anew, and {} in "
+            "it are gone".format(path, lost[0]),
+            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过,原有的{}已丢失".format(
+                path, lost[1]
+            ),
             path,
             (
-                "If you did not do this: stop the gateway and put a backup back (openclaw backup sqlite restore)",
+                "If you did not do this: stop the gateway and put a backup back (openclaw "
+                "backup sqlite restore)",
                 "如果不是你本人所为:停止网关并恢复备份(openclaw backup sqlite restore)",
             ),
             kind=found.kind,
@@ -101,10 +126,15 @@ def _one(found: database.Database, supported: Any, before: Mapping[str, Any], as
 
 
 def _set_aside(look: Any, name: str) -> bool:
-    """Did we move this database aside since the last healthy run? Then a new one is what was meant, and its owner knows."""
+    """Did we move this database aside since the last healthy run? Then a new one is what was meant,
+    and its owner knows.
+    """
     since = float((look.last_good or {}).get("taken") or 0)
     try:
-        return any(place.stat().st_ctime >= since for place in (look.home.doctor_dir / "quarantine").glob("*-" + name))
+        return any(
+            place.stat().st_ctime >= since
+            for place in (look.home.doctor_dir / "quarantine").glob("*-" + name)
+        )
     except OSError:
         return False
 

@@ -1,4 +1,6 @@
-"""Room on the disks that the gateway writes: state directory, temporary directory, log directory."""
+"""Room on the disks that the gateway writes: state directory, temporary directory, log
+directory.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ HUGE_LOG_MB = 1024
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     seen: Dict[int, Path] = {}
-    for folder in (look.home.state_dir, look.home.config_path.parent, Path("/tmp/openclaw"), Path(tempfile.gettempdir())):
+    for folder in (
+        look.home.state_dir,
+        look.home.config_path.parent,
+        Path("/tmp/openclaw"),
+        Path(tempfile.gettempdir()),
+    ):
         place = _existing(folder)
         try:
             device = os.stat(place).st_dev
@@ -41,7 +48,12 @@ def _room(place: Path) -> Iterator[Finding]:
     if not hasattr(os, "statvfs"):
         import shutil
 
-        free, inodes, total_inodes, read_only = shutil.disk_usage(str(place)).free / 1e6, 1, 0, False
+        free, inodes, total_inodes, read_only = (
+            shutil.disk_usage(str(place)).free / 1e6,
+            1,
+            0,
+            False,
+        )
     else:
         found = os.statvfs(str(place))
         free, inodes, total_inodes, read_only = (
@@ -52,7 +64,10 @@ def _room(place: Path) -> Iterator[Finding]:
         )
     if read_only:
         yield error(
-            "disk/read-only", "{} is on a filesystem that is mounted read-only".format(place), "{} 所在文件系统为只读".format(place), place
+            "disk/read-only",
+            "{} is on a filesystem that is mounted read-only".format(place),
+            "{} 所在文件系统为只读".format(place),
+            place,
         )
     elif free < FULL_MB:
         yield error(
@@ -86,7 +101,11 @@ def _room(place: Path) -> Iterator[Finding]:
 def _huge(look: Any) -> Iterator[Finding]:
     for folder in (look.home.logs_dir, Path("/tmp/openclaw")):
         try:
-            entries = [(e.path, e.stat().st_size) for e in os.scandir(folder) if e.is_file(follow_symlinks=False)]
+            entries = [
+                (e.path, e.stat().st_size)
+                for e in os.scandir(folder)
+                if e.is_file(follow_symlinks=False)
+            ]
         except OSError:
             continue
         for path, size in entries:

@@ -1,4 +1,6 @@
-"""Others that tend or hold the same gateway: a second gateway, another watchdog, a second service. Named, never fought."""
+"""Others that tend or hold the same gateway: a second gateway, another watchdog, a second service.
+Named, never fought.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,15 @@ from .base import Look, looking
 from .tell import error, info, warning
 
 _OTHERS = re.compile(r"openclaw|clawdbot|moltbot", re.I)
-_TENDS = re.compile(r"watch-?dog|health-?check|guardian|self-?heal|auto-?heal|keep-?alive|monit\b|pm2\b|supervisord", re.I)
-_OURS = re.compile(r"iflow-doctor|-m skill\b|skill[/\\](?:platforms[/\\])?keeper|skill\.(?:platforms\.)?keeper|skill\.(?:drill\.)?practice|pytest|openclaw-gateway$")
+_TENDS = re.compile(
+    r"watch-?dog|health-?check|guardian|self-?heal|auto-?heal|keep-?alive|monit\b|pm2\b|supervi"
+    r"sord",
+    re.I,
+)
+_OURS = re.compile(
+    r"iflow-doctor|-m skill\b|skill[/\\](?:platforms[/\\])?keeper|skill\.(?:platforms\.)?keeper"
+    r"|skill\.(?:drill\.)?practice|pytest|openclaw-gateway$"
+)
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -35,7 +44,10 @@ def run(ctx: Any) -> Iterable[Finding]:
             "Another watchdog tends an OpenClaw here: pid {}: {}".format(pid, line),
             "另有守护程序在管理 OpenClaw:pid {}:{}".format(pid, line),
             "",
-            ("Stop one of the two: two watchdogs fight each other", "停用其中之一:两个守护程序会互相干扰"),
+            (
+                "Stop one of the two: two watchdogs fight each other",
+                "停用其中之一:两个守护程序会互相干扰",
+            ),
             pid=pid,
             name=line,
         )
@@ -47,13 +59,26 @@ def watchdogs(look: Look) -> List[Tuple[int, str]]:
     me, found = os.getpid(), []
     for row in look.processes:
         # The program's own name must say so: an argument that talks about watchdogs is only talk.
-        program = " ".join(word for word in row.argv[:3] if len(word) < 200 and not word.startswith("-") and " " not in word)
-        if row.pid == me or row.state == "zombie" or _OURS.search(row.line) or not (_OTHERS.search(program) and _TENDS.search(program)):
+        program = " ".join(
+            word
+            for word in row.argv[:3]
+            if len(word) < 200 and not word.startswith("-") and " " not in word
+        )
+        if (
+            row.pid == me
+            or row.state == "zombie"
+            or _OURS.search(row.line)
+            or not (_OTHERS.search(program) and _TENDS.search(program))
+        ):
             continue
-        if processes.is_gateway(row) or re.match(r"(?:\S*/)?(?:grep|vi|vim|nano|less|tail|cat|ps|journalctl|git)\b", row.line):
+        if processes.is_gateway(row) or re.match(
+            r"(?:\S*/)?(?:grep|vi|vim|nano|less|tail|cat|ps|journalctl|git)\b", row.line
+        ):
             continue
         place = processes.state_dir(row)
-        if place is not None and os.path.realpath(str(place)) != os.path.realpath(str(look.home.state_dir)):
+        if place is not None and os.path.realpath(str(place)) != os.path.realpath(
+            str(look.home.state_dir)
+        ):
             continue
         found.append((row.pid, row.line[:160]))
     return found
@@ -78,11 +103,17 @@ def _units(look: Look) -> Iterator[Finding]:
                 first=own,
                 second=name,
             )
-    others = [row for row in look.processes if processes.is_gateway(row) and row.pid not in {g.pid for g in look.gateways}]
+    others = [
+        row
+        for row in look.processes
+        if processes.is_gateway(row) and row.pid not in {g.pid for g in look.gateways}
+    ]
     if others:
         yield info(
             "duplicates/other-gateways",
-            "{} more gateway(s) run on this machine, with other state directories".format(len(others)),
+            "{} more gateway(s) run on this machine, with other state directories".format(
+                len(others)
+            ),
             "本机还运行着 {} 个使用其他状态目录的网关".format(len(others)),
             "",
             None,

@@ -1,4 +1,6 @@
-"""What the gateway itself answers: /readyz first, then /healthz; never `/`, which answers 200 to everything."""
+"""What the gateway itself answers: /readyz first, then /healthz; never `/`, which answers 200 to
+everything.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from ..model import Check, Finding, Text
 from .base import looking
 from .tell import error, info, warning
 
-SLOW_S = 1.5  # a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit of 2 s covers
+# a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit
+# of 2 s covers
+SLOW_S = 1.5
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -16,7 +20,14 @@ def run(ctx: Any) -> Iterable[Finding]:
     seen = look.health
     answer, port = seen["answer"], look.home.port
     if answer == "refused":
-        yield error("health/refused", "Nothing listens on port {}".format(port), "端口 {} 无人监听".format(port), "", None, port=port)
+        yield error(
+            "health/refused",
+            "Nothing listens on port {}".format(port),
+            "端口 {} 无人监听".format(port),
+            "",
+            None,
+            port=port,
+        )
     elif answer == "silent":
         yield error(
             "health/hung",
@@ -43,15 +54,20 @@ def run(ctx: Any) -> Iterable[Finding]:
     if suppressed:
         yield error(
             "health/suppressed",
-            "OpenClaw's crash-loop breaker is tripped: green, and these channels do not run: {}".format(", ".join(suppressed)),
-            "OpenClaw 的崩溃循环保护已触发:看似正常,但这些频道未运行:{}".format(", ".join(suppressed)),
+            "OpenClaw's crash-loop breaker is tripped: green, "
+            "and these channels do not run: {}".format(", ".join(suppressed)),
+            "OpenClaw 的崩溃循环保护已触发:看似正常,但这些频道未运行:{}".format(
+                ", ".join(suppressed)
+            ),
             "",
             None,
             suppressed=suppressed,
             channels=suppressed,
         )
     if seen.get("event_loop_degraded") and answer == "ready":
-        yield info("health/event-loop", "The gateway reports a busy event loop", "网关报告事件循环繁忙")
+        yield info(
+            "health/event-loop", "The gateway reports a busy event loop", "网关报告事件循环繁忙"
+        )
     if answer in ("ready", "live") and seen.get("seconds", 0) > SLOW_S:
         yield warning(
             "health/slow",

@@ -13,9 +13,13 @@ from .tell import error, info, warning
 
 # What node says of a program file that is not what was published.
 BROKEN_CODE = re.compile(
-    r"SyntaxError: (?:Invalid or unexpected token|Unexpected|missing \)|The requested module)|ERR_INVALID_PACKAGE_CONFIG"
+    r"SyntaxError: (?:Invalid or unexpected token|Unexpected|missing \)|The requested "
+    r"module)|ERR_INVALID_PACKAGE_CONFIG"
 )
-NATIVE = re.compile(r"NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF header|ERR_DLOPEN_FAILED")
+NATIVE = re.compile(
+    r"NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF "
+    r"header|ERR_DLOPEN_FAILED"
+)
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
@@ -27,7 +31,9 @@ def run(ctx: Any) -> Iterable[Finding]:
     if writing or writers:
         yield warning(
             "installation/updating",
-            "A package manager is writing the installation{}".format(" (pid {})".format(writers[0]) if writers else ""),
+            "A package manager is writing the installation{}".format(
+                " (pid {})".format(writers[0]) if writers else ""
+            ),
             "包管理器正在写入安装目录{}".format("(pid {})".format(writers[0]) if writers else ""),
             package or "",
             None,
@@ -67,11 +73,15 @@ def run(ctx: Any) -> Iterable[Finding]:
     if NATIVE.search(words):
         # The greedy folder ends at the innermost node_modules: a plugin brings its own.
         module = re.search(
-            r"((?:[A-Za-z]:)?[/\\][^\s'\":]*)[/\\]node_modules[/\\]((?:@[^/\s'\"]+/)?[^/\\\s'\"]+)[/\\][^\s'\"]*\.node", words
+            r"((?:[A-Za-z]:)?[/\\][^\s'\":]*)[/\\]node_modules[/\\]((?:@[^/\s'\"]+/)?[^/\\\s'\""
+            r"]+)[/\\][^\s'\"]*\.node",
+            words,
         )
         yield error(
             "installation/native-module",
-            "A native module does not fit this node{}".format(": " + module.group(2) if module else ""),
+            "A native module does not fit this node{}".format(
+                ": " + module.group(2) if module else ""
+            ),
             "原生模块与当前 node 不匹配{}".format(":" + module.group(2) if module else ""),
             package,
             None,
@@ -88,7 +98,9 @@ def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Findin
         say = error if not look.up else warning
         yield say(
             "installation/missing-file",
-            "{} of the installation are missing or damaged: {}".format("Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])),
+            "{} of the installation are missing or damaged: {}".format(
+                "Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])
+            ),
             "安装文件缺失或已损坏:{}".format(", ".join(missing[:3])),
             package,
             hint,
@@ -97,7 +109,8 @@ def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Findin
         )
     gone = install.missing_dependencies(package)
     if gone:
-        # OpenClaw 2026.9.6 starts without some of its optional packages; when it is down, a missing one is a likely cause.
+        # OpenClaw 2026.9.6 starts without some of its optional packages; when it is down, a missing
+        # one is a likely cause.
         say = error if not look.up else warning
         yield say(
             "installation/missing-file",

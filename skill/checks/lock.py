@@ -1,4 +1,6 @@
-"""The lock of the state directory: who holds it, or who left it behind. Starting beside a live owner ends in exit 78."""
+"""The lock of the state directory: who holds it, or who left it behind. Starting beside a live
+owner ends in exit 78.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ def run(ctx: Any) -> Iterable[Finding]:
         if processes.is_doctor(row) and processes.state_dir(row) in (look.home.state_dir, None):
             yield warning(
                 "lock/doctor-running",
-                "An `openclaw doctor` (pid {}) is at work: the gateway cannot start beside it".format(row.pid),
+                "An `openclaw doctor` (pid {}) is at work: "
+                "the gateway cannot start beside it".format(row.pid),
                 "`openclaw doctor`(pid {})正在运行:此时网关无法启动".format(row.pid),
                 "",
                 None,
@@ -52,7 +55,11 @@ def run(ctx: Any) -> Iterable[Finding]:
             unreadable=broken,
         )
     if look.gateways and not files and not look.up and "practice" not in look.gateways[0].line:
-        yield info("lock/none", "A gateway runs and holds no lock yet: it is starting", "网关正在运行但尚未持锁:仍在启动")
+        yield info(
+            "lock/none",
+            "A gateway runs and holds no lock yet: it is starting",
+            "网关正在运行但尚未持锁:仍在启动",
+        )
 
 
 CHECK = Check("lock", Text("Lock of the state directory", "状态目录锁"), run)

@@ -1,4 +1,6 @@
-"""Log signatures that are certain by themselves: a few sentences that only one cause can print. The case library holds the rest."""
+"""Log signatures that are certain by themselves: a few sentences that only one cause can print. The
+case library holds the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any, Iterable, Tuple
 from ..model import Check, Finding, Severity, Text
 from .base import looking
 
-# slug, pattern, what it means. Sentences of OpenClaw 2026.9.6 and of node, seen on the real gateway.
+# slug, pattern, what it means. Sentences of OpenClaw 2026.9.6 and of node, seen on the real
+# gateway.
 SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
     (
         "config-invalid",
@@ -39,11 +42,14 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
     (
         "state-locked",
         r"another OpenClaw process owns gateway-lifecycle|StateDatabaseCoordinatorContentionError",
-        Text("Another OpenClaw process holds the state directory", "另一个 OpenClaw 进程占用状态目录"),
+        Text(
+            "Another OpenClaw process holds the state directory", "另一个 OpenClaw 进程占用状态目录"
+        ),
     ),
     (
         "database-unreadable",
-        r"shared state database is unreadable|file is not a database|database disk image is malformed",
+        r"shared state database is unreadable|file is not a database|database disk image is "
+        r"malformed",
         Text("The state database cannot be read", "状态数据库无法读取"),
     ),
     (
@@ -51,46 +57,89 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         r"uses newer schema version|schema\(s\) are newer than this build",
         Text("A database is newer than the installed OpenClaw", "数据库比已安装的 OpenClaw 新"),
     ),
-    ("migration-refused", r"startup migrations did not complete cleanly", Text("A startup migration refused to go on", "启动迁移未能完成")),
-    ("disk-full", r"ENOSPC|database or disk is full|no space left on device", Text("The disk was full", "磁盘已满")),
+    (
+        "migration-refused",
+        r"startup migrations did not complete cleanly",
+        Text("A startup migration refused to go on", "启动迁移未能完成"),
+    ),
+    (
+        "disk-full",
+        r"ENOSPC|database or disk is full|no space left on device",
+        Text("The disk was full", "磁盘已满"),
+    ),
     (
         "read-only",
         r"EROFS|attempt to write a readonly database|read-only file system",
         Text("The state directory cannot be written", "状态目录不可写"),
     ),
-    ("permission", r"EACCES: permission denied|EPERM: operation not permitted", Text("Permission was denied", "权限被拒绝")),
+    (
+        "permission",
+        r"EACCES: permission denied|EPERM: operation not permitted",
+        Text("Permission was denied", "权限被拒绝"),
+    ),
     (
         "module-missing",
         r"ERR_MODULE_NOT_FOUND|Cannot find (?:module|package)|missing dist/entry",
         Text("A file of the installation is missing", "安装文件缺失"),
     ),
-    ("node-too-old", r"node:sqlite is unavailable|requires Node(?:\.js)? ?>?=?", Text("Node is too old", "Node 版本过低")),
-    ("node-options", r"is not allowed in NODE_OPTIONS", Text("Node refuses NODE_OPTIONS", "Node 拒绝 NODE_OPTIONS")),
+    (
+        "node-too-old",
+        r"node:sqlite is unavailable|requires Node(?:\.js)? ?>?=?",
+        Text("Node is too old", "Node 版本过低"),
+    ),
+    (
+        "node-options",
+        r"is not allowed in NODE_OPTIONS",
+        Text("Node refuses NODE_OPTIONS", "Node 拒绝 NODE_OPTIONS"),
+    ),
     ("heap", r"JavaScript heap out of memory", Text("The heap was exhausted", "堆内存耗尽")),
-    ("fd-limit", r"EMFILE|too many open files", Text("No file descriptors were left", "文件描述符耗尽")),
+    (
+        "fd-limit",
+        r"EMFILE|too many open files",
+        Text("No file descriptors were left", "文件描述符耗尽"),
+    ),
     (
         "stays-alive",
         r"Process will stay alive; fix the issue and restart",
-        Text("A restart failed and the process stays alive without a port", "重启失败,进程存活但无端口"),
+        Text(
+            "A restart failed and the process stays alive without a port",
+            "重启失败,进程存活但无端口",
+        ),
     ),
-    ("breaker", r"restart-loop breaker tripped", Text("OpenClaw's crash-loop breaker tripped", "OpenClaw 崩溃循环保护已触发")),
+    (
+        "breaker",
+        r"restart-loop breaker tripped",
+        Text("OpenClaw's crash-loop breaker tripped", "OpenClaw 崩溃循环保护已触发"),
+    ),
     (
         "runtime-token",
         r"Generated a runtime token for this startup",
-        Text("The gateway made up a token: clients are locked out", "网关生成了临时令牌:客户端会被拒绝"),
+        Text(
+            "The gateway made up a token: clients are locked out",
+            "网关生成了临时令牌:客户端会被拒绝",
+        ),
     ),
     (
         "registry-unreachable",
         r"Failed to install missing configured plugin",
-        Text("A plugin download failed: the registry cannot be reached", "插件下载失败:无法访问注册表"),
+        Text(
+            "A plugin download failed: the registry cannot be reached",
+            "插件下载失败:无法访问注册表",
+        ),
     ),
     (
         "triage",
         r"Automatic triage is preparing|Debugging prompt: ",
-        Text("OpenClaw's own triage ran after the failed start", "启动失败后 OpenClaw 运行了自带诊断"),
+        Text(
+            "OpenClaw's own triage ran after the failed start", "启动失败后 OpenClaw 运行了自带诊断"
+        ),
     ),
 )
-STATES = ("breaker", "runtime-token", "registry-unreachable")  # what still matters while the gateway answers
+STATES = (
+    "breaker",
+    "runtime-token",
+    "registry-unreachable",
+)  # what still matters while the gateway answers
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -101,12 +150,25 @@ def run(ctx: Any) -> Iterable[Finding]:
             continue
         line = next((row for row in reversed(lines) if re.search(pattern, row)), "")
         if line and not _quoted(line):
-            yield Finding("log/" + slug, Severity.WARNING if not look.up else Severity.INFO, title, "", None, {"line": line.strip()[:300]})
+            yield Finding(
+                "log/" + slug,
+                Severity.WARNING if not look.up else Severity.INFO,
+                title,
+                "",
+                None,
+                {"line": line.strip()[:300]},
+            )
 
 
 def _quoted(line: str) -> bool:
     """Chat text and tool output in the log are talk about errors, not errors."""
-    return bool(re.search(r"\[(?:agent|chat|message|tool|tools|session|inbound|outbound)[/\]]|\"role\":|\"content\":", line))
+    return bool(
+        re.search(
+            r"\[(?:agent|chat|message|tool|tools|session|inbound|outbound)[/\]]|\"role\":|\"con"
+            r"tent\":",
+            line,
+        )
+    )
 
 
 CHECK = Check("log", Text("Log signatures", "日志特征"), run)

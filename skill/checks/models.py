@@ -1,4 +1,6 @@
-"""Model providers: can their address be reached from here, and is there a credential. Nothing is asked of the model itself."""
+"""Model providers: can their address be reached from here, and is there a credential. Nothing is
+asked of the model itself.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ KNOWN: Dict[str, Tuple[str, str]] = {
 
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
-    data = resolve(look.config.data, look.variables) if isinstance(look.config.data, Mapping) else {}
+    data = (
+        resolve(look.config.data, look.variables) if isinstance(look.config.data, Mapping) else {}
+    )
     rows = providers(data)
     with ThreadPoolExecutor(max(1, min(8, len(rows)))) as pool:
         answers = list(pool.map(lambda row: reachable(look.host, row[1]), rows))
@@ -58,7 +62,9 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 
 def providers(data: Mapping[str, Any]) -> List[Tuple[str, str]]:
-    """(name, URL) of every provider that the config names: models.providers.*, and the one of the default model."""
+    """(name, URL) of every provider that the config names: models.providers.*, and the one of the
+    default model.
+    """
     models = data.get("models") if isinstance(data.get("models"), Mapping) else {}
     section = models.get("providers") if isinstance(models, Mapping) else None
     section = section if isinstance(section, Mapping) else {}
@@ -76,7 +82,9 @@ def providers(data: Mapping[str, Any]) -> List[Tuple[str, str]]:
 
 
 def default_model(data: Mapping[str, Any]) -> str:
-    """The default model in the new form (agents.defaults.model) or the old one (models.default); "" when none is named."""
+    """The default model in the new form (agents.defaults.model) or the old one (models.default); ""
+    when none is named.
+    """
     agents, models = data.get("agents"), data.get("models")
     defaults = agents.get("defaults") if isinstance(agents, Mapping) else None
     named = defaults.get("model") if isinstance(defaults, Mapping) else None
@@ -88,7 +96,9 @@ def default_model(data: Mapping[str, Any]) -> str:
 
 
 def without_key(data: Mapping[str, Any], variables: Mapping[str, str]) -> List[str]:
-    """Providers named in models.providers whose key is plainly absent: no apiKey, no variable, not on this machine."""
+    """Providers named in models.providers whose key is plainly absent: no apiKey, no variable, not
+    on this machine.
+    """
     models = data.get("models") if isinstance(data.get("models"), Mapping) else {}
     section = models.get("providers") if isinstance(models, Mapping) else None
     found = []
@@ -101,13 +111,17 @@ def without_key(data: Mapping[str, Any], variables: Mapping[str, str]) -> List[s
 
 
 def reachable(host: Any, url: str) -> str:
-    """ "" when a TCP connection to the address of `url` opens within 2 s; else why not, in one word."""
+    """ "" when a TCP connection to the address of `url` opens within 2 s; else why not, in one
+    word.
+    """
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         return "bad port"
-    connect = getattr(host, "connect", None) or (lambda address, timeout: socket.create_connection(address, timeout).close())
+    connect = getattr(host, "connect", None) or (
+        lambda address, timeout: socket.create_connection(address, timeout).close()
+    )
     try:
         connect((parts.hostname or "", port), TIMEOUT_S)
     except socket.gaierror:

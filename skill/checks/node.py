@@ -1,4 +1,6 @@
-"""The node that runs the gateway: there, new enough, not misled by NODE_OPTIONS, with enough heap."""
+"""The node that runs the gateway: there, new enough, not misled by NODE_OPTIONS, with enough
+heap.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from ..openclaw import install
 from .base import looking
 from .tell import error
 
-SMALL_HEAP_MB = 400  # a healthy idle gateway has a heap of some 250 MB; 64 and 128 abort at the start
+SMALL_HEAP_MB = (
+    400  # a healthy idle gateway has a heap of some 250 MB; 64 and 128 abort at the start
+)
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -30,7 +34,11 @@ def run(ctx: Any) -> Iterable[Finding]:
             )
         return
     engines = install.manifest(look.package).get("engines")
-    wanted = str(engines.get("node") or install.ENGINES) if isinstance(engines, dict) else install.ENGINES
+    wanted = (
+        str(engines.get("node") or install.ENGINES)
+        if isinstance(engines, dict)
+        else install.ENGINES
+    )
     found = install.node_version(look.host, node)
     if found and not install.satisfies(found, wanted):
         yield error(
@@ -44,7 +52,14 @@ def run(ctx: Any) -> Iterable[Finding]:
             wanted=wanted,
         )
     elif not found and not look.up and not os.access(node, os.X_OK):
-        yield error("node/missing", "{} cannot be run".format(node), "{} 无法运行".format(node), node, None, node=node)
+        yield error(
+            "node/missing",
+            "{} cannot be run".format(node),
+            "{} 无法运行".format(node),
+            node,
+            None,
+            node=node,
+        )
 
 
 def _options(look: Any) -> Iterable[Finding]:
@@ -55,9 +70,12 @@ def _options(look: Any) -> Iterable[Finding]:
         if look.platform is None
         else look.service_env.get("NODE_OPTIONS", "")
     )
-    refused = re.search(r"^.*?(?:node|openclaw)?: (\S+) is not allowed in NODE_OPTIONS", look.log, re.M)
+    refused = re.search(
+        r"^.*?(?:node|openclaw)?: (\S+) is not allowed in NODE_OPTIONS", look.log, re.M
+    )
     broken = re.search(
-        r"(?:node|openclaw): bad option: (\S+)|Cannot find module '([^']+)'\s*$(?=[\s\S]{0,400}--require|[\s\S]{0,400}internal/preload)",
+        r"(?:node|openclaw): bad option: (\S+)|Cannot find module "
+        r"'([^']+)'\s*$(?=[\s\S]{0,400}--require|[\s\S]{0,400}internal/preload)",
         look.log,
         re.M,
     )
@@ -81,12 +99,22 @@ def _options(look: Any) -> Iterable[Finding]:
             "Node may use only {} MB of heap (NODE_OPTIONS): the gateway aborts".format(size),
             "NODE_OPTIONS 把堆内存限制为 {} MB:网关会中止".format(size),
             "NODE_OPTIONS",
-            ("Remove --max-old-space-size from the service's NODE_OPTIONS", "从服务的 NODE_OPTIONS 中移除 --max-old-space-size"),
+            (
+                "Remove --max-old-space-size from the service's NODE_OPTIONS",
+                "从服务的 NODE_OPTIONS 中移除 --max-old-space-size",
+            ),
             heap_mb=size,
             value=options[:200],
         )
     elif fatal:
-        yield error("node/small-heap", "The gateway ran out of heap", "网关堆内存耗尽", "NODE_OPTIONS", None, heap_mb=_heap_of(look.log))
+        yield error(
+            "node/small-heap",
+            "The gateway ran out of heap",
+            "网关堆内存耗尽",
+            "NODE_OPTIONS",
+            None,
+            heap_mb=_heap_of(look.log),
+        )
 
 
 def _heap_of(log: str) -> int:

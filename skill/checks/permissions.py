@@ -1,4 +1,6 @@
-"""May the account read and write what the gateway needs? Asked of the operating system for this account, nothing is written."""
+"""May the account read and write what the gateway needs? Asked of the operating system for this
+account, nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +43,28 @@ def run(ctx: Any) -> Iterable[Finding]:
                 continue
             yield (warning if look.up else error)(
                 "permissions/not-a-folder",
-                "{} is not a folder, and the gateway keeps its data in a folder of that name".format(path),
+                "{} is not a folder, "
+                "and the gateway keeps its data in a folder of that name".format(path),
                 "{} 不是文件夹,而网关要在同名文件夹里存放数据".format(path),
                 path,
                 (
-                    "look what it is: ls -ld '{0}'; then move it away and put the folder back".format(path),
+                    "look what it is: ls -ld '{0}'; "
+                    "then move it away and put the folder back".format(path),
                     "查看它是什么:ls -ld '{0}';然后移走它并放回原文件夹".format(path),
                 ),
             )
             continue
-        foreign = uid is not None and found.st_uid not in (uid, account) if uid != 0 else account not in (None, found.st_uid)
+        foreign = (
+            uid is not None and found.st_uid not in (uid, account)
+            if uid != 0
+            else account not in (None, found.st_uid)
+        )
         if not os.access(str(path), need):
-            kind = "permissions/not-owner" if uid is not None and found.st_uid != uid else "permissions/not-writable"
+            kind = (
+                "permissions/not-owner"
+                if uid is not None and found.st_uid != uid
+                else "permissions/not-writable"
+            )
             yield error(
                 kind,
                 "This account may not {} {}".format("write" if need & os.W_OK else "read", path),
@@ -66,7 +78,9 @@ def run(ctx: Any) -> Iterable[Finding]:
             # We run as root and may do everything; the gateway's own account may not.
             yield error(
                 "permissions/not-owner",
-                "{} belongs to uid {}, and the gateway of uid {} is denied access".format(path, found.st_uid, account),
+                "{} belongs to uid {}, and the gateway of uid {} is denied access".format(
+                    path, found.st_uid, account
+                ),
                 "{} 属于 uid {},uid {} 的网关被拒绝访问".format(path, found.st_uid, account),
                 path,
                 _fix(path, str(account)),
@@ -76,7 +90,9 @@ def run(ctx: Any) -> Iterable[Finding]:
         elif foreign:
             yield warning(
                 "permissions/foreign-owner",
-                "{} belongs to uid {}, the state directory to uid {}".format(path, found.st_uid, account),
+                "{} belongs to uid {}, the state directory to uid {}".format(
+                    path, found.st_uid, account
+                ),
                 "{} 属于 uid {},而状态目录属于 uid {}".format(path, found.st_uid, account),
                 path,
                 _fix(path),
@@ -86,13 +102,20 @@ def run(ctx: Any) -> Iterable[Finding]:
         elif uid == 0 and uid == account and not _writable_bits(found, need):
             yield warning(
                 "permissions/not-writable",
-                "{} has mode {}: nobody but root could write it".format(path, oct(found.st_mode & 0o7777)),
+                "{} has mode {}: nobody but root could write it".format(
+                    path, oct(found.st_mode & 0o7777)
+                ),
                 "{} 的权限是 {}:除 root 外无人可写".format(path, oct(found.st_mode & 0o7777)),
                 path,
                 _fix(path),
                 mode=oct(found.st_mode & 0o7777),
             )
-        if path == home.config_path and os.name != "nt" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o007:
+        if (
+            path == home.config_path
+            and os.name != "nt"
+            and stat.S_ISREG(found.st_mode)
+            and found.st_mode & 0o007
+        ):
             yield warning(
                 "permissions/world-readable",
                 "Every user of this machine can read {}".format(path),
@@ -115,16 +138,25 @@ def _dangling(look: Any, path: Path) -> Finding:
         "{} is a link to {}, which does not exist: a volume that is not mounted?".format(path, to),
         "{} 是指向 {} 的链接,而目标不存在:卷未挂载?".format(path, to),
         path,
-        ("mount the volume of {}, or put the folder back".format(to), "请挂载 {} 所在的卷,或放回该文件夹".format(to)),
+        (
+            "mount the volume of {}, or put the folder back".format(to),
+            "请挂载 {} 所在的卷,或放回该文件夹".format(to),
+        ),
         target=to,
     )
 
 
 def _wanted(home: Any) -> List[Tuple[Path, int]]:
     both = os.R_OK | os.W_OK
-    folders = [home.state_dir] + [home.state_dir / n for n in ("state", "agents", "logs", "tmp", "credentials", "extensions")]
+    folders = [home.state_dir] + [
+        home.state_dir / n for n in ("state", "agents", "logs", "tmp", "credentials", "extensions")
+    ]
     wanted = [(folder, both | os.X_OK) for folder in folders]
-    return wanted + [(home.config_path, os.R_OK), (home.env_file, os.R_OK), (home.state_dir / "state" / "openclaw.sqlite", both)]
+    return wanted + [
+        (home.config_path, os.R_OK),
+        (home.env_file, os.R_OK),
+        (home.state_dir / "state" / "openclaw.sqlite", both),
+    ]
 
 
 def _account(state_dir: Path) -> Any:
@@ -139,7 +171,11 @@ def _writable_bits(found: os.stat_result, need: int) -> bool:
 
 
 def _blamed(log: str, path: Path) -> bool:
-    denied = (line for line in log.splitlines() if "EACCES" in line or "EPERM" in line or "ermission denied" in line)
+    denied = (
+        line
+        for line in log.splitlines()
+        if "EACCES" in line or "EPERM" in line or "ermission denied" in line
+    )
     return any(str(path) in line for line in denied)
 
 

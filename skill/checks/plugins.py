@@ -1,4 +1,6 @@
-"""Plugins: which one stops the gateway, which failed to load, which is new. A plugin is named only with a reason."""
+"""Plugins: which one stops the gateway, which failed to load, which is new. A plugin is named only
+with a reason.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from ..openclaw import plugins
 from .base import DOWN, Look, looking
 from .tell import error, info, warning
 
-# Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the gateway.
+# Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
+# gateway.
 ORDINARY = (None, 0, 1, 9, 78, 130, 134, 137, 139, 143)
 
 
@@ -56,22 +59,37 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 
 def _new(look: Look, here: Mapping[str, Any], data: Mapping[str, Any]) -> List[str]:
-    """Enabled plugins that the last healthy run did not have, or that changed since. [] when there is nothing to compare with."""
+    """Enabled plugins that the last healthy run did not have, or that changed since. [] when there
+    is nothing to compare with.
+    """
     known = look.inventory.get("plugins")
     if not isinstance(known, Mapping):
         return []
     return [
         n
         for n, place in here.items()
-        if plugins.enabled(data, n) and (n not in known or plugins.newest_change(place) > float(known[n] or 0) + 1)
+        if plugins.enabled(data, n)
+        and (n not in known or plugins.newest_change(place) > float(known[n] or 0) + 1)
     ]
 
 
-def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[str, Any]) -> Iterator[Finding]:
-    """No exception in the log: a busy loop, or a plugin that calls exit. Blame only what is new, or the only one there is."""
-    code = look.verdict.exit_code if look.verdict.exit_code is not None else getattr(look.service, "exit_code", None)
+def _suspect(
+    look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """No exception in the log: a busy loop, or a plugin that calls exit. Blame only what is new, or
+    the only one there is.
+    """
+    code = (
+        look.verdict.exit_code
+        if look.verdict.exit_code is not None
+        else getattr(look.service, "exit_code", None)
+    )
     chosen = not look.gateways and code not in ORDINARY and isinstance(code, int) and code > 0
-    looping = bool(look.gateways) and look.gateways[0].state not in ("stopped", "tracing-stop") and _loops(look)
+    looping = (
+        bool(look.gateways)
+        and look.gateways[0].state not in ("stopped", "tracing-stop")
+        and _loops(look)
+    )
     if not chosen and not looping:
         return
     active = [n for n in here if plugins.enabled(data, n)]
@@ -93,9 +111,13 @@ def _suspect(look: Look, here: Dict[str, Any], fresh: List[str], data: Mapping[s
     yield error(
         "plugins/crash",
         "Plugin {} is the likely cause ({}): {}".format(
-            names[0], how, "new since the last healthy run" if compared else "the only plugin from elsewhere"
+            names[0],
+            how,
+            "new since the last healthy run" if compared else "the only plugin from elsewhere",
         ),
-        "插件 {} 很可能是原因({}):{}".format(names[0], how, "上次健康运行之后新增" if compared else "唯一的外部插件"),
+        "插件 {} 很可能是原因({}):{}".format(
+            names[0], how, "上次健康运行之后新增" if compared else "唯一的外部插件"
+        ),
         "plugins.entries." + names[0],
         _disable(names[0]),
         plugin=names[0],
@@ -121,8 +143,12 @@ def _missing(look: Look, data: Mapping[str, Any], here: Mapping[str, Any]) -> It
                 "已配置插件 {},但其软件包缺失".format(name),
                 "plugins.entries." + name,
                 (
-                    "openclaw update repair, or: openclaw config unset plugins.entries.{}".format(name),
-                    "openclaw update repair,或:openclaw config unset plugins.entries.{}".format(name),
+                    "openclaw update repair, or: openclaw config unset plugins.entries.{}".format(
+                        name
+                    ),
+                    "openclaw update repair,或:openclaw config unset plugins.entries.{}".format(
+                        name
+                    ),
                 ),
                 plugin=name,
             )

@@ -1,4 +1,6 @@
-"""Who owns the gateway's port. The gateway's own message ("another gateway instance") is wrong for foreign programs."""
+"""Who owns the gateway's port. The gateway's own message ("another gateway instance") is wrong for
+foreign programs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ def run(ctx: Any) -> Iterable[Finding]:
     rows = look.listeners
     if not rows:
         if look.health["answer"] == "refused":
-            yield info("port/free", "Port {} is free".format(port), "端口 {} 空闲".format(port), "", None, port=port)
+            yield info(
+                "port/free",
+                "Port {} is free".format(port),
+                "端口 {} 空闲".format(port),
+                "",
+                None,
+                port=port,
+            )
         return
     mine = {row.pid for row in look.gateways}
     pids = sorted({row.pid for row in rows if row.pid is not None})
@@ -46,7 +55,9 @@ def run(ctx: Any) -> Iterable[Finding]:
             place = processes.state_dir(row)
             yield error(
                 "port/other-gateway",
-                "Another gateway (pid {}, state directory {}) holds port {}".format(pid, place or "?", port),
+                "Another gateway (pid {}, state directory {}) holds port {}".format(
+                    pid, place or "?", port
+                ),
                 "另一个网关(pid {},状态目录 {})占用了端口 {}".format(pid, place or "?", port),
                 "",
                 (
@@ -67,7 +78,9 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "端口 {} 被其他程序占用:pid {}({}):{}".format(port, pid, user, line),
                 "",
                 (
-                    "Stop that program (kill {}), or: openclaw config set gateway.port N".format(pid),
+                    "Stop that program (kill {}), or: openclaw config set gateway.port N".format(
+                        pid
+                    ),
                     "停止该程序(kill {}),或:openclaw config set gateway.port N".format(pid),
                 ),
                 pid=pid,

@@ -16,7 +16,14 @@ def run(ctx: Any) -> Iterable[Finding]:
     rows, answer = look.gateways, look.health["answer"]
     if not rows and look.starting:
         pid = look.starting[0].pid
-        yield info("process/starting", "A gateway is starting (pid {})".format(pid), "网关正在启动(pid {})".format(pid), "", None, pid=pid)
+        yield info(
+            "process/starting",
+            "A gateway is starting (pid {})".format(pid),
+            "网关正在启动(pid {})".format(pid),
+            "",
+            None,
+            pid=pid,
+        )
         return
     if not rows:
         yield error(
@@ -29,7 +36,8 @@ def run(ctx: Any) -> Iterable[Finding]:
     if row.state in ("stopped", "tracing-stop"):
         yield error(
             "process/stopped",
-            "The gateway (pid {}) is suspended (state T): it answers nothing and ignores SIGTERM".format(row.pid),
+            "The gateway (pid {}) is suspended (state T): it answers nothing and ignores "
+            "SIGTERM".format(row.pid),
             "网关进程(pid {})已被挂起(状态 T):不应答,也不响应 SIGTERM".format(row.pid),
             "",
             None,
@@ -50,7 +58,9 @@ def run(ctx: Any) -> Iterable[Finding]:
         if stays or age > GRACE_S:
             yield error(
                 "process/zombie-no-port",
-                "The gateway (pid {}) lives and does not listen on port {}".format(row.pid, look.home.port),
+                "The gateway (pid {}) lives and does not listen on port {}".format(
+                    row.pid, look.home.port
+                ),
                 "网关进程(pid {})存活但未监听端口 {}".format(row.pid, look.home.port),
                 "",
                 None,
@@ -62,8 +72,12 @@ def run(ctx: Any) -> Iterable[Finding]:
     if len(rows) > 1:
         yield error(
             "process/duplicate",
-            "{} gateways run on the same state directory: pids {}".format(len(rows), ", ".join(str(r.pid) for r in rows)),
-            "同一状态目录上运行着 {} 个网关:pid {}".format(len(rows), ", ".join(str(r.pid) for r in rows)),
+            "{} gateways run on the same state directory: pids {}".format(
+                len(rows), ", ".join(str(r.pid) for r in rows)
+            ),
+            "同一状态目录上运行着 {} 个网关:pid {}".format(
+                len(rows), ", ".join(str(r.pid) for r in rows)
+            ),
             "",
             None,
             pids=[r.pid for r in rows],

@@ -1,4 +1,6 @@
-"""Memory and file descriptors of the gateway, against what a healthy gateway of this size uses; and kills for want of memory."""
+"""Memory and file descriptors of the gateway, against what a healthy gateway of this size uses; and
+kills for want of memory.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,17 @@ def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     for row in look.gateways[:1]:
         used = processes.usage(row.pid)
-        memory, normal = used.get("memory_mb", 0.0), float(look.inventory.get("memory_mb") or HEALTHY_MB)
+        memory, normal = (
+            used.get("memory_mb", 0.0),
+            float(look.inventory.get("memory_mb") or HEALTHY_MB),
+        )
         limit = max(MEMORY_MB, normal * 1.6)
         if memory > limit:
             yield warning(
                 "resources/memory-high",
-                "The gateway (pid {}) uses {:.0f} MB; {:.0f} MB was usual".format(row.pid, memory, normal),
+                "The gateway (pid {}) uses {:.0f} MB; {:.0f} MB was usual".format(
+                    row.pid, memory, normal
+                ),
                 "网关(pid {})占用 {:.0f} MB,平时约 {:.0f} MB".format(row.pid, memory, normal),
                 "",
                 None,
@@ -64,13 +71,20 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield from _few_files(look)
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
-    if not look.up and (killed or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)):
+    if not look.up and (
+        killed
+        or re.search(r"oom-kill|Out of memory: Killed process|killed by the OOM killer", look.log)
+    ):
         unit = str(getattr(state, "path", "") or "")
         cap = _set_in(unit, "MemoryMax")
-        hint = (RAISE_MEMORY[0].format(os.path.basename(unit)), RAISE_MEMORY[1].format(os.path.basename(unit)))
+        hint = (
+            RAISE_MEMORY[0].format(os.path.basename(unit)),
+            RAISE_MEMORY[1].format(os.path.basename(unit)),
+        )
         yield error(
             "resources/oom-killed",
-            "The system killed the gateway for want of memory" + (" (the service may use {})".format(cap) if cap else ""),
+            "The system killed the gateway for want of memory"
+            + (" (the service may use {})".format(cap) if cap else ""),
             "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(cap) if cap else ""),
             unit if cap else "",
             hint if cap else None,
@@ -79,7 +93,9 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 
 def _few_files(look: Look) -> Iterator[Finding]:
-    """A low limit shows in the unit file; or as a database that the gateway could not open although this account can."""
+    """A low limit shows in the unit file; or as a database that the gateway could not open although
+    this account can.
+    """
     limit = _limit_of(str(getattr(look.service, "path", "") or ""))
     database = str(look.home.state_dir / "state" / "openclaw.sqlite")
     unopened = "Gateway failed to start: unable to open database file" in look.log
@@ -90,20 +106,32 @@ def _few_files(look: Look) -> Iterator[Finding]:
             if limit
             else "The gateway could not open its database, and this account can: too few files"
         )
-        zh = "网关最多只能打开 {} 个文件".format(limit) if limit else "网关无法打开数据库,而本账户可以:可打开的文件数过少"
+        zh = (
+            "网关最多只能打开 {} 个文件".format(limit)
+            if limit
+            else "网关无法打开数据库,而本账户可以:可打开的文件数过少"
+        )
         yield error("resources/fd-limit", en, zh, "", RAISE, limit=limit)
 
 
 def _limit_of(unit: str) -> Optional[int]:
-    """LimitNOFILE (the soft one) of a systemd unit and its drop-ins, the last that is set; None when none is."""
+    """LimitNOFILE (the soft one) of a systemd unit and its drop-ins, the last that is set; None
+    when none is.
+    """
     number = re.match(r"\d+", _set_in(unit, "LimitNOFILE"))
     return int(number.group(0)) if number else None
 
 
 def _set_in(unit: str, key: str) -> str:
-    """What a systemd unit and its drop-ins say last of a key; "" when nothing does, or it is no systemd unit."""
+    """What a systemd unit and its drop-ins say last of a key; "" when nothing does, or it is no
+    systemd unit.
+    """
     found = ""
-    for name in [unit] + sorted(glob.glob(glob.escape(unit) + ".d/*.conf")) if unit.endswith(".service") else []:
+    for name in (
+        [unit] + sorted(glob.glob(glob.escape(unit) + ".d/*.conf"))
+        if unit.endswith(".service")
+        else []
+    ):
         try:
             with open(name, encoding="utf-8", errors="replace") as handle:
                 for value in re.findall(r"^{}=[ \t]*(\S*)".format(key), handle.read(200000), re.M):

@@ -1,4 +1,6 @@
-"""Run the checks, all at once, within a budget; answer the verdict with what they found. Nothing is changed."""
+"""Run the checks, all at once, within a budget; answer the verdict with what they found. Nothing is
+changed.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,30 @@ from .base import DOWN, Look
 from .tell import info
 
 BUDGET_S = 4.8  # the whole run is promised in 5 s
-# Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that it needs more than 4 s.
+# Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that
+# it needs more than 4 s.
 PATIENCE_S = 20.0
 
 
-def examine(ctx: Any, only: Optional[Iterable[str]] = None, budget: float = BUDGET_S, checks: Optional[Iterable[Check]] = None) -> Verdict:
-    """The Context's verdict, state kept, findings filled in the order of the registry. Never raises for what a check does.
+def examine(
+    ctx: Any,
+    only: Optional[Iterable[str]] = None,
+    budget: float = BUDGET_S,
+    checks: Optional[Iterable[Check]] = None,
+) -> Verdict:
+    """The Context's verdict, state kept, findings filled in the order of the registry. Never raises
+    for what a check does.
 
-    only: ids of the checks to run (all by default). A check that is late or crashes yields "<id>/unknown" (INFO), which nothing acts on.
+    only: ids of the checks to run (all by default). A check that is late or crashes yields
+    "<id>/unknown" (INFO), which nothing acts on.
     """
     from . import ALL
 
     wanted = None if only is None else set(only)
     chosen = [c for c in (checks or ALL) if wanted is None or c.id in wanted]
-    patience = max(budget, PATIENCE_S) if budget >= BUDGET_S and ctx.verdict.state in DOWN else budget
+    patience = (
+        max(budget, PATIENCE_S) if budget >= BUDGET_S and ctx.verdict.state in DOWN else budget
+    )
     look = Look(ctx, cli_timeout=max(1.0, patience - 1.0))
     results: Dict[str, List[Finding]] = {}
     threads = [_start(check, look, results) for check in chosen]
@@ -35,7 +47,11 @@ def examine(ctx: Any, only: Optional[Iterable[str]] = None, budget: float = BUDG
     found: List[Finding] = []
     for check in chosen:
         rows = results.get(check.id)
-        found += rows if rows is not None else [unknown(check.id, "not finished within {:.1f} s".format(budget))]
+        found += (
+            rows
+            if rows is not None
+            else [unknown(check.id, "not finished within {:.1f} s".format(budget))]
+        )
     verdict: Verdict = ctx.verdict
     return replace(verdict, findings=tuple(_unique(found)))
 
@@ -47,7 +63,9 @@ def _start(check: Check, look: Look, results: Dict[str, List[Finding]]) -> threa
         try:
             results[check.id] = list(check.run(look))
         except Exception as error:  # a check that crashes is "unknown", never a reason to act
-            results[check.id] = [unknown(check.id, "{}: {}".format(error.__class__.__name__, error))]
+            results[check.id] = [
+                unknown(check.id, "{}: {}".format(error.__class__.__name__, error))
+            ]
 
     thread = threading.Thread(target=work, name="check-" + check.id, daemon=True)
     thread.start()

@@ -1,4 +1,6 @@
-"""Level 1 as its manager sees it: there, enabled, running, or parked; and what its environment does to the gateway."""
+"""Level 1 as its manager sees it: there, enabled, running, or parked; and what its environment does
+to the gateway.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,41 @@ from .base import Look, looking
 from .tell import error, info, warning
 
 # Decide which gateway is started: with another value it is not the one that is watched.
-WHERE = ("OPENCLAW_HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT")
+WHERE = (
+    "OPENCLAW_HOME",
+    "OPENCLAW_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
+    "OPENCLAW_PROFILE",
+    "OPENCLAW_GATEWAY_PORT",
+)
 
-# Exit codes of systemd itself, before the program runs (systemd.exec(5), "Process Exit Codes"): its name, and the setting to look at.
+# Exit codes of systemd itself, before the program runs (systemd.exec(5), "Process Exit Codes"): its
+# name, and the setting to look at.
 STAGES = {
-    200: ("CHDIR", "WorkingDirectory="), 201: ("NICE", "Nice="), 203: ("EXEC", "ExecStart="), 204: ("MEMORY", "memory is short"),
-    205: ("LIMITS", "Limit...="), 206: ("OOM_ADJUST", "OOMScoreAdjust="), 208: ("STDIN", "StandardInput="),
-    209: ("STDOUT", "StandardOutput="), 210: ("CHROOT", "RootDirectory="), 214: ("SETSCHEDULER", "CPUSchedulingPolicy="),
-    215: ("CPUAFFINITY", "CPUAffinity="), 216: ("GROUP", "Group="), 217: ("USER", "User="), 218: ("CAPABILITIES", "CapabilityBoundingSet="),
-    219: ("CGROUP", "Slice="), 222: ("STDERR", "StandardError="), 224: ("PAM", "PAMName="), 226: ("NAMESPACE", "ReadWritePaths=, ..."),
-    228: ("SECCOMP", "SystemCallFilter="), 233: ("RUNTIME_DIRECTORY", "RuntimeDirectory="), 238: ("STATE_DIRECTORY", "StateDirectory="),
-    240: ("LOGS_DIRECTORY", "LogsDirectory="), 243: ("CREDENTIALS", "LoadCredential="),
-}  # fmt: skip
+    200: ("CHDIR", "WorkingDirectory="),
+    201: ("NICE", "Nice="),
+    203: ("EXEC", "ExecStart="),
+    204: ("MEMORY", "memory is short"),
+    205: ("LIMITS", "Limit...="),
+    206: ("OOM_ADJUST", "OOMScoreAdjust="),
+    208: ("STDIN", "StandardInput="),
+    209: ("STDOUT", "StandardOutput="),
+    210: ("CHROOT", "RootDirectory="),
+    214: ("SETSCHEDULER", "CPUSchedulingPolicy="),
+    215: ("CPUAFFINITY", "CPUAffinity="),
+    216: ("GROUP", "Group="),
+    217: ("USER", "User="),
+    218: ("CAPABILITIES", "CapabilityBoundingSet="),
+    219: ("CGROUP", "Slice="),
+    222: ("STDERR", "StandardError="),
+    224: ("PAM", "PAMName="),
+    226: ("NAMESPACE", "ReadWritePaths=, ..."),
+    228: ("SECCOMP", "SystemCallFilter="),
+    233: ("RUNTIME_DIRECTORY", "RuntimeDirectory="),
+    238: ("STATE_DIRECTORY", "StateDirectory="),
+    240: ("LOGS_DIRECTORY", "LogsDirectory="),
+    243: ("CREDENTIALS", "LoadCredential="),
+}
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -37,7 +62,11 @@ def run(ctx: Any) -> Iterable[Finding]:
     name = str(getattr(look.platform, "name", ""))
     state = look.service
     if state is None or state.active == "unknown" and not state.exists:
-        if name.startswith("systemd") and state is not None and "bus" in "{} {}".format(state.result, state.detail).lower():
+        if (
+            name.startswith("systemd")
+            and state is not None
+            and "bus" in "{} {}".format(state.result, state.detail).lower()
+        ):
             yield warning(
                 "service/no-user-bus",
                 "The systemd user manager of this account cannot be reached",
@@ -63,7 +92,12 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         )
         return
     if state.stopped_by_operator:
-        yield info("service/stopped-by-operator", "A person stopped the gateway: it stays stopped", "网关由人工停止:保持停止状态", path)
+        yield info(
+            "service/stopped-by-operator",
+            "A person stopped the gateway: it stays stopped",
+            "网关由人工停止:保持停止状态",
+            path,
+        )
     if state.enabled is False and name != "direct":
         yield warning(
             "service/disabled",
@@ -76,8 +110,12 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
     if state.active == "failed" or "start-limit" in detail:
         yield error(
             "service/failed",
-            "The service manager gave up: {} (exit {})".format(state.result or state.sub or "failed", state.exit_code),
-            "服务管理器已放弃:{}(退出码 {})".format(state.result or state.sub or "failed", state.exit_code),
+            "The service manager gave up: {} (exit {})".format(
+                state.result or state.sub or "failed", state.exit_code
+            ),
+            "服务管理器已放弃:{}(退出码 {})".format(
+                state.result or state.sub or "failed", state.exit_code
+            ),
             path,
             None,
             result=state.result,
@@ -97,7 +135,8 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
     if state.exit_code == 78 and not look.up:
         yield error(
             "service/exit-78",
-            "The gateway refused to start (exit 78); the service manager will not try again by itself",
+            "The gateway refused to start (exit 78); the service manager will not try again by "
+            "itself",
             "网关拒绝启动(退出码 78);服务管理器不会自行重试",
             path,
             None,
@@ -128,15 +167,24 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
             "systemd cannot start the gateway's program as its unit says: {}".format(why),
             "systemd 无法按单元的设置启动网关程序:{}".format(why),
             getattr(state, "path", ""),
-            ("openclaw gateway install --force    # writes the unit anew", "openclaw gateway install --force    # 重新生成该单元"),
+            (
+                "openclaw gateway install --force    # writes the unit anew",
+                "openclaw gateway install --force    # 重新生成该单元",
+            ),
             exit_code=state.exit_code,
         )
     good = unit_files.newest(look.home)
-    changed = unit_files.differing(unit_files.present(look), unit_files.of(good)) if good is not None else []
+    changed = (
+        unit_files.differing(unit_files.present(look), unit_files.of(good))
+        if good is not None
+        else []
+    )
     if changed:
         yield info(
             "service/unit-changed",
-            "The service's definition is not what it was in the last good run: {}".format(", ".join(changed)),
+            "The service's definition is not what it was in the last good run: {}".format(
+                ", ".join(changed)
+            ),
             "服务定义与最近一次正常运行时不同:{}".format("、".join(changed)),
             changed[0],
             None,
@@ -145,7 +193,9 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
 
 
 def _unusable(state: Any) -> str:
-    """systemd's own word for what it could not do before the program began; "" when the program ran."""
+    """systemd's own word for what it could not do before the program began; "" when the program
+    ran.
+    """
     if state.detail.startswith(UNUSABLE):
         return str(state.detail)[len(UNUSABLE) :]
     if state.result == "resources":
@@ -155,16 +205,23 @@ def _unusable(state: Any) -> str:
 
 
 def _moved(look: Look) -> Iterator[Finding]:
-    """What the service's environment sets otherwise than in the last healthy run. An impostor may be our own service, led astray."""
+    """What the service's environment sets otherwise than in the last healthy run. An impostor may
+    be our own service, led astray.
+    """
     known, env = look.inventory.get("service_values"), look.service_env
     if not isinstance(known, Mapping) or not env:
         return
     up = look.up and look.verdict.state is not State.IMPOSTOR
-    differs = {name: known.get(name) for name in SERVICE_NAMES if env.get(name) != known.get(name) and name != "NODE_OPTIONS"}
+    differs = {
+        name: known.get(name)
+        for name in SERVICE_NAMES
+        if env.get(name) != known.get(name) and name != "NODE_OPTIONS"
+    }
     astray = [name for name in differs if name in WHERE]
     if not differs or (up and not astray):
         return
-    # One that serves from another place is green and has none of its memory: told, and never restarted for it.
+    # One that serves from another place is green and has none of its memory: told, and never
+    # restarted for it.
     say = (warning if up else error) if astray else info
     names = ", ".join(astray or differs)
     yield say(
@@ -184,7 +241,9 @@ def _environment(look: Look) -> Iterator[Finding]:
     options = env.get("NODE_OPTIONS", "")
     known = look.inventory.get("service_values")
     usual = isinstance(known, Mapping) and bool(options) and known.get("NODE_OPTIONS") == options
-    if re.search(r"--(inspect|require|import|loader)\b|--max-old-space-size=\d", options) or (options and not look.up):
+    if re.search(r"--(inspect|require|import|loader)\b|--max-old-space-size=\d", options) or (
+        options and not look.up
+    ):
         yield (error if not look.up and not usual else info)(
             "service/environment",
             "The service sets NODE_OPTIONS={}".format(options[:100]),
@@ -202,12 +261,26 @@ def _environment(look: Look) -> Iterator[Finding]:
         and not look.up
         and "HOME" in env
     ):
-        yield error("service/environment", "The service runs without HOME", "服务运行环境缺少 HOME", "HOME", None, name="HOME")
-    home = env.get("HOME")
-    if home and os.path.realpath(home) != os.path.realpath(str(look.host.home)) and not env.get("OPENCLAW_STATE_DIR") and not look.up:
         yield error(
             "service/environment",
-            "The service's HOME is {}, and this gateway lives below {}".format(home, look.host.home),
+            "The service runs without HOME",
+            "服务运行环境缺少 HOME",
+            "HOME",
+            None,
+            name="HOME",
+        )
+    home = env.get("HOME")
+    if (
+        home
+        and os.path.realpath(home) != os.path.realpath(str(look.host.home))
+        and not env.get("OPENCLAW_STATE_DIR")
+        and not look.up
+    ):
+        yield error(
+            "service/environment",
+            "The service's HOME is {}, and this gateway lives below {}".format(
+                home, look.host.home
+            ),
             "服务的 HOME 是 {},而网关位于 {}".format(home, look.host.home),
             "HOME",
             None,

@@ -1,8 +1,11 @@
-"""What OpenClaw itself says of its config: kept answer, its own log, its program, its schema, in this order.
+"""What OpenClaw itself says of its config: kept answer, its own log, its program, its schema, in
+this order.
 
-Hints name the file to edit: `openclaw config set|unset` refuses to work on a config that is invalid (measured on 2026.9.6).
+Hints name the file to edit: `openclaw config set|unset` refuses to work on a config that is invalid
+(measured on 2026.9.6).
 
-A check of its own, because the program needs 1 to 4 s (more on a crowded machine) and the rest of the config must not wait for it.
+A check of its own, because the program needs 1 to 4 s (more on a crowded machine) and the rest of
+the config must not wait for it.
 """
 
 from __future__ import annotations
@@ -29,8 +32,12 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield from issues(validation.issues, validation.source, str(look.config.path))
 
 
-def issues(found: Iterable[Mapping[str, Any]], source: str, file: str = "openclaw.json") -> Iterator[Finding]:
-    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of the fault. file: what to edit."""
+def issues(
+    found: Iterable[Mapping[str, Any]], source: str, file: str = "openclaw.json"
+) -> Iterator[Finding]:
+    """Issues of `openclaw config validate` (or of its schema) as findings with the dotted path of
+    the fault. file: what to edit.
+    """
     for issue in list(found)[:30]:
         path, message = str(issue.get("path", "")), str(issue.get("message", ""))[:300]
         path = "" if path == "<root>" else path
@@ -68,8 +75,12 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
             "已配置频道 {},但对应插件未安装".format(channel),
             path,
             (
-                "{}; or: openclaw plugins install <plugin of {}>".format(take_out(path, file)[0], channel),
-                "{};或:openclaw plugins install <{} 的插件>".format(take_out(path, file)[1], channel),
+                "{}; or: openclaw plugins install <plugin of {}>".format(
+                    take_out(path, file)[0], channel
+                ),
+                "{};或:openclaw plugins install <{} 的插件>".format(
+                    take_out(path, file)[1], channel
+                ),
             ),
             channel=channel,
             source=source,
@@ -97,9 +108,20 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
             source=source,
         )
     extra = {"allowed": list(allowed)[:20]} if isinstance(allowed, list) else {}
-    hint = " (allowed: {})".format(", ".join(str(v) for v in extra["allowed"])) if extra and "allowed" not in message else ""
+    hint = (
+        " (allowed: {})".format(", ".join(str(v) for v in extra["allowed"]))
+        if extra and "allowed" not in message
+        else ""
+    )
     if "include file" in message:
-        return error("config/include-missing", message, "被 $include 的文件有问题:" + message, path, RESTORE, source=source)
+        return error(
+            "config/include-missing",
+            message,
+            "被 $include 的文件有问题:" + message,
+            path,
+            RESTORE,
+            source=source,
+        )
     return error(
         "config/invalid-value",
         "{}: {}{}".format(path or "the config", message, hint),

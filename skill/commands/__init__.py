@@ -1,4 +1,6 @@
-"""The command groups, one file each. Here: how their help and click's own complaints are shown in one language."""
+"""The command groups, one file each. Here: how their help and click's own complaints are shown in
+one language.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,16 @@ import click
 
 _TWO = re.compile(r"^(.*?\S)\s*(?: / |\n\n)(?=[^/]*[\u4e00-\u9fff])(.*)$", re.S)
 CLICK = {"Options": "选项", "Commands": "命令", "Usage: ": "用法: "}
-FLAGS_OF_CLICK = {"Show this message and exit.": "显示本帮助。", "Show the version and exit.": "显示版本。"}
+FLAGS_OF_CLICK = {
+    "Show this message and exit.": "显示本帮助。",
+    "Show the version and exit.": "显示版本。",
+}
 
 
 def one_language(text: str, zh: bool) -> str:
-    """Help is written as "English. / 中文。": answer the half that is wanted, the whole where there is one half only."""
+    """Help is written as "English. / 中文。": answer the half that is wanted, the whole where there
+    is one half only.
+    """
     found = _TWO.match(text or "")
     return found.group(2 if zh else 1) if found else text
 
@@ -39,7 +46,9 @@ class ChineseHelp(click.HelpFormatter):
         super().write_heading(CLICK.get(heading, heading))
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl([(name, FLAGS_OF_CLICK.get(said, said)) for name, said in rows], col_max, col_spacing)
+        super().write_dl(
+            [(name, FLAGS_OF_CLICK.get(said, said)) for name, said in rows], col_max, col_spacing
+        )
 
 
 def usage_zh(error: click.ClickException) -> str:
@@ -50,7 +59,9 @@ def usage_zh(error: click.ClickException) -> str:
     if isinstance(error, click.MissingParameter):
         return "缺少参数 {}".format(error.param.human_readable_name if error.param else "")
     if isinstance(error, click.BadParameter):
-        return "{} 的值不对:{}".format(error.param.human_readable_name if error.param else "参数", error.message)
+        return "{} 的值不对:{}".format(
+            error.param.human_readable_name if error.param else "参数", error.message
+        )
     said = error.format_message()
     for pattern, chinese in (
         (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),

@@ -20,7 +20,9 @@ def ai() -> None:
 @ai.command()
 @click.pass_obj
 def status(app: Any) -> None:
-    """Which AIs are there, version, logged in or not. Costs nothing. / 有哪些 AI、版本、是否登录,不产生费用。"""
+    """Which AIs are there, version, logged in or not. Costs nothing. / 有哪些
+    AI、版本、是否登录,不产生费用。
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from ..bridges import preferred
@@ -47,16 +49,25 @@ def status(app: Any) -> None:
             }
         )
     else:
-        head = Text("AI stage: {}, mode {}, {} of {} calls used today", "AI 阶段:{},模式 {},今日已用 {}/{} 次调用").to(app.lang)
+        head = Text(
+            "AI stage: {}, mode {}, {} of {} calls used today",
+            "AI 阶段:{},模式 {},今日已用 {}/{} 次调用",
+        ).to(app.lang)
         on = Text("on", "开启") if settings["ai.enabled"] else Text("off", "关闭")
-        app.say(head.format(on.to(app.lang), settings["ai.mode"], spent["calls"], settings["ai.daily_budget"]))
+        app.say(
+            head.format(
+                on.to(app.lang), settings["ai.mode"], spent["calls"], settings["ai.daily_budget"]
+            )
+        )
         for bridge, row in zip(bridges, rows):
             app.say("  {:<28} {}".format(bridge.title, _words(row).to(app.lang)))
         if not usable:
             app.say(
                 Text(
-                    "No AI can be asked. Install one and log in, or set ai.anthropic_http / ai.openai_http.",
-                    "没有可用的 AI。请安装并登录其中之一,或设置 ai.anthropic_http / ai.openai_http。",
+                    "No AI can be asked. Install one and log in, or set ai.anthropic_http / "
+                    "ai.openai_http.",
+                    "没有可用的 AI。请安装并登录其中之一,或设置 ai.anthropic_http / "
+                    "ai.openai_http。",
                 )
             )
     raise click.exceptions.Exit(0 if usable else 1)
@@ -93,7 +104,10 @@ def _words(row: Any) -> Any:
         False: Text("NOT logged in", "未登录"),
         None: Text("login not known without a call", "不调用无法得知是否登录"),
     }[row.logged_in]
-    return Text("{} {}{}".format(row.version, login.en, note.en).strip(), "{} {}{}".format(row.version, login.zh, note.zh).strip())
+    return Text(
+        "{} {}{}".format(row.version, login.en, note.en).strip(),
+        "{} {}{}".format(row.version, login.zh, note.zh).strip(),
+    )
 
 
 @ai.command()
@@ -116,14 +130,22 @@ def attach(app: Any) -> None:
     resume = _resume(last)
     if resume:
         lines += [
-            Text("Look into the session (for watching; nothing is confirmed for you):", "查看会话(仅供查看,不会替您确认任何操作):").to(
-                app.lang
-            )
+            Text(
+                "Look into the session (for watching; nothing is confirmed for you):",
+                "查看会话(仅供查看,不会替您确认任何操作):",
+            ).to(app.lang)
         ]
         lines += ["  cd '{}' && {}".format(last.get("workdir"), resume)]
-        lines += ["  tmux new-session -s iflow-doctor \"cd '{}' && {}\"".format(last.get("workdir"), resume)]
+        lines += [
+            "  tmux new-session -s iflow-doctor \"cd '{}' && {}\"".format(
+                last.get("workdir"), resume
+            )
+        ]
     lines += [
-        "{}: tail -f '{}'".format(Text("Every call as it is made", "实时查看每次调用").to(app.lang), home.doctor_dir / "ai" / "audit.jsonl")
+        "{}: tail -f '{}'".format(
+            Text("Every call as it is made", "实时查看每次调用").to(app.lang),
+            home.doctor_dir / "ai" / "audit.jsonl",
+        )
     ]
     if app.as_json:
         app.out(dict(last, resume=resume, audit=str(home.doctor_dir / "ai" / "audit.jsonl")))
@@ -133,7 +155,9 @@ def attach(app: Any) -> None:
 
 
 def _resume(last: Dict[str, Any]) -> str:
-    """The CLI's own command; only sessions with hands are kept by the CLI, a plan leaves no session behind."""
+    """The CLI's own command; only sessions with hands are kept by the CLI, a plan leaves no session
+    behind.
+    """
     session = str(last.get("session") or "")
     if not session:
         return ""
@@ -141,9 +165,22 @@ def _resume(last: Dict[str, Any]) -> str:
 
 
 @ai.command()
-@click.option("--dry-run", is_flag=True, help="Ask, show the plan, carry nothing out. / 只询问并显示计划,不执行。")
-@click.option("--mode", type=click.Choice(["plan", "hands"]), default=None, help="Instead of ai.mode. / 覆盖 ai.mode。")
-@click.option("--show-prompt", is_flag=True, help="Print what would be sent, send nothing. / 只显示将要发送的内容。")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Ask, show the plan, carry nothing out. / 只询问并显示计划,不执行。",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["plan", "hands"]),
+    default=None,
+    help="Instead of ai.mode. / 覆盖 ai.mode。",
+)
+@click.option(
+    "--show-prompt",
+    is_flag=True,
+    help="Print what would be sent, send nothing. / 只显示将要发送的内容。",
+)
 @click.pass_obj
 def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     """Ask an AI about what is wrong now. / 就当前问题询问 AI。"""
@@ -188,12 +225,18 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
                 "tell_person": result.tell_person.to(app.lang),
                 "prompt_after_s": result.prompt_after_s,
                 "report": result.report,
-                "repairs": [{"repair": o.plan.repair, "healed": o.healed, "rolled_back": o.rolled_back} for o in result.outcomes],
+                "repairs": [
+                    {"repair": o.plan.repair, "healed": o.healed, "rolled_back": o.rolled_back}
+                    for o in result.outcomes
+                ],
             }
         )
     else:
         app.say(Text("Healed.", "已修复。") if result.healed else Text("Not healed.", "未修复。"))
-        for head, text in ((Text("Cause", "原因"), result.root_cause), (Text("For you", "请您"), result.tell_person)):
+        for head, text in (
+            (Text("Cause", "原因"), result.root_cause),
+            (Text("For you", "请您"), result.tell_person),
+        ):
             if text.en:
                 app.say("{}: {}".format(head.to(app.lang), text.to(app.lang)))
         if result.report:

@@ -47,12 +47,26 @@ def _json(app: Any, flag: bool) -> bool:
 
 @click.command()
 @click.argument("text", required=False, default="")
-@click.option("--log", "log_file", metavar="FILE|-", help="A log to read (its end); - is standard input. / 日志文件，- 为标准输入。")
-@click.option("--offline", is_flag=True, help="Only the words and the log; look at nothing on this machine. / 只看文字与日志，不检查本机。")
-@click.option("--batch", metavar="FILE.jsonl", help="A line each: id, symptom, log. / 批量：每行一个 JSON。")
+@click.option(
+    "--log",
+    "log_file",
+    metavar="FILE|-",
+    help="A log to read (its end); - is standard input. / 日志文件，- 为标准输入。",
+)
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Only the words and the log; look at nothing on this machine. / "
+    "只看文字与日志，不检查本机。",
+)
+@click.option(
+    "--batch", metavar="FILE.jsonl", help="A line each: id, symptom, log. / 批量：每行一个 JSON。"
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
-def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch: Optional[str], as_json: bool) -> None:
+def diagnose(
+    app: Any, text: str, log_file: Optional[str], offline: bool, batch: Optional[str], as_json: bool
+) -> None:
     """Say what is wrong and what to type next. / 诊断：哪里坏了，下一步输入什么。"""
     if batch:
         sys.exit(_batch(batch))
@@ -63,14 +77,22 @@ def diagnose(app: Any, text: str, log_file: Optional[str], offline: bool, batch:
         sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
     if not text.strip() and not log.strip():
         raise UsageError(
-            Text("nothing to diagnose: give a TEXT or --log FILE", "没有可诊断的内容:请给出一段描述,或 --log 文件"),
-            Text('e.g. iflow-doctor diagnose "gateway will not start"', '例如 iflow-doctor diagnose "网关起不来"'),
+            Text(
+                "nothing to diagnose: give a TEXT or --log FILE",
+                "没有可诊断的内容:请给出一段描述,或 --log 文件",
+            ),
+            Text(
+                'e.g. iflow-doctor diagnose "gateway will not start"',
+                '例如 iflow-doctor diagnose "网关起不来"',
+            ),
         )
     from ..cases.matcher import match
 
     found = match(_library(), text, log)
     if _json(app, as_json):
-        click.echo(json.dumps({"matches": [as_dict(one, _lang(app)) for one in found]}, ensure_ascii=False))
+        click.echo(
+            json.dumps({"matches": [as_dict(one, _lang(app)) for one in found]}, ensure_ascii=False)
+        )
     else:
         click.echo(render(found, _lang(app)))
     sys.exit(1 if found else 0)
@@ -85,7 +107,10 @@ def _read_log(name: str) -> str:
         if not Path(name).is_file():
             raise UsageError(
                 Text.of("no such log file: {}", "没有这个日志文件:{}", name),
-                Text("openclaw logs --limit 200 shows the gateway's own", "网关自己的日志:openclaw logs --limit 200"),
+                Text(
+                    "openclaw logs --limit 200 shows the gateway's own",
+                    "网关自己的日志:openclaw logs --limit 200",
+                ),
             )
         raw = tail_bytes(name, LOG_BYTES)
     return raw.decode("utf-8", "replace")
@@ -108,14 +133,22 @@ def _batch(name: str) -> int:
                 continue
             try:
                 entry = json.loads(line)
-                ident, symptom, log = entry["id"], str(entry.get("symptom") or ""), str(entry.get("log") or "")
+                ident, symptom, log = (
+                    entry["id"],
+                    str(entry.get("symptom") or ""),
+                    str(entry.get("log") or ""),
+                )
             except (ValueError, KeyError, TypeError) as error:
                 raise UsageError(
                     Text.of("{} line {}: {!r}", "{} 第 {} 行:{!r}", name, number, error),
                     Text('each line: {"id", "symptom", "log"}', '每行:{"id", "symptom", "log"}'),
                 ) from error
             found = match(library, symptom, log)
-            click.echo(json.dumps({"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False))
+            click.echo(
+                json.dumps(
+                    {"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False
+                )
+            )
     return 0
 
 
@@ -128,7 +161,11 @@ def as_dict(one: Match, lang: str = "") -> Dict[str, Any]:
         "because": list(one.because),
     }
     if lang:
-        value.update(title=one.case.title.to(lang), solution=one.case.solution.to(lang), repair=one.case.repair)
+        value.update(
+            title=one.case.title.to(lang),
+            solution=one.case.solution.to(lang),
+            repair=one.case.repair,
+        )
     return value
 
 
@@ -137,21 +174,33 @@ def render(found: Sequence[Match], lang: str) -> str:
     zh = lang == "zh"
     if not found:
         return (
-            "没有已知案例符合。下一步：`openclaw gateway status --deep`，或带上日志再试：`iflow-doctor diagnose --log FILE`。"
+            "没有已知案例符合。下一步：`openclaw gateway status "
+            "--deep`，或带上日志再试：`iflow-doctor diagnose --log FILE`。"
             if zh
-            else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a log: `iflow-doctor diagnose --log FILE`."
+            else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a "
+            "log: `iflow-doctor diagnose --log FILE`."
         )
     from ..doctor.report import SURE
 
     first = found[0]
     sure = SURE[first.confidence].to(lang)
-    out = ["{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)), "  " + first.case.solution.to(lang)]
-    deciding = list(dict.fromkeys(line[:160] for line in first.because))[:3]  # the same line may have decided several times
+    out = [
+        "{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)),
+        "  " + first.case.solution.to(lang),
+    ]
+    deciding = list(dict.fromkeys(line[:160] for line in first.because))[
+        :3
+    ]  # the same line may have decided several times
     out += ["  {} {}".format("依据：" if zh else "because:", line) for line in deciding]
     rest = [one for one in found[1:] if one.case.slug != first.case.slug][:3]
     if rest:
         out.append("也可能是：" if zh else "It could also be:")
-        out += ["  {} {} (iflow-doctor explain {})".format(one.case.id, one.case.title.to(lang), one.case.id) for one in rest]
+        out += [
+            "  {} {} (iflow-doctor explain {})".format(
+                one.case.id, one.case.title.to(lang), one.case.id
+            )
+            for one in rest
+        ]
     return "\n".join(out)
 
 
@@ -163,7 +212,15 @@ def list_cases(app: Any, as_json: bool) -> None:
     found = _library()
     if _json(app, as_json):
         keys = [
-            dict(id=c.id, slug=c.slug, title=c.title._asdict(), repair=c.repair, risk=c.risk.value, source=c.source, status=_standing(c))
+            dict(
+                id=c.id,
+                slug=c.slug,
+                title=c.title._asdict(),
+                repair=c.repair,
+                risk=c.risk.value,
+                source=c.source,
+                status=_standing(c),
+            )
             for c in found
         ]
         click.echo(json.dumps({"cases": keys}, ensure_ascii=False))
@@ -171,7 +228,11 @@ def list_cases(app: Any, as_json: bool) -> None:
     for case in found:
         status = _standing(case)
         tail = "  [{}]".format(status) if status else ""
-        click.echo("{:<9} {:<34} {:<20} {}{}".format(case.id, case.slug, case.repair, case.title.to(_lang(app)), tail))
+        click.echo(
+            "{:<9} {:<34} {:<20} {}{}".format(
+                case.id, case.slug, case.repair, case.title.to(_lang(app)), tail
+            )
+        )
 
 
 @click.command()
@@ -192,15 +253,23 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
         click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
         return
     lang, zh = _lang(app), _lang(app) == "zh"
-    terms = ["{}: {}".format(name, ", ".join(getattr(case.evidence, name))) for name in ("all", "any", "none")]
+    terms = [
+        "{}: {}".format(name, ", ".join(getattr(case.evidence, name)))
+        for name in ("all", "any", "none")
+    ]
     rows = [
         ("类别" if zh else "class", case.slug),
         ("解决" if zh else "what to do", case.solution.to(lang)),
         (
             "修复" if zh else "repair",
-            "{} {} ({})".format(case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value),
+            "{} {} ({})".format(
+                case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value
+            ),
         ),
-        ("证据" if zh else "only if", "; ".join(term for term in terms if not term.endswith(": ")) or "-"),
+        (
+            "证据" if zh else "only if",
+            "; ".join(term for term in terms if not term.endswith(": ")) or "-",
+        ),
         ("命令" if zh else "commands", "; ".join(case.raw.get("commands") or ()) or "-"),
         ("版本" if zh else "versions", str(case.raw.get("versions") or "-")),
         ("来源" if zh else "source", "{} ({})".format(case.raw.get("source") or "-", case.source)),
@@ -208,7 +277,9 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
         ("状态" if zh else "status", _standing(case) or "active"),
     ]
     if case.raw.get("proofs"):
-        proofs = ", ".join("{} {}".format(proof["incident"], proof["outcome"]) for proof in case.raw["proofs"])
+        proofs = ", ".join(
+            "{} {}".format(proof["incident"], proof["outcome"]) for proof in case.raw["proofs"]
+        )
         rows.append(("试过" if zh else "tried in", proofs))
     click.echo("{} {}".format(case.id, case.title.to(lang)))
     for name, value in rows:
@@ -230,22 +301,43 @@ def _rate(case: Case) -> str:
         from ..store.records import Store
 
         rate = Store(_home()).success_rate(case.id)
-    except Exception:  # the store may be empty, damaged or not there yet: the case can be explained without it
+    except (
+        Exception
+    ):  # the store may be empty, damaged or not there yet: the case can be explained without it
         rate = case.raw.get("success_rate")
     return "-" if rate is None else str(rate)
 
 
 @click.command("add-case")
-@click.option("--from", "from_file", metavar="FILE", help="A JSON file with one case. / 从 JSON 文件读入。")
-@click.option("--incident", metavar="ID", help="A case from a recorded incident. / 从事件记录生成。")
-@click.option("--approve", metavar="CASE-ID", help="A learned case may act from now on. / 批准一个学到的案例。")
-@click.option("--reject", metavar="CASE-ID", help="A learned case is wrong: never match it. / 否决一个学到的案例。")
+@click.option(
+    "--from", "from_file", metavar="FILE", help="A JSON file with one case. / 从 JSON 文件读入。"
+)
+@click.option(
+    "--incident", metavar="ID", help="A case from a recorded incident. / 从事件记录生成。"
+)
+@click.option(
+    "--approve",
+    metavar="CASE-ID",
+    help="A learned case may act from now on. / 批准一个学到的案例。",
+)
+@click.option(
+    "--reject",
+    metavar="CASE-ID",
+    help="A learned case is wrong: never match it. / 否决一个学到的案例。",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
 def add_case(
-    app: Any, from_file: Optional[str], incident: Optional[str], approve: Optional[str], reject: Optional[str], as_json: bool
+    app: Any,
+    from_file: Optional[str],
+    incident: Optional[str],
+    approve: Optional[str],
+    reject: Optional[str],
+    as_json: bool,
 ) -> None:
-    """Add a case of your own, or decide on one that was learned. / 添加自己的案例，或决定学到的案例。"""
+    """Add a case of your own, or decide on one that was learned. /
+    添加自己的案例，或决定学到的案例。
+    """
     from ..cases import library as cases
     from ..cases.learning import ask, decide, from_incident
 
@@ -253,7 +345,11 @@ def add_case(
     if approve or reject:
         case = decide(home, str(approve or reject), bool(approve))
         status = str(case.raw["status"])
-        click.echo(json.dumps({"id": case.id, "status": status}) if _json(app, as_json) else "{}: {}".format(case.id, status))
+        click.echo(
+            json.dumps({"id": case.id, "status": status})
+            if _json(app, as_json)
+            else "{}: {}".format(case.id, status)
+        )
         return
     if from_file:
         raw = _case_file(from_file)
@@ -267,7 +363,10 @@ def add_case(
                 "add-case needs --from FILE, --incident ID, or a terminal to ask in",
                 "add-case 需要 --from 文件、--incident 编号,或一个可以提问的终端",
             ),
-            Text("docs/adding-a-case.md shows what a FILE looks like", "文件格式见 docs/adding-a-case.md"),
+            Text(
+                "docs/adding-a-case.md shows what a FILE looks like",
+                "文件格式见 docs/adding-a-case.md",
+            ),
         )
     raw.setdefault("id", cases.next_id(home))
     case = cases.add(home, raw)
@@ -275,7 +374,9 @@ def add_case(
     if _json(app, as_json):
         click.echo(json.dumps({"id": case.id, "slug": case.slug, "file": path}))
     else:
-        click.echo(("已写入 {}：{}" if _lang(app) == "zh" else "{} written to {}").format(case.id, path))
+        click.echo(
+            ("已写入 {}：{}" if _lang(app) == "zh" else "{} written to {}").format(case.id, path)
+        )
 
 
 def _case_file(name: str) -> Dict[str, Any]:
@@ -286,7 +387,9 @@ def _case_file(name: str) -> Dict[str, Any]:
     except ValueError as error:
         raise SettingsError(name, [str(error)]) from error
     if not isinstance(raw, dict):
-        raise SettingsError(name, [Text("must be one case (a JSON object)", "必须是一个案例(JSON 对象)")])
+        raise SettingsError(
+            name, [Text("must be one case (a JSON object)", "必须是一个案例(JSON 对象)")]
+        )
     return raw
 
 

@@ -20,18 +20,39 @@ def add(main: click.Group) -> None:
 
 @click.command()
 @click.option("--get", "wanted", metavar="KEY", help="Print one value. / 打印一个值。")
-@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set a value; may be repeated. / 设置一个值,可重复。")
-@click.option("--unset", "removed", metavar="KEY", multiple=True, help="Back to the default. / 恢复默认。")
-@click.option("--list", "everything", is_flag=True, help="Every setting, its value and where it comes from. / 列出全部设置及来源。")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set a value; may be repeated. / 设置一个值,可重复。",
+)
+@click.option(
+    "--unset", "removed", metavar="KEY", multiple=True, help="Back to the default. / 恢复默认。"
+)
+@click.option(
+    "--list",
+    "everything",
+    is_flag=True,
+    help="Every setting, its value and where it comes from. / 列出全部设置及来源。",
+)
 @click.pass_obj
-def config(app: Any, wanted: Optional[str], assignments: Tuple[str, ...], removed: Tuple[str, ...], everything: bool) -> None:
+def config(
+    app: Any,
+    wanted: Optional[str],
+    assignments: Tuple[str, ...],
+    removed: Tuple[str, ...],
+    everything: bool,
+) -> None:
     """Show or change settings. Without an option: --list. / 查看或修改设置。"""
     from .. import settings
     from ..openclaw.home import locate
 
     home = locate(app.host)
     node = settings.schema()
-    pairs = [_pair(text, node) for text in assignments]  # all are judged before the first is written
+    pairs = [
+        _pair(text, node) for text in assignments
+    ]  # all are judged before the first is written
     for key in removed:
         rule(node, key)
     for key, value in pairs:
@@ -46,7 +67,11 @@ def config(app: Any, wanted: Optional[str], assignments: Tuple[str, ...], remove
     if wanted:
         rule(node, wanted)
         value = masked(wanted, loaded[wanted])
-        click.echo(json.dumps(value, ensure_ascii=False) if app.as_json or not isinstance(value, str) else value)
+        click.echo(
+            json.dumps(value, ensure_ascii=False)
+            if app.as_json or not isinstance(value, str)
+            else value
+        )
         return
     _list(app, node, loaded)
 
@@ -62,13 +87,17 @@ def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
         near = difflib.get_close_matches(dotted, known_keys(node), 1, 0.5)
         raise UsageError(
             Text.of("unknown key {}", "没有设置项 {}", dotted),
-            Text.of("did you mean {}?", "是不是 {}?", near[0]) if near else "iflow-doctor config --list",
+            Text.of("did you mean {}?", "是不是 {}?", near[0])
+            if near
+            else "iflow-doctor config --list",
         )
     return found
 
 
 def parse_value(text: str, node: Mapping[str, Any]) -> Any:
-    """Given what a person typed and the key's schema, answer the value; a word stays a word where the schema wants one."""
+    """Given what a person typed and the key's schema, answer the value; a word stays a word where
+    the schema wants one.
+    """
     kinds = node.get("type", "string")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "boolean" in kinds and text.strip().lower() in _TRUE + _FALSE:
@@ -84,7 +113,9 @@ def parse_value(text: str, node: Mapping[str, Any]) -> Any:
 
 
 def masked(key: str, value: Any) -> Any:
-    """The value as it may be shown: of a webhook the host, of another secret nothing. References (${NAME}, SecretRefs) stay."""
+    """The value as it may be shown: of a webhook the host, of another secret nothing. References
+    (${NAME}, SecretRefs) stay.
+    """
     from urllib.parse import urlsplit
 
     from ..settings import SENSITIVE
@@ -94,17 +125,27 @@ def masked(key: str, value: Any) -> Any:
         return dict(value) if {"source", "id"} <= set(value) else inside
     if isinstance(value, list):
         return [masked(key, item) for item in value]
-    if not isinstance(value, str) or not value or not SENSITIVE.search(key) or value.startswith("${"):
+    if (
+        not isinstance(value, str)
+        or not value
+        or not SENSITIVE.search(key)
+        or value.startswith("${")
+    ):
         return value
     parts = urlsplit(value)
-    return "{}://{}/***".format(parts.scheme, parts.hostname) if parts.scheme and parts.hostname else "***"
+    return (
+        "{}://{}/***".format(parts.scheme, parts.hostname)
+        if parts.scheme and parts.hostname
+        else "***"
+    )
 
 
 def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise UsageError(
-            Text.of("--set {}: must be KEY=VALUE", "--set {}:必须写成 键=值", text), "iflow-doctor config --set auto_heal=true"
+            Text.of("--set {}: must be KEY=VALUE", "--set {}:必须写成 键=值", text),
+            "iflow-doctor config --set auto_heal=true",
         )
     value = parse_value(value, rule(node, key.strip()))
     return key.strip(), value
@@ -118,7 +159,12 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
         return
     shown = json.dumps(value, ensure_ascii=False)
     if source not in ("", own):
-        app.say(Text("{} = {} still: {} wins".format(key, shown, source), "{} 仍为 {}:{} 优先".format(key, shown, source)))
+        app.say(
+            Text(
+                "{} = {} still: {} wins".format(key, shown, source),
+                "{} 仍为 {}:{} 优先".format(key, shown, source),
+            )
+        )
     else:
         app.say(Text("{} = {}".format(key, shown), "{} = {}".format(key, shown)))
 
@@ -126,14 +172,23 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
 def _list(app: Any, node: Mapping[str, Any], loaded: Any) -> None:
     rows: Dict[str, Any] = {}
     for key, item in leaves(node):
-        rows[key] = {"value": masked(key, loaded.get(key)), "source": loaded.sources.get(key, "default"),
-                     "description": item.get("x-zh" if app.lang == "zh" else "description", item.get("description", ""))}  # fmt: skip
+        rows[key] = {
+            "value": masked(key, loaded.get(key)),
+            "source": loaded.sources.get(key, "default"),
+            "description": item.get(
+                "x-zh" if app.lang == "zh" else "description", item.get("description", "")
+            ),
+        }
     if app.as_json:
         app.out(rows)
         return
     for key, row in rows.items():
         mark = "" if row["source"] == "default" else "   [{}]".format(row["source"])
-        click.echo("{} = {}{}\n    {}".format(key, json.dumps(row["value"], ensure_ascii=False), mark, row["description"]))
+        click.echo(
+            "{} = {}{}\n    {}".format(
+                key, json.dumps(row["value"], ensure_ascii=False), mark, row["description"]
+            )
+        )
 
 
 def leaves(node: Mapping[str, Any], prefix: str = "") -> Any:

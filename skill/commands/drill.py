@@ -15,14 +15,33 @@ def add(main: click.Group) -> None:
 
 
 @click.command()
-@click.option("--real", is_flag=True, help="On the installed openclaw, in an isolated state directory and port. / 使用真实 openclaw。")
-@click.option("--faults", "folder", type=click.Path(), default=None, help="A fault directory, or a directory of them. / 故障目录。")
-@click.option("--only", multiple=True, help="Only the fault with this id (may be repeated). / 只运行指定故障。")
+@click.option(
+    "--real",
+    is_flag=True,
+    help="On the installed openclaw, in an isolated state directory and port. / "
+    "使用真实 openclaw。",
+)
+@click.option(
+    "--faults",
+    "folder",
+    type=click.Path(),
+    default=None,
+    help="A fault directory, or a directory of them. / 故障目录。",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    help="Only the fault with this id (may be repeated). / 只运行指定故障。",
+)
 @click.option("--list", "only_list", is_flag=True, help="List the faults and run none. / 只列出。")
 @click.option("--keep", is_flag=True, help="Keep each fault's files for a look. / 保留现场文件。")
 @click.pass_obj
-def drill(app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], only_list: bool, keep: bool) -> None:
-    """Break a practice gateway and watch it heal. Your own gateway is never touched. / 演练:绝不触碰你自己的网关。"""
+def drill(
+    app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], only_list: bool, keep: bool
+) -> None:
+    """Break a practice gateway and watch it heal. Your own gateway is never touched. /
+    演练:绝不触碰你自己的网关。
+    """
     from ..drill import faults, report, runner
 
     chosen, skipped = _choose(faults, real, folder, only)
@@ -47,8 +66,12 @@ def drill(app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], on
     raise click.exceptions.Exit(0 if all(result.as_expected for result in results) else 1)
 
 
-def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...]) -> Tuple[List[Any], List[Dict[str, str]]]:
-    """The faults to run, and those that this machine cannot: [{id, reason}]. Raise UsageError for an unknown id."""
+def _choose(
+    faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...]
+) -> Tuple[List[Any], List[Dict[str, str]]]:
+    """The faults to run, and those that this machine cannot: [{id, reason}]. Raise UsageError for
+    an unknown id.
+    """
     from pathlib import Path
 
     found = faults.find(Path(folder) if folder else faults.BUILT_IN)
@@ -59,12 +82,18 @@ def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...
             Text.of("known: {}", "已有:{}", ", ".join(fault.id for fault in found)),
         )
     target = "real" if real else "practice"
-    wanted = [fault for fault in found if (not only or fault.id in only) and target in fault.targets]
+    wanted = [
+        fault for fault in found if (not only or fault.id in only) and target in fault.targets
+    ]
     reasons = [(fault, faults.missing(fault)) for fault in wanted]
     runnable = [fault for fault, reason in reasons if not reason]
     if not runnable:
         raise UsageError(
-            Text.of("none of these faults can be run on the {} gateway here", "这些故障都不能在此处的 {} 网关上演练", target),
+            Text.of(
+                "none of these faults can be run on the {} gateway here",
+                "这些故障都不能在此处的 {} 网关上演练",
+                target,
+            ),
             "; ".join(f.id + ": " + r for f, r in reasons if r),
         )
     return runnable, [{"id": fault.id, "reason": reason} for fault, reason in reasons if reason]
@@ -73,13 +102,25 @@ def _choose(faults: Any, real: bool, folder: Optional[str], only: Tuple[str, ...
 def _list(app: Any, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
     if app.as_json:
         rows = [
-            {"id": f.id, "title": f.title.to(app.lang), "family": f.family, "expect": f.expect, "timeout_s": f.timeout_s} for f in chosen
+            {
+                "id": f.id,
+                "title": f.title.to(app.lang),
+                "family": f.family,
+                "expect": f.expect,
+                "timeout_s": f.timeout_s,
+            }
+            for f in chosen
         ]
         return app.out({"faults": rows, "skipped": skipped})  # type: ignore[no-any-return]
     for fault in chosen:
         app.say("{:32} {:9} {}".format(fault.id, fault.expect, fault.title.to(app.lang)))
     for item in skipped:
-        app.say(Text("{}: skipped, {}".format(item["id"], item["reason"]), "{}:跳过,{}".format(item["id"], item["reason"])))
+        app.say(
+            Text(
+                "{}: skipped, {}".format(item["id"], item["reason"]),
+                "{}:跳过,{}".format(item["id"], item["reason"]),
+            )
+        )
 
 
 def _end_on_signals() -> None:

@@ -14,7 +14,9 @@ def add(main: click.Group) -> None:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing. / 只显示方案,不做改动。")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the plan, change nothing. / 只显示方案,不做改动。"
+)
 @click.option("--yes", is_flag=True, help="Carry it out without asking. / 不询问直接执行。")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -26,7 +28,11 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     as_json = as_json or app.as_json
     ctx = app.context()
     name = "manual-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
-    say = (lambda text: None) if as_json else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
+    say = (
+        (lambda text: None)
+        if as_json
+        else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
+    )
     if not as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
     budget = float(ctx.settings.get("start_budget", 300))
@@ -57,13 +63,22 @@ def _show(app: Any, result: Any) -> None:
     app.say(heads[result.outcome])
     app.say(Text("Cause: ", "原因:").to(app.lang) + result.cause.to(app.lang))
     for action in result.actions:
-        app.say("  - {}: {} ({} s)".format(action["repair"], action["outcome"], action.get("seconds", 0)))
+        app.say(
+            "  - {}: {} ({} s)".format(
+                action["repair"], action["outcome"], action.get("seconds", 0)
+            )
+        )
         if action.get("config_diff"):
-            app.say(Text("    config differs at: ", "    配置变化:").to(app.lang) + ", ".join(action["config_diff"]))
+            app.say(
+                Text("    config differs at: ", "    配置变化:").to(app.lang)
+                + ", ".join(action["config_diff"])
+            )
         if action.get("advice"):
             app.say("    " + action["advice"])
     for plan in result.plans:
-        app.say(Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value))
+        app.say(
+            Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value)
+        )
         app.say("  " + plan.why.to(app.lang))
         for number, step in enumerate(plan.steps, 1):
             app.say("  {}. {}".format(number, steps.describe(step, app.lang)))
@@ -73,11 +88,17 @@ def _show(app: Any, result: Any) -> None:
 
 @click.command(hidden=True)
 @click.option("--incident", required=True)
-@click.option("--repair", default="", help="Only this repair, for a state that needs no diagnosis (resume-channels).")
+@click.option(
+    "--repair",
+    default="",
+    help="Only this repair, for a state that needs no diagnosis (resume-channels).",
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
-    """Level 3 for one incident, called by the watchdog. The result is also written to incidents/<id>.treat.json."""
+    """Level 3 for one incident, called by the watchdog. The result is also written to
+    incidents/<id>.treat.json.
+    """
     from ..doctor import visit
     from ..errors import CannotPlan
 
@@ -110,19 +131,38 @@ def stats(app: Any, as_json: bool) -> None:
         app.out(value)
         return
     took = value["time_to_recover_s"]
-    app.say(Text("Incidents: {}, healed: {}", "事故:{},已恢复:{}").to(app.lang).format(value["incidents"], value["healed"]))
+    app.say(
+        Text("Incidents: {}, healed: {}", "事故:{},已恢复:{}")
+        .to(app.lang)
+        .format(value["incidents"], value["healed"])
+    )
     if took["n"]:
-        line = Text("Time to recover: half within {:.0f} s, 95 % within {:.0f} s", "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内").to(
-            app.lang
-        )
+        line = Text(
+            "Time to recover: half within {:.0f} s, 95 % within {:.0f} s",
+            "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内",
+        ).to(app.lang)
         app.say(line.format(took["p50"], took["p95"]))
-    for title, key in ((Text("By level", "按级别"), "by_level"), (Text("By outcome", "按结果"), "by_outcome")):
+    for title, key in (
+        (Text("By level", "按级别"), "by_level"),
+        (Text("By outcome", "按结果"), "by_outcome"),
+    ):
         if value[key]:
-            app.say("{}: {}".format(title.to(app.lang), ", ".join("{} {}".format(k, v) for k, v in sorted(value[key].items()))))
+            app.say(
+                "{}: {}".format(
+                    title.to(app.lang),
+                    ", ".join("{} {}".format(k, v) for k, v in sorted(value[key].items())),
+                )
+            )
     for case, row in sorted(value["by_case"].items()):
         rate = "-" if row["success_rate"] is None else "{:.0%}".format(row["success_rate"])
-        line = Text("{}: {} incidents, {} healed, success at least {}", "{}:{} 次,恢复 {} 次,成功率下限 {}").to(app.lang)
-        app.say("  " + line.format(case, row["incidents"], row["healed"], rate) + (" (demoted)" if row["demoted"] else ""))
+        line = Text(
+            "{}: {} incidents, {} healed, success at least {}", "{}:{} 次,恢复 {} 次,成功率下限 {}"
+        ).to(app.lang)
+        app.say(
+            "  "
+            + line.format(case, row["incidents"], row["healed"], rate)
+            + (" (demoted)" if row["demoted"] else "")
+        )
     for week, row in value["by_week"].items():
         app.say("  {}: {} / {}".format(week, row["healed"], row["incidents"]))
     if value["ai"]["calls"]:
@@ -132,7 +172,11 @@ def stats(app: Any, as_json: bool) -> None:
             .format(value["ai"]["calls"], value["ai"]["cost_usd"])
         )
     if value["set_aside"]:
-        app.say(Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至:{}").to(app.lang).format(value["set_aside"]))
+        app.say(
+            Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至:{}")
+            .to(app.lang)
+            .format(value["set_aside"])
+        )
 
 
 @click.group(invoke_without_command=True)
@@ -153,10 +197,20 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 
     found = kept.all_of(app.context().home)
     if as_json or app.as_json:
-        app.out([{"id": s.id, "repair": s.repair, "taken": s.taken, "files": sorted(s.files)} for s in found])
+        app.out(
+            [
+                {"id": s.id, "repair": s.repair, "taken": s.taken, "files": sorted(s.files)}
+                for s in found
+            ]
+        )
         return
     if not found:
-        app.say(Text("No repair has changed a file yet: nothing to restore.", "还没有修复改动过文件:没有可还原的快照。"))
+        app.say(
+            Text(
+                "No repair has changed a file yet: nothing to restore.",
+                "还没有修复改动过文件:没有可还原的快照。",
+            )
+        )
     for snapshot in found:
         app.say("{}  {}".format(snapshot.id, ", ".join(sorted(snapshot.files))))
 
@@ -166,7 +220,9 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 @click.option("--yes", is_flag=True)
 @click.pass_obj
 def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
-    """Put the files of a snapshot back; what is there now is snapshotted first. / 还原快照(先保存现状)。"""
+    """Put the files of a snapshot back; what is there now is snapshotted first. /
+    还原快照(先保存现状)。
+    """
     from ..doctor import execute
     from ..errors import UsageError
     from ..files import owned_lock
@@ -176,13 +232,17 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     ctx = app.context()
     chosen = next((s for s in kept.all_of(ctx.home) if s.id == name), None)
     if chosen is None:
-        raise UsageError(Text.of("no snapshot {}", "没有快照 {}", name), "iflow-doctor snapshots list")
+        raise UsageError(
+            Text.of("no snapshot {}", "没有快照 {}", name), "iflow-doctor snapshots list"
+        )
     if not yes and app.as_json:
         raise UsageError(
             Text("a restore under --json is not asked about", "--json 下还原不会再询问"),
             "iflow-doctor snapshots restore {} --yes --json".format(name),
         )
-    if not yes and not click.confirm(Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))):
+    if not yes and not click.confirm(
+        Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))
+    ):
         raise click.exceptions.Exit(1)
     with owned_lock(execute.lock_path(ctx.home), "a repair"):
         before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
@@ -190,4 +250,8 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     if app.as_json:
         app.out({"ok": True, "restored": changed, "as_it_was": before.id})
         return
-    app.say(Text("Put back: {}. As it was: {}", "已还原:{}。还原前的状态:{}").to(app.lang).format(", ".join(changed) or "-", before.id))
+    app.say(
+        Text("Put back: {}. As it was: {}", "已还原:{}。还原前的状态:{}")
+        .to(app.lang)
+        .format(", ".join(changed) or "-", before.id)
+    )

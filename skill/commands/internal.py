@@ -1,4 +1,6 @@
-"""What the watchdog calls as child processes: keep-good, record, evidence. And the keeper, for completeness of --help."""
+"""What the watchdog calls as child processes: keep-good, record, evidence. And the keeper, for
+completeness of --help.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def add(main: click.Group) -> None:
 @click.option("--look", is_flag=True, help="Only look for damage that stays green; keep nothing.")
 @click.pass_obj
 def keep_good(app: Any, look: bool) -> None:
-    """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach its owner."""
+    """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
+    its owner.
+    """
     from ..doctor import recover
     from ..errors import HealerError
     from ..files import private_dir, write_json
@@ -32,11 +36,13 @@ def keep_good(app: Any, look: bool) -> None:
     if seen.answer not in ("ready", "live"):
         raise click.exceptions.Exit(1)
     with contextlib.suppress(HealerError, OSError):
-        # A doctor that was killed after it had mended: what it began is finished now, not undone in some later incident.
+        # A doctor that was killed after it had mended: what it began is finished now, not undone in
+        # some later incident.
         recover.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
     damage = _quiet_damage(ctx)
     if damage:
-        # Green, and yet something is lost or wrong: no good copy of this, and the owner has to know.
+        # Green, and yet something is lost or wrong: no good copy of this, and the owner has to
+        # know.
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "quiet.json", {"at": ctx.host.now(), "findings": damage})
         if look or not _accepted(ctx, damage):
@@ -50,7 +56,10 @@ def keep_good(app: Any, look: bool) -> None:
         disk_reserve.keep(ctx.home)
     if seen.process:
         private_dir(ctx.home.doctor_dir)
-        write_json(ctx.home.doctor_dir / "usual.json", {"rss_mb": round(seen.process.rss / 1048576), "at": ctx.host.now()})
+        write_json(
+            ctx.home.doctor_dir / "usual.json",
+            {"rss_mb": round(seen.process.rss / 1048576), "at": ctx.host.now()},
+        )
     try:
         from ..openclaw import schema
 
@@ -66,7 +75,9 @@ def keep_good(app: Any, look: bool) -> None:
 
 
 def _edited_wrongly(ctx: Any) -> bool:
-    """The running gateway has not read this edit, or refused it: being ready says nothing about a file that OpenClaw's schema rejects."""
+    """The running gateway has not read this edit, or refused it: being ready says nothing about a
+    file that OpenClaw's schema rejects.
+    """
     from ..openclaw import schema
     from ..store import good_copies
 
@@ -99,7 +110,9 @@ ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a
 
 
 def _accepted(ctx: Any, damage: Any) -> bool:
-    """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of exactly this a day ago."""
+    """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of
+    exactly this a day ago.
+    """
     from ..files import read_json
     from ..store import good_copies
     from ..watchdog.alerts import key_of
@@ -107,11 +120,16 @@ def _accepted(ctx: Any, damage: Any) -> bool:
     if good_copies.newest(ctx.home) is None:
         return True
     told = read_json(ctx.home.doctor_dir / "quiet.told.json", {}) or {}
-    return told.get("key") == key_of(damage) and ctx.host.now() - float(told.get("at", 0)) > ACCEPTED_AFTER_S
+    return (
+        told.get("key") == key_of(damage)
+        and ctx.host.now() - float(told.get("at", 0)) > ACCEPTED_AFTER_S
+    )
 
 
 def _quiet_damage(ctx: Any) -> Any:
-    """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh], ...]."""
+    """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh],
+    ...].
+    """
     from ..checks import run
     from ..model import Severity, State, Text, Verdict
     from ..repairs.free_disk import make_room
@@ -122,15 +140,27 @@ def _quiet_damage(ctx: Any) -> Any:
         ctx = replace(ctx, last_good=good, verdict=Verdict(State.HEALTHY, Text("ready", "就绪")))
         only = ("config", "database", "clock", "disk", "service")
         found = run.examine(ctx, only=only).findings
-        if any(f.check_id in ("disk/full", "disk/inodes") for f in found) and ctx.settings.get("auto_heal", True) and make_room(ctx):
+        if (
+            any(f.check_id in ("disk/full", "disk/inodes") for f in found)
+            and ctx.settings.get("auto_heal", True)
+            and make_room(ctx)
+        ):
             found = run.examine(ctx, only=only).findings
     except Exception as error:
         print("not examined: {!r}".format(error), file=sys.stderr)
         return []
     return [
-        [f.check_id, f.message.en, f.message.zh, f.fix_hint.en if f.fix_hint else "", f.fix_hint.zh if f.fix_hint else ""]
+        [
+            f.check_id,
+            f.message.en,
+            f.message.zh,
+            f.fix_hint.en if f.fix_hint else "",
+            f.fix_hint.zh if f.fix_hint else "",
+        ]
         for f in found
-        if f.check_id in QUIET and f.severity != Severity.INFO and f.evidence.get("lost") is not False
+        if f.check_id in QUIET
+        and f.severity != Severity.INFO
+        and f.evidence.get("lost") is not False
     ]
 
 
@@ -142,19 +172,25 @@ def _quiet_damage(ctx: Any) -> Any:
 @click.option("--state", default="")
 @click.option("--restarts", type=int, default=0)
 @click.pass_obj
-def record(app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int) -> None:
+def record(
+    app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int
+) -> None:
     """Write a closed incident into records.json."""
     from ..store.records import Store
 
     ctx = app.context()
-    Store(ctx.home).close_incident(incident, by=by, opened=opened, closed=closed, state=state, restarts=restarts)
+    Store(ctx.home).close_incident(
+        incident, by=by, opened=opened, closed=closed, state=state, restarts=restarts
+    )
 
 
 @click.command(hidden=True)
 @click.option("--incident", required=True)
 @click.pass_obj
 def evidence(app: Any, incident: str) -> None:
-    """Keep what a hung gateway looks like before it is ended: log tail, /readyz body, process row."""
+    """Keep what a hung gateway looks like before it is ended: log tail, /readyz body, process
+    row.
+    """
     from ..files import private_dir, write_atomic
     from ..openclaw import gateway
     from ..openclaw.logs import newest_boot
@@ -165,7 +201,11 @@ def evidence(app: Any, incident: str) -> None:
     process = gateway.lock_holder(ctx.home)
     value = {
         "at": gateway.clock_stamp(ctx.host.now()),
-        "readyz": {"status": reply.status, "error": reply.error, "body": reply.body.decode("utf-8", "replace")[:2000]},
+        "readyz": {
+            "status": reply.status,
+            "error": reply.error,
+            "body": reply.body.decode("utf-8", "replace")[:2000],
+        },
         "process": process.__dict__ if process else None,
         "log_tail": newest_boot(ctx.host, ctx.home)[-16000:],
     }

@@ -35,7 +35,12 @@ def list_ways(app: Any) -> None:
 
 
 @notify.command()
-@click.option("--all", "everyone", is_flag=True, help="Also the recipients that only stand in for others. / 也测试候补接收人。")
+@click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="Also the recipients that only stand in for others. / 也测试候补接收人。",
+)
 @click.pass_obj
 def test(app: Any, everyone: bool) -> None:
     """Send a test message by every way that is configured. / 向每个已配置的通道发测试消息。"""
@@ -45,7 +50,12 @@ def test(app: Any, everyone: bool) -> None:
     if app.as_json:
         app.out({"ok": all(row["ok"] for row in results), "ways": results})
     elif not results:
-        app.say(Text("No channel with a known recipient and no webhook: nothing to test.", "没有可用的通道或 Webhook:无需测试。"))
+        app.say(
+            Text(
+                "No channel with a known recipient and no webhook: nothing to test.",
+                "没有可用的通道或 Webhook:无需测试。",
+            )
+        )
     for row in [] if app.as_json else results:
         click.echo("{} {}  {}".format("✓" if row["ok"] else "✗", row["way"], row["answer"]))
     raise click.exceptions.Exit(0 if all(row["ok"] for row in results) else 1)
@@ -75,7 +85,9 @@ def flush(app: Any, deadline: float) -> None:
 
 @notify.command()
 @click.argument("kind", default="all")
-@click.option("--platform", default="", help="feishu, dingtalk, discord, telegram, slack, wecom, webhook")
+@click.option(
+    "--platform", default="", help="feishu, dingtalk, discord, telegram, slack, wecom, webhook"
+)
 @click.pass_obj
 def preview(app: Any, kind: str, platform: str) -> None:
     """Show a message as it would be sent. / 预览消息。"""
@@ -86,14 +98,20 @@ def preview(app: Any, kind: str, platform: str) -> None:
 
     if kind != "all" and kind not in SAMPLES:
         raise UsageError(
-            Text.of("no such kind: {}", "没有这种消息:{}", kind), Text.of("one of: all, {}", "可选:all, {}", ", ".join(SAMPLES))
+            Text.of("no such kind: {}", "没有这种消息:{}", kind),
+            Text.of("one of: all, {}", "可选:all, {}", ", ".join(SAMPLES)),
         )
     if platform and platform not in SENDERS:
-        raise UsageError(Text.of("no such platform: {}", "没有这个平台:{}", platform), Text.of("one of: {}", "可选:{}", ", ".join(SENDERS)))
+        raise UsageError(
+            Text.of("no such platform: {}", "没有这个平台:{}", platform),
+            Text.of("one of: {}", "可选:{}", ", ".join(SENDERS)),
+        )
     ctx = app.context()
     shown: List[Dict[str, Any]] = []
     for name in SAMPLES if kind == "all" else [kind]:
-        doc = render.single([SAMPLES[name]], app.lang, redactor(ctx), render.origin(ctx.home.profile, ctx.home.port))
+        doc = render.single(
+            [SAMPLES[name]], app.lang, redactor(ctx), render.origin(ctx.home.profile, ctx.home.port)
+        )
         form = SENDERS[platform].form(doc) if platform else None
         shown.append({"kind": name, "text": render.text(doc), "form": form})
         if not app.as_json:
@@ -117,17 +135,29 @@ def ack(app: Any, code: str, everyone: bool) -> None:
     known = incidents.open_incidents(home)
     if not code and len(known) > 1 and not everyone:
         raise UsageError(
-            Text.of("several incidents are open: {}", "有多个未结束的事故:{}", ", ".join(item["code"] for item in known)),
+            Text.of(
+                "several incidents are open: {}",
+                "有多个未结束的事故:{}",
+                ", ".join(item["code"] for item in known),
+            ),
             Text("iflow-doctor ack CODE, or ack --all", "iflow-doctor ack 代码,或 ack --all"),
         )
     done = incidents.ack(home, code, app.host.now())
     if app.as_json:
         app.out({"ok": bool(done), "acknowledged": done})
     elif done:
-        app.say(Text("No more reminders for {}.".format(", ".join(done)), "已确认 {},不再提醒。".format("、".join(done))))
+        app.say(
+            Text(
+                "No more reminders for {}.".format(", ".join(done)),
+                "已确认 {},不再提醒。".format("、".join(done)),
+            )
+        )
     else:
         app.say(
-            Text("No such open incident." if code else "No incident is open.", "没有这个未恢复的事件。" if code else "没有未恢复的事件。")
+            Text(
+                "No such open incident." if code else "No incident is open.",
+                "没有这个未恢复的事件。" if code else "没有未恢复的事件。",
+            )
         )
     raise click.exceptions.Exit(0 if done or not code else 1)
 
@@ -154,7 +184,8 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(
-                Text.of("not a web address: {}", "不是网址:{}", url[:60]), Text("it starts with https://", "应以 https:// 开头")
+                Text.of("not a web address: {}", "不是网址:{}", url[:60]),
+                Text("it starts with https://", "应以 https:// 开头"),
             )
     value: Dict[str, Any] = {"url": url}
     value.update({k: v for k, v in (("secret", secret), ("keyword", keyword)) if v})
@@ -163,13 +194,22 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
         app.out({"ok": True, "platform": platform})
         return
     app.say(
-        Text("{}: saved. Try it: iflow-doctor notify test".format(platform), "{}:已保存。试一下:iflow-doctor notify test".format(platform))
+        Text(
+            "{}: saved. Try it: iflow-doctor notify test".format(platform),
+            "{}:已保存。试一下:iflow-doctor notify test".format(platform),
+        )
     )
 
 
 def _ask(what: str) -> str:
-    """From a person without echo, from a pipe as one line: a secret need not stand on a command line."""
-    return str(click.prompt(what, hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+    """From a person without echo, from a pipe as one line: a secret need not stand on a command
+    line.
+    """
+    return (
+        str(click.prompt(what, hide_input=True))
+        if sys.stdin.isatty()
+        else sys.stdin.readline().strip()
+    )
 
 
 def _setter(platform: str) -> click.Command:
@@ -177,14 +217,24 @@ def _setter(platform: str) -> click.Command:
     def command(app: Any, url: str, secret: Optional[str], keyword: str) -> None:
         _set(app, platform, url, secret, keyword)
 
-    command.__doc__ = "Set your {0} webhook: URL, - to be asked, or off. / 设置 {0} 的 Webhook。".format(platform)
+    command.__doc__ = (
+        "Set your {0} webhook: URL, - to be asked, or off. / 设置 {0} 的 Webhook。".format(platform)
+    )
     made = click.command("set-" + platform)(command)
     made.params = [
         click.Argument(["url"]),
         click.Option(
-            ["--secret"], is_flag=False, flag_value="", default=None, help="Signing secret; without a value it is asked for. / 加签密钥。"
+            ["--secret"],
+            is_flag=False,
+            flag_value="",
+            default=None,
+            help="Signing secret; without a value it is asked for. / 加签密钥。",
         ),
-        click.Option(["--keyword"], default="", help="A word the robot demands (DingTalk). / 机器人要求的关键词。"),
+        click.Option(
+            ["--keyword"],
+            default="",
+            help="A word the robot demands (DingTalk). / 机器人要求的关键词。",
+        ),
     ]
     return made
 

@@ -1,4 +1,6 @@
-"""service install | uninstall | status: level 1 and the watchdog's own service, from the command line."""
+"""service install | uninstall | status: level 1 and the watchdog's own service, from the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,14 @@ def service() -> None:
 
 def _both(function: Any) -> Any:
     for option in (
-        click.option("--dry-run", is_flag=True, help="Show every change, make none. / 只列出将要做的更改。"),
-        click.option("--only", type=click.Choice(["gateway", "watchdog"]), help="Only this one of the two. / 只处理其中一个。"),
+        click.option(
+            "--dry-run", is_flag=True, help="Show every change, make none. / 只列出将要做的更改。"
+        ),
+        click.option(
+            "--only",
+            type=click.Choice(["gateway", "watchdog"]),
+            help="Only this one of the two. / 只处理其中一个。",
+        ),
         click.pass_obj,
     ):
         function = option(function)
@@ -56,7 +64,9 @@ def uninstall(app: Any, dry_run: bool, only: Any) -> None:
 
 
 def _end_by_hand(app: Any) -> None:
-    """A watchdog that still holds the lock was started by hand or by a container: it would bring back what is removed."""
+    """A watchdog that still holds the lock was started by hand or by a container: it would bring
+    back what is removed.
+    """
     import contextlib
     import os
     import signal
@@ -72,7 +82,8 @@ def _end_by_hand(app: Any) -> None:
         if not lock_held(lock):
             return
         pid, _ = lock_owner(lock)
-        if not told:  # the lock is there a moment before its owner's note, which may still name an earlier one
+        # the lock is there a moment before its owner's note, which may still name an earlier one
+        if not told:
             with contextlib.suppress(OSError, psutil.Error):
                 if pid > 1 and pid != os.getpid() and "watch" in psutil.Process(pid).cmdline():
                     os.kill(pid, signal.SIGTERM)
@@ -89,7 +100,13 @@ def status(app: Any) -> None:
     unknown = any(state.active == "unknown" for state in states.values())
     code = 2 if unknown else 0 if all(state.active == "active" for state in states.values()) else 1
     if app.as_json:
-        app.out({"manager": platform.name, "exit_code": code, **{kind: asdict(state) for kind, state in states.items()}})
+        app.out(
+            {
+                "manager": platform.name,
+                "exit_code": code,
+                **{kind: asdict(state) for kind, state in states.items()},
+            }
+        )
     else:
         app.say(Text("service manager: " + platform.name, "服务管理器:" + platform.name))
         for kind, state in states.items():
@@ -98,30 +115,51 @@ def status(app: Any) -> None:
 
 
 WORDS_ZH = {
-    "active": "运行中", "activating": "正在启动", "deactivating": "正在停止", "inactive": "未运行", "failed": "失败", "unknown": "未知",
-}  # fmt: skip
+    "active": "运行中",
+    "activating": "正在启动",
+    "deactivating": "正在停止",
+    "inactive": "未运行",
+    "failed": "失败",
+    "unknown": "未知",
+}
 # what the platforms add to a state, see platforms/
 DETAILS_ZH = {
-    "started by somebody else; nothing keeps it alive": "由别处启动,没有保活", "no keeper was ever started here": "这里从未启动过守护器",
-    "not a service: started by hand or by the container": "不是系统服务:由人或容器启动", "needs daemon-reload": "需要 daemon-reload",
-    "loaded; launchd starts it within ThrottleInterval (10 s)": "已加载,launchd 会在 ThrottleInterval(10 秒)内启动它",
+    "started by somebody else; nothing keeps it alive": "由别处启动,没有保活",
+    "no keeper was ever started here": "这里从未启动过守护器",
+    "not a service: started by hand or by the container": "不是系统服务:由人或容器启动",
+    "needs daemon-reload": "需要 daemon-reload",
+    "loaded; launchd starts it within ThrottleInterval (10 s)": (
+        "已加载,launchd 会在 ThrottleInterval(10 秒)内启动它"
+    ),
     "schtasks did not answer": "schtasks 没有回答",
-}  # fmt: skip
+}
 
 
 def _line(kind: str, state: Any) -> Text:
-    parts: List[str] = [state.active] + [part for part in (state.sub, state.result) if part and part not in (state.active, "success")]
+    parts: List[str] = [state.active] + [
+        part for part in (state.sub, state.result) if part and part not in (state.active, "success")
+    ]
     en, zh = ", ".join(parts), "、".join([WORDS_ZH.get(parts[0], parts[0])] + parts[1:])
     if state.main_pid:
         en, zh = en + ", pid {}".format(state.main_pid), zh + ",进程 {}".format(state.main_pid)
     if state.restarts:
-        en, zh = en + ", restarted {} times".format(state.restarts), zh + ",已重启 {} 次".format(state.restarts)
+        en, zh = (
+            en + ", restarted {} times".format(state.restarts),
+            zh + ",已重启 {} 次".format(state.restarts),
+        )
     if state.stopped_by_operator:
         en, zh = en + ", stopped by a person", zh + ",由人停止"
     if not state.exists:
         en, zh = en + ", not installed", zh + ",未安装"
-    tail = Text.of("  [{}]", "  [{}]", Text(state.detail, DETAILS_ZH.get(state.detail, state.detail))) if state.detail else Text("", "")
-    return Text("{:9s} {}{}".format(kind, en, tail.en), "{} {}{}".format({"gateway": "网关", "watchdog": "守护进程"}[kind], zh, tail.zh))
+    tail = (
+        Text.of("  [{}]", "  [{}]", Text(state.detail, DETAILS_ZH.get(state.detail, state.detail)))
+        if state.detail
+        else Text("", "")
+    )
+    return Text(
+        "{:9s} {}{}".format(kind, en, tail.en),
+        "{} {}{}".format({"gateway": "网关", "watchdog": "守护进程"}[kind], zh, tail.zh),
+    )
 
 
 def _platform(app: Any) -> Any:
@@ -131,12 +169,21 @@ def _platform(app: Any) -> Any:
     home = locate(app.host)
     platform = app.platform(home, load_or_last_good(app.host, home)[0])
     if platform is None:
-        raise ServiceError(Text("no way to keep a gateway alive was found on this machine", "这台机器上没有可用于保活网关的方式"))
+        raise ServiceError(
+            Text(
+                "no way to keep a gateway alive was found on this machine",
+                "这台机器上没有可用于保活网关的方式",
+            )
+        )
     return platform
 
 
-def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, what: str) -> None:
-    """Do each step; a failure of one does not keep the other from being done. Exit 1 when one failed."""
+def _carry_out(
+    app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, what: str
+) -> None:
+    """Do each step; a failure of one does not keep the other from being done. Exit 1 when one
+    failed.
+    """
     report: Dict[str, Any] = {"manager": platform.name, "action": what, "dry_run": dry_run}
     failed = False
     for kind, act in steps:
@@ -145,12 +192,21 @@ def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: b
         try:
             plan = act(dry_run)
         except HealerError as error:
-            failed = failed or not isinstance(error, ServiceError) or kind == "gateway" or platform.name != "direct"
+            failed = (
+                failed
+                or not isinstance(error, ServiceError)
+                or kind == "gateway"
+                or platform.name != "direct"
+            )
             report[kind] = {"ok": False, "error": error.message, "hint": error.hint}
             if not app.as_json:
                 app.say("{}: {}".format(kind, error.told(app.lang)))
             continue
-        report[kind] = {"ok": True, "files": [path for path, _ in plan.files], "commands": [list(argv) for argv in plan.commands]}
+        report[kind] = {
+            "ok": True,
+            "files": [path for path, _ in plan.files],
+            "commands": [list(argv) for argv in plan.commands],
+        }
         if not app.as_json:
             _show(app, kind, plan, dry_run)
     if app.as_json:
@@ -159,11 +215,18 @@ def _carry_out(app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: b
 
 
 def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:
-    app.say(Text("{}: {}".format(kind, "would do" if dry_run else "done"), "{}:{}".format(kind, "将执行" if dry_run else "完成")))
+    app.say(
+        Text(
+            "{}: {}".format(kind, "would do" if dry_run else "done"),
+            "{}:{}".format(kind, "将执行" if dry_run else "完成"),
+        )
+    )
     for path, content in plan.files:
         app.say(Text.of("  write {} ({} bytes)", "  写入 {}({} 字节)", path, len(content)))
         if dry_run:
-            text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
+            text = content.decode(
+                "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace"
+            )
             for line in text.splitlines():
                 app.say("    | " + line)
     for argv in plan.commands:

@@ -20,7 +20,11 @@ def add(main: click.Group) -> None:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Look once, act if needed, and exit. / 只看一次。")
-@click.option("--test", is_flag=True, help="Look, judge, and say what would be done. Acts on nothing. / 只看不动。")
+@click.option(
+    "--test",
+    is_flag=True,
+    help="Look, judge, and say what would be done. Acts on nothing. / 只看不动。",
+)
 @click.option("--echo", is_flag=True, help="Print each decision as it is made. / 打印每个决定。")
 @click.pass_obj
 def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
@@ -45,7 +49,8 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
     platform = app.platform(home, load_or_last_good(app.host, home)[0])
     if platform is None:
         raise ServiceError(
-            Text("no way to start the gateway on this machine", "这台机器上没有启动网关的方式"), "iflow-doctor service status"
+            Text("no way to start the gateway on this machine", "这台机器上没有启动网关的方式"),
+            "iflow-doctor service status",
         )
     with owned_lock(home.doctor_dir / "watch.lock", "the watchdog of {}".format(home.state_dir)):
         dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
@@ -63,23 +68,45 @@ def _once(app: Any, dog: Any, code: int) -> None:
     verdict, incident = dog.verdict, dog.state.incident
     until, _ = state_file.pause(dog.home, app.host.now())
     if app.as_json:
-        app.out({
-            "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason.to(app.lang), "pid": verdict.pid,
-            "incident": incident.id if incident else None, "paused_until": clock_stamp(until) if until else "",
-            "log": str(dog.home.logs_dir / "watchdog.log"),
-        })  # fmt: skip
+        app.out(
+            {
+                "ok": code == 0,
+                "exit_code": code,
+                "state": verdict.state.value,
+                "reason": verdict.reason.to(app.lang),
+                "pid": verdict.pid,
+                "incident": incident.id if incident else None,
+                "paused_until": clock_stamp(until) if until else "",
+                "log": str(dog.home.logs_dir / "watchdog.log"),
+            }
+        )
         return
-    app.say("{} {}: {}".format({0: "OK", 1: "!!", 2: "??"}[code], STATE_NAMES[verdict.state].to(app.lang), verdict.reason.to(app.lang)))
+    app.say(
+        "{} {}: {}".format(
+            {0: "OK", 1: "!!", 2: "??"}[code],
+            STATE_NAMES[verdict.state].to(app.lang),
+            verdict.reason.to(app.lang),
+        )
+    )
     if until:
-        paused = Text("Paused until {}: only looked, did nothing.", "已暂停至 {}:只看了一眼,没有任何动作。").to(app.lang)
+        paused = Text(
+            "Paused until {}: only looked, did nothing.", "已暂停至 {}:只看了一眼,没有任何动作。"
+        ).to(app.lang)
         app.say("   " + paused.format(clock_stamp(until)))
     elif incident:
-        app.say("   " + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id))
-    app.say("   " + Text("Log", "日志").to(app.lang) + ": " + str(dog.home.logs_dir / "watchdog.log"))
+        app.say(
+            "   "
+            + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id)
+        )
+    app.say(
+        "   " + Text("Log", "日志").to(app.lang) + ": " + str(dog.home.logs_dir / "watchdog.log")
+    )
 
 
 def _test(app: Any) -> None:
-    """Settings, lock, endpoints, service: everything the watchdog needs, and its verdict now. Exit 0 fine, 1 not, 2 cannot tell."""
+    """Settings, lock, endpoints, service: everything the watchdog needs, and its verdict now. Exit
+    0 fine, 1 not, 2 cannot tell.
+    """
     report = look(app, strict=True)
     show(app, report)
     raise click.exceptions.Exit(report["exit_code"])
@@ -93,10 +120,14 @@ def look(app: Any, strict: bool = False) -> Any:
 
     ctx = app.context(strict)
     memory = judge.Memory()
-    limits = judge.Limits(int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"]))
+    limits = judge.Limits(
+        int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"])
+    )
     verdict = None
     for _ in range(limits.failures_before_action):
-        seen = gateway.observe(ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform)
+        seen = gateway.observe(
+            ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform
+        )
         verdict, memory = judge.judge(seen, memory, limits)
         if verdict.state not in (State.UNKNOWN,):
             break
@@ -108,23 +139,42 @@ def look(app: Any, strict: bool = False) -> Any:
     state, wrong = state_file.peek(ctx.home)
     until, wrong_pause = state_file.pause(ctx.home, ctx.host.now())
     fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
-    code = 0 if verdict.state in fine else 2 if verdict.state in (State.UNKNOWN, State.SUSPENDED) else 1
+    code = (
+        0
+        if verdict.state in fine
+        else 2
+        if verdict.state in (State.UNKNOWN, State.SUSPENDED)
+        else 1
+    )
     incident = state.incident if state else None
     return {
-        "ok": code == 0, "exit_code": code, "state": verdict.state.value, "reason": verdict.reason, "pid": verdict.pid,
-        "gateway_exit_code": verdict.exit_code, "failing": list(verdict.failing), "url": ctx.home.url(""),
+        "ok": code == 0,
+        "exit_code": code,
+        "state": verdict.state.value,
+        "reason": verdict.reason,
+        "pid": verdict.pid,
+        "gateway_exit_code": verdict.exit_code,
+        "failing": list(verdict.failing),
+        "url": ctx.home.url(""),
         "state_dir": str(ctx.home.state_dir),
-        "memory_mb": round(seen.process.rss / 1048576) if seen.process else None, "response_s": round(seen.seconds, 3),
+        "memory_mb": round(seen.process.rss / 1048576) if seen.process else None,
+        "response_s": round(seen.seconds, 3),
         "manager": ctx.platform.name if ctx.platform else None,
         "watchdog": {"running": held, "pid": pid or None, "since": since},
         "paused_until": gateway.clock_stamp(until) if until else "",
         "incident": {
-            "id": incident.id, "since": gateway.clock_stamp(incident.opened), "restarts": incident.restarts,
-            "cause": incident.cause, "escalated": incident.escalated,
-        } if incident else None,
-        "crashes_6h": len(state.crashes) if state else 0, "log": str(ctx.home.logs_dir / "watchdog.log"),
+            "id": incident.id,
+            "since": gateway.clock_stamp(incident.opened),
+            "restarts": incident.restarts,
+            "cause": incident.cause,
+            "escalated": incident.escalated,
+        }
+        if incident
+        else None,
+        "crashes_6h": len(state.crashes) if state else 0,
+        "log": str(ctx.home.logs_dir / "watchdog.log"),
         "damaged": [issue for issue in (wrong, wrong_pause) if issue],
-    }  # fmt: skip
+    }
 
 
 def show(app: Any, report: Any) -> None:
@@ -133,7 +183,14 @@ def show(app: Any, report: Any) -> None:
     zh = app.lang == "zh"
     state = State(report["state"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
-    app.say("{} {}: {} - {}".format(mark, "网关" if zh else "Gateway", STATE_NAMES[state].to(app.lang), report["reason"].to(app.lang)))
+    app.say(
+        "{} {}: {} - {}".format(
+            mark,
+            "网关" if zh else "Gateway",
+            STATE_NAMES[state].to(app.lang),
+            report["reason"].to(app.lang),
+        )
+    )
     app.say(
         "   {} {}{}".format(report["url"], "进程 " if zh else "pid ", report["pid"] or "-")
         + (", {} MB".format(report["memory_mb"]) if report["memory_mb"] else "")
@@ -141,27 +198,53 @@ def show(app: Any, report: Any) -> None:
     watch = report["watchdog"]
     if watch["running"]:
         app.say(
-            ("   守护进程:运行中(进程 {},自 {})" if zh else "   Watchdog: running (pid {}, since {})").format(watch["pid"], watch["since"])
+            (
+                "   守护进程:运行中(进程 {},自 {})"
+                if zh
+                else "   Watchdog: running (pid {}, since {})"
+            ).format(watch["pid"], watch["since"])
         )
     else:
-        how = "iflow-doctor watch" if report["manager"] == "direct" else "iflow-doctor service install"
-        app.say(("   守护进程:未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how))
+        how = (
+            "iflow-doctor watch"
+            if report["manager"] == "direct"
+            else "iflow-doctor service install"
+        )
+        app.say(
+            ("   守护进程:未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how)
+        )
     if report["paused_until"]:
         app.say(
-            ("   已暂停至 {} -> iflow-doctor resume" if zh else "   Paused until {} -> iflow-doctor resume").format(report["paused_until"])
+            (
+                "   已暂停至 {} -> iflow-doctor resume"
+                if zh
+                else "   Paused until {} -> iflow-doctor resume"
+            ).format(report["paused_until"])
         )
     for issue in report["damaged"]:
         if "pause.json" in issue:
-            line = "   文件损坏,暂停无效:{} -> iflow-doctor resume" if zh else "   damaged, so not paused: {} -> iflow-doctor resume"
+            line = (
+                "   文件损坏,暂停无效:{} -> iflow-doctor resume"
+                if zh
+                else "   damaged, so not paused: {} -> iflow-doctor resume"
+            )
             app.say(line.format(issue))
         else:
-            app.say(("   文件损坏,守护进程会将其移开:{}" if zh else "   damaged, the watchdog will set it aside: {}").format(issue))
+            app.say(
+                (
+                    "   文件损坏,守护进程会将其移开:{}"
+                    if zh
+                    else "   damaged, the watchdog will set it aside: {}"
+                ).format(issue)
+            )
     incident = report["incident"]
     if incident:
         app.say(
-            ("   事故 {} 自 {} 起,重启 {} 次。{}" if zh else "   Incident {} since {}, {} restarts. {}").format(
-                incident["id"], incident["since"], incident["restarts"], incident["cause"]
-            )
+            (
+                "   事故 {} 自 {} 起,重启 {} 次。{}"
+                if zh
+                else "   Incident {} since {}, {} restarts. {}"
+            ).format(incident["id"], incident["since"], incident["restarts"], incident["cause"])
         )
     if report["exit_code"] == 1:
         app.say("   下一步: iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
@@ -210,7 +293,9 @@ def _seconds(text: str) -> Optional[float]:
     found = re.match(r"^(\d+(?:\.\d+)?)(s|m|h|d)?$", text.strip())
     if not found:
         return None
-    value = float(found.group(1)) * {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 60}[found.group(2)]
+    value = (
+        float(found.group(1)) * {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 60}[found.group(2)]
+    )
     return value if 0 < value <= 30 * 86400 else None
 
 
@@ -227,7 +312,12 @@ def resume(app: Any) -> None:
     if app.as_json:
         app.out({"ok": True, "was_paused": was})
     else:
-        app.say(Text("The watchdog acts again." if was else "It was not paused.", "守护进程已恢复工作。" if was else "当前没有暂停。"))
+        app.say(
+            Text(
+                "The watchdog acts again." if was else "It was not paused.",
+                "守护进程已恢复工作。" if was else "当前没有暂停。",
+            )
+        )
 
 
 __all__ = ["AlreadyRunning", "add", "look"]

@@ -1,4 +1,6 @@
-"""Level 3's last means: the emergency doctor. Its plans go through the same healer, under the same memory of what was tried."""
+"""Level 3's last means: the emergency doctor. Its plans go through the same healer, under the same
+memory of what was tried.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def consult(visit: Any) -> Optional[Any]:
     def execute(plan: Plan) -> Outcome:
         key = "ai " + key_of(plan.repair, {"steps": [steps.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
-            raise RepairError(Text("this was tried in this incident and did not help", "本次事故中已试过,没有用"))
+            raise RepairError(
+                Text("this was tried in this incident and did not help", "本次事故中已试过,没有用")
+            )
         visit.wait_for_runs(plan)
         visit.incident.begin(key)
         outcome = healer.execute(visit.ctx, plan)
@@ -41,7 +45,12 @@ def consult(visit: Any) -> Optional[Any]:
     visit.ai_calls += int(result.calls)
     visit.cost_usd += float(result.cost_usd)
     if result.healed:
-        return visit._answer("healed", result.root_cause if result.root_cause.en else visit._cause(None), None, by="ai")
+        return visit._answer(
+            "healed",
+            result.root_cause if result.root_cause.en else visit._cause(None),
+            None,
+            by="ai",
+        )
     if result.tell_person.en and result.tell_person != NOBODY and result.rounds:
         visit.ai_said = result.tell_person
     return None

@@ -1,4 +1,6 @@
-"""Which repair is next: known causes, certain cases, what is cheap, what changed, OpenClaw's own doctor. Plans, no effects."""
+"""Which repair is next: known causes, certain cases, what is cheap, what changed, OpenClaw's own
+doctor. Plans, no effects.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ from . import examine, repair_table
 from .repair_table import Row
 
 # OpenClaw refuses every start with these: starting again would only repeat that.
-REJECTED = ("config/syntax", "config/empty", "config/missing", "config/include-missing", "config/invalid-value", "config/unrecognized-key")
+REJECTED = (
+    "config/syntax",
+    "config/empty",
+    "config/missing",
+    "config/include-missing",
+    "config/invalid-value",
+    "config/unrecognized-key",
+)
 
 REVERT = "revert-config-keys"
 
@@ -32,7 +41,9 @@ class Choice:
 
 @dataclass
 class Chooser:
-    """One look's choices. fell_over: why repairs that were considered did not apply, for the person who asks."""
+    """One look's choices. fell_over: why repairs that were considered did not apply, for the person
+    who asks.
+    """
 
     ctx: Context
     incident: Incident
@@ -45,13 +56,20 @@ class Chooser:
         yield from self._planned(repair_table.SPECIFIC, "finding")
         person = first(repair_table.rows_for(repair_table.PERSON_AFTER, verdict))
         if person is not None:
-            yield Choice(self._plan("tell-person", {}), "tell-person " + person.check_id, "finding", person)
+            yield Choice(
+                self._plan("tell-person", {}), "tell-person " + person.check_id, "finding", person
+            )
             return
         yield from self._cases(False)
-        changed = bool(self.ctx.findings("config/changed") or self.ctx.findings("plugins/new-since-good"))
+        changed = bool(
+            self.ctx.findings("config/changed") or self.ctx.findings("plugins/new-since-good")
+        )
         if not changed:
             yield from self._cases(True)
-        rejected = any(f.check_id in REJECTED and f.severity is Severity.ERROR for f in self.ctx.verdict.findings)
+        rejected = any(
+            f.check_id in REJECTED and f.severity is Severity.ERROR
+            for f in self.ctx.verdict.findings
+        )
         if not rejected and not (changed and self._start_is_pointless()):
             yield from self._planned(repair_table.CHEAP, "restart")
         yield from self._planned(repair_table.CHANGED, "changed")
@@ -69,29 +87,45 @@ class Chooser:
             if not self.incident.may_try(key):
                 continue
             plan = self._try_plan(row.repair, params)
-            if plan is not None and (row.certain or plan.risk in (Risk.READ, Risk.SAFE) or self.yes):
+            if plan is not None and (
+                row.certain or plan.risk in (Risk.READ, Risk.SAFE) or self.yes
+            ):
                 yield Choice(plan, key, by, finding)
 
     def _together(self, found: Sequence[Any], by: str) -> Optional[Choice]:
-        """Several wrong keys at once: all of them are put back before the one start that tells, instead of a start for each."""
-        rows = [(finding, params) for row, finding, params in found if row.repair == REVERT and params.get("paths")]
+        """Several wrong keys at once: all of them are put back before the one start that tells,
+        instead of a start for each.
+        """
+        rows = [
+            (finding, params)
+            for row, finding, params in found
+            if row.repair == REVERT and params.get("paths")
+        ]
         paths = sorted({str(path) for _finding, params in rows for path in params["paths"]})
         params = {"paths": paths}
         key = key_of(REVERT, params)
-        if len({finding.path for finding, _params in rows if finding}) < 2 or not self.incident.may_try(key):
+        if len(
+            {finding.path for finding, _params in rows if finding}
+        ) < 2 or not self.incident.may_try(key):
             return None
         plan = self._try_plan(REVERT, params)
         return Choice(plan, key, by, rows[0][0]) if plan is not None else None
 
     def _cases(self, tell: bool) -> Iterator[Choice]:
-        """Certain matches whose evidence holds on this machine. A case that keeps failing, or is not proven yet, does not act."""
+        """Certain matches whose evidence holds on this machine. A case that keeps failing, or is
+        not proven yet, does not act.
+        """
         from ..store.records import Store
 
         store = Store(self.ctx.home)
         for match in self.matches:
             case = match.case
             key = "{} {}".format(key_of(case.repair, case.params), case.id)
-            if match.confidence is not Confidence.CERTAIN or (case.repair == "tell-person") is not tell or not self.incident.may_try(key):
+            if (
+                match.confidence is not Confidence.CERTAIN
+                or (case.repair == "tell-person") is not tell
+                or not self.incident.may_try(key)
+            ):
                 continue
             if not repair_table.holds(case.evidence, self.ctx.verdict) or store.demoted(case.id):
                 continue
@@ -102,7 +136,9 @@ class Chooser:
                 continue
             plan = self._try_plan(case.repair, params)
             if plan is not None:
-                yield Choice(replace(plan, verify=_verify(case.verify, plan)), key, "case", None, case.id)
+                yield Choice(
+                    replace(plan, verify=_verify(case.verify, plan)), key, "case", None, case.id
+                )
 
     def _try_plan(self, repair: str, params: Mapping[str, Any]) -> Optional[Plan]:
         try:
@@ -115,10 +151,16 @@ class Chooser:
 
     def _plan(self, repair: str, params: Mapping[str, Any]) -> Plan:
         plan = repairs.ALL[repair].plan(self.ctx, params)
-        return replace(plan, settle_s=max(plan.settle_s, self._settle())) if plan.verify == "ready" else plan
+        return (
+            replace(plan, settle_s=max(plan.settle_s, self._settle()))
+            if plan.verify == "ready"
+            else plan
+        )
 
     def _settle(self) -> float:
-        """Seconds that a gateway which ran and died must outlive its last life; 0 for one that refused to start."""
+        """Seconds that a gateway which ran and died must outlive its last life; 0 for one that
+        refused to start.
+        """
         if self.ctx.verdict.state is State.MISCONFIGURED:
             return 0.0
         first, last = examine.log_span(self.ctx.logs)
@@ -126,7 +168,9 @@ class Chooser:
         return min(120.0, lived + 5.0) if 0 < lived <= 150 else 8.0
 
     def _start_is_pointless(self) -> bool:
-        """It refused (exit 78) and nothing that it reads changed since: a start would only repeat that."""
+        """It refused (exit 78) and nothing that it reads changed since: a start would only repeat
+        that.
+        """
         if self.ctx.verdict.state is not State.MISCONFIGURED:
             return False
         _first_line, last = examine.log_span(self.ctx.logs)

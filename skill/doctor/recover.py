@@ -1,4 +1,6 @@
-"""A repair that kill -9 interrupted: its journal says how far it came. It is finished, rolled back, or left as it is."""
+"""A repair that kill -9 interrupted: its journal says how far it came. It is finished, rolled back,
+or left as it is.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ from ..repairs import config_guard
 from ..store import snapshots
 from . import execute, steps
 
-SETTLED_S = 600.0  # s after an interrupted repair: what was written later is not its work, and not its to put back
+# s after an interrupted repair: what was written later is not its work, and not its to put back
+SETTLED_S = 600.0
 ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
 
 
 def recover(ctx: Context) -> Optional[Outcome]:
-    """Finish or roll back a repair that kill -9 interrupted. None when there is none. Raises AlreadyRunning while one is under way.
+    """Finish or roll back a repair that kill -9 interrupted. None when there is none. Raises
+    AlreadyRunning while one is under way.
 
-    Nothing is put back under a gateway that is ready, nor over files that were written long after the repair died.
+    Nothing is put back under a gateway that is ready, nor over files that were written long after
+    the repair died.
     """
     if not execute.journal_path(ctx.home).exists():
         return None
@@ -40,9 +45,13 @@ def recover(ctx: Context) -> Optional[Outcome]:
 def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snapshot) -> Outcome:
     why = journal.get("why") or ["", ""]
     plan = Plan(
-        str(journal.get("repair", "?")), (), Risk.SAFE, Text(str(why[0]), str(why[1])),
-        config_paths=tuple(journal.get("config_paths", ())), verify=str(journal.get("verify", "ready")),
-    )  # fmt: skip
+        str(journal.get("repair", "?")),
+        (),
+        Risk.SAFE,
+        Text(str(why[0]), str(why[1])),
+        config_paths=tuple(journal.get("config_paths", ())),
+        verify=str(journal.get("verify", "ready")),
+    )
     began = ctx.host.monotonic()
     if journal.get("runs"):
         _await_orphan(ctx)
@@ -51,24 +60,38 @@ def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snaps
     up = plan.verify != "none" and (_ready_now(ctx) if begun else _answers_ready(ctx))
     if up and not _lost_since(ctx, snapshot, plan):
         execute.forget_journal(ctx.home)
-        detail = Text("an interrupted repair was finished: the gateway is ready", "已完成一次被中断的修复:网关已就绪")
+        detail = Text(
+            "an interrupted repair was finished: the gateway is ready",
+            "已完成一次被中断的修复:网关已就绪",
+        )
         return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
     if _written_since(ctx, snapshot, journal.get("moves", ())):
         set_aside(execute.journal_path(ctx.home))
         detail = Text(
-            "an interrupted repair is left as it is: its files were changed long after it", "被中断的修复保持原样:其文件之后又被修改过"
+            "an interrupted repair is left as it is: its files were changed long after it",
+            "被中断的修复保持原样:其文件之后又被修改过",
         )
         return Outcome(plan, False, detail, seconds=ctx.host.monotonic() - began)
     execute.undo(ctx, snapshot, journal.get("moves", ()))
     execute.forget_journal(ctx.home)
-    return Outcome(plan, False, Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"), True, ctx.host.monotonic() - began)
+    return Outcome(
+        plan,
+        False,
+        Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"),
+        True,
+        ctx.host.monotonic() - began,
+    )
 
 
 def _ready_now(ctx: Context) -> bool:
-    """Ready, or on its way: a gateway that was started by the interrupted repair gets its start budget."""
+    """Ready, or on its way: a gateway that was started by the interrupted repair gets its start
+    budget.
+    """
     ctx = execute.fresh(ctx)
     if steps.live_process(ctx):
-        return gateway.wait_ready(ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform)
+        return gateway.wait_ready(
+            ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform
+        )
     return False
 
 
@@ -80,8 +103,12 @@ def _answers_ready(ctx: Context) -> bool:
     return gateway.wait_ready(ctx.host, ctx.home, 15.0, ctx.platform)
 
 
-def _written_since(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]) -> bool:
-    """Whether anything that a rollback would overwrite was written later than the repair can have done."""
+def _written_since(
+    ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]
+) -> bool:
+    """Whether anything that a rollback would overwrite was written later than the repair can have
+    done.
+    """
     try:
         died = os.stat(str(execute.journal_path(ctx.home))).st_mtime
     except OSError:
@@ -101,7 +128,13 @@ def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[
     try:
         before = openclaw_config.parse((snapshot.raw(str(path)) or b"").decode("utf-8-sig"))
         after = openclaw_config.parse(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):  # it did not parse before: there is nothing to lose; it does not now: the gateway would not be ready
+    except (
+        OSError,
+        ValueError,
+        # it did not parse before: there is nothing to lose; it does not now: the gateway would not
+        # be
+        # ready
+    ):
         return []
     return config_guard.keys_lost(before, after, plan.config_paths)
 

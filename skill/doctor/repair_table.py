@@ -1,4 +1,5 @@
-"""Which finding is answered by which repair, in order. Data: a row needs no code, and the first row that can be planned wins.
+"""Which finding is answered by which repair, in order. Data: a row needs no code, and the first row
+that can be planned wins.
 
 params may name values of the finding: "$path" is its path, "$evidence.x" a detail of it.
 """
@@ -13,7 +14,9 @@ from ..model import Evidence, Finding, Severity, State, Verdict
 
 @dataclass(frozen=True)
 class Row:
-    """check: finding id this row answers ("" for none: it only needs `when`). certain: a GUARDED repair may run unattended."""
+    """check: finding id this row answers ("" for none: it only needs `when`). certain: a GUARDED
+    repair may run unattended.
+    """
 
     check: str
     repair: str
@@ -24,7 +27,9 @@ class Row:
 
 DOWN = "state:down|misconfigured|zombie|hung"
 NOT_UP = Evidence(all=(DOWN,))
-PARSES = Evidence(all=(DOWN,), none=("config/syntax", "config/empty", "config/missing", "config/include-missing"))
+PARSES = Evidence(
+    all=(DOWN,), none=("config/syntax", "config/empty", "config/missing", "config/include-missing")
+)
 
 # Only a person can mend these: say so at once, no restart, no AI.
 PERSON: Tuple[Row, ...] = (
@@ -34,15 +39,21 @@ PERSON: Tuple[Row, ...] = (
     Row("config/unreadable", "tell-person"),
     Row("disk/read-only", "tell-person", when=NOT_UP),
     Row("database/newer", "tell-person", when=NOT_UP),
-    Row("config/version-newer", "tell-person", when=Evidence(all=(DOWN, "installation/version-changed"))),
+    Row(
+        "config/version-newer",
+        "tell-person",
+        when=Evidence(all=(DOWN, "installation/version-changed")),
+    ),
     Row("clock/implausible", "tell-person"),
 )
 
-# Certain causes, most fundamental first: a gateway that cannot read its config says nothing useful about anything else.
+# Certain causes, most fundamental first: a gateway that cannot read its config says nothing useful
+# about anything else.
 SPECIFIC: Tuple[Row, ...] = (
     Row("disk/full", "free-disk"),
     Row("disk/inodes", "free-disk"),
-    # Before what its broken words may look like: a program that is gone, an OpenClaw that is not installed.
+    # Before what its broken words may look like: a program that is gone, an OpenClaw that is not
+    # installed.
     Row("service/unit-broken", "restore-service-unit", when=NOT_UP),
     Row("node/bad-options", "repair-service-env", when=NOT_UP),
     Row("node/small-heap", "repair-service-env", when=NOT_UP),
@@ -66,11 +77,23 @@ SPECIFIC: Tuple[Row, ...] = (
     Row("config/unrecognized-key", "revert-config-keys", {"paths": ["$path"]}, NOT_UP),
     Row("config/unrecognized-key", "unset-config-key", {"path": "$path"}, NOT_UP),
     Row("config/invalid-value", "revert-config-keys", {"paths": ["$path"]}, PARSES),
-    Row("config/bind-without-auth", "revert-config-keys", {"paths": ["gateway.bind", "gateway.auth"]}, PARSES),
-    Row("config/bind-without-auth", "set-config-key", {"path": "gateway.bind", "value": "loopback"}, PARSES),
+    Row(
+        "config/bind-without-auth",
+        "revert-config-keys",
+        {"paths": ["gateway.bind", "gateway.auth"]},
+        PARSES,
+    ),
+    Row(
+        "config/bind-without-auth",
+        "set-config-key",
+        {"path": "gateway.bind", "value": "loopback"},
+        PARSES,
+    ),
     Row("config/auth-missing", "revert-config-keys", {"paths": ["gateway.auth"]}, PARSES),
     Row("config/mode-missing", "revert-config-keys", {"paths": ["gateway.mode"]}, PARSES),
-    Row("config/mode-missing", "set-config-key", {"path": "gateway.mode", "value": "local"}, PARSES),
+    Row(
+        "config/mode-missing", "set-config-key", {"path": "gateway.mode", "value": "local"}, PARSES
+    ),
     Row("config/tls-files", "revert-config-keys", {"paths": ["gateway.tls"]}, PARSES),
     Row("config/secret-missing", "revert-config-keys", {"paths": ["$path"]}, PARSES),
     Row("config/channel-plugin-missing", "revert-config-keys", {"paths": ["$path"]}, PARSES),
@@ -118,10 +141,13 @@ CHEAP: Tuple[Row, ...] = (
     Row("", "start", when=Evidence(all=("state:down|misconfigured",))),
 )
 
-# Then what changed since the last good run, each verified by the gateway and rolled back when it does not help.
+# Then what changed since the last good run, each verified by the gateway and rolled back when it
+# does not help.
 CHANGED: Tuple[Row, ...] = (
     Row("plugins/load-failed", "disable-plugin", {"plugin": "$evidence.plugin"}, PARSES),
-    Row("lock/stale", "clear-stale-lock", when=NOT_UP),  # after a plain start: OpenClaw reclaims most by itself
+    Row(
+        "lock/stale", "clear-stale-lock", when=NOT_UP
+    ),  # after a plain start: OpenClaw reclaims most by itself
     Row("service/environment-changed", "repair-service-env", {"changed": True}, NOT_UP),
     Row("service/unit-changed", "restore-service-unit", when=NOT_UP),
     Row("config/changed", "revert-config-keys", when=PARSES),
@@ -141,14 +167,30 @@ LAST: Tuple[Row, ...] = tuple(
     )
 )
 
-# The fault is certainly gone when this finding is: such a repair is kept even while another fault still keeps the gateway down.
+# The fault is certainly gone when this finding is: such a repair is kept even while another fault
+# still keeps the gateway down.
 PROVABLE = ("config/", "database/", "node/", "service/", "installation/", "disk/", "lock/")
 UNPROVABLE = ("config/changed", "service/unit-changed")
 
-# Facts that are no fault by themselves and still lead to a repair, late in the ladder. Any other INFO finding never acts.
-BY_THE_WAY = ("config/changed", "service/environment-changed", "service/unit-changed", "plugins/new-since-good", "lock/stale")
+# Facts that are no fault by themselves and still lead to a repair, late in the ladder. Any other
+# INFO finding never acts.
+BY_THE_WAY = (
+    "config/changed",
+    "service/environment-changed",
+    "service/unit-changed",
+    "plugins/new-since-good",
+    "lock/stale",
+)
 
-NOTHING_TO_DO = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED, State.SUSPENDED, State.UNKNOWN)
+NOTHING_TO_DO = (
+    State.HEALTHY,
+    State.STARTING,
+    State.DRAINING,
+    State.UPDATING,
+    State.STOPPED,
+    State.SUSPENDED,
+    State.UNKNOWN,
+)
 
 
 def holds(evidence: Evidence, verdict: Verdict) -> bool:
@@ -172,8 +214,12 @@ def term_holds(term: str, verdict: Verdict) -> bool:
     return verdict.has(term)
 
 
-def rows_for(rows: Tuple[Row, ...], verdict: Verdict) -> List[Tuple[Row, Optional[Finding], Dict[str, Any]]]:
-    """Rows whose finding is there and whose evidence holds, once for every such finding, with their params filled in."""
+def rows_for(
+    rows: Tuple[Row, ...], verdict: Verdict
+) -> List[Tuple[Row, Optional[Finding], Dict[str, Any]]]:
+    """Rows whose finding is there and whose evidence holds, once for every such finding, with their
+    params filled in.
+    """
     found: List[Tuple[Row, Optional[Finding], Dict[str, Any]]] = []
     for row in rows:
         if not holds(row.when, verdict):
@@ -182,7 +228,9 @@ def rows_for(rows: Tuple[Row, ...], verdict: Verdict) -> List[Tuple[Row, Optiona
             found.append((row, None, dict(row.params)))
             continue
         for finding in verdict.findings:
-            if finding.check_id == row.check and (finding.severity is not Severity.INFO or row.check in BY_THE_WAY):
+            if finding.check_id == row.check and (
+                finding.severity is not Severity.INFO or row.check in BY_THE_WAY
+            ):
                 params = {key: _filled(value, finding) for key, value in row.params.items()}
                 if all(value is not None and value != [None] for value in params.values()):
                     found.append((row, finding, params))

@@ -11,7 +11,9 @@ from . import steps
 
 @dataclass(frozen=True)
 class Treatment:
-    """What came of a visit. outcome: healed | escalate | nothing | asked. only_person: no machine should do what is left."""
+    """What came of a visit. outcome: healed | escalate | nothing | asked. only_person: no machine
+    should do what is left.
+    """
 
     outcome: str
     level: int
@@ -31,15 +33,31 @@ class Treatment:
 
     def to_json(self, lang: str = "en") -> Dict[str, Any]:
         return {
-            "outcome": self.outcome, "level": self.level, "cause": self.cause.to(lang), "cause_zh": self.cause.zh, "state": self.state,
-            "actions": ["{}: {}".format(a["repair"], a["outcome"]) for a in self.actions], "details": [dict(a) for a in self.actions],
-            "next_step": self.next_step.to(lang) if self.next_step else "", "next_step_zh": self.next_step.zh if self.next_step else "",
+            "outcome": self.outcome,
+            "level": self.level,
+            "cause": self.cause.to(lang),
+            "cause_zh": self.cause.zh,
+            "state": self.state,
+            "actions": ["{}: {}".format(a["repair"], a["outcome"]) for a in self.actions],
+            "details": [dict(a) for a in self.actions],
+            "next_step": self.next_step.to(lang) if self.next_step else "",
+            "next_step_zh": self.next_step.zh if self.next_step else "",
             "matches": [_match(m) for m in self.matches[:5]],
-            "seconds": round(self.seconds, 1), "only_person": self.only_person, "case": self.case, "by": self.by,
+            "seconds": round(self.seconds, 1),
+            "only_person": self.only_person,
+            "case": self.case,
+            "by": self.by,
             "plans": [steps.plan_json(plan, lang) for plan in self.plans],
-            "ai_calls": self.ai_calls, "cost_usd": self.cost_usd, "not_planned": list(self.not_planned),
-        }  # fmt: skip
+            "ai_calls": self.ai_calls,
+            "cost_usd": self.cost_usd,
+            "not_planned": list(self.not_planned),
+        }
 
 
 def _match(match: Match) -> Dict[str, Any]:
-    return {"case": match.case.id, "slug": match.case.slug, "confidence": match.confidence.value, "score": match.score}
+    return {
+        "case": match.case.id,
+        "slug": match.case.slug,
+        "confidence": match.confidence.value,
+        "score": match.score,
+    }

@@ -1,4 +1,6 @@
-"""What a step may touch, how each kind of step is done and undone. The healer decides when; this file knows how."""
+"""What a step may touch, how each kind of step is done and undone. The healer decides when; this
+file knows how.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ DATABASE = re.compile(r"\.sqlite(-wal|-shm|-journal)?$")
 
 
 def refuse(ctx: Context, plan: Plan) -> None:
-    """Raise RepairError for a step that may not be: workspace, sessions, memory and credentials are nobody's to repair."""
+    """Raise RepairError for a step that may not be: workspace, sessions, memory and credentials are
+    nobody's to repair.
+    """
     for step in plan.steps:
         if isinstance(step, Write) and not _may_write(ctx, step.path):
             raise RepairError(Text.of("a repair may not write {}", "修复不得写入 {}", step.path))
@@ -31,9 +35,15 @@ def refuse(ctx: Context, plan: Plan) -> None:
         if isinstance(step, Delete) and not _may_delete(ctx, step.path):
             raise RepairError(Text.of("a repair may not delete {}", "修复不得删除 {}", step.path))
         if isinstance(step, Run) and not _may_run(ctx, step.argv):
-            raise RepairError(Text.of("a repair may not run {}", "修复不得运行 {}", step.argv[0] if step.argv else "-"))
+            raise RepairError(
+                Text.of(
+                    "a repair may not run {}", "修复不得运行 {}", step.argv[0] if step.argv else "-"
+                )
+            )
         if isinstance(step, Service) and step.action not in ACTIONS:
-            raise RepairError(Text.of("unknown service action {}", "未知的服务动作 {}", step.action))
+            raise RepairError(
+                Text.of("unknown service action {}", "未知的服务动作 {}", step.action)
+            )
         if not isinstance(step, (Write, Move, Delete, Run, Service, Wait, EndProcess)):
             raise RepairError(Text.of("unknown step {}", "未知的步骤 {}", type(step).__name__))
 
@@ -50,16 +60,26 @@ def writable_files(ctx: Context) -> List[str]:
     """Every file that a repair may write, beside our own directory."""
     view = openclaw_config.load(ctx.home.config_path)
     good = (ctx.last_good or {}).get("files") or {}
-    includes = [str(path) for path in view.files] + [str(path) for path in good if str(path).endswith((".json", ".json5"))]
-    files = [str(ctx.home.config_path), str(ctx.home.env_file)] + includes + [str(path) for path in service_files(ctx)]
+    includes = [str(path) for path in view.files] + [
+        str(path) for path in good if str(path).endswith((".json", ".json5"))
+    ]
+    files = (
+        [str(ctx.home.config_path), str(ctx.home.env_file)]
+        + includes
+        + [str(path) for path in service_files(ctx)]
+    )
     return [_real(path) for path in files + _service_paths(ctx)]
 
 
 def _service_paths(ctx: Context) -> List[str]:
-    """The files in which this service manager keeps the gateway's environment, as the platform itself names them (no effects)."""
+    """The files in which this service manager keeps the gateway's environment, as the platform
+    itself names them (no effects).
+    """
     try:
         return [str(path) for path in ctx.platform.environment_override({}, ())[1]]
-    except Exception:  # no manager, or nothing that can be read: then nothing of it may be written either
+    except (
+        Exception
+    ):  # no manager, or nothing that can be read: then nothing of it may be written either
         return []
 
 
@@ -70,26 +90,43 @@ def _may_write(ctx: Context, path: str) -> bool:
 
     if any(_real(path) == _real(known) for good in candidates(ctx.home) for known in good.files):
         return True
-    folder = Path(ctx.host.env.get("XDG_CONFIG_HOME") or Path(ctx.host.home) / ".config") / "systemd" / "user"
-    return _inside(path, folder) and bool(re.search(r"openclaw-gateway[A-Za-z0-9_.-]*\.service\.d/[A-Za-z0-9_.-]+\.conf$", path))
+    folder = (
+        Path(ctx.host.env.get("XDG_CONFIG_HOME") or Path(ctx.host.home) / ".config")
+        / "systemd"
+        / "user"
+    )
+    return _inside(path, folder) and bool(
+        re.search(r"openclaw-gateway[A-Za-z0-9_.-]*\.service\.d/[A-Za-z0-9_.-]+\.conf$", path)
+    )
 
 
 def _may_move(ctx: Context, path: str, to: str) -> bool:
     if not _inside(to, ctx.home.doctor_dir / "quarantine"):
         return False
     if path == str(ctx.home.config_path):
-        return is_something_else(path) or os.path.islink(path)  # never the file itself: that one is written, and snapshotted first
+        return is_something_else(path) or os.path.islink(
+            path
+        )  # never the file itself: that one is written, and snapshotted first
     if _inside(path, ctx.home.state_dir / "extensions"):
-        return os.path.dirname(_real(path)) == _real(str(ctx.home.state_dir / "extensions")) or "@" in path
-    if DATABASE.search(path) and (_inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")):
+        return (
+            os.path.dirname(_real(path)) == _real(str(ctx.home.state_dir / "extensions"))
+            or "@" in path
+        )
+    if DATABASE.search(path) and (
+        _inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")
+    ):
         return True
-    return _inside(path, ctx.home.state_dir / "tmp") and bool(re.search(r"gateway\.[A-Za-z0-9]+\.lock$", path))
+    return _inside(path, ctx.home.state_dir / "tmp") and bool(
+        re.search(r"gateway\.[A-Za-z0-9]+\.lock$", path)
+    )
 
 
 def _may_delete(ctx: Context, path: str) -> bool:
     from ..repairs.free_disk import OLD_LOG, log_dir, old_logs
 
-    if OLD_LOG.match(os.path.basename(path)) and os.path.dirname(_real(path)) == _real(str(log_dir(ctx))):
+    if OLD_LOG.match(os.path.basename(path)) and os.path.dirname(_real(path)) == _real(
+        str(log_dir(ctx))
+    ):
         return path in [str(item) for item in old_logs(ctx)]
     if _inside(path, ctx.home.doctor_dir / "snapshots"):
         return True
@@ -104,7 +141,9 @@ def _may_run(ctx: Context, argv: Sequence[str]) -> bool:
     if name in PROGRAMS:
         return True
     return (
-        name.startswith("node") and len(argv) > 1 and os.path.basename(argv[1]) in ("openclaw.mjs", "openclaw.js", "entry.js", "openclaw")
+        name.startswith("node")
+        and len(argv) > 1
+        and os.path.basename(argv[1]) in ("openclaw.mjs", "openclaw.js", "entry.js", "openclaw")
     )
 
 
@@ -112,25 +151,34 @@ RUNS_WAIT_S = 300.0
 
 
 def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
-    """A gateway that answers and works for somebody is not restarted in the middle of it; answer the seconds waited, RUNS_WAIT_S at most.
+    """A gateway that answers and works for somebody is not restarted in the middle of it; answer
+    the seconds waited, RUNS_WAIT_S at most.
 
-    Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports nothing lately, is not waited for.
+    Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports
+    nothing lately, is not waited for.
     """
     from ..openclaw import gateway
 
-    if not any(isinstance(step, Service) and step.action in ("restart", "stop") for step in plan.steps):
+    if not any(
+        isinstance(step, Service) and step.action in ("restart", "stop") for step in plan.steps
+    ):
         return 0.0
     began, told = ctx.host.monotonic(), False
     while ctx.host.monotonic() - began < RUNS_WAIT_S:
         runs = gateway.active_runs(ctx.home, ctx.host.now())
-        if not runs or gateway.ask(ctx.host, ctx.home, 5.0)["answer"] not in ("ready", "not-ready", "live"):
+        if not runs or gateway.ask(ctx.host, ctx.home, 5.0)["answer"] not in (
+            "ready",
+            "not-ready",
+            "live",
+        ):
             break
         if not told:
             told = True
             minutes = RUNS_WAIT_S / 60
             say(
                 Text(
-                    "the gateway works on {} run(s): the restart waits, up to {:.0f} minutes".format(runs, minutes),
+                    "the gateway works on {} run(s): "
+                    "the restart waits, up to {:.0f} minutes".format(runs, minutes),
                     "网关正在执行 {} 个任务:重启将等待,最多 {:.0f} 分钟".format(runs, minutes),
                 )
             )
@@ -138,7 +186,7 @@ def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
     return ctx.host.monotonic() - began if told else 0.0
 
 
-# -- doing ------------------------------------------------------------------------------------------------------------
+# -- doing -----------------------------------------------------------------------------------------
 def do(ctx: Context, step: Any) -> None:
     """Carry out one step. Raises RepairError or OSError."""
     if isinstance(step, Write):
@@ -160,7 +208,9 @@ def do(ctx: Context, step: Any) -> None:
                 if done.timed_out
                 else "exit {}".format(done.code)
             )
-            raise RepairError("{}: {} {}".format(" ".join(step.argv[:4]), ended, tail[0][:200]).strip())
+            raise RepairError(
+                "{}: {} {}".format(" ".join(step.argv[:4]), ended, tail[0][:200]).strip()
+            )
     elif isinstance(step, Wait):
         ctx.host.sleep(step.seconds)
     elif isinstance(step, EndProcess):
@@ -191,7 +241,9 @@ def move(path: str, to: str) -> None:
 
 
 def move_back(path: str, to: str) -> None:
-    """Undo move(path, to). What stands at `path` by now (a database made anew) is kept beside it."""
+    """Undo move(path, to). What stands at `path` by now (a database made anew) is kept beside
+    it.
+    """
     if not os.path.lexists(to):
         return
     if os.path.lexists(path):
@@ -211,7 +263,9 @@ def end(ctx: Context, step: EndProcess) -> None:
 
 
 def service(ctx: Context, action: str, timeout_s: float) -> None:
-    """One action of the service manager. A restart without a process is a start. Raises ServiceError as the platform does."""
+    """One action of the service manager. A restart without a process is a start. Raises
+    ServiceError as the platform does.
+    """
     platform = ctx.platform
     if platform is None:
         raise RepairError(Text("no service manager is known", "没有可用的系统服务管理器"))
@@ -233,11 +287,17 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
 
 
 def _ended_deaf(ctx: Context) -> bool:
-    """A gateway that does not answer will not act on a polite restart either (minutes): end exactly this process. True when gone."""
+    """A gateway that does not answer will not act on a polite restart either (minutes): end exactly
+    this process. True when gone.
+    """
     from ..openclaw.gateway import ask, end_process, lock_holder
 
     holder = lock_holder(ctx.home)
-    if holder is None or not holder.started or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused"):
+    if (
+        holder is None
+        or not holder.started
+        or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused")
+    ):
         return False
     return end_process(ctx.host, holder, 0.0 if holder.status == "T" else DEAF_GRACE_S)
 
@@ -255,11 +315,15 @@ def live_process(ctx: Context) -> bool:
     return isinstance(pid, int) and pid > 0 and look_at(pid) is not None
 
 
-# -- for people and for the journal -------------------------------------------------------------------------------------
+# -- for people and for the journal ----------------------------------------------------------------
 def describe(step: Any, lang: str = "en") -> str:
     """One line without secrets: contents and environments are never shown."""
     if isinstance(step, Write):
-        return Text("write {} ({} bytes)", "写入 {}({} 字节)").to(lang).format(step.path, len(step.content))
+        return (
+            Text("write {} ({} bytes)", "写入 {}({} 字节)")
+            .to(lang)
+            .format(step.path, len(step.content))
+        )
     if isinstance(step, Move):
         return Text("move {} to {}", "将 {} 移至 {}").to(lang).format(step.path, step.to)
     if isinstance(step, Delete):

@@ -1,4 +1,6 @@
-"""Level 3, one incident: known cause -> case -> what changed -> OpenClaw's own doctor -> AI -> a person."""
+"""Level 3, one incident: known cause -> case -> what changed -> OpenClaw's own doctor -> AI -> a
+person.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,25 @@ from .result import Treatment
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
 SETTLING_S = 1.0  # between two looks at a gateway that is starting
-AGAIN_S = 60.0  # after a repair in vain: the service manager may be starting it once more, which says nothing yet
+# after a repair in vain: the service manager may be starting it once more, which says nothing yet
+AGAIN_S = 60.0
 LOOP = 3  # processes that were seen to start and to go again while we waited
-RESTARTING = ("start", "restart", "reset-failed", "end-stale-process", "clear-stale-lock")  # stay on with auto_heal=false
+RESTARTING = (
+    "start",
+    "restart",
+    "reset-failed",
+    "end-stale-process",
+    "clear-stale-lock",
+)  # stay on with auto_heal=false
 
 
 @dataclass
 class Visit:
-    """One visit to a sick gateway. yes: a person agreed beforehand. plan_only: show the first plan, do nothing.
+    """One visit to a sick gateway. yes: a person agreed beforehand. plan_only: show the first plan,
+    do nothing.
 
-    patience: seconds to wait for a gateway that is starting before it is judged. The watchdog has waited already.
+    patience: seconds to wait for a gateway that is starting before it is judged. The watchdog has
+    waited already.
     """
 
     ctx: Context
@@ -49,8 +60,12 @@ class Visit:
     cost_usd: float = 0.0
     fell_over: List[str] = field(default_factory=list)
     began: float = 0.0
-    loop: bool = False  # seen by ourselves while we waited; the watchdog's own word is read at each look
-    pids: Set[Optional[int]] = field(default_factory=set)  # of the starts that we saw while we waited
+    loop: bool = (
+        False  # seen by ourselves while we waited; the watchdog's own word is read at each look
+    )
+    pids: Set[Optional[int]] = field(
+        default_factory=set
+    )  # of the starts that we saw while we waited
 
     def treat(self) -> Treatment:
         self.began = self.ctx.host.monotonic()
@@ -74,11 +89,22 @@ class Visit:
             refusal = self._must_ask(choice)
             if refusal or self.plan_only:
                 return self._answer(
-                    "asked", self._cause(choice.finding), refusal or _HOW_TO_HEAL, by=choice.by, plans=(choice.plan,), case=choice.case
+                    "asked",
+                    self._cause(choice.finding),
+                    refusal or _HOW_TO_HEAL,
+                    by=choice.by,
+                    plans=(choice.plan,),
+                    case=choice.case,
                 )
             outcome = self._execute(choice)
             if outcome is not None and outcome.healed:
-                return self._answer("healed", self._cause(choice.finding, outcome.plan.why), None, by=choice.by, case=choice.case)
+                return self._answer(
+                    "healed",
+                    self._cause(choice.finding, outcome.plan.why),
+                    None,
+                    by=choice.by,
+                    case=choice.case,
+                )
             if self.ctx.host.monotonic() - self.began > VISIT_S:
                 break
             self._settle(max(self.patience, AGAIN_S))
@@ -86,18 +112,31 @@ class Visit:
             return self._escalate(None, False)
         return self._ask_ai() or self._escalate(None, False)
 
-    # -- looking --------------------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
     def _look(self) -> None:
-        """Judge, examine, read the newest boot, match cases. A room that is not there or crashes leaves its part empty."""
-        self.ctx = self.examine(self.ctx, self.loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")))
+        """Judge, examine, read the newest boot, match cases. A room that is not there or crashes
+        leaves its part empty.
+        """
+        self.ctx = self.examine(
+            self.ctx,
+            self.loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")),
+        )
         self.matches = self.match(self.ctx)
 
     def _settle(self, patience: float) -> None:
-        """Look, and let a start come to its end: up, down, or a loop of processes that come and go."""
+        """Look, and let a start come to its end: up, down, or a loop of processes that come and
+        go.
+        """
         clock, until = self.ctx.host, self.ctx.host.monotonic() + patience
         self._look()
         if self.ctx.verdict.state is State.STARTING and patience:
-            self.say(Text.of("it is starting; waiting for up to {:.0f} s", "正在启动;最多等待 {:.0f} 秒", patience))
+            self.say(
+                Text.of(
+                    "it is starting; waiting for up to {:.0f} s",
+                    "正在启动;最多等待 {:.0f} 秒",
+                    patience,
+                )
+            )
         while self.ctx.verdict.state is State.STARTING and clock.monotonic() < until:
             self.pids.add(self.ctx.verdict.pid)
             clock.sleep(SETTLING_S)
@@ -111,18 +150,26 @@ class Visit:
             self.say(outcome.detail)
             self.patience = max(self.patience, float(self.ctx.settings.get("start_budget", 300)))
 
-    # -- choosing -------------------------------------------------------------------------------------------------------
+    # -- choosing ----------------------------------------------------------------------------------
     def _choose(self) -> Optional[Choice]:
-        for choice in Chooser(self.ctx, self.incident, self.matches, self.yes, self.fell_over).candidates():
+        for choice in Chooser(
+            self.ctx, self.incident, self.matches, self.yes, self.fell_over
+        ).candidates():
             if choice.plan.risk is Risk.NEVER and not self.yes:
                 continue
             return choice
         return None
 
     def _same_case(self, choice: Choice) -> str:
-        """The certain case that says the same as this finding: memory is kept per case, whoever chose the repair."""
+        """The certain case that says the same as this finding: memory is kept per case, whoever
+        chose the repair.
+        """
         for match in self.matches:
-            if match.confidence is Confidence.CERTAIN and match.case.repair == choice.plan.repair and choice.finding is not None:
+            if (
+                match.confidence is Confidence.CERTAIN
+                and match.case.repair == choice.plan.repair
+                and choice.finding is not None
+            ):
                 if repair_table.holds(match.case.evidence, self.ctx.verdict):
                     return match.case.id
         return ""
@@ -135,9 +182,14 @@ class Visit:
             return _HOW_TO_HEAL
         return _HOW_TO_HEAL if choice.plan.risk is Risk.NEVER else None
 
-    # -- acting ---------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------------------------
     def _execute(self, choice: Choice) -> Optional[Outcome]:
-        self.say(Text("{}: {}".format(choice.plan.repair, choice.plan.why.en), "{}:{}".format(choice.plan.repair, choice.plan.why.zh)))
+        self.say(
+            Text(
+                "{}: {}".format(choice.plan.repair, choice.plan.why.en),
+                "{}:{}".format(choice.plan.repair, choice.plan.why.zh),
+            )
+        )
         self.wait_for_runs(choice.plan)
         self.incident.begin(choice.key)
         try:
@@ -146,26 +198,49 @@ class Visit:
             raise
         except (RepairError, OSError) as error:
             self.incident.end(choice.key, "refused")
-            self.actions.append({"repair": choice.plan.repair, "outcome": "refused", "detail": str(error), "case": choice.case})
+            self.actions.append(
+                {
+                    "repair": choice.plan.repair,
+                    "outcome": "refused",
+                    "detail": str(error),
+                    "case": choice.case,
+                }
+            )
             return None
         kept = not outcome.healed and not outcome.rolled_back
-        self.incident.end(choice.key, "healed" if outcome.healed else "partly" if kept else "failed")
+        self.incident.end(
+            choice.key, "healed" if outcome.healed else "partly" if kept else "failed"
+        )
         self._note(outcome, choice.by, choice.case)
         self.say(outcome.detail)
         return outcome
 
     def wait_for_runs(self, plan: Plan) -> None:
-        """Let the gateway finish what it does for somebody; said to the person who watches and in the watchdog's log."""
+        """Let the gateway finish what it does for somebody; said to the person who watches and in
+        the watchdog's log.
+        """
         ctx = self.ctx
         log = WatchLog(ctx.home.logs_dir / "watchdog.log")
 
         def say(text: Text) -> None:
             self.say(text)
-            log.line("waiting", ctx.host.now(), incident=self.incident.id, repair=plan.repair, reason=text.en)
+            log.line(
+                "waiting",
+                ctx.host.now(),
+                incident=self.incident.id,
+                repair=plan.repair,
+                reason=text.en,
+            )
 
         waited = steps.wait_for_runs(ctx, plan, say)
         if waited:
-            log.line("waited", ctx.host.now(), incident=self.incident.id, repair=plan.repair, seconds=round(waited, 1))
+            log.line(
+                "waited",
+                ctx.host.now(),
+                incident=self.incident.id,
+                repair=plan.repair,
+                seconds=round(waited, 1),
+            )
 
     def _note(self, outcome: Outcome, by: str, case: str = "") -> None:
         from ..cases import learning
@@ -174,27 +249,45 @@ class Visit:
         kept = not outcome.healed and not outcome.rolled_back
         self.actions.append(
             {
-                "repair": outcome.plan.repair, "by": by, "case": case, "why": outcome.plan.why.en, "detail": outcome.detail.en,
-                "outcome": "healed" if outcome.healed else "partly" if kept else "failed", "rolled_back": outcome.rolled_back,
-                "seconds": round(outcome.seconds, 1), "config_diff": list(outcome.config_diff)[:50],
+                "repair": outcome.plan.repair,
+                "by": by,
+                "case": case,
+                "why": outcome.plan.why.en,
+                "detail": outcome.detail.en,
+                "outcome": "healed" if outcome.healed else "partly" if kept else "failed",
+                "rolled_back": outcome.rolled_back,
+                "seconds": round(outcome.seconds, 1),
+                "config_diff": list(outcome.config_diff)[:50],
                 "advice": outcome.plan.advice.en if outcome.plan.advice else "",
-                **(learning.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}),
+                **(
+                    learning.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}
+                ),
             }
-        )  # fmt: skip
+        )
 
     def _proof(self, choice: Choice) -> Optional[Callable[[Context], bool]]:
-        """How to tell that this fault is gone although the gateway is not ready: its finding is, and something else is wrong."""
+        """How to tell that this fault is gone although the gateway is not ready: its finding is,
+        and something else is wrong.
+        """
         finding = choice.finding
-        if finding is None or not finding.check_id.startswith(repair_table.PROVABLE) or finding.check_id in repair_table.UNPROVABLE:
+        if (
+            finding is None
+            or not finding.check_id.startswith(repair_table.PROVABLE)
+            or finding.check_id in repair_table.UNPROVABLE
+        ):
             return None
 
         def gone(ctx: Context) -> bool:
             after = self.examine(ctx, False)
-            same = any(f.check_id == finding.check_id and f.path == finding.path for f in after.verdict.findings)
+            same = any(
+                f.check_id == finding.check_id and f.path == finding.path
+                for f in after.verdict.findings
+            )
             new = [
                 f
                 for f in after.verdict.findings
-                if f.severity is Severity.ERROR and f.check_id.split("/")[0] not in ("health", "process", "log")
+                if f.severity is Severity.ERROR
+                and f.check_id.split("/")[0] not in ("health", "process", "log")
             ]
             return not same and bool(new)
 
@@ -202,26 +295,41 @@ class Visit:
 
     def _ask_ai(self) -> Optional[Treatment]:
         """The emergency doctor: a plan as data, built of the same repairs, under the same rules."""
-        if not self.ctx.settings.get("ai.enabled", True) or not self.ctx.settings.get("auto_heal", True) and not self.yes:
+        if (
+            not self.ctx.settings.get("ai.enabled", True)
+            or not self.ctx.settings.get("auto_heal", True)
+            and not self.yes
+        ):
             return None
         from . import ai_round
 
         return ai_round.consult(self)
 
-    # -- answering ------------------------------------------------------------------------------------------------------
+    # -- answering ---------------------------------------------------------------------------------
     def _nothing(self) -> Treatment:
-        """Nothing to do (any more). A gateway that came back while we worked was healed by what was kept."""
+        """Nothing to do (any more). A gateway that came back while we worked was healed by what was
+        kept.
+        """
         worked = [a for a in self.actions if a["outcome"] in ("healed", "partly")]
         outcome = "healed" if self.ctx.verdict.state is State.HEALTHY and worked else "nothing"
-        return self._answer(outcome, self._cause(None), None, by=str(worked[-1].get("by", "")) if worked else "")
+        return self._answer(
+            outcome, self._cause(None), None, by=str(worked[-1].get("by", "")) if worked else ""
+        )
 
-    def _escalate(self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None) -> Treatment:
+    def _escalate(
+        self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None
+    ) -> Treatment:
         finding = finding or looking.main_finding(self.ctx)
         advice = choice.plan.advice if choice and choice.by == "case" else None
         own = manual_steps.hint(self.ctx, finding) or (finding.fix_hint if finding else None)
         hint = advice or own or looking.case_advice(self.matches) or self.ai_said or _LOOK
         return self._answer(
-            "escalate", self._cause(finding), hint, by=choice.by if choice else "", case=choice.case if choice else "", only=only_person
+            "escalate",
+            self._cause(finding),
+            hint,
+            by=choice.by if choice else "",
+            case=choice.case if choice else "",
+            only=only_person,
         )
 
     def _cause(self, finding: Optional[Finding], otherwise: Optional[Text] = None) -> Text:
@@ -240,14 +348,31 @@ class Visit:
         only: bool = False,
     ) -> Treatment:
         return Treatment(
-            outcome, 4 if outcome in ("escalate", "asked") else 3, cause, tuple(self.actions), step, self.matches,
-            self.ctx.host.monotonic() - self.began, only, case, by, plans, self.ai_calls, self.cost_usd, self.ctx.verdict.state.value,
+            outcome,
+            4 if outcome in ("escalate", "asked") else 3,
+            cause,
+            tuple(self.actions),
+            step,
+            self.matches,
+            self.ctx.host.monotonic() - self.began,
+            only,
+            case,
+            by,
+            plans,
+            self.ai_calls,
+            self.cost_usd,
+            self.ctx.verdict.state.value,
             tuple(dict.fromkeys(self.fell_over)),
-        )  # fmt: skip
+        )
 
 
-_HOW_TO_HEAL = Text("iflow-doctor heal --yes    carries this plan out", "iflow-doctor heal --yes    执行此方案")
-_LOOK = Text("iflow-doctor diagnose    shows everything that was seen", "iflow-doctor diagnose    查看全部检查结果")
+_HOW_TO_HEAL = Text(
+    "iflow-doctor heal --yes    carries this plan out", "iflow-doctor heal --yes    执行此方案"
+)
+_LOOK = Text(
+    "iflow-doctor diagnose    shows everything that was seen",
+    "iflow-doctor diagnose    查看全部检查结果",
+)
 
 
 def treat(
@@ -268,12 +393,19 @@ def treat(
 
 
 def one(ctx: Context, incident: str, repair: str) -> Treatment:
-    """Exactly this repair, without a diagnosis (the policy decided it). Raises CannotPlan and AlreadyRunning."""
+    """Exactly this repair, without a diagnosis (the policy decided it). Raises CannotPlan and
+    AlreadyRunning.
+    """
     memory = Incident(ctx.home, incident)
     visit = Visit(ctx, memory, began=ctx.host.monotonic())
     visit._look()
     plan = repairs.ALL[repair].plan(visit.ctx, {})
     outcome = visit._execute(Choice(plan, repair, "policy"))
-    result = visit._answer("healed" if outcome is not None and outcome.healed else "escalate", plan.why, None, by="policy")
+    result = visit._answer(
+        "healed" if outcome is not None and outcome.healed else "escalate",
+        plan.why,
+        None,
+        by="policy",
+    )
     looking.record(visit.ctx, memory, result)
     return result

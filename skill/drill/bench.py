@@ -1,4 +1,6 @@
-"""The isolated place of one fault: home, state directory, config, port, program; and the gateway under our own keeper in it."""
+"""The isolated place of one fault: home, state directory, config, port, program; and the gateway
+under our own keeper in it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ SCRIPT_TIMEOUT_S = 180.0
 
 @dataclass
 class Bench:
-    """Made by lay_out(); everything in `root` and every process of `run_id` goes away with clear_up()."""
+    """Made by lay_out(); everything in `root` and every process of `run_id` goes away with
+    clear_up().
+    """
 
     root: Path
     home: Home
@@ -51,16 +55,22 @@ class Bench:
         return Direct(self.host, self.home)
 
     def change_launch(self, changes: Mapping[str, Optional[str]]) -> None:
-        """Give the keeper another environment for the gateway's next start, as a broken service file would."""
+        """Give the keeper another environment for the gateway's next start, as a broken service
+        file would.
+        """
         wanted = {name: value for name, value in changes.items() if value is not None}
-        steps, _ = self.platform().environment_override(wanted, [name for name, value in changes.items() if value is None])
+        steps, _ = self.platform().environment_override(
+            wanted, [name for name, value in changes.items() if value is None]
+        )
         for step in steps:
             if isinstance(step, Write):
                 write_atomic(step.path, step.content, step.mode)
 
-    # -- the gateway ----------------------------------------------------------------------------------------------------
+    # -- the gateway -------------------------------------------------------------------------------
     def gateway_pid(self) -> Optional[int]:
-        """The process that holds this state directory's lock, alive or stopped; None when there is none."""
+        """The process that holds this state directory's lock, alive or stopped; None when there is
+        none.
+        """
         holder = gateway.lock_holder(self.home)
         return holder.pid if holder else None
 
@@ -69,28 +79,44 @@ class Bench:
         return reply.status == 200 and gateway.body_of(reply).get("ready") is True
 
     def start(self) -> float:
-        """Start the gateway by the direct keeper; answer the seconds until /readyz was 200. Raise GatewayError when it was not."""
+        """Start the gateway by the direct keeper; answer the seconds until /readyz was 200. Raise
+        GatewayError when it was not.
+        """
         began = time.monotonic()
         self.platform().start()
         while time.monotonic() - began < BOOT_BUDGET_S:
-            if self.ready() and self.gateway_pid():  # ours: another one on this port holds another state directory's lock
+            if (
+                self.ready() and self.gateway_pid()
+            ):  # ours: another one on this port holds another state directory's lock
                 return time.monotonic() - began
             time.sleep(0.1)
         raise GatewayError(
-            Text.of("the gateway of the drill was not ready within {:.0f} s", "演练用的网关在 {:.0f} 秒内没有就绪", BOOT_BUDGET_S),
+            Text.of(
+                "the gateway of the drill was not ready within {:.0f} s",
+                "演练用的网关在 {:.0f} 秒内没有就绪",
+                BOOT_BUDGET_S,
+            ),
             Text.of("see {}", "见 {}", self.root),
         )
 
     def pace(self, hurry: bool) -> None:
-        """Write our settings. hurry: look every second, so that the good copy is soon there; the fault itself meets the defaults."""
+        """Write our settings. hurry: look every second, so that the good copy is soon there; the
+        fault itself meets the defaults.
+        """
         values = _settings(self.fault)
         if hurry:
             values["check_interval"] = 1
         write_json(self.home.doctor_dir / "config.json", values)
 
-    # -- the fault's scripts ---------------------------------------------------------------------------------------------
+    # -- the fault's scripts -----------------------------------------------------------------------
     def script_env(self, extra: Mapping[str, str]) -> Dict[str, str]:
-        env = {**self.env, "GATEWAY_PORT": str(self.home.port), "DRILL_DIR": str(self.root), "DRILL_BIN": str(self.root / "bin"), **extra}
+        env = {
+            **self.env,
+            "GATEWAY_PORT": str(self.home.port),
+            "DRILL_DIR": str(self.root),
+            "DRILL_BIN": str(self.root / "bin"),
+            **extra,
+        }
         env["FAULT_DIR"] = str(self.fault.folder)
         if self.package:
             env["OPENCLAW_PACKAGE"] = str(self.package)
@@ -100,14 +126,17 @@ class Bench:
         return env
 
     def script(self, name: str, **extra: str) -> Tuple[Optional[int], str]:
-        """Run the fault's `setup`, `inject`, `oracle` or `teardown`; answer (exit code, tail of its output); (0, "") for none."""
+        """Run the fault's `setup`, `inject`, `oracle` or `teardown`; answer (exit code, tail of its
+        output); (0, "") for none.
+        """
         import subprocess
 
         found = self.fault.script(name)
         if found is None:
             return 0, ""
         log = self.root / (name + ".out")
-        # output goes to a file: what a script leaves running in the background must not keep us waiting on a pipe
+        # output goes to a file: what a script leaves running in the background must not keep us
+        # waiting on a pipe
         with open(log, "ab") as out:
             try:
                 process = subprocess.Popen(
@@ -129,9 +158,11 @@ class Bench:
                 code = None
         return code, log.read_bytes()[-2000:].decode("utf-8", "replace")
 
-    # -- the end -------------------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
     def clear_up(self, keep: bool) -> int:
-        """End every process of this fault, then remove its files; answer how many processes are left (0, or something is wrong)."""
+        """End every process of this fault, then remove its files; answer how many processes are
+        left (0, or something is wrong).
+        """
         with contextlib.suppress(Exception):
             self.platform().stop()
         pid = self.gateway_pid()
@@ -148,7 +179,14 @@ class Bench:
 
 
 def config_of(port: int, token: str) -> Dict[str, Any]:
-    return {"gateway": {"mode": "local", "bind": "loopback", "port": port, "auth": {"mode": "token", "token": token}}}
+    return {
+        "gateway": {
+            "mode": "local",
+            "bind": "loopback",
+            "port": port,
+            "auth": {"mode": "token", "token": token},
+        }
+    }
 
 
 def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) -> Bench:
@@ -184,7 +222,9 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
     if not real:
         env[layout.PYTHON_NAME] = sys.executable
     home = Home(state_dir, state_dir / "openclaw.json", "", port)
-    (state_dir / "openclaw.json").write_text(json.dumps(config_of(port, secrets.token_hex(16)), indent=2) + "\n", "utf-8")
+    (state_dir / "openclaw.json").write_text(
+        json.dumps(config_of(port, secrets.token_hex(16)), indent=2) + "\n", "utf-8"
+    )
     os.chmod(state_dir / "openclaw.json", 0o600)
     private_dir(home.doctor_dir)
     bench = Bench(root, home, replace(outer, env=env), fault, real, run_id, package)
@@ -193,7 +233,9 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
 
 
 def _settings(fault: Fault) -> Dict[str, Any]:
-    """Our settings in the drill: what it forbids, and what the fault asks for. Raise ToolError when that is not valid."""
+    """Our settings in the drill: what it forbids, and what the fault asks for. Raise ToolError when
+    that is not valid.
+    """
     from .. import settings as settings_module
 
     values: Dict[str, Any] = {key: dict(item) for key, item in sandbox.QUIET_SETTINGS.items()}
@@ -205,5 +247,9 @@ def _settings(fault: Fault) -> Dict[str, Any]:
         target[last] = value
     issues = settings_module.issues_of(values)
     if issues:
-        raise ToolError(["drill"], None, "settings of {}: {}".format(fault.id, "; ".join(issue.en for issue in issues)))
+        raise ToolError(
+            ["drill"],
+            None,
+            "settings of {}: {}".format(fault.id, "; ".join(issue.en for issue in issues)),
+        )
     return values

@@ -1,4 +1,6 @@
-"""What was seen after a fault was injected, and what that amounts to. Pure: times are arguments, nothing is read here."""
+"""What was seen after a fault was injected, and what that amounts to. Pure: times are arguments,
+nothing is read here.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,20 @@ from ..watchdog.alert_texts import STATE_NAMES
 
 NOTHING = Text("", "")
 Process = Tuple[int, float]
-# the watchdog's own words in its log are English; a person who reads Chinese gets the kind of each line
+# the watchdog's own words in its log are English; a person who reads Chinese gets the kind of each
+# line
 KINDS = {
-    "opened": "发现异常", "restart": "决定重启", "heal": "交给医生(第三级)", "escalate": "通知主人(第四级)", "resume-channels": "恢复通道",
-    "action-failed": "动作失败", "notify-failed": "通知失败", "clock": "时钟跳变", "endpoint": "端口改变", "level": "指标越线",
-}  # fmt: skip
+    "opened": "发现异常",
+    "restart": "决定重启",
+    "heal": "交给医生(第三级)",
+    "escalate": "通知主人(第四级)",
+    "resume-channels": "恢复通道",
+    "action-failed": "动作失败",
+    "notify-failed": "通知失败",
+    "clock": "时钟跳变",
+    "endpoint": "端口改变",
+    "level": "指标越线",
+}
 WORDS = {
     "heal": Text("healed", "已修复"),
     "escalate": Text("told a person", "已通知人"),
@@ -31,7 +42,8 @@ HARMLESS = ("tell-person", "none", "")
 class Evidence:
     """Collected while a fault is followed. Times are epoch seconds, 0.0 for never.
 
-    injected: when `inject` ended; seconds are counted from there. began: when it began; what was logged before is old news.
+    injected: when `inject` ended; seconds are counted from there. began: when it began; what was
+    logged before is old news.
     first: the gateway before the fault.
     """
 
@@ -41,7 +53,9 @@ class Evidence:
     opened: float = 0.0
     recovered: float = 0.0
     escalated: float = 0.0
-    damage: float = 0.0  # told of a gateway that is ready and wrong all the same: being ready is no heal then
+    damage: float = (
+        0.0  # told of a gateway that is ready and wrong all the same: being ready is no heal then
+    )
     open_incident: bool = False
     by: str = ""
     restart_events: int = 0
@@ -52,9 +66,11 @@ class Evidence:
     ready_since: float = 0.0
     ready_streak: int = 0
 
-    # -- what comes in ------------------------------------------------------------------------------------------------------
+    # -- what comes in -----------------------------------------------------------------------------
     def line(self, entry: Mapping[str, Any]) -> Text:
-        """Take in one line of the watchdog's log; answer what a person should read about it, empty for nothing."""
+        """Take in one line of the watchdog's log; answer what a person should read about it, empty
+        for nothing.
+        """
         at, event = float(entry.get("at") or 0.0), str(entry.get("event", ""))
         if at < (self.began or self.injected) - 0.5:
             return NOTHING
@@ -64,8 +80,15 @@ class Evidence:
             return self._decision(at, str(entry.get("kind", "")), str(entry.get("reason", "")))
         if event == "state":
             state = str(entry.get("state"))
-            name = STATE_NAMES[State(state)] if state in State._value2member_map_ else Text(state, state)
-            return Text("{}: {}".format(entry.get("state"), entry.get("reason", "")), "状态:{}".format(name.zh))
+            name = (
+                STATE_NAMES[State(state)]
+                if state in State._value2member_map_
+                else Text(state, state)
+            )
+            return Text(
+                "{}: {}".format(entry.get("state"), entry.get("reason", "")),
+                "状态:{}".format(name.zh),
+            )
         if event == "restart":
             return Text.of("restart by {}", "重启,由 {}", entry.get("by", "?"))
         if event == "treated":
@@ -74,10 +97,15 @@ class Evidence:
             self.causes.append(str(entry.get("cause") or ""))
             outcome, cause = str(entry.get("outcome", "?")), str(entry.get("cause") or "")
             english = "doctor: {} {} {}".format(outcome, ", ".join(names), cause).strip()
-            return Text(english, "医生:{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip())
+            return Text(
+                english,
+                "医生:{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip(),
+            )
         if event == "recovered":
             self.recovered, self.open_incident, self.by = at, False, str(entry.get("by", ""))
-            return Text("recovered by {}".format(self.by), "已恢复,由 {}".format(healer_zh(self.by)))
+            return Text(
+                "recovered by {}".format(self.by), "已恢复,由 {}".format(healer_zh(self.by))
+            )
         if event in ("action-failed", "notify-failed", "clock", "endpoint", "level"):
             said = entry.get("error") or entry.get("detail") or entry.get("reason") or ""
             return Text("{}: {}".format(event, said), KINDS[event])
@@ -113,10 +141,12 @@ class Evidence:
             self.ready_since, self.ready_streak = 0.0, 0
             self.down_seen = self.down_seen or at
 
-    # -- what it means ----------------------------------------------------------------------------------------------------------
+    # -- what it means -----------------------------------------------------------------------------
     @property
     def restarts(self) -> int:
-        """Starts of the gateway since the fault, as far as the watchdog logged them or we saw the new process."""
+        """Starts of the gateway since the fault, as far as the watchdog logged them or we saw the
+        new process.
+        """
         return max(self.restart_events, len(self.new_processes))
 
     @property
@@ -127,10 +157,17 @@ class Evidence:
         """Ready again after harm was done, no open incident, and stayed so for settle_s seconds."""
         harmed = bool(self.opened) or (bool(self.new_processes) and bool(self.down_seen))
         steady = self.ready_streak >= READY_IN_A_ROW and now - self.ready_since >= settle_s
-        return harmed and steady and not self.open_incident and (not self.opened or bool(self.recovered))
+        return (
+            harmed
+            and steady
+            and not self.open_incident
+            and (not self.opened or bool(self.recovered))
+        )
 
     def outcome(self, now: float, settle_s: float, changed: bool) -> str:
-        """heal | escalate | nothing | failed, as it stands. changed: the config or a file differs from what the fault left."""
+        """heal | escalate | nothing | failed, as it stands. changed: the config or a file differs
+        from what the fault left.
+        """
         acted = self.restarts > 0 or bool(self.changing_actions) or changed
         if self.healed(now, settle_s) and acted and not self.damage:
             return "heal"
@@ -144,7 +181,9 @@ class Evidence:
         if self.by:
             return self.by
         if self.changing_actions and set(self.changing_actions) != {"restart"}:
-            return "level 3: " + ", ".join(name for name in self.changing_actions if name != "restart")
+            return "level 3: " + ", ".join(
+                name for name in self.changing_actions if name != "restart"
+            )
         if self.restart_events:
             return "level 2: restart"
         return "level 1: keeper" if self.new_processes else ""
@@ -153,9 +192,19 @@ class Evidence:
 def healer_zh(by: str) -> str:
     """ "level 1: restarted by the service manager" and its like, in Chinese."""
     words = {
-        "restarted by the service manager": "服务管理器重启", "keeper": "守护器", "restart": "重启", "level": "第", "by itself": "自行恢复",
-    }  # fmt: skip
+        "restarted by the service manager": "服务管理器重启",
+        "keeper": "守护器",
+        "restart": "重启",
+        "level": "第",
+        "by itself": "自行恢复",
+    }
     level, _, rest = by.partition(": ")
     number = level[6:] if level.startswith("level ") else ""
     said = words.get(rest or by, rest or by)
-    return "第 {} 级:{}".format(number, said) if number and rest else "第 {} 级".format(number) if number else said
+    return (
+        "第 {} 级:{}".format(number, said)
+        if number and rest
+        else "第 {} 级".format(number)
+        if number
+        else said
+    )

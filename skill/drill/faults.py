@@ -24,8 +24,10 @@ class Fault:
     """One way to break a gateway.
 
     timeout_s: how long to wait for heal or escalate; for "nothing" the length of the observation.
-    settle_s: how long a healed gateway must stay ready before the heal counts; None: the drill's own.
-    gateway_env: changes of the gateway's launch environment that the fault makes (None removes a name).
+    settle_s: how long a healed gateway must stay ready before the heal counts; None: the drill's
+    own.
+    gateway_env: changes of the gateway's launch environment that the fault makes (None removes a
+    name).
     copy_install: the fault breaks the installation, so it gets a private copy ($OPENCLAW_PACKAGE).
     needs: "root", or names of programs without which it cannot be run.
     settings: our own settings for this fault (dotted key: value).
@@ -53,7 +55,9 @@ class Fault:
 
 
 def read(folder: Path) -> Fault:
-    """Given a fault's directory, answer the fault. Raise SettingsError naming everything that is wrong with it."""
+    """Given a fault's directory, answer the fault. Raise SettingsError naming everything that is
+    wrong with it.
+    """
     path = folder / "fault.json"
     value = read_json(path, {})
     issues: List[str] = []
@@ -101,14 +105,23 @@ def read(folder: Path) -> Fault:
 
 
 def find(folder: Path) -> List[Fault]:
-    """Every fault below a directory, or the directory itself when it is one. Raise UsageError when there is none."""
+    """Every fault below a directory, or the directory itself when it is one. Raise UsageError when
+    there is none.
+    """
     if not folder.is_dir():
         raise UsageError(Text.of("no such directory: {}", "没有这个目录:{}", folder))
-    places = [folder] if (folder / "fault.json").is_file() else sorted({path.parent for path in folder.rglob("fault.json")})
+    places = (
+        [folder]
+        if (folder / "fault.json").is_file()
+        else sorted({path.parent for path in folder.rglob("fault.json")})
+    )
     if not places:
         raise UsageError(
             Text.of("no fault.json in or below {}", "{} 及其下没有 fault.json", folder),
-            Text("a fault is a directory with fault.json and an executable inject", "一个故障是一个目录,内有 fault.json 和可执行的 inject"),
+            Text(
+                "a fault is a directory with fault.json and an executable inject",
+                "一个故障是一个目录,内有 fault.json 和可执行的 inject",
+            ),
         )
     return [read(place) for place in places]
 
@@ -126,7 +139,9 @@ def missing(fault: Fault) -> str:
 
 
 def argv(script: Path) -> List[str]:
-    """How to run a script: as it is; by the interpreter its first line names where a copy lost its x bit; [] when neither goes."""
+    """How to run a script: as it is; by the interpreter its first line names where a copy lost its
+    x bit; [] when neither goes.
+    """
     if script.suffix == ".py":
         return [sys.executable, str(script)]
     if os.name != "nt" and os.access(script, os.X_OK):

@@ -1,4 +1,6 @@
-"""What a drill compares before and after: the config by meaning, and the files that a repair might touch, by content."""
+"""What a drill compares before and after: the config by meaning, and the files that a repair might
+touch, by content.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Ledger:
 
 
 def take(home: Home) -> Ledger:
-    """Note the config, its includes, .env and the plugins. Databases and logs change by themselves and are left out."""
+    """Note the config, its includes, .env and the plugins. Databases and logs change by themselves
+    and are left out.
+    """
     view = openclaw_config.load(home.config_path)
     paths: List[Path] = [home.config_path, home.env_file, *view.files]
     extensions = home.state_dir / "extensions"
@@ -39,7 +43,9 @@ def _hash(path: Path) -> str:
 
 
 def config_diff(before: Ledger, after: Ledger) -> List[str]:
-    """Dotted paths that differ by meaning; ["<file>"] when one of the two cannot be read. Values are left out: they may be secrets."""
+    """Dotted paths that differ by meaning; ["<file>"] when one of the two cannot be read. Values
+    are left out: they may be secrets.
+    """
     if before.data is None or after.data is None:
         return [] if before.data is None and after.data is None else ["<file>"]
     return openclaw_config.diff(before.data, after.data)
@@ -47,4 +53,8 @@ def config_diff(before: Ledger, after: Ledger) -> List[str]:
 
 def changed_files(before: Ledger, after: Ledger) -> List[str]:
     names = set(before.files) | set(after.files)
-    return sorted(name for name in names if before.files.get(name, "missing") != after.files.get(name, "missing"))
+    return sorted(
+        name
+        for name in names
+        if before.files.get(name, "missing") != after.files.get(name, "missing")
+    )

@@ -1,4 +1,6 @@
-"""Ending everything a drill started: by its mark, with pid and start time checked, and nothing else."""
+"""Ending everything a drill started: by its mark, with pid and start time checked, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,18 @@ from .sandbox import RUN_MARK
 
 
 def new_mark() -> str:
-    """A name for one fault's processes that also says which drill they belong to: <random>.<pid>.<start time of this process>."""
+    """A name for one fault's processes that also says which drill they belong to:
+    <random>.<pid>.<start time of this process>.
+    """
     import psutil
 
     return "{}.{}.{:.2f}".format(uuid.uuid4().hex, os.getpid(), psutil.Process().create_time())
 
 
 def sweep() -> int:
-    """End what drills left behind that were themselves killed (kill -9); answer how many processes that were."""
+    """End what drills left behind that were themselves killed (kill -9); answer how many processes
+    that were.
+    """
     import psutil
 
     orphans = set()
@@ -39,9 +45,14 @@ def sweep() -> int:
 
 
 def _same_numbering(pid: int) -> bool:
-    """False for a process of a container: its drill is named by a pid that means another process here."""
+    """False for a process of a container: its drill is named by a pid that means another process
+    here.
+    """
     own = "/proc/self/ns/pid"
-    return not os.path.exists(own) or os.stat("/proc/{}/ns/pid".format(pid)).st_ino == os.stat(own).st_ino
+    return (
+        not os.path.exists(own)
+        or os.stat("/proc/{}/ns/pid".format(pid)).st_ino == os.stat(own).st_ino
+    )
 
 
 def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Any]:
@@ -61,7 +72,9 @@ def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Any]:
 
 
 def end_all(run_id: str, also: Tuple[int, ...] = (), grace_s: float = 4.0) -> int:
-    """End the drill's processes, SIGTERM first; answer how many are left. psutil refuses a pid that was given to another process."""
+    """End the drill's processes, SIGTERM first; answer how many are left. psutil refuses a pid that
+    was given to another process.
+    """
     import psutil
 
     left: List[Any] = []

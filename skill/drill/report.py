@@ -68,16 +68,24 @@ def table(results: Sequence[Result], lang: str) -> str:
             ]
         )
     widths = [max(width(row[column]) for row in rows) for column in range(len(HEADS))]
-    lines = ["  ".join(cell + " " * (widths[i] - width(cell)) for i, cell in enumerate(row)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell + " " * (widths[i] - width(cell)) for i, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
     lines.insert(1, "  ".join("-" * size for size in widths))
-    lines += ["  {}: {}".format(result.fault.id, both(result.detail).to(lang)) for result in results if both(result.detail).en]
+    lines += [
+        "  {}: {}".format(result.fault.id, both(result.detail).to(lang))
+        for result in results
+        if both(result.detail).en
+    ]
     return "\n".join(lines)
 
 
 def summary(results: Sequence[Result], lang: str) -> str:
     good = sum(result.as_expected for result in results)
     return Text(
-        "{} of {} faults ended as expected.".format(good, len(results)), "{} 个故障中 {} 个符合预期。".format(len(results), good)
+        "{} of {} faults ended as expected.".format(good, len(results)),
+        "{} 个故障中 {} 个符合预期。".format(len(results), good),
     ).to(lang)
 
 

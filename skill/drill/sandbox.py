@@ -1,4 +1,6 @@
-"""The environment of a drill: nothing of the user's gateway, AI accounts or chat credentials comes in, nothing goes out."""
+"""The environment of a drill: nothing of the user's gateway, AI accounts or chat credentials comes
+in, nothing goes out.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ import socket
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
-RUN_MARK = "IFLOW_DOCTOR_DRILL_RUN"  # every process of a drill carries this name, so that all of them can be ended
+# every process of a drill carries this name, so that all of them can be ended
+RUN_MARK = "IFLOW_DOCTOR_DRILL_RUN"
 KEEP = (
-    "PATH LANG LANGUAGE TZ TERM USER LOGNAME SHELL TMPDIR TMP TEMP PYTHONPATH PYTHONHOME VIRTUAL_ENV NODE_EXTRA_CA_CERTS SSL_CERT_FILE"
+    "PATH LANG LANGUAGE TZ TERM USER LOGNAME SHELL TMPDIR TMP TEMP PYTHONPATH PYTHONHOME "
+    "VIRTUAL_ENV NODE_EXTRA_CA_CERTS SSL_CERT_FILE"
     " SSL_CERT_DIR SYSTEMROOT COMSPEC PATHEXT WINDIR NUMBER_OF_PROCESSORS LD_LIBRARY_PATH"
 ).split()
 KEEP_PREFIXES = ("LC_", "IFLOW_DOCTOR_", "NPM_CONFIG_", "npm_config_")
@@ -20,9 +24,17 @@ KEEP_PREFIXES = ("LC_", "IFLOW_DOCTOR_", "NPM_CONFIG_", "npm_config_")
 QUIET_SETTINGS: Dict[str, Any] = {"ai": {"enabled": False}}
 
 
-def environment(outer: Mapping[str, str], home: Path, state_dir: Path, port: int, run_id: str, path: str) -> Dict[str, str]:
-    """Given the caller's environment, answer the drill's: an allow-list, so that no credential is inherited."""
-    env = {name: value for name, value in outer.items() if name in KEEP or name.startswith(KEEP_PREFIXES)}
+def environment(
+    outer: Mapping[str, str], home: Path, state_dir: Path, port: int, run_id: str, path: str
+) -> Dict[str, str]:
+    """Given the caller's environment, answer the drill's: an allow-list, so that no credential is
+    inherited.
+    """
+    env = {
+        name: value
+        for name, value in outer.items()
+        if name in KEEP or name.startswith(KEEP_PREFIXES)
+    }
     env.update(
         HOME=str(home),
         USERPROFILE=str(home),
@@ -36,7 +48,8 @@ def environment(outer: Mapping[str, str], home: Path, state_dir: Path, port: int
 
 
 def free_port(outer: Mapping[str, str], low: int = 20000, high: int = 29000) -> int:
-    """A loopback port that nobody listens on, below the range that systems hand out for outgoing connections.
+    """A loopback port that nobody listens on, below the range that systems hand out for outgoing
+    connections.
 
     IFLOW_DOCTOR_DRILL_PORTS="21700-21799" narrows the choice.
     """
@@ -45,7 +58,9 @@ def free_port(outer: Mapping[str, str], low: int = 20000, high: int = 29000) -> 
         low, high = (int(part) for part in wanted.split("-", 1))
     for _ in range(200):
         port = random.randrange(low, high - 2)
-        if all(_free(number) for number in (port, port + 1, port + 2)):  # OpenClaw uses neighbours of its port
+        if all(
+            _free(number) for number in (port, port + 1, port + 2)
+        ):  # OpenClaw uses neighbours of its port
             return port
     raise OSError("no free port between {} and {}".format(low, high))
 
@@ -60,7 +75,9 @@ def _free(port: int) -> bool:
 
 
 def copy_install(program: Path, prefix: Path) -> Path:
-    """Given the real `openclaw` program, copy its package below `prefix`; answer the package. Its dependencies are linked, not copied."""
+    """Given the real `openclaw` program, copy its package below `prefix`; answer the package. Its
+    dependencies are linked, not copied.
+    """
     package = program.resolve().parent
     while not (package / "package.json").is_file() and package != package.parent:
         package = package.parent
@@ -72,5 +89,7 @@ def copy_install(program: Path, prefix: Path) -> Path:
             if sibling.name not in ("openclaw", ".bin", ".package-lock.json"):
                 os.symlink(sibling, modules / sibling.name)
     (prefix / "bin").mkdir()
-    os.symlink(modules / "openclaw" / program.resolve().relative_to(package), prefix / "bin" / "openclaw")
+    os.symlink(
+        modules / "openclaw" / program.resolve().relative_to(package), prefix / "bin" / "openclaw"
+    )
     return modules / "openclaw"

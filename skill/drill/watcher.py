@@ -1,4 +1,6 @@
-"""The watchdog under test: the real program, as its own process; and a reader of the log it writes."""
+"""The watchdog under test: the real program, as its own process; and a reader of the log it
+writes.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,15 @@ from ..host import end_group
 from .bench import Bench
 
 ROOT = str(Path(__file__).resolve().parent.parent.parent)
-RESTART_AFTER_S = 1.0  # as RestartSec of its systemd unit would: one that cannot start must not spin
+RESTART_AFTER_S = (
+    1.0  # as RestartSec of its systemd unit would: one that cannot start must not spin
+)
 
 
 class Watcher:
-    """`python -m skill watch`. When a fault ends it, keep_alive() starts it again, as its service manager would."""
+    """`python -m skill watch`. When a fault ends it, keep_alive() starts it again, as its service
+    manager would.
+    """
 
     def __init__(self, bench: Bench, command: Optional[List[str]] = None) -> None:
         self.bench = bench
@@ -60,13 +66,20 @@ class Watcher:
     def words(self) -> str:
         """The end of what it said on its terminal, for the report of a drill that could not run."""
         try:
-            return (self.bench.root / "watchdog.out").read_bytes()[-1500:].decode("utf-8", "replace").strip()
+            return (
+                (self.bench.root / "watchdog.out")
+                .read_bytes()[-1500:]
+                .decode("utf-8", "replace")
+                .strip()
+            )
         except OSError:
             return ""
 
 
 class LogReader:
-    """New JSON lines of watchdog.log, from where the last read ended; a rotated or truncated file is read from its start."""
+    """New JSON lines of watchdog.log, from where the last read ended; a rotated or truncated file
+    is read from its start.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.offset, self.rest = path, 0, b""

@@ -24,31 +24,44 @@ PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
 FAULTS = ("skill", "drill", "faults")
 KEPT_FAULTS = ("killed", "frozen")  # the drills of the self-check; the rest are for the repository
-UNUSED = (("templates", "kubernetes"), ("templates", "dashboards"))  # for the repository; nothing installed reads them
+UNUSED = (
+    ("templates", "kubernetes"),
+    ("templates", "dashboards"),
+)  # for the repository; nothing installed reads them
 _NEVER = ("__pycache__", ".pyc", ".pyo", ".DS_Store", ".tmp", "~")
 
 
 def missing(source: Path) -> List[str]:
-    """Names of the whitelist that are not there: then this is no complete copy and nothing may be installed from it."""
+    """Names of the whitelist that are not there: then this is no complete copy and nothing may be
+    installed from it.
+    """
     return [name for name in REQUIRED if not (source / name).exists()]
 
 
 def files(source: Path) -> Iterator[Path]:
-    """Every shipped file, as a path relative to `source`, in a fixed order. Links are not followed out of the tree."""
+    """Every shipped file, as a path relative to `source`, in a fixed order. Links are not followed
+    out of the tree.
+    """
     for name in REQUIRED + OPTIONAL + PLUGIN:
         top = source / name
         found = sorted(top.rglob("*")) if top.is_dir() else [top]
         for path in found:
             relative = path.relative_to(source)
             parts = relative.parts
-            if not path.is_file() or parts[:2] in UNUSED or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS):
+            if (
+                not path.is_file()
+                or parts[:2] in UNUSED
+                or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS)
+            ):
                 continue
             if not any(part.endswith(_NEVER) for part in parts):
                 yield relative
 
 
 def fingerprint(source: Path) -> str:
-    """A hash over names and contents: equal trees need no new environment, changed ones get one of their own."""
+    """A hash over names and contents: equal trees need no new environment, changed ones get one of
+    their own.
+    """
     digest = hashlib.sha256()
     for relative in files(source):
         digest.update(relative.as_posix().encode("utf-8", "surrogateescape") + b"\0")

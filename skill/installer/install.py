@@ -1,4 +1,6 @@
-"""The way in, as a list of steps that --dry-run prints and a run carries out. Every step can be done again."""
+"""The way in, as a list of steps that --dry-run prints and a run carries out. Every step can be
+done again.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Options:
 
 @dataclass
 class Install:
-    """One run. `done` is the manifest, written before each change it names, so that an interrupted run can be undone too."""
+    """One run. `done` is the manifest, written before each change it names, so that an interrupted
+    run can be undone too.
+    """
 
     host: Host
     places: Places
@@ -74,9 +78,13 @@ class Install:
         return self.previous is not None
 
     def in_place(self) -> bool:
-        """True when we run out of the skill directory itself, or it is a developer's link: then it is not ours to replace."""
+        """True when we run out of the skill directory itself, or it is a developer's link: then it
+        is not ours to replace.
+        """
         target = self.places.skill_dir
-        return target.is_symlink() or os.path.realpath(str(target)) == os.path.realpath(str(self.places.source))
+        return target.is_symlink() or os.path.realpath(str(target)) == os.path.realpath(
+            str(self.places.source)
+        )
 
     def steps(self) -> List[Step]:
         """What will be done, in order. Reads only."""
@@ -98,9 +106,17 @@ class Install:
             self.check,
         )
         if not self.in_place():
-            add("copy the skill to {}".format(p.skill_dir), "把技能复制到 {}".format(p.skill_dir), self.copy_skill)
+            add(
+                "copy the skill to {}".format(p.skill_dir),
+                "把技能复制到 {}".format(p.skill_dir),
+                self.copy_skill,
+            )
         if self.previous != self.env:
-            add("use it: {} -> {}".format(p.current, self.env.name), "启用:{} -> {}".format(p.current, self.env.name), self.switch)
+            add(
+                "use it: {} -> {}".format(p.current, self.env.name),
+                "启用:{} -> {}".format(p.current, self.env.name),
+                self.switch,
+            )
         folder = self.where.folder
         add(
             "write {}".format(folder / shim_text.launcher_name(p.windows)),
@@ -128,11 +144,15 @@ class Install:
             )
         if o.plugin:
             add("link the plugin into OpenClaw", "把插件链接到 OpenClaw", self.link_plugin)
-        add("verify: status, one watch tick, notify list", "验证:状态、一次巡检、通知列表", self.verify)
+        add(
+            "verify: status, one watch tick, notify list",
+            "验证:状态、一次巡检、通知列表",
+            self.verify,
+        )
         add("remove environments of older versions", "删除旧版本环境", self.tidy)
         return found
 
-    # -- the steps ----------------------------------------------------------------------------------------------------------
+    # -- the steps ---------------------------------------------------------------------------------
     def note(self, **values: Any) -> None:
         self.done.update(values)
         manifest.write(self.places.manifest, self.done)
@@ -140,7 +160,12 @@ class Install:
     def _absent(self) -> List[str]:
         """The folders that we shall have made. Asked before the lock's file makes some of them."""
         found: List[str] = []
-        for folder in (self.places.skill_dir.parent, self.places.doctor_dir, self.places.prefix, self.places.bin_dir):
+        for folder in (
+            self.places.skill_dir.parent,
+            self.places.doctor_dir,
+            self.places.prefix,
+            self.places.bin_dir,
+        ):
             while not folder.exists() and folder != folder.parent:
                 found.append(str(folder))
                 folder = folder.parent
@@ -149,7 +174,12 @@ class Install:
     def begin(self) -> None:
         """Remember which folders we make, so that the way back can take them away again."""
         made = sorted(set(self.done["made_dirs"]) | set(self.absent))
-        self.note(version=__version__, fingerprint=self.fingerprint, prefix=str(self.places.prefix), made_dirs=made)
+        self.note(
+            version=__version__,
+            fingerprint=self.fingerprint,
+            prefix=str(self.places.prefix),
+            made_dirs=made,
+        )
 
     def check(self) -> None:
         self.proofs += selfcheck.before(self.host, self.places, self.env, self.options.drill)
@@ -158,10 +188,18 @@ class Install:
     def _demand(self, what: str) -> None:
         bad = [proof for proof in self.proofs if not proof.ok]
         if bad:
-            raise HealerError("{}: {}".format(what, "; ".join("{}: {}".format(proof.name, proof.line) for proof in bad)))
+            raise HealerError(
+                "{}: {}".format(
+                    what, "; ".join("{}: {}".format(proof.name, proof.line) for proof in bad)
+                )
+            )
 
     def copy_skill(self) -> None:
-        target, fresh, aside = self.places.skill_dir, self.places.doctor_dir / "skill.new", self.places.doctor_dir / "skill.old"
+        target, fresh, aside = (
+            self.places.skill_dir,
+            self.places.doctor_dir / "skill.new",
+            self.places.doctor_dir / "skill.old",
+        )
         private_dir(self.places.doctor_dir)
         shutil.rmtree(str(fresh), ignore_errors=True)
         bundle.copy(self.places.source, fresh)
@@ -195,7 +233,11 @@ class Install:
         if old and old != str(target) and shim_text.is_shim(Path(old)):
             Path(old).unlink()
         self.note(shim=str(target))
-        write_atomic(target, shim_text.render(str(self.stable_python()), self.host.system, str(target.parent)), mode=0o755)
+        write_atomic(
+            target,
+            shim_text.render(str(self.stable_python()), self.host.system, str(target.parent)),
+            mode=0o755,
+        )
 
     def add_profile(self, profile: Path) -> None:
         self.note(profiles=sorted(set(self.done["profiles"]) | {str(profile)}))
@@ -203,13 +245,29 @@ class Install:
 
     def service(self) -> None:
         self.note(service=True)
-        done = selfcheck.run(self.host, self.places, self.current(), ("service", "install"), timeout=180.0)
+        done = selfcheck.run(
+            self.host, self.places, self.current(), ("service", "install"), timeout=180.0
+        )
         if not done.ok:
             tail = (done.err or done.out).strip()[-400:]
-            self.notes.append(Text("the service was not installed: {}".format(tail), "服务没有装上:{}".format(tail)))
-        elif "iflow-doctor watch" in done.out:  # level 1 is ours here (a container), and nothing starts the watchdog by itself
-            en = "no service manager here: the watchdog does not run by itself. Start it with the container: iflow-doctor watch"
-            self.notes.append(Text(en, "这里没有系统服务管理器,守护进程不会自动运行。请随容器启动:iflow-doctor watch"))
+            self.notes.append(
+                Text(
+                    "the service was not installed: {}".format(tail), "服务没有装上:{}".format(tail)
+                )
+            )
+        elif (
+            "iflow-doctor watch" in done.out
+        ):  # level 1 is ours here (a container), and nothing starts the watchdog by itself
+            en = (
+                "no service manager here: the watchdog does not run by itself. Start it with "
+                "the container: iflow-doctor watch"
+            )
+            self.notes.append(
+                Text(
+                    en,
+                    "这里没有系统服务管理器,守护进程不会自动运行。请随容器启动:iflow-doctor watch",
+                )
+            )
 
     def current(self) -> Path:
         return self.env if self.places.windows else self.places.current
@@ -217,15 +275,33 @@ class Install:
     def link_plugin(self) -> None:
         real = place.real(self.host)
         if real is None:
-            self.notes.append(Text("openclaw is not in PATH: the plugin was not linked", "PATH 中没有 openclaw:未链接插件"))
+            self.notes.append(
+                Text(
+                    "openclaw is not in PATH: the plugin was not linked",
+                    "PATH 中没有 openclaw:未链接插件",
+                )
+            )
             return
         self.note(plugin=True)
         folder = self.places.source if self.in_place() else self.places.skill_dir
-        argv: Tuple[str, ...] = (str(real), "plugins", "install", "--link", str(folder), "--force", "--accept-capabilities")
+        argv: Tuple[str, ...] = (
+            str(real),
+            "plugins",
+            "install",
+            "--link",
+            str(folder),
+            "--force",
+            "--accept-capabilities",
+        )
         done = self.host.run(argv, timeout=180.0)
         if not done.ok:
             tail = (done.err or done.out).strip()[-400:]
-            self.notes.append(Text("OpenClaw did not take the plugin: {}".format(tail), "OpenClaw 没有接受插件:{}".format(tail)))
+            self.notes.append(
+                Text(
+                    "OpenClaw did not take the plugin: {}".format(tail),
+                    "OpenClaw 没有接受插件:{}".format(tail),
+                )
+            )
 
     def verify(self) -> None:
         self.proofs += selfcheck.after(self.host, self.places, self.current())
@@ -237,13 +313,17 @@ class Install:
         shutil.rmtree(str(self.places.doctor_dir / "skill.old"), ignore_errors=True)
 
     def leave_no_empty_folder(self) -> None:
-        """After a failed first run: the folders we made and did not fill. Does nothing to one that holds something."""
+        """After a failed first run: the folders we made and did not fill. Does nothing to one that
+        holds something.
+        """
         for name in sorted(self.absent, key=len, reverse=True):
             with contextlib.suppress(OSError):
                 os.rmdir(name)
 
     def roll_back(self) -> bool:
-        """After a failed run: the previous environment and skill directory again, the watchdog restarted on them. True when it did."""
+        """After a failed run: the previous environment and skill directory again, the watchdog
+        restarted on them. True when it did.
+        """
         aside, target = self.places.doctor_dir / "skill.old", self.places.skill_dir
         if aside.is_dir() and self.previous is not None:
             shutil.rmtree(str(target), ignore_errors=True)
@@ -251,13 +331,20 @@ class Install:
                 os.replace(str(aside), str(target))
         if not self.swapped or self.previous is None:
             if python_env.target_of(self.places) != self.env:
-                shutil.rmtree(str(self.env), ignore_errors=True)  # nobody uses it, and it did not pass
-            if self.previous is None and not any(self.done[key] for key in ("skill_dir", "shim", "launcher", "service", "plugin")):
+                shutil.rmtree(
+                    str(self.env), ignore_errors=True
+                )  # nobody uses it, and it did not pass
+            if self.previous is None and not any(
+                self.done[key] for key in ("skill_dir", "shim", "launcher", "service", "plugin")
+            ):
                 with contextlib.suppress(OSError):
-                    self.places.manifest.unlink()  # a first installation that did nothing yet leaves nothing
+                    # a first installation that did nothing yet leaves nothing
+                    self.places.manifest.unlink()
             return False
         python_env.switch(self.places, self.previous)
         shutil.rmtree(str(self.env), ignore_errors=True)
         if self.options.service:
-            selfcheck.run(self.host, self.places, self.current(), ("service", "install"), timeout=180.0)
+            selfcheck.run(
+                self.host, self.places, self.current(), ("service", "install"), timeout=180.0
+            )
         return True

@@ -19,24 +19,50 @@ from .places import Places, locate
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="install", description="Install, upgrade or remove openclaw-iflow-doctor for this user. No root needed."
+        prog="install",
+        description="Install, upgrade or remove openclaw-iflow-doctor for this user. "
+        "No root needed.",
     )
     parser.add_argument("--dry-run", action="store_true", help="list every change, make none")
-    parser.add_argument("--yes", "-y", action="store_true", help="ask nothing, agree to every listed change")
-    parser.add_argument("--no-service", action="store_true", help="no KeepAlive and no watchdog service")
-    parser.add_argument("--no-shim", action="store_true", help="no `openclaw skills run|config` shim")
-    parser.add_argument("--no-drill", action="store_true", help="skip the practice-gateway drill of the self-check")
-    parser.add_argument("--prefix", metavar="DIR", help="put our programs here (default: <state dir>/iflow-doctor)")
-    parser.add_argument("--with-plugin", action="store_true", help="also link the OpenClaw plugin (/heal, gateway_doctor, /plugins/doctor)")
-    parser.add_argument("--wheelhouse", metavar="DIR", help="install the packages from this folder, without any network")
-    parser.add_argument("--uninstall", action="store_true", help="remove everything but your records, cases and settings")
+    parser.add_argument(
+        "--yes", "-y", action="store_true", help="ask nothing, agree to every listed change"
+    )
+    parser.add_argument(
+        "--no-service", action="store_true", help="no KeepAlive and no watchdog service"
+    )
+    parser.add_argument(
+        "--no-shim", action="store_true", help="no `openclaw skills run|config` shim"
+    )
+    parser.add_argument(
+        "--no-drill", action="store_true", help="skip the practice-gateway drill of the self-check"
+    )
+    parser.add_argument(
+        "--prefix", metavar="DIR", help="put our programs here (default: <state dir>/iflow-doctor)"
+    )
+    parser.add_argument(
+        "--with-plugin",
+        action="store_true",
+        help="also link the OpenClaw plugin (/heal, gateway_doctor, /plugins/doctor)",
+    )
+    parser.add_argument(
+        "--wheelhouse",
+        metavar="DIR",
+        help="install the packages from this folder, without any network",
+    )
+    parser.add_argument(
+        "--uninstall",
+        action="store_true",
+        help="remove everything but your records, cases and settings",
+    )
     parser.add_argument("--purge", action="store_true", help="with --uninstall: those too")
     parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the locale)")
     return parser.parse_args(list(arguments))
 
 
 def main(source: str, arguments: Sequence[str]) -> int:
-    """Answer 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks something."""
+    """Answer 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks
+    something.
+    """
     args = parse(arguments)
     lang = args.lang or locale_lang(os.environ)
     os.environ["IFLOW_DOCTOR_LANG"] = lang  # what we start speaks the same language
@@ -50,7 +76,10 @@ def main(source: str, arguments: Sequence[str]) -> int:
             return _remove(host, places, args, lang)
         return _install(host, places, args, lang)
     except HealerError as error:
-        print(Text.of("error: {}", "错误:{}", Text(error.told("en"), error.told("zh"))).to(lang), file=sys.stderr)
+        print(
+            Text.of("error: {}", "错误:{}", Text(error.told("en"), error.told("zh"))).to(lang),
+            file=sys.stderr,
+        )
         return error.exit_code
     except OSError as error:
         print(Text.of("error: {}", "错误:{}", error).to(lang), file=sys.stderr)
@@ -58,7 +87,10 @@ def main(source: str, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(
             "\n"
-            + Text("interrupted; run it again to finish or --uninstall to undo", "已中断;可再次运行以完成,或用 --uninstall 撤销").to(lang),
+            + Text(
+                "interrupted; run it again to finish or --uninstall to undo",
+                "已中断;可再次运行以完成,或用 --uninstall 撤销",
+            ).to(lang),
             file=sys.stderr,
         )
         return 130
@@ -73,11 +105,19 @@ def _known_prefix(host: Host, source: str) -> Optional[str]:
 def _agree(args: argparse.Namespace, lang: str) -> bool:
     if args.yes or not sys.stdin.isatty():
         return True
-    return input(Text("Go on? [Y/n] ", "继续吗?[Y/n] ").to(lang)).strip().lower() in ("", "y", "yes", "是", "好")
+    return input(Text("Go on? [Y/n] ", "继续吗?[Y/n] ").to(lang)).strip().lower() in (
+        "",
+        "y",
+        "yes",
+        "是",
+        "好",
+    )
 
 
 def _shown(steps: List[install.Step], args: argparse.Namespace, lang: str) -> Optional[int]:
-    """Show what would be done. The exit code where that is all (a dry run, or the person says no), None to go on."""
+    """Show what would be done. The exit code where that is all (a dry run, or the person says no),
+    None to go on.
+    """
     for step in steps:
         print("  - " + step.what.to(lang))
     if args.dry_run:
@@ -104,7 +144,10 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
     head = (
         Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级:".format(places.state_dir))
         if run.upgrade
-        else Text("Install for OpenClaw in {}:".format(places.state_dir), "为 {} 的 OpenClaw 安装:".format(places.state_dir))
+        else Text(
+            "Install for OpenClaw in {}:".format(places.state_dir),
+            "为 {} 的 OpenClaw 安装:".format(places.state_dir),
+        )
     )
     print(head.to(lang))
     over = _shown(steps, args, lang)
@@ -121,7 +164,12 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
                 except BaseException:
                     print(flush=True)
                     if run.roll_back():
-                        print(Text("the previous version is back in place", "已恢复上一版本").to(lang), file=sys.stderr)
+                        print(
+                            Text("the previous version is back in place", "已恢复上一版本").to(
+                                lang
+                            ),
+                            file=sys.stderr,
+                        )
                     raise
                 print("  ({:.1f} s)".format(time.monotonic() - began))
     finally:
@@ -135,15 +183,22 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
 def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) -> None:
     print(
         Text(
-            "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: none).",
+            "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: "
+            "none).",
             "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警(空行跳过)。",
         ).to(lang)
     )
-    for kind, host_part in (("feishu", "feishu.cn"), ("dingtalk", "dingtalk.com"), ("discord", "discord.com")):
+    for kind, host_part in (
+        ("feishu", "feishu.cn"),
+        ("dingtalk", "dingtalk.com"),
+        ("discord", "discord.com"),
+    ):
         url = input("  {} webhook ({}): ".format(kind, host_part)).strip()
         if url:  # on stdin: a webhook is a secret and must not be on a command line
             done = host.run(
-                (str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"), timeout=60, stdin=url.encode() + b"\n"
+                (str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"),
+                timeout=60,
+                stdin=url.encode() + b"\n",
             )
             print("    " + ((done.out or done.err).strip().splitlines() or ["?"])[-1])
 
@@ -164,7 +219,8 @@ def _summary(run: install.Install, lang: str) -> None:
             ).to(lang)
         )
     print(
-        '  {} status\n  {} notify test\n  openclaw skills run openclaw-iflow-doctor --diagnose "..."'.format(program, program)
+        "  {} status\n  {} notify test\n  openclaw skills run openclaw-iflow-doctor --diagnose "
+        '"..."'.format(program, program)
         if run.options.shim
         else "  {} status".format(program)
     )
@@ -172,14 +228,22 @@ def _summary(run: install.Install, lang: str) -> None:
 
 def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
     steps = uninstall.steps(host, places, args.purge)
-    print(Text("Remove from {}:".format(places.state_dir), "从 {} 移除:".format(places.state_dir)).to(lang))
+    print(
+        Text("Remove from {}:".format(places.state_dir), "从 {} 移除:".format(places.state_dir)).to(
+            lang
+        )
+    )
     over = _shown(steps, args, lang)
     if over is not None:
         return over
     os.chdir(str(host.home))  # our own folder may be about to go
     for step in steps:
         step.do()
-    left = sorted(path.name for path in places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []
+    left = (
+        sorted(path.name for path in places.doctor_dir.iterdir())
+        if places.doctor_dir.is_dir()
+        else []
+    )
     print(
         Text("Done.", "完成。").to(lang)
         + (

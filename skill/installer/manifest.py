@@ -1,4 +1,6 @@
-"""install.json: what the installer did to this home, so that it can be undone exactly. And who is at it: one installer at a time."""
+"""install.json: what the installer did to this home, so that it can be undone exactly. And who is
+at it: one installer at a time.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ EMPTY: Dict[str, Any] = {
     "version": "",
     "fingerprint": "",
     "prefix": "",
-    "skill_dir": "",  # "" where the skill was there before us (installed by `openclaw skills install`, or a developer's link)
+    # "" where the skill was there before us (installed by `openclaw skills install`, or a
+    # developer's link)
+    "skill_dir": "",
     "shim": "",
     "launcher": "",
     "profiles": [],
@@ -26,7 +30,9 @@ EMPTY: Dict[str, Any] = {
 
 
 def read(path: Path) -> Dict[str, Any]:
-    """The manifest with every key; an unreadable one counts as empty: whatever can be found is then still undone."""
+    """The manifest with every key; an unreadable one counts as empty: whatever can be found is then
+    still undone.
+    """
     try:
         found = read_json(path, {}) or {}
     except SettingsError:

@@ -1,4 +1,6 @@
-"""Where an installation goes. Two profiles have two state directories, so two installations that share nothing."""
+"""Where an installation goes. Two profiles have two state directories, so two installations that
+share nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from .bundle import SKILL
 
 @dataclass(frozen=True)
 class Places:
-    """source: the unpacked skill we install from. prefix: our programs; live state always stays in doctor_dir."""
+    """source: the unpacked skill we install from. prefix: our programs; live state always stays in
+    doctor_dir.
+    """
 
     source: Path
     state_dir: Path
@@ -49,9 +53,16 @@ class Places:
         return env / "Scripts" / "python.exe" if self.windows else env / "bin" / "python"
 
     def program(self, env: Path) -> Path:
-        return env / "Scripts" / "iflow-doctor.exe" if self.windows else env / "bin" / "iflow-doctor"
+        return (
+            env / "Scripts" / "iflow-doctor.exe" if self.windows else env / "bin" / "iflow-doctor"
+        )
 
 
 def locate(host: Host, source: Path, prefix: Optional[str] = None) -> Places:
     state = state_dir_of(host)
-    return Places(source, state, Path(prefix).absolute() if prefix else state / "iflow-doctor", host.system == "win32")
+    return Places(
+        source,
+        state,
+        Path(prefix).absolute() if prefix else state / "iflow-doctor",
+        host.system == "win32",
+    )

@@ -1,4 +1,6 @@
-"""The private virtual environment: made once per content, never changed afterwards, switched by one atomic rename."""
+"""The private virtual environment: made once per content, never changed afterwards, switched by one
+atomic rename.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ INSTALL_S = 900.0  # a slow mirror and a source build of psutil on a small machi
 
 
 def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> None:
-    """Make `env` and install the shipped tree in it. Raise HealerError with what pip said. A half-made one is made again."""
+    """Make `env` and install the shipped tree in it. Raise HealerError with what pip said. A
+    half-made one is made again.
+    """
     if (env / ".complete").is_file():
         return
     shutil.rmtree(str(env), ignore_errors=True)
@@ -38,8 +42,10 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
             tuple(argv + [str(stage)]),
             Text("the packages could not be installed", "软件包没有装上"),
             Text(
-                "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, pip.conf), or use --wheelhouse DIR",
-                "在代理或镜像之后,请设置 pip 自己的配置(PIP_INDEX_URL、PIP_PROXY、pip.conf),或用 --wheelhouse 目录",
+                "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, "
+                "pip.conf), or use --wheelhouse DIR",
+                "在代理或镜像之后,请设置 pip 自己的配置(PIP_INDEX_URL、PIP_PROXY、pip.conf),或"
+                "用 --wheelhouse 目录",
             ),
         )
     except BaseException:
@@ -65,15 +71,27 @@ def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
     if _outer_pip(host):
         return _run(host, (sys.executable, "-I", "-m", "venv", "--without-pip", str(env)), failed)
     raise HealerError(
-        Text.of("{} cannot make environments: it has no ensurepip", "{} 不能创建虚拟环境:缺少 ensurepip", sys.executable),
+        Text.of(
+            "{} cannot make environments: it has no ensurepip",
+            "{} 不能创建虚拟环境:缺少 ensurepip",
+            sys.executable,
+        ),
         Text(
-            "Debian, Ubuntu: apt install python3-venv · or install uv (https://docs.astral.sh/uv/) · then run this again",
-            "Debian、Ubuntu:apt install python3-venv · 或安装 uv(https://docs.astral.sh/uv/)· 然后再运行一次",
+            "Debian, Ubuntu: apt install python3-venv · or install uv "
+            "(https://docs.astral.sh/uv/) · then run this again",
+            "Debian、Ubuntu:apt install python3-venv · 或安装 uv(https://docs.astral.sh/uv/)· "
+            "然后再运行一次",
         ),
     )
 
 
-PIP_FLAGS = ("install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-warn-script-location")
+PIP_FLAGS = (
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-warn-script-location",
+)
 
 
 def _pip(host: Host, places: Places, env: Path) -> Tuple[str, ...]:
@@ -85,36 +103,65 @@ def _pip(host: Host, places: Places, env: Path) -> Tuple[str, ...]:
         return (uv, "pip", "install", "--quiet", "--python", python)
     if _outer_pip(host):
         return (sys.executable, "-m", "pip", "--python", python) + PIP_FLAGS
-    raise HealerError(Text.of("neither pip nor uv can install into {}", "pip 与 uv 都不能向 {} 安装", env))
+    raise HealerError(
+        Text.of("neither pip nor uv can install into {}", "pip 与 uv 都不能向 {} 安装", env)
+    )
 
 
 def _outer_pip(host: Host) -> bool:
-    """Whether the Python that runs us has a pip that can install into another environment (22.3 or newer)."""
+    """Whether the Python that runs us has a pip that can install into another environment (22.3 or
+    newer).
+    """
     said = host.run((sys.executable, "-m", "pip", "--version"), timeout=60).out.split()[1:2]
     return bool(said) and [int(part) for part in re.findall(r"\d+", said[0])[:2]] >= [22, 3]
 
 
 def _uv_env(env: Mapping[str, str]) -> Dict[str, str]:
-    """pip's own settings (pip.conf, PIP_*) under the names uv reads: a mirror set for pip works with uv too. uv's own names win."""
+    """pip's own settings (pip.conf, PIP_*) under the names uv reads: a mirror set for pip works
+    with uv too. uv's own names win.
+    """
     found: Dict[str, str] = {}
     home = Path(env.get("HOME", "/"))
-    files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", home / ".config/pip/pip.conf", Path(env.get("PIP_CONFIG_FILE") or os.devnull)]
+    files = [
+        Path("/etc/pip.conf"),
+        home / ".pip/pip.conf",
+        home / ".config/pip/pip.conf",
+        Path(env.get("PIP_CONFIG_FILE") or os.devnull),
+    ]
     for path in files:
         config = configparser.RawConfigParser(strict=False)
         with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
             config.read_string(path.read_text("utf-8"))
         for section in ("global", "install"):
             found.update(config.items(section) if config.has_section(section) else ())
-    found.update({key[4:].lower().replace("_", "-"): value for key, value in env.items() if key.startswith("PIP_") and value})
-    names = {"index-url": "UV_INDEX_URL", "extra-index-url": "UV_EXTRA_INDEX_URL", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
-    values = {uv: ("," if key == "find-links" else " ").join(found.get(key, "").split()) for key, uv in names.items()}
+    found.update(
+        {
+            key[4:].lower().replace("_", "-"): value
+            for key, value in env.items()
+            if key.startswith("PIP_") and value
+        }
+    )
+    names = {
+        "index-url": "UV_INDEX_URL",
+        "extra-index-url": "UV_EXTRA_INDEX_URL",
+        "find-links": "UV_FIND_LINKS",
+        "cert": "SSL_CERT_FILE",
+    }
+    values = {
+        uv: ("," if key == "find-links" else " ").join(found.get(key, "").split())
+        for key, uv in names.items()
+    }
     if values["UV_EXTRA_INDEX_URL"]:
         values["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # how pip looks through several indexes
     return {name: value for name, value in values.items() if value and name not in env}
 
 
 def _run(host: Host, argv: Tuple[str, ...], what: Text, hint: Union[str, Text] = "") -> None:
-    env = {key: value for key, value in host.env.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
+    env = {
+        key: value
+        for key, value in host.env.items()
+        if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    }
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     if Path(argv[0]).stem == "uv":
         env.update(_uv_env(env))
@@ -138,7 +185,8 @@ def target_of(places: Places) -> Optional[Path]:
 def switch(places: Places, env: Optional[Path]) -> None:
     """Make `env` the one in use with one rename; None takes the link away. Raises OSError.
 
-    Windows has no links without privileges: there `venv` is a copy-free junction by name, written in venv.txt.
+    Windows has no links without privileges: there `venv` is a copy-free junction by name, written
+    in venv.txt.
     """
     if places.windows:
         note = places.prefix / "venv.txt"
@@ -160,4 +208,8 @@ def switch(places: Places, env: Optional[Path]) -> None:
 def old(places: Places, keep: List[Path]) -> List[Path]:
     """Environments nobody uses any more."""
     kept = {str(path) for path in keep}
-    return [path for path in sorted(places.prefix.glob("venv-*")) if path.is_dir() and str(path) not in kept]
+    return [
+        path
+        for path in sorted(places.prefix.glob("venv-*"))
+        if path.is_dir() and str(path) not in kept
+    ]

@@ -1,4 +1,6 @@
-"""The way back: everything the manifest names, and what an interrupted run may have left. Records stay unless purged."""
+"""The way back: everything the manifest names, and what an interrupted run may have left. Records
+stay unless purged.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +28,46 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
     found: List[Step] = []
     env = python_env.target_of(places)
     if env is not None and places.python(env).exists():
-        found.append(Step(Text("stop and remove the services", "停止并移除服务"), lambda: _service(host, places, env)))
+        found.append(
+            Step(
+                Text("stop and remove the services", "停止并移除服务"),
+                lambda: _service(host, places, env),
+            )
+        )
     if done["plugin"] or _linked(host, places):
-        found.append(Step(Text("unlink the plugin from OpenClaw", "从 OpenClaw 移除插件链接"), lambda: _plugin(host)))
+        found.append(
+            Step(
+                Text("unlink the plugin from OpenClaw", "从 OpenClaw 移除插件链接"),
+                lambda: _plugin(host),
+            )
+        )
     folder = place.choose(host, places.bin_dir).folder
     for name in sorted({done["shim"], str(folder / shim_text.name(host.system))} - {""}):
         if shim_text.is_shim(Path(name)):
             found.append(_delete(Path(name)))
-    for name in sorted({done["launcher"], str(folder / shim_text.launcher_name(places.windows))} - {""}):
+    for name in sorted(
+        {done["launcher"], str(folder / shim_text.launcher_name(places.windows))} - {""}
+    ):
         if shim_text.is_launcher(Path(name)):
             found.append(_delete(Path(name)))
     for profile in sorted(set(done["profiles"]) | {str(path) for path in profiles.files(host)}):
         if profiles.present(Path(profile)):
             found.append(
                 Step(
-                    Text("take our line out of {}".format(profile), "从 {} 中去掉我们的行".format(profile)),
+                    Text(
+                        "take our line out of {}".format(profile),
+                        "从 {} 中去掉我们的行".format(profile),
+                    ),
                     functools.partial(_quiet, profiles.remove, Path(profile)),
                 )
             )
     if done["skill_dir"] and Path(done["skill_dir"]).is_dir():
         found.append(_delete(Path(done["skill_dir"])))
-    for path in [places.current] + python_env.old(places, []) + ([places.prefix / "venv.txt"] if places.windows else []):
+    for path in (
+        [places.current]
+        + python_env.old(places, [])
+        + ([places.prefix / "venv.txt"] if places.windows else [])
+    ):
         if path.exists() or path.is_symlink():
             found.append(_delete(path))
     for path in sorted(places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []:
@@ -55,20 +76,39 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
             found.append(_delete(path))
     for path in sorted((places.state_dir / "logs").glob("watchdog.log*")) if purge else []:
         found.append(_delete(path))
-    folders = list(done["made_dirs"]) + [str(places.bin_dir), str(places.prefix), str(places.doctor_dir)]
-    found.append(Step(Text("remove the folders that are empty now", "删除已空的文件夹"), lambda: _empty(folders)))
+    folders = list(done["made_dirs"]) + [
+        str(places.bin_dir),
+        str(places.prefix),
+        str(places.doctor_dir),
+    ]
+    found.append(
+        Step(
+            Text("remove the folders that are empty now", "删除已空的文件夹"),
+            lambda: _empty(folders),
+        )
+    )
     return found
 
 
 def _service(host: Host, places: Places, env: Path) -> None:
-    selfcheck.run(host, places, env if places.windows else places.current, ("service", "uninstall"), timeout=120.0)
+    selfcheck.run(
+        host,
+        places,
+        env if places.windows else places.current,
+        ("service", "uninstall"),
+        timeout=120.0,
+    )
 
 
 def _linked(host: Host, places: Places) -> bool:
-    """True when openclaw.json loads our plugin, whoever linked it: without its folder it would be a broken reference."""
+    """True when openclaw.json loads our plugin, whoever linked it: without its folder it would be a
+    broken reference.
+    """
     config = Path(host.env.get("OPENCLAW_CONFIG_PATH") or places.state_dir / "openclaw.json")
     try:
-        return '"plugins"' in config.read_text("utf-8", "replace") and str(places.skill_dir) in config.read_text("utf-8", "replace")
+        return '"plugins"' in config.read_text("utf-8", "replace") and str(
+            places.skill_dir
+        ) in config.read_text("utf-8", "replace")
     except OSError:
         return False
 
@@ -76,9 +116,13 @@ def _linked(host: Host, places: Places) -> bool:
 def _plugin(host: Host) -> None:
     real = place.real(host)
     if real is not None:
-        host.run((str(real), "plugins", "uninstall", "openclaw-iflow-doctor", "--force"), timeout=120.0)
+        host.run(
+            (str(real), "plugins", "uninstall", "openclaw-iflow-doctor", "--force"), timeout=120.0
+        )
         # OpenClaw leaves {"enabled": false} under our name; nothing of ours stays in openclaw.json
-        host.run((str(real), "config", "unset", "plugins.entries.openclaw-iflow-doctor"), timeout=120.0)
+        host.run(
+            (str(real), "config", "unset", "plugins.entries.openclaw-iflow-doctor"), timeout=120.0
+        )
 
 
 def _delete(path: Path) -> Step:

@@ -1,10 +1,12 @@
-"""Level 4: tell a person. Light to import: the watchdog uses enqueue, due, remind and heartbeat; sending runs in a child process.
+"""Level 4: tell a person. Light to import: the watchdog uses enqueue, due, remind and heartbeat;
+sending runs in a child process.
 
 enqueue(ctx, alert) -> bool      write one alert to the outbox (no network)
 due(ctx, now) -> bool            is a flush worth starting now?
 remind(ctx, now) -> int          enqueue "still down" reminders that are due
 remember_channels(ctx) -> bool   keep the channel fields for the day the config is broken
-flush(ctx, deadline_s)           send what waits; `python -m skill notify flush --json` as a child of the watchdog
+flush(ctx, deadline_s)           send what waits; `python -m skill notify flush --json` as a child
+of the watchdog
 """
 
 from __future__ import annotations

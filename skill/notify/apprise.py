@@ -1,4 +1,6 @@
-"""The many other services, through the optional package apprise (pip install openclaw-iflow-doctor[apprise])."""
+"""The many other services, through the optional package apprise (pip install
+openclaw-iflow-doctor[apprise]).
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,18 @@ def send(call: Call, doc: Doc) -> str:
         import apprise
     except ImportError:
         raise NotifyError(
-            Text("the package apprise is not installed: pip install apprise", "没有安装 apprise:pip install apprise"), permanent=True
+            Text(
+                "the package apprise is not installed: pip install apprise",
+                "没有安装 apprise:pip install apprise",
+            ),
+            permanent=True,
         ) from None
     service = apprise.Apprise()
     if not service.add(call.secret("url")):
-        raise NotifyError(Text("apprise does not know this kind of address", "apprise 不认识这种地址"), permanent=True)
+        raise NotifyError(
+            Text("apprise does not know this kind of address", "apprise 不认识这种地址"),
+            permanent=True,
+        )
     if not service.notify(**form(doc), body_format=apprise.NotifyFormat.TEXT):
         raise NotifyError(Text("apprise could not deliver the message", "apprise 没能送出消息"))
     return ""

@@ -1,7 +1,9 @@
 """Which alerts go out now, and in how many messages: pure decisions over what waits.
 
-One incident is one message; its alerts that waited together are folded into it. More than FOLD_AFTER incidents at once become
-digests of DIGEST_SIZE incidents each, that list every id. What needs a person is never hidden in a digest before it was seen alone.
+One incident is one message; its alerts that waited together are folded into it. More than
+FOLD_AFTER incidents at once become
+digests of DIGEST_SIZE incidents each, that list every id. What needs a person is never hidden in a
+digest before it was seen alone.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ Named = Tuple[str, Alert]
 
 @dataclass
 class Batch:
-    """One message about to be sent. `names` are the outbox files it covers; `accepted` the ways whose platform said yes.
+    """One message about to be sent. `names` are the outbox files it covers; `accepted` the ways
+    whose platform said yes.
 
-    unclear: attempts that ended without an answer (killed, dropped, timed out): each may have been delivered.
+    unclear: attempts that ended without an answer (killed, dropped, timed out): each may have been
+    delivered.
     """
 
     names: List[str]
@@ -37,18 +41,33 @@ class Batch:
     alerts: List[Alert] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.id = self.id or hashlib.sha256("\0".join(sorted(self.names)).encode("utf-8", "replace")).hexdigest()[:20]
+        self.id = (
+            self.id
+            or hashlib.sha256("\0".join(sorted(self.names)).encode("utf-8", "replace")).hexdigest()[
+                :20
+            ]
+        )
 
     def to_json(self) -> Dict[str, Any]:
-        return {key: getattr(self, key) for key in ("id", "names", "accepted", "sending", "unclear", "first")}
+        return {
+            key: getattr(self, key)
+            for key in ("id", "names", "accepted", "sending", "unclear", "first")
+        }
 
     @property
     def groups(self) -> List[List[Alert]]:
-        return [group for _, group in by_incident([(name, alert) for name, alert in zip(self.names, self.alerts)])]
+        return [
+            group
+            for _, group in by_incident(
+                [(name, alert) for name, alert in zip(self.names, self.alerts)]
+            )
+        ]
 
 
 def by_incident(named: Iterable[Named]) -> List[Tuple[List[str], List[Alert]]]:
-    """(names, alerts) per incident, in the order of their first alert. Alerts without an incident stand alone."""
+    """(names, alerts) per incident, in the order of their first alert. Alerts without an incident
+    stand alone.
+    """
     groups: Dict[str, Tuple[List[str], List[Alert]]] = {}
     for name, alert in named:
         names, alerts = groups.setdefault(alert.incident or name, ([], []))
@@ -58,7 +77,11 @@ def by_incident(named: Iterable[Named]) -> List[Tuple[List[str], List[Alert]]]:
 
 
 def compose(
-    named: Sequence[Named], now: float, last_sent: Mapping[str, float], window: float, quiet: Mapping[str, Any]
+    named: Sequence[Named],
+    now: float,
+    last_sent: Mapping[str, float],
+    window: float,
+    quiet: Mapping[str, Any],
 ) -> Tuple[List[Batch], float]:
     """(messages to send now, when the next held one is due; 0 = nothing is held)."""
     urgent: List[Tuple[List[str], List[Alert]]] = []
@@ -68,7 +91,9 @@ def compose(
         until = hold_until(alerts, now, last_sent, window, quiet)
         if until > now:
             held = min(held or until, until)
-        elif any(a.kind == "escalated" or a.level == "critical" for a in alerts) and not any(a.kind == "recovered" for a in alerts):
+        elif any(a.kind == "escalated" or a.level == "critical" for a in alerts) and not any(
+            a.kind == "recovered" for a in alerts
+        ):
             urgent.append((names, alerts))
         else:
             usual.append((names, alerts))
@@ -78,28 +103,49 @@ def compose(
     rest = urgent[ALONE:] + usual
     for start in range(0, len(rest), DIGEST_SIZE):
         chunk = rest[start : start + DIGEST_SIZE]
-        batches.append(Batch([n for names, _ in chunk for n in names], first=now, alerts=[a for _, alerts in chunk for a in alerts]))
+        batches.append(
+            Batch(
+                [n for names, _ in chunk for n in names],
+                first=now,
+                alerts=[a for _, alerts in chunk for a in alerts],
+            )
+        )
     return batches, held
 
 
-def hold_until(alerts: Sequence[Alert], now: float, last_sent: Mapping[str, float], window: float, quiet: Mapping[str, Any]) -> float:
-    """Epoch seconds until which one incident's alerts wait. An escalation is never held by the alert window."""
+def hold_until(
+    alerts: Sequence[Alert],
+    now: float,
+    last_sent: Mapping[str, float],
+    window: float,
+    quiet: Mapping[str, Any],
+) -> float:
+    """Epoch seconds until which one incident's alerts wait. An escalation is never held by the
+    alert window.
+    """
     until = 0.0
     level = max((a.level for a in alerts), key=lambda name: RANK.get(name, 2))
     if RANK.get(level, 2) < RANK.get(str(quiet.get("let_through", "critical")), 3):
         until = quiet_end(now, str(quiet.get("start", "")), str(quiet.get("end", "")))
-    if window > 0 and not any(a.kind in ("escalated", "reminder") or a.level == "critical" for a in alerts):
+    if window > 0 and not any(
+        a.kind in ("escalated", "reminder") or a.level == "critical" for a in alerts
+    ):
         opened = next((a for a in alerts if a.kind in ("opened", "note")), None)
         if opened is not None:
             sent = last_sent.get(opened.title.en, 0.0)
             if sent <= now < sent + window:
-                # never longer than the window after it happened, however many others go out meanwhile
-                until = max(until, min(sent, opened.at) + window if opened.at <= now else sent + window)
+                # never longer than the window after it happened, however many others go out
+                # meanwhile
+                until = max(
+                    until, min(sent, opened.at) + window if opened.at <= now else sent + window
+                )
     return until
 
 
 def quiet_end(now: float, start: str, end: str) -> float:
-    """Given "23:00" and "07:00" in local time, answer when the quiet time around `now` ends; 0.0 outside it."""
+    """Given "23:00" and "07:00" in local time, answer when the quiet time around `now` ends; 0.0
+    outside it.
+    """
     begin, finish = minutes(start), minutes(end)
     if begin < 0 or finish < 0 or begin == finish:
         return 0.0

@@ -1,9 +1,13 @@
 """The flusher: sends what waits, one process at a time, and survives kill -9 anywhere.
 
-At least once: a batch file says "sending" before a request leaves and "accepted" after the platform's body said yes; only then do
-its alerts move to done/. How often one alert can arrive: once, plus once for every attempt that ended without an answer (process
-killed between the request and the note of its answer, connection lost after the request, no answer in time). Feishu apps and
-Discord bots get an idempotency key and drop such repeats themselves. A clear refusal never causes a repeat.
+At least once: a batch file says "sending" before a request leaves and "accepted" after the
+platform's body said yes; only then do
+its alerts move to done/. How often one alert can arrive: once, plus once for every attempt that
+ended without an answer (process
+killed between the request and the note of its answer, connection lost after the request, no answer
+in time). Feishu apps and
+Discord bots get an idempotency key and drop such repeats themselves. A clear refusal never causes a
+repeat.
 """
 
 from __future__ import annotations
@@ -29,14 +33,19 @@ from .senders import SENDERS, THREADS
 from .sending import Call
 
 GIVE_UP_S = 14 * 86400.0
-KEEP_ROUTE_S = 86400.0  # a second way that keeps failing is given up after a day when another one delivered
-SAME_MESSAGE_S = 3300.0  # an unclear message is repeated unchanged this long (Feishu remembers its key for an hour)
+KEEP_ROUTE_S = (
+    86400.0  # a second way that keeps failing is given up after a day when another one delivered
+)
+# an unclear message is repeated unchanged this long (Feishu remembers its key for an hour)
+SAME_MESSAGE_S = 3300.0
 UNCLEAR_LIMIT = 5
 
 
 @dataclass
 class FlushReport:
-    """What a flush did. waiting: alerts that are still in the outbox. next_try: epoch seconds, None when nothing waits."""
+    """What a flush did. waiting: alerts that are still in the outbox. next_try: epoch seconds, None
+    when nothing waits.
+    """
 
     sent: int = 0
     delivered: int = 0
@@ -47,7 +56,10 @@ class FlushReport:
     errors: List[Tuple[str, str]] = field(default_factory=list)
 
     def to_json(self) -> Dict[str, Any]:
-        return {**self.__dict__, "errors": [{"way": way, "error": error} for way, error in self.errors]}
+        return {
+            **self.__dict__,
+            "errors": [{"way": way, "error": error} for way, error in self.errors],
+        }
 
 
 def flush(ctx: Context, deadline_s: float = 60.0, post: Optional[Post] = None) -> FlushReport:
@@ -85,7 +97,11 @@ def _folder(ctx: Context) -> Path:
 
 def _batch_files(ctx: Context) -> List[Path]:
     try:
-        return sorted(path for path in _folder(ctx).iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+        return sorted(
+            path
+            for path in _folder(ctx).iterdir()
+            if path.suffix == ".json" and not path.name.startswith(".")
+        )
     except OSError:
         return []
 
@@ -159,7 +175,9 @@ class Flusher:
         self._keep("next.json", {"count": self.report.waiting, "at": self.report.next_try or 0})
 
     def _not_too_old(self, alerts: List[Tuple[str, Any]]) -> List[Tuple[str, Any]]:
-        """What nobody could be told for two weeks is news to nobody; the log keeps that it was given up."""
+        """What nobody could be told for two weeks is news to nobody; the log keeps that it was
+        given up.
+        """
         old = [name for name, alert in alerts if alert.at < self.ctx.host.now() - GIVE_UP_S]
         if old:
             outbox.finish(self.ctx.home, iter(old))
@@ -170,17 +188,29 @@ class Flusher:
         """No channel and no webhook: no error, one line in the log."""
         outbox.finish(self.ctx.home, iter(names))
         self.report.skipped += len(names)
-        log(self.ctx, "skipped", alerts=len(names), reason="no channel with a known recipient and no webhook is configured")
+        log(
+            self.ctx,
+            "skipped",
+            alerts=len(names),
+            reason="no channel with a known recipient and no webhook is configured",
+        )
 
-    # -- batches on disk ---------------------------------------------------------------------------------------------------
+    # -- batches on disk ---------------------------------------------------------------------------
     def _kept_batches(self, alerts: List[Tuple[str, Any]]) -> List[Batch]:
-        """Messages of which somebody may already have a copy are finished as they are; all others are composed afresh."""
+        """Messages of which somebody may already have a copy are finished as they are; all others
+        are composed afresh.
+        """
         known, now = dict(alerts), self.ctx.host.now()
         kept = []
         for path in _batch_files(self.ctx):
             try:
                 raw = json.loads(path.read_text("utf-8"))
-                batch = Batch(**{key: raw[key] for key in ("names", "id", "accepted", "sending", "unclear", "first")})
+                batch = Batch(
+                    **{
+                        key: raw[key]
+                        for key in ("names", "id", "accepted", "sending", "unclear", "first")
+                    }
+                )
             except (OSError, ValueError, KeyError, TypeError):
                 _forget(path)
                 continue
@@ -192,7 +222,9 @@ class Flusher:
                 _forget(path)
                 continue
             batch.names = [name for name in batch.names if name in known]
-            if not batch.names or not (batch.accepted or (batch.unclear and 0 <= now - batch.first < SAME_MESSAGE_S)):
+            if not batch.names or not (
+                batch.accepted or (batch.unclear and 0 <= now - batch.first < SAME_MESSAGE_S)
+            ):
                 _forget(path)
                 continue
             batch.alerts = [known[name] for name in batch.names]
@@ -201,15 +233,24 @@ class Flusher:
 
     def _save(self, batch: Batch) -> None:
         with contextlib.suppress(OSError):
-            write_atomic(private_dir(_folder(self.ctx)) / (batch.id + ".json"), json.dumps(batch.to_json()) + "\n")
+            write_atomic(
+                private_dir(_folder(self.ctx)) / (batch.id + ".json"),
+                json.dumps(batch.to_json()) + "\n",
+            )
 
-    # -- one message -------------------------------------------------------------------------------------------------------
+    # -- one message -------------------------------------------------------------------------------
     def _deliver(self, batch: Batch, ways: List[List[Way]]) -> List[float]:
-        """Try every route that has not accepted yet. Answer [] when the message is through, else when to try again."""
+        """Try every route that has not accepted yet. Answer [] when the message is through, else
+        when to try again.
+        """
         now = self.ctx.host.now()
         later: List[float] = []
-        if batch.unclear >= UNCLEAR_LIMIT:  # each of them may have arrived: slow down, 15 s to 15 min
-            rest = batch.first + sum(min(900.0, 15.0 * 2**n) for n in range(batch.unclear - UNCLEAR_LIMIT + 1))
+        if (
+            batch.unclear >= UNCLEAR_LIMIT
+        ):  # each of them may have arrived: slow down, 15 s to 15 min
+            rest = batch.first + sum(
+                min(900.0, 15.0 * 2**n) for n in range(batch.unclear - UNCLEAR_LIMIT + 1)
+            )
             if now < rest:
                 return [rest]
         for route in ways:
@@ -230,7 +271,9 @@ class Flusher:
                 later.append(ready)
                 if self.pace.resting(way, now):
                     continue
-                return [ready]  # only a rate limit: this way works, the next one need not be bothered
+                return [
+                    ready
+                ]  # only a rate limit: this way works, the next one need not be bothered
             try:
                 self._send(batch, way)
                 return []
@@ -243,7 +286,9 @@ class Flusher:
                 else:
                     _forget(_folder(self.ctx) / (batch.id + ".json"))
                 self.pace.failed(way, error, self.ctx.host.now())
-                self.report.errors = [item for item in self.report.errors if item[0] != way.id] + [(way.id, error.message)]
+                self.report.errors = [item for item in self.report.errors if item[0] != way.id] + [
+                    (way.id, error.message)
+                ]
                 log(self.ctx, "failed", way=way.id, permanent=error.permanent, error=error.message)
                 later.append(self.pace.ready_at(way, self.ctx.host.now()))
         return later
@@ -257,8 +302,20 @@ class Flusher:
             if len(groups) == 1
             else render.digest(groups, lang, self.redact, self.origin)
         )
-        thread = self.threads.get(build.incident, {}) if build.incident and way.platform in THREADS else {}
-        call = Call(self.ctx, way, self.source.secrets, self.post, batch.id, str(thread.get(way.id, "")), self.tokens)
+        thread = (
+            self.threads.get(build.incident, {})
+            if build.incident and way.platform in THREADS
+            else {}
+        )
+        call = Call(
+            self.ctx,
+            way,
+            self.source.secrets,
+            self.post,
+            batch.id,
+            str(thread.get(way.id, "")),
+            self.tokens,
+        )
         self.pace.using(way, self.ctx.host.now())
         batch.sending = way.id
         self._save(batch)
@@ -280,7 +337,9 @@ class Flusher:
             self._keep("threads.json", self.threads)
 
     def _still_owed(self, batch: Batch, ways: List[List[Way]], now: float) -> bool:
-        """A route without a yet is waited for, unless all its ways refuse for good or a day has passed."""
+        """A route without a yet is waited for, unless all its ways refuse for good or a day has
+        passed.
+        """
         for route in ways:
             if any(way.id in batch.accepted for way in route) or now - batch.first > KEEP_ROUTE_S:
                 continue
@@ -293,7 +352,11 @@ class Flusher:
         outbox.finish(self.ctx.home, iter(batch.names))
         _forget(_folder(self.ctx) / (batch.id + ".json"))
         self.report.delivered += len(batch.names)
-        stamp = {alert.title.en: self.ctx.host.now() for alert in batch.alerts if alert.kind in ("opened", "note")}
+        stamp = {
+            alert.title.en: self.ctx.host.now()
+            for alert in batch.alerts
+            if alert.kind in ("opened", "note")
+        }
         if stamp:
             self.recent = dict(list({**self.recent, **stamp}.items())[-200:])
             self._keep("recent.json", self.recent)

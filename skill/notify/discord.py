@@ -1,4 +1,6 @@
-"""Discord: a bot's direct message or channel, or a webhook, as an embed. Nobody can be mentioned by it."""
+"""Discord: a bot's direct message or channel, or a webhook, as an embed. Nobody can be mentioned by
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,19 @@ from .sending import Call
 
 OFFICIAL = "https://discord.com"
 COLOUR = {"warning": 0xF1C40F, "error": 0xE74C3C, "critical": 0x992D22, "info": 0x3498DB}
-LIMIT = 5600  # characters of all texts in the embeds; Discord allows 6000, and 4096 in one description
+LIMIT = (
+    5600  # characters of all texts in the embeds; Discord allows 6000, and 4096 in one description
+)
 
 
 def form(doc: Doc) -> Dict[str, Any]:
-    return dict(render.fit(doc, message, lambda value: _size(value) <= LIMIT and len(value["embeds"][0]["description"]) <= 4000))
+    return dict(
+        render.fit(
+            doc,
+            message,
+            lambda value: _size(value) <= LIMIT and len(value["embeds"][0]["description"]) <= 4000,
+        )
+    )
 
 
 def message(doc: Doc) -> Dict[str, Any]:
@@ -29,7 +39,9 @@ def message(doc: Doc) -> Dict[str, Any]:
         rows = "\n".join(escape(row) for row in doc.lines)
         parts.append("**{}**\n{}".format(doc.word("history"), rows) if doc.what else rows)
     if doc.done:
-        parts.append("**{}**\n{}".format(doc.word("done"), "\n".join("• " + escape(row) for row in doc.done)))
+        parts.append(
+            "**{}**\n{}".format(doc.word("done"), "\n".join("• " + escape(row) for row in doc.done))
+        )
     if doc.next_step:
         parts.append("**👉 {}**\n{}".format(doc.word("next"), block(doc.next_step)))
     if doc.log:
@@ -40,7 +52,10 @@ def message(doc: Doc) -> Dict[str, Any]:
         "title": escape(doc.title)[:256],
         "description": "\n\n".join(parts),
         "color": 0x2ECC71 if doc.kind == "recovered" else COLOUR.get(doc.level, 0xE74C3C),
-        "fields": [{"name": label[:256], "value": escape(value)[:1024] or "-", "inline": len(value) < 40} for label, value in doc.details],
+        "fields": [
+            {"name": label[:256], "value": escape(value)[:1024] or "-", "inline": len(value) < 40}
+            for label, value in doc.details
+        ],
         "footer": {"text": doc.footer[:2048]},
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(doc.at)),
     }
@@ -49,7 +64,11 @@ def message(doc: Doc) -> Dict[str, Any]:
 
 def escape(text: str) -> str:
     """Markdown, mentions and custom emoji lose their meaning; the text keeps its looks."""
-    return re.sub(r"([\\*_~`|>\[\]()#<])", r"\\\1", text).replace("@", "@\u200b").replace("@\u200b\u200b", "@\u200b")
+    return (
+        re.sub(r"([\\*_~`|>\[\]()#<])", r"\\\1", text)
+        .replace("@", "@\u200b")
+        .replace("@\u200b\u200b", "@\u200b")
+    )
 
 
 def block(text: str) -> str:
@@ -81,13 +100,20 @@ def send(call: Call, doc: Doc) -> str:
 
 
 def _open(call: Call, base: str, headers: Dict[str, str]) -> str:
-    return judge(call.post(base + "/api/v10/users/@me/channels", {"recipient_id": call.way.to}, headers))
+    return judge(
+        call.post(base + "/api/v10/users/@me/channels", {"recipient_id": call.way.to}, headers)
+    )
 
 
 def _hook(call: Call, body: Dict[str, Any]) -> str:
     parts = urlsplit(call.url())
-    query = {**dict(parse_qsl(parts.query)), "wait": "true"}  # only then does the answer name the message
-    return judge(call.post(urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), "")), body))
+    query = {
+        **dict(parse_qsl(parts.query)),
+        "wait": "true",
+    }  # only then does the answer name the message
+    return judge(
+        call.post(urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), "")), body)
+    )
 
 
 def judge(answer: Answer) -> str:
@@ -98,5 +124,8 @@ def judge(answer: Answer) -> str:
         return str(answer.json["id"])
     check(answer)
     raise NotifyError(
-        Text.of("discord did not confirm the message{}", "Discord 没有确认收到消息{}", said(answer)), retry_after=answer.retry_after
+        Text.of(
+            "discord did not confirm the message{}", "Discord 没有确认收到消息{}", said(answer)
+        ),
+        retry_after=answer.retry_after,
     )

@@ -1,4 +1,6 @@
-"""Feishu and Lark: an app's message card, or a custom bot's webhook. The body's `code` decides, HTTP 200 says nothing."""
+"""Feishu and Lark: an app's message card, or a custom bot's webhook. The body's `code` decides,
+HTTP 200 says nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,52 @@ from .sending import Call
 OFFICIAL = "https://open.feishu.cn"
 COLOUR = {"warning": "orange", "error": "red", "critical": "carmine", "info": "blue"}
 LIMIT_BYTES = 18000  # a custom bot's request may have 20 KB, an app's card 30 KB
-PERMANENT = {10003, 10014, 10015, 11205, 19001, 19021, 19022, 19024, 230001, 230002, 230006, 230013, 230018, 230027, 230034, 99991672}
+PERMANENT = {
+    10003,
+    10014,
+    10015,
+    11205,
+    19001,
+    19021,
+    19022,
+    19024,
+    230001,
+    230002,
+    230006,
+    230013,
+    230018,
+    230027,
+    230034,
+    99991672,
+}
 TOKEN = {99991661, 99991663, 99991664, 99991668}
 CARD_REFUSED = {230001, 230025, 230028, 230099, 200340, 11246, 11310, 9499}
 
 
 def form(doc: Doc) -> Dict[str, Any]:
-    return dict(render.fit(doc, card, lambda value: len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) <= LIMIT_BYTES))
+    return dict(
+        render.fit(
+            doc,
+            card,
+            lambda value: (
+                len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) <= LIMIT_BYTES
+            ),
+        )
+    )
 
 
 def card(doc: Doc) -> Dict[str, Any]:
-    """Foreign text only ever stands in plain_text, where neither <at> nor markdown means anything."""
+    """Foreign text only ever stands in plain_text, where neither <at> nor markdown means
+    anything.
+    """
     rows = []
     if doc.what:
         rows.append(_plain(doc.what))
     if doc.details:
-        fields = [{"is_short": len(value) < 30, "text": _text("{}\n{}".format(label, value))} for label, value in doc.details]
+        fields = [
+            {"is_short": len(value) < 30, "text": _text("{}\n{}".format(label, value))}
+            for label, value in doc.details
+        ]
         rows.append({"tag": "div", "fields": fields})
     if doc.lines:
         rows += _section(doc.word("history") if doc.what else "", "\n".join(doc.lines))
@@ -47,7 +79,11 @@ def card(doc: Doc) -> Dict[str, Any]:
         rows += _section(doc.word("paths"), "\n".join(doc.paths))
     rows.append({"tag": "note", "elements": [_text(doc.footer)]})
     colour = "green" if doc.kind == "recovered" else COLOUR.get(doc.level, "red")
-    return {"config": {"wide_screen_mode": True}, "header": {"template": colour, "title": _text(doc.title)}, "elements": rows}
+    return {
+        "config": {"wide_screen_mode": True},
+        "header": {"template": colour, "title": _text(doc.title)},
+        "elements": rows,
+    }
 
 
 def _text(content: str) -> Dict[str, str]:
@@ -59,7 +95,11 @@ def _plain(content: str) -> Dict[str, Any]:
 
 
 def _section(heading: str, content: str) -> list:  # type: ignore[type-arg]
-    bold = [{"tag": "div", "text": {"tag": "lark_md", "content": "**{}**".format(heading)}}] if heading else []
+    bold = (
+        [{"tag": "div", "text": {"tag": "lark_md", "content": "**{}**".format(heading)}}]
+        if heading
+        else []
+    )
     return bold + [_plain(content)]
 
 
@@ -75,7 +115,12 @@ def _app(call: Call, doc: Doc) -> str:
     content: Tuple[str, Any] = ("interactive", form(doc))
     for attempt in range(3):
         token = call.token(lambda: _token(call, base))
-        body = {"receive_id": to, "msg_type": content[0], "content": json.dumps(content[1], ensure_ascii=False), "uuid": call.key}
+        body = {
+            "receive_id": to,
+            "msg_type": content[0],
+            "content": json.dumps(content[1], ensure_ascii=False),
+            "uuid": call.key,
+        }
         answer = call.post(address, body, {"Authorization": "Bearer " + token})
         number = answer.json.get("code")
         if number in CARD_REFUSED and content[0] == "interactive" and attempt == 0:
@@ -87,7 +132,9 @@ def _app(call: Call, doc: Doc) -> str:
         data = judge(answer)
         inner = data.get("data")
         return str(inner.get("message_id", "")) if isinstance(inner, Mapping) else ""
-    raise NotifyError(Text("feishu does not accept the token it just gave", "飞书不接受它刚给出的令牌"))
+    raise NotifyError(
+        Text("feishu does not accept the token it just gave", "飞书不接受它刚给出的令牌")
+    )
 
 
 def _token(call: Call, base: str) -> str:
@@ -102,7 +149,9 @@ def _hook(call: Call, doc: Doc) -> str:
     body: Dict[str, Any] = {"msg_type": "interactive", "card": form(doc)}
     if "secret" in call.way.secrets:
         stamp = str(int(call.now()))
-        sign = hmac.new("{}\n{}".format(stamp, call.secret("secret")).encode(), b"", hashlib.sha256).digest()
+        sign = hmac.new(
+            "{}\n{}".format(stamp, call.secret("secret")).encode(), b"", hashlib.sha256
+        ).digest()
         body.update(timestamp=stamp, sign=base64.b64encode(sign).decode())
     judge(call.post(call.url(), body))
     return ""

@@ -1,4 +1,6 @@
-"""The one HTTP client of level 4: bounded in time and size, no redirects, proxies by rule. Only loaded in the flush child."""
+"""The one HTTP client of level 4: bounded in time and size, no redirects, proxies by rule. Only
+loaded in the flush child.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from ..model import Text
 
 CONNECT_S, READ_S, TOTAL_S = 5.0, 10.0, 15.0
 BODY_LIMIT = 65536
-# Reached directly even when a proxy is set in the environment: such proxies lead abroad. The proxy is the second try.
+# Reached directly even when a proxy is set in the environment: such proxies lead abroad. The proxy
+# is the second try.
 DOMESTIC = (".feishu.cn", ".dingtalk.com", ".weixin.qq.com", ".qq.com")
 USER_AGENT = "openclaw-iflow-doctor (gateway alerts, 1.0)"
 
@@ -36,8 +39,14 @@ class Answer:
 
     @property
     def retry_after(self) -> Optional[float]:
-        """Seconds the platform asks us to wait, from the header or the body; None where it does not say."""
-        for value in (self.json.get("retry_after"), _lower(self.headers).get("retry-after"), _parameters(self.json).get("retry_after")):
+        """Seconds the platform asks us to wait, from the header or the body; None where it does not
+        say.
+        """
+        for value in (
+            self.json.get("retry_after"),
+            _lower(self.headers).get("retry-after"),
+            _parameters(self.json).get("retry_after"),
+        ):
             try:
                 return min(3600.0, max(0.0, float(value)))  # type: ignore[arg-type]
             except (TypeError, ValueError):
@@ -65,7 +74,10 @@ def check(answer: Answer) -> None:
     """Raise for what HTTP itself says: 429 and 5xx pass, 3xx and other 4xx stay."""
     status = answer.status
     if status == 429:
-        raise NotifyError(Text("HTTP 429, too many requests", "HTTP 429,请求过多"), retry_after=answer.retry_after or 5.0)
+        raise NotifyError(
+            Text("HTTP 429, too many requests", "HTTP 429,请求过多"),
+            retry_after=answer.retry_after or 5.0,
+        )
     if status >= 500 or status == 408:
         raise NotifyError("HTTP {}".format(status), retry_after=answer.retry_after)
     if status >= 300:
@@ -81,8 +93,12 @@ def said(answer: Answer) -> str:
     return ""
 
 
-def errcode(answer: Answer, name: str, permanent: AbstractSet[int], too_fast: AbstractSet[int], pause: float) -> str:
-    """For platforms whose body says errcode 0 for success: "" then, else raise. too_fast: the codes after which to wait `pause` seconds."""
+def errcode(
+    answer: Answer, name: str, permanent: AbstractSet[int], too_fast: AbstractSet[int], pause: float
+) -> str:
+    """For platforms whose body says errcode 0 for success: "" then, else raise. too_fast: the codes
+    after which to wait `pause` seconds.
+    """
     number = answer.json.get("errcode")
     if number == 0 and answer.status < 300:
         return ""
@@ -97,7 +113,9 @@ def errcode(answer: Answer, name: str, permanent: AbstractSet[int], too_fast: Ab
 
 
 def client(env: Mapping[str, str]) -> Post:
-    """Answer post(url, body, headers={}, proxy="") -> Answer. Raises NotifyError (nothing was sent) or Unclear."""
+    """Answer post(url, body, headers={}, proxy="") -> Answer. Raises NotifyError (nothing was sent)
+    or Unclear.
+    """
     import requests
 
     session = requests.Session()
@@ -108,23 +126,43 @@ def client(env: Mapping[str, str]) -> Post:
         began = time.monotonic()
         try:
             with session.post(
-                url, data=raw, headers=dict(headers), timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True,
+                url,
+                data=raw,
+                headers=dict(headers),
+                timeout=(CONNECT_S, READ_S),
+                allow_redirects=False,
+                stream=True,
                 proxies={"http": proxy, "https": proxy} if proxy else {},
-            ) as reply:  # fmt: skip
+            ) as reply:
                 body = b""
                 for chunk in reply.iter_content(8192):
                     body += chunk
                     if len(body) > BODY_LIMIT or time.monotonic() - began > TOTAL_S:
                         break
                 return Answer(reply.status_code, body, dict(reply.headers))
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError) as error:
-            raise NotifyError(Text.of("cannot connect: {}", "无法连接:{}", type(error).__name__)) from None
+        except (
+            requests.exceptions.ConnectTimeout,
+            requests.exceptions.ProxyError,
+            requests.exceptions.SSLError,
+        ) as error:
+            raise NotifyError(
+                Text.of("cannot connect: {}", "无法连接:{}", type(error).__name__)
+            ) from None
         except requests.exceptions.ConnectionError as error:
             if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
-                raise NotifyError(Text("cannot connect: network or name service is down", "无法连接:网络或域名解析不通")) from None
-            raise Unclear(Text("the connection broke before an answer came", "还没收到回答连接就断了")) from None
+                raise NotifyError(
+                    Text(
+                        "cannot connect: network or name service is down",
+                        "无法连接:网络或域名解析不通",
+                    )
+                ) from None
+            raise Unclear(
+                Text("the connection broke before an answer came", "还没收到回答连接就断了")
+            ) from None
         except requests.exceptions.Timeout:
-            raise Unclear(Text.of("no answer within {:.0f} s", "{:.0f} 秒内没有回答", READ_S)) from None
+            raise Unclear(
+                Text.of("no answer within {:.0f} s", "{:.0f} 秒内没有回答", READ_S)
+            ) from None
         except requests.exceptions.InvalidSchema:
             raise NotifyError(
                 Text(
@@ -134,13 +172,27 @@ def client(env: Mapping[str, str]) -> Post:
                 permanent=True,
             ) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
-            raise NotifyError(Text("the address is not a valid URL", "地址不是有效的 URL"), permanent=True) from None
+            raise NotifyError(
+                Text("the address is not a valid URL", "地址不是有效的 URL"), permanent=True
+            ) from None
         except requests.exceptions.RequestException as error:
-            raise Unclear(Text.of("no usable answer: {}", "没有可用的回答:{}", type(error).__name__)) from None
+            raise Unclear(
+                Text.of("no usable answer: {}", "没有可用的回答:{}", type(error).__name__)
+            ) from None
 
-    def post(url: str, body: Any, headers: Optional[Mapping[str, str]] = None, proxy: str = "") -> Answer:
-        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        sent = {"Content-Type": "application/json; charset=utf-8", "User-Agent": USER_AGENT, **(headers or {})}
+    def post(
+        url: str, body: Any, headers: Optional[Mapping[str, str]] = None, proxy: str = ""
+    ) -> Answer:
+        raw = (
+            body
+            if isinstance(body, bytes)
+            else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        )
+        sent = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": USER_AGENT,
+            **(headers or {}),
+        }
         routes = [proxy] if proxy else proxies_for(url, env)
         for number, route in enumerate(routes):
             try:
@@ -156,11 +208,15 @@ def client(env: Mapping[str, str]) -> Post:
 
 
 def proxies_for(url: str, env: Mapping[str, str]) -> List[str]:
-    """Proxies to try in order; "" is a direct connection. Standard variables, NO_PROXY, loopback and domestic hosts direct."""
+    """Proxies to try in order; "" is a direct connection. Standard variables, NO_PROXY, loopback
+    and domestic hosts direct.
+    """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     names = (parts.scheme + "_proxy", "all_proxy")
-    proxy = next((env[n] for name in names for n in (name, name.upper()) if env.get(n)), "") or env.get("OPENCLAW_PROXY_URL", "")
+    proxy = next(
+        (env[n] for name in names for n in (name, name.upper()) if env.get(n)), ""
+    ) or env.get("OPENCLAW_PROXY_URL", "")
     if not proxy or _direct(host, env.get("no_proxy") or env.get("NO_PROXY") or ""):
         return [""]
     return ["", proxy] if any(("." + host).endswith(domain) for domain in DOMESTIC) else [proxy]

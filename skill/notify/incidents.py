@@ -1,6 +1,7 @@
 """Open incidents: who still needs reminding, and who said "I have seen it".
 
-<doctor_dir>/incidents-open/<incident>.json is written when an incident is told, removed when it recovered; <incident>.ack is the
+<doctor_dir>/incidents-open/<incident>.json is written when an incident is told, removed when it
+recovered; <incident>.ack is the
 person's answer. The folder is normally empty, so that looking is nearly free.
 """
 
@@ -38,10 +39,13 @@ def opened(home: "Home", alert: Alert) -> None:
     if before.get("level") == alert.level:
         return
     value = {
-        "incident": alert.incident, "at": before.get("at", alert.at), "level": alert.level,
+        "incident": alert.incident,
+        "at": before.get("at", alert.at),
+        "level": alert.level,
         "title": before.get("title") or list(alert.title),
-        "next_step": list(alert.next_step) if alert.next_step else before.get("next_step"), "reminded": before.get("reminded", 0),
-    }  # fmt: skip
+        "next_step": list(alert.next_step) if alert.next_step else before.get("next_step"),
+        "reminded": before.get("reminded", 0),
+    }
     write_atomic(path, json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -58,7 +62,11 @@ def open_incidents(home: "Home") -> List[Dict[str, Any]]:
     from .outbox import known, safe
 
     try:
-        names = [name for name in os.listdir(folder(home)) if name.endswith(".json") and not name.startswith(".")]
+        names = [
+            name
+            for name in os.listdir(folder(home))
+            if name.endswith(".json") and not name.startswith(".")
+        ]
     except OSError:
         return []
     found = []
@@ -70,26 +78,42 @@ def open_incidents(home: "Home") -> List[Dict[str, Any]]:
         if known(home, incident, "recovered"):  # killed between the two writes of the recovery
             closed(home, incident)
             continue
-        found.append({**value, "code": code(incident), "acked": (folder(home) / (safe(incident) + ".ack")).exists()})
+        found.append(
+            {
+                **value,
+                "code": code(incident),
+                "acked": (folder(home) / (safe(incident) + ".ack")).exists(),
+            }
+        )
     return sorted(found, key=lambda item: (float(item["at"]), str(item["incident"])))
 
 
 def ack(home: "Home", word: str, now: float) -> List[str]:
-    """Given a code or an incident id ("" = every open one), answer the incidents that stop reminding. [] when none fits."""
+    """Given a code or an incident id ("" = every open one), answer the incidents that stop
+    reminding. [] when none fits.
+    """
     from .outbox import safe
 
     word = word.strip().lower()
-    names = [str(i["incident"]) for i in open_incidents(home) if word in ("", i["code"].lower(), str(i["incident"]).lower())]
+    names = [
+        str(i["incident"])
+        for i in open_incidents(home)
+        if word in ("", i["code"].lower(), str(i["incident"]).lower())
+    ]
     for incident in names:
         write_atomic(folder(home) / (safe(incident) + ".ack"), "{}\n".format(int(now)))
     return names
 
 
 def remind(ctx: "Context", now: float) -> int:
-    """Enqueue the newest reminder that is due for each open, unacknowledged incident. Answers how many."""
+    """Enqueue the newest reminder that is due for each open, unacknowledged incident. Answers how
+    many.
+    """
     from .outbox import enqueue, safe
 
-    steps = sorted(float(step) for step in ctx.settings.get("notify.reminders", [1800, 7200, 28800]))
+    steps = sorted(
+        float(step) for step in ctx.settings.get("notify.reminders", [1800, 7200, 28800])
+    )
     count = 0
     for incident in open_incidents(ctx.home):
         lasted = now - float(incident["at"])
@@ -99,13 +123,20 @@ def remind(ctx: "Context", now: float) -> int:
         step = steps[due - 1]
         en, zh = span(lasted)
         alert = Alert(
-            str(incident["incident"]), "reminder", str(incident["level"]), Text(*incident["title"]), float(incident["at"]) + step,
+            str(incident["incident"]),
+            "reminder",
+            str(incident["level"]),
+            Text(*incident["title"]),
+            float(incident["at"]) + step,
             Text("Still not working after {}.".format(en), "已经 {},仍未恢复。".format(zh)),
             next_step=Text(*incident["next_step"]) if incident.get("next_step") else None,
-        )  # fmt: skip
+        )
         enqueue(ctx, alert)
         raw = {key: value for key, value in incident.items() if key not in ("code", "acked")}
-        write_atomic(folder(ctx.home) / (safe(alert.incident) + ".json"), json.dumps({**raw, "reminded": due}, ensure_ascii=False) + "\n")
+        write_atomic(
+            folder(ctx.home) / (safe(alert.incident) + ".json"),
+            json.dumps({**raw, "reminded": due}, ensure_ascii=False) + "\n",
+        )
         count += 1
     return count
 
@@ -117,12 +148,19 @@ def span(seconds: float) -> Text:
     parts = [(days, "d", "天"), (hours, "h", "小时"), (minutes, "min", "分"), (rest, "s", "秒")]
     first = next((i for i, part in enumerate(parts) if part[0]), 3)
     shown = [part for part in parts[first : first + 2] if part[0]] or [parts[3]]
-    return Text(" ".join("{} {}".format(n, en) for n, en, _ in shown), " ".join("{} {}".format(n, zh) for n, _, zh in shown))
+    return Text(
+        " ".join("{} {}".format(n, en) for n, en, _ in shown),
+        " ".join("{} {}".format(n, zh) for n, _, zh in shown),
+    )
 
 
 def _read(path: Path) -> Dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-        return dict(value) if isinstance(value, Mapping) and "incident" in value and "at" in value else {}
+        return (
+            dict(value)
+            if isinstance(value, Mapping) and "incident" in value and "at" in value
+            else {}
+        )
     except (OSError, ValueError):
         return {}

@@ -1,4 +1,6 @@
-"""What every delivery needs around it: the redactor, the language, and the log of what went where."""
+"""What every delivery needs around it: the redactor, the language, and the log of what went
+where.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,17 @@ from typing import Any, Callable
 from ..context import Context
 from ..files import append_line, private_dir
 
-CHINESE = ("feishu", "dingtalk", "wecom")  # whose readers get Chinese where neither the setting nor the locale says anything
+CHINESE = (
+    "feishu",
+    "dingtalk",
+    "wecom",
+)  # whose readers get Chinese where neither the setting nor the locale says anything
 
 
 def redactor(ctx: Context) -> Callable[[str], str]:
-    """What every text passes before it leaves. When the redactor itself fails, long tokens are blanked rather than sent."""
+    """What every text passes before it leaves. When the redactor itself fails, long tokens are
+    blanked rather than sent.
+    """
     try:
         from ..redact import Redactor
 
@@ -31,7 +39,9 @@ def log(ctx: Context, event: str, **facts: Any) -> None:
     with contextlib.suppress(OSError):
         private_dir(ctx.home.doctor_dir)
         row = {"at": round(ctx.host.now(), 3), "event": event, **facts}
-        append_line(ctx.home.doctor_dir / "notify.log", json.dumps(row, ensure_ascii=False), 1_000_000, 3)
+        append_line(
+            ctx.home.doctor_dir / "notify.log", json.dumps(row, ensure_ascii=False), 1_000_000, 3
+        )
 
 
 def language(ctx: Context, platform: str) -> str:
@@ -39,7 +49,14 @@ def language(ctx: Context, platform: str) -> str:
     wanted = str(ctx.settings.get("lang", "auto"))
     if wanted in ("zh", "en"):
         return wanted
-    locale = next((ctx.host.env[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if ctx.host.env.get(name)), "")
+    locale = next(
+        (
+            ctx.host.env[name]
+            for name in ("LC_ALL", "LC_MESSAGES", "LANG")
+            if ctx.host.env.get(name)
+        ),
+        "",
+    )
     if locale.lower().startswith("zh"):
         return "zh"
     if locale and locale.split(".")[0] not in ("C", "POSIX"):

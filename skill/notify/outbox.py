@@ -1,10 +1,14 @@
-"""The outbox on disk: one file per alert, its name is its identity, so that kill -9 can neither lose nor double it.
+"""The outbox on disk: one file per alert, its name is its identity, so that kill -9 can neither
+lose nor double it.
 
     <doctor_dir>/outbox/new/<incident>.<kind>[.<digest>].json    waits
-    <doctor_dir>/outbox/done/<same name>                         accepted by a platform (or skipped); kept to recognise a repeat
-    <doctor_dir>/outbox/batches/<id>.json                        a message about to be sent, and who accepted it (see deliver.py)
+    <doctor_dir>/outbox/done/<same name>                         accepted by a platform (or
+    skipped); kept to recognise a repeat
+    <doctor_dir>/outbox/batches/<id>.json                        a message about to be sent, and who
+    accepted it (see deliver.py)
 
-When the disk is full the alert goes to a directory in memory (/dev/shm, else the temporary directory), which flush reads too.
+When the disk is full the alert goes to a directory in memory (/dev/shm, else the temporary
+directory), which flush reads too.
 """
 
 from __future__ import annotations
@@ -32,17 +36,23 @@ NOTE_AGAIN_S = 3600  # the same note is news again after this long
 
 
 def enqueue(ctx: "Context", alert: Alert) -> bool:
-    """Keep one alert for sending. False: notifications are off, not wanted at this level, or this alert was already taken.
+    """Keep one alert for sending. False: notifications are off, not wanted at this level, or this
+    alert was already taken.
 
     Raises OSError only when neither the state directory nor the memory directory can be written.
     """
     settings = ctx.settings
     if not settings.get("notify.enabled", True):
         return False
-    if settings.get("notify.escalation_only", False) and not _wanted_by_escalation_only(ctx.home, alert):
+    if settings.get("notify.escalation_only", False) and not _wanted_by_escalation_only(
+        ctx.home, alert
+    ):
         return False
     name = name_of(alert)
-    if any((folder / name).exists() for folder in (*_waiting(ctx.home), done_dir(ctx.home), memory_dir(ctx.home) / "done")):
+    if any(
+        (folder / name).exists()
+        for folder in (*_waiting(ctx.home), done_dir(ctx.home), memory_dir(ctx.home) / "done")
+    ):
         return False
     if alert.kind in ("opened", "escalated"):
         with contextlib.suppress(OSError):
@@ -65,11 +75,17 @@ def _wanted_by_escalation_only(home: "Home", alert: Alert) -> bool:
     if alert.kind not in ("recovered", "reminder"):
         return False
     prefix = safe(alert.incident) + ".escalated."
-    return any(name.startswith(prefix) for folder in (*_waiting(home), done_dir(home)) for name in _names(folder))
+    return any(
+        name.startswith(prefix)
+        for folder in (*_waiting(home), done_dir(home))
+        for name in _names(folder)
+    )
 
 
 def name_of(alert: Alert) -> str:
-    """opened and recovered exist once per incident, escalated once per level, a note once per content and hour."""
+    """opened and recovered exist once per incident, escalated once per level, a note once per
+    content and hour.
+    """
     if alert.kind in ("opened", "recovered"):
         parts = [alert.kind]
     elif alert.kind == "escalated":
@@ -84,7 +100,13 @@ def name_of(alert: Alert) -> str:
 def safe(text: str) -> str:
     """A file name part: other characters become "_" and a digest keeps two of them apart."""
     clean = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:80]
-    return clean if clean == text else "{}-{}".format(clean[:60], hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8])
+    return (
+        clean
+        if clean == text
+        else "{}-{}".format(
+            clean[:60], hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
+        )
+    )
 
 
 def new_dir(home: "Home") -> Path:
@@ -96,8 +118,14 @@ def done_dir(home: "Home") -> Path:
 
 
 def memory_dir(home: "Home") -> Path:
-    """Where an alert about a full disk can still be written: per user and per state directory, gone after a reboot."""
-    base = "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+    """Where an alert about a full disk can still be written: per user and per state directory, gone
+    after a reboot.
+    """
+    base = (
+        "/dev/shm"
+        if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK)
+        else tempfile.gettempdir()
+    )
     mark = hashlib.sha256(str(home.state_dir).encode("utf-8", "replace")).hexdigest()[:12]
     return Path(base) / "iflow-doctor-{}-{}".format(getattr(os, "getuid", lambda: 0)(), mark)
 
@@ -105,13 +133,17 @@ def memory_dir(home: "Home") -> Path:
 def _ours(folder: Path) -> bool:
     """A directory somebody else prepared in a shared place is not read."""
     try:
-        return folder.lstat().st_uid == getattr(os, "getuid", lambda: 0)() and not folder.is_symlink()
+        return (
+            folder.lstat().st_uid == getattr(os, "getuid", lambda: 0)() and not folder.is_symlink()
+        )
     except OSError:
         return False
 
 
 def _memory(home: "Home") -> Path:
-    """Make the directory in memory. Raises OSError when somebody else made it: alerts are not for them."""
+    """Make the directory in memory. Raises OSError when somebody else made it: alerts are not for
+    them.
+    """
     folder = memory_dir(home)
     private_dir(folder)
     if not _ours(folder):
@@ -126,7 +158,11 @@ def _waiting(home: "Home") -> Tuple[Path, ...]:
 
 def _names(folder: Path) -> List[str]:
     try:
-        return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
+        return [
+            name
+            for name in os.listdir(folder)
+            if name.endswith(".json") and not name.startswith(".")
+        ]
     except OSError:
         return []
 
@@ -134,7 +170,12 @@ def _names(folder: Path) -> List[str]:
 def waiting(home: "Home") -> Dict[str, Path]:
     """name -> file of every alert that was not accepted yet."""
     sent = set(_names(memory_dir(home) / "done")) if _ours(memory_dir(home)) else set()
-    return {name: folder / name for folder in _waiting(home) for name in _names(folder) if name not in sent}
+    return {
+        name: folder / name
+        for folder in _waiting(home)
+        for name in _names(folder)
+        if name not in sent
+    }
 
 
 def known(home: "Home", incident: str, kind: str) -> bool:
@@ -143,7 +184,9 @@ def known(home: "Home", incident: str, kind: str) -> bool:
 
 
 def due(ctx: "Context", now: float) -> bool:
-    """Something waits and its time has come (a new alert, or the time the last flush named). Cheap: one directory listing."""
+    """Something waits and its time has come (a new alert, or the time the last flush named). Cheap:
+    one directory listing.
+    """
     count = len(waiting(ctx.home))
     if not count:
         return False
@@ -155,7 +198,9 @@ def due(ctx: "Context", now: float) -> bool:
 
 
 def load(home: "Home") -> List[Tuple[str, Alert]]:
-    """(name, alert) of everything that waits, oldest first. A damaged file is set aside, the rest goes on."""
+    """(name, alert) of everything that waits, oldest first. A damaged file is set aside, the rest
+    goes on.
+    """
     found = []
     for name, path in waiting(home).items():
         try:
@@ -169,7 +214,9 @@ def load(home: "Home") -> List[Tuple[str, Alert]]:
 
 
 def finish(home: "Home", names: Iterator[str]) -> None:
-    """Move accepted alerts to done/ by a rename, which needs no free space. On a read-only disk a mark in memory stands for it."""
+    """Move accepted alerts to done/ by a rename, which needs no free space. On a read-only disk a
+    mark in memory stands for it.
+    """
     done, paths = done_dir(home), waiting(home)
     with contextlib.suppress(OSError):
         private_dir(done)
@@ -181,7 +228,9 @@ def finish(home: "Home", names: Iterator[str]) -> None:
             continue
         except OSError:
             pass
-        with contextlib.suppress(OSError):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
+        with contextlib.suppress(
+            OSError
+        ):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
             writable = done.is_dir() and os.access(done, os.W_OK)
             write_atomic((done if writable else private_dir(_memory(home) / "done")) / name, "{}")
         if paths[name].parent == memory_dir(home):
@@ -209,20 +258,39 @@ def prune(home: "Home", now: float) -> None:
 
 def to_json(alert: Alert) -> Dict[str, Any]:
     return {
-        "incident": alert.incident, "kind": alert.kind, "level": alert.level, "at": alert.at, "title": list(alert.title),
+        "incident": alert.incident,
+        "kind": alert.kind,
+        "level": alert.level,
+        "at": alert.at,
+        "title": list(alert.title),
         "what": list(alert.what),
-        "details": [[list(label), list(value) if isinstance(value, Text) else value] for label, value in alert.details],
-        "done": [list(text) for text in alert.done], "next_step": list(alert.next_step) if alert.next_step else None,
-        "log_tail": alert.log_tail, "paths": list(alert.paths),
-    }  # fmt: skip
+        "details": [
+            [list(label), list(value) if isinstance(value, Text) else value]
+            for label, value in alert.details
+        ],
+        "done": [list(text) for text in alert.done],
+        "next_step": list(alert.next_step) if alert.next_step else None,
+        "log_tail": alert.log_tail,
+        "paths": list(alert.paths),
+    }
 
 
 def from_json(raw: Mapping[str, Any]) -> Alert:
     """Raises KeyError, TypeError or ValueError when the file is not one of ours."""
     step: Optional[Any] = raw["next_step"]
     return Alert(
-        str(raw["incident"]), str(raw["kind"]), str(raw["level"]), Text(*raw["title"]), float(raw["at"]), Text(*raw["what"]),
-        tuple((Text(*label), Text(*value) if isinstance(value, list) else str(value)) for label, value in raw["details"]),
+        str(raw["incident"]),
+        str(raw["kind"]),
+        str(raw["level"]),
+        Text(*raw["title"]),
+        float(raw["at"]),
+        Text(*raw["what"]),
+        tuple(
+            (Text(*label), Text(*value) if isinstance(value, list) else str(value))
+            for label, value in raw["details"]
+        ),
         tuple(Text(*text) for text in raw["done"]),
-        Text(*step) if step else None, str(raw["log_tail"]), tuple(raw["paths"]),
-    )  # fmt: skip
+        Text(*step) if step else None,
+        str(raw["log_tail"]),
+        tuple(raw["paths"]),
+    )

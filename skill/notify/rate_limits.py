@@ -1,4 +1,6 @@
-"""How fast each way may be used, and how long it rests after a failure. On disk, so that a restart does not start a flood."""
+"""How fast each way may be used, and how long it rests after a failure. On disk, so that a restart
+does not start a flood.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from ..errors import NotifyError
 from ..files import private_dir, write_atomic
 from ..openclaw.channels import Way
 
-# (platform, kind) -> [(messages, seconds)]. Sources: the vendors' public documents, kept one below their limit where it is a block.
+# (platform, kind) -> [(messages, seconds)]. Sources: the vendors' public documents, kept one below
+# their limit where it is a block.
 LIMITS: Dict[Tuple[str, str], List[Tuple[int, float]]] = {
     ("feishu", "app"): [(5, 1)],
     ("feishu", "hook"): [(5, 1), (99, 60)],
@@ -25,8 +28,20 @@ LIMITS: Dict[Tuple[str, str], List[Tuple[int, float]]] = {
     ("wecom", "hook"): [(19, 60)],
 }
 OTHER = [(5, 1.0)]
-BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 60.0)  # seconds after the 1st, 2nd, ... failure in a row
-PERMANENT_S = 600.0  # a refusal that trying cannot help is tried again this rarely: somebody may have added the bot to the group
+BACKOFF = (
+    0.5,
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    15.0,
+    30.0,
+    30.0,
+    60.0,
+)  # seconds after the 1st, 2nd, ... failure in a row
+# a refusal that trying cannot help is tried again this rarely: somebody may have added the bot to
+# the group
+PERMANENT_S = 600.0
 
 
 @dataclass
@@ -40,7 +55,12 @@ class Pace:
             value = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             value = {}
-        return cls(path, {k: v for k, v in value.items() if isinstance(v, dict)} if isinstance(value, dict) else {})
+        return cls(
+            path,
+            {k: v for k, v in value.items() if isinstance(v, dict)}
+            if isinstance(value, dict)
+            else {},
+        )
 
     def save(self) -> None:
         try:
@@ -63,12 +83,16 @@ class Pace:
     def resting(self, way: Way, now: float) -> bool:
         """True while a failure of this way is not over (a mere rate limit is not a failure)."""
         entry = self.ways.get(way.id, {})
-        return bool(entry.get("fails")) and now < float(entry.get("not_before", 0)) <= now + 4 * 3600
+        return (
+            bool(entry.get("fails")) and now < float(entry.get("not_before", 0)) <= now + 4 * 3600
+        )
 
     def using(self, way: Way, now: float) -> None:
         """Reserve a slot before sending: a send that is killed counts too."""
         entry = self.ways.setdefault(way.id, {})
-        entry["recent"] = [t for t in entry.get("recent", []) if now - 61 < t <= now + 1][-99:] + [now]
+        entry["recent"] = [t for t in entry.get("recent", []) if now - 61 < t <= now + 1][-99:] + [
+            now
+        ]
         self.save()
 
     def accepted(self, way: Way) -> None:

@@ -1,4 +1,6 @@
-"""From alerts to one platform-neutral message in one language: redacted, harmless, bounded. The platform files give it their form."""
+"""From alerts to one platform-neutral message in one language: redacted, harmless, bounded. The
+platform files give it their form.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,16 @@ WORDS: Mapping[str, Text] = {
     "history": Text("What happened", "经过"),
     "done": Text("Done automatically", "已自动处理"),
     "next": Text("What to do now", "现在请这样做"),
-    "wait": Text("Nothing yet: the repair is under way, you will be told how it ends.", "暂时不用做什么:正在自动修复,结果会再通知你。"),
+    "wait": Text(
+        "Nothing yet: the repair is under way, you will be told how it ends.",
+        "暂时不用做什么:正在自动修复,结果会再通知你。",
+    ),
     "log": Text("Last log lines", "最近的日志"),
     "paths": Text("Files", "相关文件"),
     "cut": Text("lines left out", "行已省略"),
-    "ack": Text("Seen it? Stop the reminders: iflow-doctor ack {}", "已知晓?停止提醒:iflow-doctor ack {}"),
+    "ack": Text(
+        "Seen it? Stop the reminders: iflow-doctor ack {}", "已知晓?停止提醒:iflow-doctor ack {}"
+    ),
     "incident": Text("Incident", "事件"),
     "digest": Text("{} incidents since {}", "{} 起事件(自 {} 起)"),
     "opened_line": Text("opened", "发生"),
@@ -48,7 +55,9 @@ _INVITE = re.compile(r"\b(discord\.gg|t\.me|discord\.com/invite|bit\.ly)/", re.I
 
 @dataclass(frozen=True)
 class Doc:
-    """One message, ready for a platform's form. Every text is clean; `trusted` parts (next_step) may hold working links."""
+    """One message, ready for a platform's form. Every text is clean; `trusted` parts (next_step)
+    may hold working links.
+    """
 
     title: str
     level: str
@@ -72,11 +81,18 @@ class Doc:
 
 
 def clean(text: str, redact: Callable[[str], str], limit: int, links: bool = False) -> str:
-    """Make foreign text harmless: secrets and control characters out, no mention, no live link. Cut at `limit` characters."""
-    text = _CONTROL.sub(lambda m: "\n" if m.group(0) in "\r" else "", redact(text).replace("\r\n", "\n"))
+    """Make foreign text harmless: secrets and control characters out, no mention, no live link. Cut
+    at `limit` characters.
+    """
+    text = _CONTROL.sub(
+        lambda m: "\n" if m.group(0) in "\r" else "", redact(text).replace("\r\n", "\n")
+    )
     text = _MENTION.sub("@\u200b", text)
     if not links:
-        text = _INVITE.sub(lambda m: m.group(1).replace(".", "[.]") + "/", _LINK.sub(lambda m: m.group(1) + "[:]//", text))
+        text = _INVITE.sub(
+            lambda m: m.group(1).replace(".", "[.]") + "/",
+            _LINK.sub(lambda m: m.group(1) + "[:]//", text),
+        )
     text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -87,7 +103,9 @@ def when(at: float, lang: str, seconds: bool = True) -> str:
     moment = time.localtime(at)
     offset = time.strftime("%z", moment)
     shape = "%Y-%m-%d %H:%M:%S" if seconds else "%m-%d %H:%M"
-    return time.strftime(shape, moment) + (" (UTC{}:{})".format(offset[:3], offset[3:]) if seconds and offset else "")
+    return time.strftime(shape, moment) + (
+        " (UTC{}:{})".format(offset[:3], offset[3:]) if seconds and offset else ""
+    )
 
 
 def head(alert: Alert, lang: str) -> str:
@@ -100,23 +118,33 @@ def head(alert: Alert, lang: str) -> str:
 
 
 def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], origin: str) -> Doc:
-    """One incident's message. Given several alerts of it, the most telling one is shown and the others become its history."""
+    """One incident's message. Given several alerts of it, the most telling one is shown and the
+    others become its history.
+    """
     order = {"recovered": 4, "escalated": 3, "opened": 2, "reminder": 1}
     main = max(alerts, key=lambda a: (order.get(a.kind, 0), a.at))
     earlier = [alert for alert in sorted(alerts, key=lambda a: a.at) if alert is not main]
-    heading = head(main, lang) if main.kind != "note" or main.level in ICON else WORDS["info"].to(lang)
+    heading = (
+        head(main, lang) if main.kind != "note" or main.level in ICON else WORDS["info"].to(lang)
+    )
     title = "{} · {}".format(heading, clean(main.title.to(lang), redact, 120))
     over = main.kind == "recovered"  # short: what, how, how long
     details = (
         []
         if over
-        else [(WORDS["time"].to(lang), when(main.at, lang)), (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang))]
+        else [
+            (WORDS["time"].to(lang), when(main.at, lang)),
+            (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang)),
+        ]
     )
     first = next((alert.at for alert in earlier if alert.kind == "opened"), None)
     if over and first is not None and not main.details:
         details.append((WORDS["lasted"].to(lang), span(main.at - first).to(lang)))
     details += [
-        (clean(label.to(lang), redact, 40), clean(value.to(lang) if isinstance(value, Text) else value, redact, 300))
+        (
+            clean(label.to(lang), redact, 40),
+            clean(value.to(lang) if isinstance(value, Text) else value, redact, 300),
+        )
         for label, value in main.details[:12]
     ]
     footer = "{} {} · {}".format(WORDS["incident"].to(lang), main.incident or "-", origin)
@@ -124,60 +152,112 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
         footer += "\n" + WORDS["ack"].to(lang).format(code(main.incident))
     step = main.next_step or (WORDS["wait"] if main.kind == "opened" else None)
     return Doc(
-        title, main.level, main.kind, main.at, clean(main.what.to(lang), redact, 900),
-        tuple(line(alert, lang, redact) for alert in earlier[-8:]), tuple(details),
+        title,
+        main.level,
+        main.kind,
+        main.at,
+        clean(main.what.to(lang), redact, 900),
+        tuple(line(alert, lang, redact) for alert in earlier[-8:]),
+        tuple(details),
         tuple(clean(text.to(lang), redact, 240) for text in main.done[:10]),
         clean(step.to(lang), redact, 700, links=True) if step else "",
         "" if over else tail(clean(main.log_tail, redact, 20000), 2600, lang),
-        tuple(clean(path, redact, 200) for path in (() if over else main.paths[:6])), footer, lang,
-        incident=main.incident, alerts=facts(alerts, lang, redact),
-    )  # fmt: skip
+        tuple(clean(path, redact, 200) for path in (() if over else main.paths[:6])),
+        footer,
+        lang,
+        incident=main.incident,
+        alerts=facts(alerts, lang, redact),
+    )
 
 
 def line(alert: Alert, lang: str, redact: Callable[[str], str]) -> str:
     name = {"opened": "opened_line", "note": "note_line"}.get(alert.kind, alert.kind)
-    return "{} {}: {}".format(when(alert.at, lang, False), WORDS.get(name, WORDS["info"]).to(lang), clean(alert.title.to(lang), redact, 60))
+    return "{} {}: {}".format(
+        when(alert.at, lang, False),
+        WORDS.get(name, WORDS["info"]).to(lang),
+        clean(alert.title.to(lang), redact, 60),
+    )
 
 
-def digest(groups: Sequence[Sequence[Alert]], lang: str, redact: Callable[[str], str], origin: str) -> Doc:
-    """Many incidents in one message: a line each, with the full id, what opened and how it stands."""
+def digest(
+    groups: Sequence[Sequence[Alert]], lang: str, redact: Callable[[str], str], origin: str
+) -> Doc:
+    """Many incidents in one message: a line each, with the full id, what opened and how it
+    stands.
+    """
     alerts = [alert for group in groups for alert in group]
     lines: List[str] = []
     for group in groups:
         ordered = sorted(group, key=lambda a: a.at)
         marks = {"opened": "opened_line", "note": "note_line"}
         steps = " → ".join(
-            "{} {}".format(WORDS.get(marks.get(a.kind, a.kind), WORDS["info"]).to(lang), when(a.at, lang, False)[6:]) for a in ordered[-5:]
+            "{} {}".format(
+                WORDS.get(marks.get(a.kind, a.kind), WORDS["info"]).to(lang),
+                when(a.at, lang, False)[6:],
+            )
+            for a in ordered[-5:]
         )
-        icon = "✅" if any(a.kind == "recovered" for a in group) else ICON.get(ordered[-1].level, "🔴")
-        lines.append("{} {} {} · {}".format(icon, ordered[0].incident or "-", clean(ordered[0].title.to(lang), redact, 40), steps))
-    level = next((name for name in ("critical", "error", "warning") if any(a.level == name for a in alerts)), "info")
+        icon = (
+            "✅" if any(a.kind == "recovered" for a in group) else ICON.get(ordered[-1].level, "🔴")
+        )
+        lines.append(
+            "{} {} {} · {}".format(
+                icon,
+                ordered[0].incident or "-",
+                clean(ordered[0].title.to(lang), redact, 40),
+                steps,
+            )
+        )
+    level = next(
+        (name for name in ("critical", "error", "warning") if any(a.level == name for a in alerts)),
+        "info",
+    )
     unsolved = any(not any(a.kind in ("recovered", "note") for a in group) for group in groups)
     start = min(alert.at for alert in alerts)
     title = "{} {}".format(
-        ICON.get(level, "ℹ️") if unsolved else "✅", WORDS["digest"].to(lang).format(len(groups), when(start, lang, False))
+        ICON.get(level, "ℹ️") if unsolved else "✅",
+        WORDS["digest"].to(lang).format(len(groups), when(start, lang, False)),
     )
     kind = "opened" if unsolved else "recovered"
     return Doc(
-        title, level, kind, max(a.at for a in alerts), lines=tuple(lines), footer=origin, lang=lang, alerts=facts(alerts, lang, redact)
+        title,
+        level,
+        kind,
+        max(a.at for a in alerts),
+        lines=tuple(lines),
+        footer=origin,
+        lang=lang,
+        alerts=facts(alerts, lang, redact),
     )
 
 
-def facts(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str]) -> Tuple[Mapping[str, Any], ...]:
+def facts(
+    alerts: Sequence[Alert], lang: str, redact: Callable[[str], str]
+) -> Tuple[Mapping[str, Any], ...]:
     """The alerts as data, for the generic webhook."""
     return tuple(
-        {"incident": a.incident, "kind": a.kind, "level": a.level, "at": a.at, "title": clean(a.title.to(lang), redact, 200)}
+        {
+            "incident": a.incident,
+            "kind": a.kind,
+            "level": a.level,
+            "at": a.at,
+            "title": clean(a.title.to(lang), redact, 200),
+        }
         for a in alerts[:50]
     )
 
 
 def origin(profile: str, port: int) -> str:
     """Which machine and which gateway: one owner may have several."""
-    return "{} · gateway {}{}".format(socket.gethostname()[:60], port, " ({})".format(profile) if profile else "")
+    return "{} · gateway {}{}".format(
+        socket.gethostname()[:60], port, " ({})".format(profile) if profile else ""
+    )
 
 
 def tail(text: str, limit: int, lang: str) -> str:
-    """Cut the middle of a log by whole lines: the first third and the last two thirds of `limit` characters stay."""
+    """Cut the middle of a log by whole lines: the first third and the last two thirds of `limit`
+    characters stay.
+    """
     if len(text) <= limit:
         return text
     if limit < 80:
@@ -211,7 +291,9 @@ def text(doc: Doc) -> str:
 
 
 def fit(doc: Doc, build: Callable[[Doc], Any], fits: Callable[[Any], bool]) -> Any:
-    """Build the platform's form, giving up the middle of the log first, then side matters; verdict and next step last of all."""
+    """Build the platform's form, giving up the middle of the log first, then side matters; verdict
+    and next step last of all.
+    """
     form = build(doc)
     for limit in (1600, 900, 500, 250, 0):
         if fits(form):

@@ -1,4 +1,6 @@
-"""The platforms: a literal registry. A member has form(doc) -> what the platform gets, and send(call, doc) -> message id."""
+"""The platforms: a literal registry. A member has form(doc) -> what the platform gets, and
+send(call, doc) -> message id.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a platform file is handed for one delivery: the way, its secrets (resolved only now), the client, the clock."""
+"""What a platform file is handed for one delivery: the way, its secrets (resolved only now), the
+client, the clock.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,23 @@ class Call:
     @property
     def key(self) -> str:
         """Idempotency key: same message and same way, same key. 25 characters, Discord's bound."""
-        return hashlib.sha256("{}|{}".format(self.batch, self.way.id).encode("utf-8", "replace")).hexdigest()[:25]
+        return hashlib.sha256(
+            "{}|{}".format(self.batch, self.way.id).encode("utf-8", "replace")
+        ).hexdigest()[:25]
 
     def now(self) -> float:
         return self.ctx.host.now()
 
     def secret(self, name: str) -> str:
-        """Resolve one credential. A missing one is permanent for this way, and says which reference could not be read."""
+        """Resolve one credential. A missing one is permanent for this way, and says which reference
+        could not be read.
+        """
         try:
             return self.secrets.reveal(self.way.secrets.get(name))
         except CannotTell as error:
-            raise NotifyError(Text.of("{}.{}: {}", "{}.{}:{}", self.way.where, name, error.text), permanent=True) from None
+            raise NotifyError(
+                Text.of("{}.{}: {}", "{}.{}:{}", self.way.where, name, error.text), permanent=True
+            ) from None
 
     def has(self, name: str) -> bool:
         return bool(self.way.secrets.get(name))

@@ -1,4 +1,6 @@
-"""Slack: a bot's message or an incoming webhook, as blocks with the whole text as fallback. `ok` in the body decides."""
+"""Slack: a bot's message or an incoming webhook, as blocks with the whole text as fallback. `ok` in
+the body decides.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,21 @@ from .sending import Call
 
 OFFICIAL = "https://slack.com"
 PERMANENT = (
-    "invalid_auth account_inactive token_revoked token_expired not_authed no_permission missing_scope "
+    "invalid_auth account_inactive token_revoked token_expired not_authed no_permission "
+    "missing_scope "
     "channel_not_found not_in_channel is_archived "
-    "restricted_action user_not_found users_not_found invalid_blocks msg_too_long no_text cannot_dm_bot messages_tab_disabled"
+    "restricted_action user_not_found users_not_found invalid_blocks msg_too_long no_text "
+    "cannot_dm_bot messages_tab_disabled"
 ).split()
 BLOCKED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 
 
 def form(doc: Doc) -> Dict[str, Any]:
-    return dict(render.fit(doc, message, lambda value: all(_length(block) <= 2900 for block in value["blocks"])))
+    return dict(
+        render.fit(
+            doc, message, lambda value: all(_length(block) <= 2900 for block in value["blocks"])
+        )
+    )
 
 
 def message(doc: Doc) -> Dict[str, Any]:
@@ -31,10 +39,19 @@ def message(doc: Doc) -> Dict[str, Any]:
         blocks.append({"type": "section", "text": _plain(doc.what)})
     for start in range(0, len(doc.details), 10):
         pairs = doc.details[start : start + 10]
-        blocks.append({"type": "section", "fields": [_plain("{}: {}".format(label, value)) for label, value in pairs]})
+        blocks.append(
+            {
+                "type": "section",
+                "fields": [_plain("{}: {}".format(label, value)) for label, value in pairs],
+            }
+        )
     if doc.lines:
         rows = "\n".join(doc.lines)
-        blocks += _section(doc.word("history"), rows) if doc.what else [{"type": "section", "text": _plain(rows)}]
+        blocks += (
+            _section(doc.word("history"), rows)
+            if doc.what
+            else [{"type": "section", "text": _plain(rows)}]
+        )
     if doc.done:
         blocks += _section(doc.word("done"), "\n".join("• " + row for row in doc.done))
     if doc.next_step:
@@ -45,7 +62,12 @@ def message(doc: Doc) -> Dict[str, Any]:
         blocks += _section(doc.word("paths"), "\n".join(doc.paths))
     blocks.append({"type": "context", "elements": [_plain(doc.footer)]})
     text = escape(render.text(doc))
-    return {"text": text if len(text) <= 3500 else text[:3499] + "…", "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+    return {
+        "text": text if len(text) <= 3500 else text[:3499] + "…",
+        "blocks": blocks,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
 
 
 def escape(text: str) -> str:
@@ -57,13 +79,18 @@ def _plain(text: str) -> Dict[str, Any]:
 
 
 def _section(heading: str, text: str) -> List[Dict[str, Any]]:
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": "*{}*".format(heading)}}, {"type": "section", "text": _plain(text)}]
+    return [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "*{}*".format(heading)}},
+        {"type": "section", "text": _plain(text)},
+    ]
 
 
 def _length(block: Dict[str, Any]) -> int:
     texts = [block["text"]] if "text" in block else []
     return max(
-        [len(t["text"]) for t in [*texts, *block.get("elements", [])]] + [len(f["text"]) + 900 for f in block.get("fields", [])] + [0]
+        [len(t["text"]) for t in [*texts, *block.get("elements", [])]]
+        + [len(f["text"]) + 900 for f in block.get("fields", [])]
+        + [0]
     )
 
 
@@ -71,7 +98,10 @@ def send(call: Call, doc: Doc) -> str:
     body = form(doc)
     if call.way.kind == "hook":
         return judge(call.post(call.url(), body), hook=True)
-    address, headers = call.base(OFFICIAL) + "/api/chat.postMessage", {"Authorization": "Bearer " + call.secret("botToken")}
+    address, headers = (
+        call.base(OFFICIAL) + "/api/chat.postMessage",
+        {"Authorization": "Bearer " + call.secret("botToken")},
+    )
     body["channel"] = call.way.to
     if call.reply_to:
         body.update(thread_ts=call.reply_to, reply_broadcast=True)
@@ -89,8 +119,13 @@ def judge(answer: Answer, hook: bool = False) -> str:
         return ""
     error = str(data.get("error") or "")
     if error:
-        raise NotifyError("slack: {}".format(error[:100]), permanent=error in PERMANENT, retry_after=answer.retry_after)
+        raise NotifyError(
+            "slack: {}".format(error[:100]),
+            permanent=error in PERMANENT,
+            retry_after=answer.retry_after,
+        )
     check(answer)
     raise NotifyError(
-        Text.of("slack did not confirm the message{}", "Slack 没有确认收到消息{}", said(answer)), retry_after=answer.retry_after
+        Text.of("slack did not confirm the message{}", "Slack 没有确认收到消息{}", said(answer)),
+        retry_after=answer.retry_after,
     )

@@ -1,4 +1,6 @@
-"""Telegram: a bot's message as HTML, plain text where the markup is refused. The body's `ok` decides."""
+"""Telegram: a bot's message as HTML, plain text where the markup is refused. The body's `ok`
+decides.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ LIMIT = 4096  # counted with the markup, which is stricter than Telegram itself
 
 def form(doc: Doc) -> Dict[str, Any]:
     text = str(render.fit(doc, html, lambda value: units(value) <= LIMIT))
-    return {"text": text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}, "disable_web_page_preview": True}
+    return {
+        "text": text,
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+        "disable_web_page_preview": True,
+    }
 
 
 def units(text: str) -> int:
@@ -32,18 +39,30 @@ def html(doc: Doc) -> str:
     if doc.what:
         parts.append(escape(doc.what))
     if doc.details:
-        parts.append("\n".join("<b>{}:</b> {}".format(escape(label), escape(value)) for label, value in doc.details))
+        parts.append(
+            "\n".join(
+                "<b>{}:</b> {}".format(escape(label), escape(value)) for label, value in doc.details
+            )
+        )
     if doc.lines:
         rows = "\n".join(escape(row) for row in doc.lines)
         parts.append("<b>{}</b>\n{}".format(doc.word("history"), rows) if doc.what else rows)
     if doc.done:
-        parts.append("<b>{}</b>\n{}".format(doc.word("done"), "\n".join("• " + escape(row) for row in doc.done)))
+        parts.append(
+            "<b>{}</b>\n{}".format(
+                doc.word("done"), "\n".join("• " + escape(row) for row in doc.done)
+            )
+        )
     if doc.next_step:
         parts.append("<b>👉 {}</b>\n<pre>{}</pre>".format(doc.word("next"), escape(doc.next_step)))
     if doc.log:
         parts.append("<b>{}</b>\n<pre>{}</pre>".format(doc.word("log"), escape(doc.log)))
     if doc.paths:
-        parts.append("<b>{}</b>\n{}".format(doc.word("paths"), "\n".join("<code>{}</code>".format(escape(p)) for p in doc.paths)))
+        parts.append(
+            "<b>{}</b>\n{}".format(
+                doc.word("paths"), "\n".join("<code>{}</code>".format(escape(p)) for p in doc.paths)
+            )
+        )
     parts.append(escape(doc.footer))
     return "\n\n".join(parts)
 
@@ -56,7 +75,10 @@ def send(call: Call, doc: Doc) -> str:
     if topic.isdigit():
         body["message_thread_id"] = int(topic)
     if call.reply_to.isdigit():
-        body["reply_parameters"] = {"message_id": int(call.reply_to), "allow_sending_without_reply": True}
+        body["reply_parameters"] = {
+            "message_id": int(call.reply_to),
+            "allow_sending_without_reply": True,
+        }
     answer = call.post(address, body)
     if answer.status == 400 and "parse entities" in str(answer.json.get("description", "")):
         body.pop("parse_mode")
@@ -72,7 +94,9 @@ def token(call: Call) -> str:
     try:
         return read_private(expand(call.ctx.host, call.secret("tokenFile"))).strip()
     except Exception as error:
-        raise NotifyError("{}.tokenFile: {}".format(call.way.where, error), permanent=True) from None
+        raise NotifyError(
+            "{}.tokenFile: {}".format(call.way.where, error), permanent=True
+        ) from None
 
 
 def judge(answer: Answer) -> str:

@@ -16,28 +16,49 @@ COLOUR = {"warning": "warning", "error": "warning", "critical": "warning", "info
 
 
 def form(doc: Doc) -> Dict[str, Any]:
-    text = render.fit(doc, markdown, lambda value: len(value.encode("utf-8", "replace")) <= LIMIT_BYTES)
+    text = render.fit(
+        doc, markdown, lambda value: len(value.encode("utf-8", "replace")) <= LIMIT_BYTES
+    )
     return {"msgtype": "markdown", "markdown": {"content": text}}
 
 
 def markdown(doc: Doc) -> str:
     parts = [
-        '## <font color="{}">{}</font>'.format("info" if doc.kind == "recovered" else COLOUR.get(doc.level, "warning"), escape(doc.title))
+        '## <font color="{}">{}</font>'.format(
+            "info" if doc.kind == "recovered" else COLOUR.get(doc.level, "warning"),
+            escape(doc.title),
+        )
     ]
     if doc.what:
         parts.append(escape(doc.what))
     if doc.details:
-        parts.append("\n".join('{}: <font color="comment">{}</font>'.format(label, escape(value)) for label, value in doc.details))
+        parts.append(
+            "\n".join(
+                '{}: <font color="comment">{}</font>'.format(label, escape(value))
+                for label, value in doc.details
+            )
+        )
     if doc.lines:
-        parts.append(("**{}**\n".format(doc.word("history")) if doc.what else "") + "\n".join(escape(row) for row in doc.lines))
+        parts.append(
+            ("**{}**\n".format(doc.word("history")) if doc.what else "")
+            + "\n".join(escape(row) for row in doc.lines)
+        )
     if doc.done:
-        parts.append("**{}**\n{}".format(doc.word("done"), "\n".join("• " + escape(row) for row in doc.done)))
+        parts.append(
+            "**{}**\n{}".format(doc.word("done"), "\n".join("• " + escape(row) for row in doc.done))
+        )
     if doc.next_step:
         parts.append("**👉 {}**\n{}".format(doc.word("next"), escape(doc.next_step)))
     if doc.log:
-        parts.append("**{}**\n{}".format(doc.word("log"), "\n".join("> " + escape(row) for row in doc.log.splitlines())))
+        parts.append(
+            "**{}**\n{}".format(
+                doc.word("log"), "\n".join("> " + escape(row) for row in doc.log.splitlines())
+            )
+        )
     if doc.paths:
-        parts.append("**{}**\n{}".format(doc.word("paths"), "\n".join(escape(row) for row in doc.paths)))
+        parts.append(
+            "**{}**\n{}".format(doc.word("paths"), "\n".join(escape(row) for row in doc.paths))
+        )
     parts.append(escape(doc.footer))
     return "\n\n".join(parts)
 

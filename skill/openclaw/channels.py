@@ -1,6 +1,8 @@
-"""Whose credentials, and whom to tell: the ways to a person that OpenClaw's own channels give. Read only.
+"""Whose credentials, and whom to tell: the ways to a person that OpenClaw's own channels give. Read
+only.
 
-Fields and fallbacks: OpenClaw 2026.9.6 docs (channels/feishu, discord, telegram, slack); DingTalk's community plugins by their READMEs.
+Fields and fallbacks: OpenClaw 2026.9.6 docs (channels/feishu, discord, telegram, slack); DingTalk's
+community plugins by their READMEs.
 """
 
 from __future__ import annotations
@@ -14,10 +16,18 @@ from . import config, recipients
 from .home import Home
 from .secrets import Secrets
 
-# channel key -> platform. A DingTalk plugin picks its own key, so that any key with "dingtalk" in it counts (see platform_of).
-PLATFORMS = {"feishu": "feishu", "lark": "feishu", "discord": "discord", "telegram": "telegram", "slack": "slack"}
+# channel key -> platform. A DingTalk plugin picks its own key, so that any key with "dingtalk" in
+# it counts (see platform_of).
+PLATFORMS = {
+    "feishu": "feishu",
+    "lark": "feishu",
+    "discord": "discord",
+    "telegram": "telegram",
+    "slack": "slack",
+}
 
-# platform -> (fields that make an account usable: one of each tuple, variable that stands in for the default account)
+# platform -> (fields that make an account usable: one of each tuple, variable that stands in for
+# the default account)
 NEEDS: Mapping[str, Tuple[Tuple[Tuple[str, ...], ...], str, str]] = {
     "feishu": ((("appId",), ("appSecret",)), "", ""),
     "dingtalk": ((("clientId", "appKey"), ("clientSecret", "appSecret")), "", ""),
@@ -27,16 +37,19 @@ NEEDS: Mapping[str, Tuple[Tuple[Tuple[str, ...], ...], str, str]] = {
 }
 # Everything else of a channel (prompts, tools, group rules) stays out of the copy we keep.
 KEPT = (
-    "enabled domain appId appSecret clientId clientSecret appKey appSecret robotCode token botToken tokenFile apiRoot proxy accessToken "
+    "enabled domain appId appSecret clientId clientSecret appKey appSecret robotCode token "
+    "botToken tokenFile apiRoot proxy accessToken "
     "webhookUrl webhook secret accounts defaultAccount defaultTo allowFrom dm groups"
 ).split()
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to one person or room. `secrets` holds references as written; they are resolved when sending.
+    """One way to one person or room. `secrets` holds references as written; they are resolved when
+    sending.
 
-    kind: app | bot | robot | hook. to_kind: user | room | either ("" for hooks). because: which rule named the recipient.
+    kind: app | bot | robot | hook. to_kind: user | room | either ("" for hooks). because: which
+    rule named the recipient.
     where: the config path the credentials come from. explicit: set by the owner in our settings.
     """
 
@@ -61,11 +74,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Source:
-    """Where channel fields were read: openclaw.json, or the copy kept when that one cannot be read."""
+    """Where channel fields were read: openclaw.json, or the copy kept when that one cannot be
+    read.
+    """
 
     data: Mapping[str, Any]
     name: str
-    complete: bool  # False: the config is broken and no copy was ever kept, so "nothing found" means nothing
+    # False: the config is broken and no copy was ever kept, so "nothing found" means nothing
+    complete: bool
     secrets: Secrets
 
 
@@ -90,11 +106,18 @@ def read(host: Host, home: Home) -> Source:
 
 def _source(host: Host, home: Home, data: Mapping[str, Any], name: str, complete: bool) -> Source:
     view = config.ConfigView(home.config_path, dict(data))
-    return Source(data, name, complete, Secrets(host, home, data, config.variables(view, host.env, home.env_file)))
+    return Source(
+        data,
+        name,
+        complete,
+        Secrets(host, home, data, config.variables(view, host.env, home.env_file)),
+    )
 
 
 def remember(home: Home) -> bool:
-    """Keep the channel fields (0600) for the day the config is broken. References stay references. False: nothing new to keep."""
+    """Keep the channel fields (0600) for the day the config is broken. References stay references.
+    False: nothing new to keep.
+    """
     view = config.load(home.config_path)
     if not view.ok:
         return False
@@ -106,10 +129,19 @@ def remember(home: Home) -> bool:
     owners = view.get("commands.ownerAllowFrom")
     if owners:
         copy["commands"] = {"ownerAllowFrom": owners}
-    used = {name for _, value in config.leaves(copy) if isinstance(value, str) for name in config._VAR.findall(value)}
+    used = {
+        name
+        for _, value in config.leaves(copy)
+        if isinstance(value, str)
+        for name in config._VAR.findall(value)
+    }
     if view.get("secrets"):
         copy["secrets"] = view.get("secrets")
-    inline = {k: v for k, v in config.variables(view, {}, home.state_dir / "none").items() if k in used or _is_env_ref(channels, k)}
+    inline = {
+        k: v
+        for k, v in config.variables(view, {}, home.state_dir / "none").items()
+        if k in used or _is_env_ref(channels, k)
+    }
     if inline:
         copy["env"] = {"vars": inline}
     target = home.doctor_dir / "channels.json"
@@ -143,7 +175,9 @@ def _only_kept(section: Any) -> Dict[str, Any]:
 
 
 def ways(source: Source) -> List[Way]:
-    """Every way found, best first: by the rule that named the recipient, then in the config's own order."""
+    """Every way found, best first: by the rule that named the recipient, then in the config's own
+    order.
+    """
     found: List[Tuple[int, int, Way]] = []
     sections = dict(_mapping(source.data.get("channels")))
     for key, (_, variable, _field) in NEEDS.items():
@@ -158,16 +192,24 @@ def ways(source: Source) -> List[Way]:
                 found.append((recipients.RANK[way.because.split(" ")[0]], len(found), way))
     result: List[Way] = []
     for _, _, way in sorted(found, key=lambda item: item[:2]):
-        if not any((way.platform, way.to, way.secrets) == (other.platform, other.to, other.secrets) for other in result):
+        if not any(
+            (way.platform, way.to, way.secrets) == (other.platform, other.to, other.secrets)
+            for other in result
+        ):
             result.append(way)
     return result
 
 
 def accounts(section: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any]]]:
     """(account id, its fields over the channel's), the default account first."""
-    named = {str(k): v for k, v in _mapping(section.get("accounts")).items() if isinstance(v, Mapping)}
+    named = {
+        str(k): v for k, v in _mapping(section.get("accounts")).items() if isinstance(v, Mapping)
+    }
     top = {k: v for k, v in section.items() if k not in ("accounts", "defaultAccount")}
-    first = str(section.get("defaultAccount") or ("default" if "default" in named or not named else next(iter(named))))
+    first = str(
+        section.get("defaultAccount")
+        or ("default" if "default" in named or not named else next(iter(named)))
+    )
     order = [first] + [name for name in ["default", *named] if name != first]
     for name in dict.fromkeys(order):
         if name not in named and name != "default":
@@ -178,17 +220,34 @@ def accounts(section: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any
 
 
 def _of_account(
-    source: Source, key: str, platform: str, account: str, fields: Mapping[str, Any], section: Mapping[str, Any]
+    source: Source,
+    key: str,
+    platform: str,
+    account: str,
+    fields: Mapping[str, Any],
+    section: Mapping[str, Any],
 ) -> Iterator[Way]:
-    where = "channels.{}{}".format(key, ".accounts." + account if account in _mapping(section.get("accounts")) else "")
+    where = "channels.{}{}".format(
+        key, ".accounts." + account if account in _mapping(section.get("accounts")) else ""
+    )
     proxy = str(config.resolve(fields.get("proxy") or "", source.secrets.values))
-    if platform == "dingtalk" and (fields.get("webhookUrl") or fields.get("webhook") or fields.get("accessToken")):
+    if platform == "dingtalk" and (
+        fields.get("webhookUrl") or fields.get("webhook") or fields.get("accessToken")
+    ):
         secrets = {
             "url": fields.get("webhookUrl") or fields.get("webhook"),
             "token": fields.get("accessToken"),
             "secret": fields.get("secret"),
         }
-        yield Way(platform, "robot", account=account, secrets=_present(secrets), proxy=proxy, because="robot " + where, where=where)
+        yield Way(
+            platform,
+            "robot",
+            account=account,
+            secrets=_present(secrets),
+            proxy=proxy,
+            because="robot " + where,
+            where=where,
+        )
     needed, variable, name = NEEDS[platform]
     secrets = {}
     for choice in needed:
@@ -198,11 +257,25 @@ def _of_account(
     if len(secrets) < len(needed):
         if not (variable and account == "default" and source.secrets.values.get(variable)):
             return
-        secrets, where = {name: {"source": "env", "provider": "default", "id": variable}}, "environment " + variable
+        secrets, where = (
+            {name: {"source": "env", "provider": "default", "id": variable}},
+            "environment " + variable,
+        )
     if platform == "dingtalk" and fields.get("robotCode"):
         secrets["robotCode"] = fields["robotCode"]
     base = _base(platform, key, config.resolve(fields, source.secrets.values))
-    blank = Way(platform, "app" if platform in ("feishu", "dingtalk") else "bot", "", "", account, secrets, base, proxy, "", where)
+    blank = Way(
+        platform,
+        "app" if platform in ("feishu", "dingtalk") else "bot",
+        "",
+        "",
+        account,
+        secrets,
+        base,
+        proxy,
+        "",
+        where,
+    )
     for to, kind, because in recipients.find(source, key, platform, account, fields):
         yield replace(blank, to=to, to_kind=kind, because=because)
 
@@ -210,8 +283,16 @@ def _of_account(
 def _base(platform: str, key: str, fields: Mapping[str, Any]) -> str:
     if platform == "telegram":
         return str(fields.get("apiRoot") or "")
-    domain = str(fields.get("domain") or ("lark" if key == "lark" else "")) if platform == "feishu" else ""
-    return domain if domain.startswith("http") else {"lark": "https://open.larksuite.com"}.get(domain, "")
+    domain = (
+        str(fields.get("domain") or ("lark" if key == "lark" else ""))
+        if platform == "feishu"
+        else ""
+    )
+    return (
+        domain
+        if domain.startswith("http")
+        else {"lark": "https://open.larksuite.com"}.get(domain, "")
+    )
 
 
 def _present(values: Mapping[str, Any]) -> Dict[str, Any]:

@@ -1,6 +1,7 @@
 """The real `openclaw` program: where it is, how it is called, and what it says about the config.
 
-It costs 1 to 7 s and some 200 MB per call (measured, 2026.9.6), so what it said about a config is kept until that config changes.
+It costs 1 to 7 s and some 200 MB per call (measured, 2026.9.6), so what it said about a config is
+kept until that config changes.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ _PREFIXES = (
 
 @dataclass(frozen=True)
 class Validation:
-    """What is known about the config's validity. known False: neither the program nor its schema could say.
+    """What is known about the config's validity. known False: neither the program nor its schema
+    could say.
 
-    issues: {"path": dotted path or "<root>", "message": str, "allowedValues": list?}. source: cli | log | schema | parse.
+    issues: {"path": dotted path or "<root>", "message": str, "allowedValues": list?}. source: cli |
+    log | schema | parse.
     error: why the program could not say, when it could not.
     """
 
@@ -50,7 +53,9 @@ class Validation:
 
 
 def find(host: Host, platform: Any = None) -> Optional[Tuple[str, ...]]:
-    """argv prefix of the real program: PATH, the service's own command, well-known npm prefixes. Never our shim. None: nowhere."""
+    """argv prefix of the real program: PATH, the service's own command, well-known npm prefixes.
+    Never our shim. None: nowhere.
+    """
     names = ("openclaw.cmd", "openclaw.exe") if host.system == "win32" else ("openclaw",)
     folders = [f for f in host.env.get("PATH", "").split(os.pathsep) if f]
     found = _first(folders, names)
@@ -69,7 +74,9 @@ def find(host: Host, platform: Any = None) -> Optional[Tuple[str, ...]]:
 
 
 def service_program(platform: Any) -> Tuple[str, ...]:
-    """The part of the service's command that names the program: (node, .../openclaw.mjs) or (.../openclaw,). () when unknown."""
+    """The part of the service's command that names the program: (node, .../openclaw.mjs) or
+    (.../openclaw,). () when unknown.
+    """
     try:
         argv = [str(part) for part in platform.command() or ()]
     except Exception:  # whatever the service manager answers, finding the program goes on
@@ -78,7 +85,11 @@ def service_program(platform: Any) -> Tuple[str, ...]:
         name = os.path.basename(part).lower()
         if name in ("gateway", "node") and index and not os.sep == part[:1]:
             break
-        if name.endswith((".mjs", ".js", ".cjs")) or name in ("openclaw", "openclaw.cmd", "openclaw.exe"):
+        if name.endswith((".mjs", ".js", ".cjs")) or name in (
+            "openclaw",
+            "openclaw.cmd",
+            "openclaw.exe",
+        ):
             return tuple(argv[: index + 1])
     return ()
 
@@ -102,8 +113,14 @@ def is_shim(path: str) -> bool:
 
 
 def environment(host: Host, home: Home, program: Sequence[str] = ()) -> Dict[str, str]:
-    """The environment in which `openclaw` speaks about this gateway. NODE_OPTIONS is dropped: a bad flag there ends node at once."""
-    env = {k: v for k, v in host.env.items() if k not in ("NODE_OPTIONS", "OPENCLAW_GATEWAY_URL", "OPENCLAW_PROFILE")}
+    """The environment in which `openclaw` speaks about this gateway. NODE_OPTIONS is dropped: a bad
+    flag there ends node at once.
+    """
+    env = {
+        k: v
+        for k, v in host.env.items()
+        if k not in ("NODE_OPTIONS", "OPENCLAW_GATEWAY_URL", "OPENCLAW_PROFILE")
+    }
     env["HOME"] = str(host.home)
     env["NO_COLOR"] = "1"
     if home.profile:
@@ -115,7 +132,9 @@ def environment(host: Host, home: Home, program: Sequence[str] = ()) -> Dict[str
     if "OPENCLAW_CONFIG_PATH" in env or home.config_path != home.state_dir / "openclaw.json":
         env["OPENCLAW_CONFIG_PATH"] = str(home.config_path)
     if program:  # `#!/usr/bin/env node` must find the node that lies beside the program
-        folders = [os.path.dirname(program[0])] + [f for f in env.get("PATH", os.defpath).split(os.pathsep) if f]
+        folders = [os.path.dirname(program[0])] + [
+            f for f in env.get("PATH", os.defpath).split(os.pathsep) if f
+        ]
         env["PATH"] = os.pathsep.join(folders)
     return env
 
@@ -130,21 +149,27 @@ def call(ctx: Any, args: Sequence[str], timeout: float) -> Completed:
     return done
 
 
-# -- validation ------------------------------------------------------------------------------------------------------------
+# -- validation ------------------------------------------------------------------------------------
 def fingerprint(home: Home) -> str:
     """One hash over the config, its includes and .env: the same hash means the same answer."""
     digest = hashlib.sha256()
     files = list(load(home.config_path).files) or [home.config_path]
     for path in files + [home.env_file]:
         try:
-            digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(read_file(path)).digest())
+            digest.update(
+                str(path).encode("utf-8", "surrogateescape")
+                + b"\0"
+                + hashlib.sha256(read_file(path)).digest()
+            )
         except OSError as error:
             digest.update("{}\0{}".format(path, error.errno).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def validate(ctx: Any, timeout: float = 30.0) -> Validation:
-    """Is the config valid? The kept answer, else `openclaw config validate --json`, else OpenClaw's own schema, else the parser."""
+    """Is the config valid? The kept answer, else `openclaw config validate --json`, else OpenClaw's
+    own schema, else the parser.
+    """
     cache = ctx.home.doctor_dir / "cache" / "validate.json"
     key = fingerprint(ctx.home) + ":" + _version(ctx)
     try:
@@ -170,9 +195,11 @@ def validate(ctx: Any, timeout: float = 30.0) -> Validation:
 
 
 def from_log(log: str, config: Path) -> List[Dict[str, Any]]:
-    """Issues that the gateway itself printed when it refused this config. [] when it did not, or when the config changed since.
+    """Issues that the gateway itself printed when it refused this config. [] when it did not, or
+    when the config changed since.
 
-    "Gateway failed to start: Invalid config at PATH:" and then one line an issue: "openclaw.json:5 — gateway.port: Invalid input".
+    "Gateway failed to start: Invalid config at PATH:" and then one line an issue: "openclaw.json:5
+    — gateway.port: Invalid input".
     """
     found: List[Dict[str, Any]] = []
     reading = False
@@ -182,7 +209,11 @@ def from_log(log: str, config: Path) -> List[Dict[str, Any]]:
             named = head.group(1)
             reading, found = named == str(config) and _older(config, line), []
             continue
-        issue = re.match(r"(?:[^\s:]+:\d+ — )?(<root>|[A-Za-z_][\w.@/-]*): (.+)$", line) if reading else None
+        issue = (
+            re.match(r"(?:[^\s:]+:\d+ — )?(<root>|[A-Za-z_][\w.@/-]*): (.+)$", line)
+            if reading
+            else None
+        )
         if issue:
             found.append({"path": issue.group(1), "message": issue.group(2)})
         elif reading:
@@ -208,12 +239,19 @@ def _version(ctx: Any) -> str:
 def _ask(ctx: Any, timeout: float) -> Tuple[Optional[Validation], str]:
     done = call(ctx, ["config", "validate", "--json"], timeout)
     if done.missing or done.timed_out:
-        return None, "openclaw was not found" if done.missing else "openclaw did not answer within {:.0f} s".format(timeout)
+        return (
+            None,
+            "openclaw was not found"
+            if done.missing
+            else "openclaw did not answer within {:.0f} s".format(timeout),
+        )
     answer = json_of(done.out)
     if not isinstance(answer, Mapping) or not isinstance(answer.get("valid"), bool):
         return None, "openclaw ended with {}".format(done.code)
     issues = [dict(i) for i in answer.get("issues") or [] if isinstance(i, Mapping)]
-    if any(_elsewhere(i, str(ctx.home.config_path)) for i in issues):  # its database is broken: that says nothing about the config
+    if any(
+        _elsewhere(i, str(ctx.home.config_path)) for i in issues
+    ):  # its database is broken: that says nothing about the config
         return None, str(issues[0].get("message", ""))[:300]
     return Validation(True, bool(answer["valid"]), tuple(issues), "cli"), ""
 
@@ -227,7 +265,9 @@ def _elsewhere(issue: Mapping[str, Any], config: str) -> bool:
 
 
 def json_of(text: str) -> Any:
-    """The first JSON object or list in a program's output (warnings may stand before it); None when there is none."""
+    """The first JSON object or list in a program's output (warnings may stand before it); None when
+    there is none.
+    """
     for start in [m.start() for m in re.finditer(r"^[\[{]", text, re.M)][:20]:
         try:
             return json.JSONDecoder().raw_decode(text[start:])[0]

@@ -1,6 +1,8 @@
-"""openclaw.json as OpenClaw reads it: JSON5, $include, ${VAR}; and comparison by meaning. Read only.
+"""openclaw.json as OpenClaw reads it: JSON5, $include, ${VAR}; and comparison by meaning. Read
+only.
 
-Precedence of ${VAR}: process environment, then <state dir>/.env, then config env.vars (OpenClaw docs, help/environment).
+Precedence of ${VAR}: process environment, then <state dir>/.env, then config env.vars (OpenClaw
+docs, help/environment).
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class ConfigView:
-    """What is in the file. `error` is "", "missing", "unreadable", "empty", "syntax" or "include"; line/column from 1.
+    """What is in the file. `error` is "", "missing", "unreadable", "empty", "syntax" or "include";
+    line/column from 1.
 
-    data: includes merged in, ${VAR} NOT substituted (see resolve()). files: the config and every include, main first.
+    data: includes merged in, ${VAR} NOT substituted (see resolve()). files: the config and every
+    include, main first.
     """
 
     path: Path
@@ -42,7 +46,9 @@ class ConfigView:
 
 
 def parse(text: str) -> Any:
-    """JSON first (fast), JSON5 where that fails. Raise ValueError with line and column in its text."""
+    """JSON first (fast), JSON5 where that fails. Raise ValueError with line and column in its
+    text.
+    """
     try:
         return json.loads(text)
     except ValueError:
@@ -63,17 +69,23 @@ def load(path: Path, env: Optional[Mapping[str, str]] = None) -> ConfigView:
     if not raw.strip():
         return ConfigView(path, raw=raw, error="empty", message="the file is empty")
     try:
-        data = parse(raw.decode("utf-8-sig", "replace"))  # as OpenClaw does: bytes that are no UTF-8 become U+FFFD
+        data = parse(
+            raw.decode("utf-8-sig", "replace")
+        )  # as OpenClaw does: bytes that are no UTF-8 become U+FFFD
     except (ValueError, RecursionError) as error:
         line, column = _place(str(error))
-        return ConfigView(path, raw=raw, error="syntax", message=str(error), line=line, column=column)
+        return ConfigView(
+            path, raw=raw, error="syntax", message=str(error), line=line, column=column
+        )
     files: List[Path] = [path]
     try:
         data = _include(data, path.parent, files, 0)
     except (OSError, ValueError, RecursionError) as error:
         return ConfigView(path, data, raw, "include", str(error), files=tuple(files))
     if not isinstance(data, dict):
-        return ConfigView(path, {}, raw, "syntax", "the top level is not an object", 1, 1, tuple(files))
+        return ConfigView(
+            path, {}, raw, "syntax", "the top level is not an object", 1, 1, tuple(files)
+        )
     return ConfigView(path, data, raw, files=tuple(files))
 
 
@@ -96,8 +108,17 @@ def _include(value: Any, folder: Path, files: List[Path], depth: int) -> Any:
         for name in names if isinstance(names, list) else [names]:
             target = folder / str(name)
             files.append(target)
-            result = _merge(result, _include(parse(read_file(target).decode("utf-8-sig")), target.parent, files, depth + 1))
-    rest = {key: _include(item, folder, files, depth) for key, item in value.items() if key != "$include"}
+            result = _merge(
+                result,
+                _include(
+                    parse(read_file(target).decode("utf-8-sig")), target.parent, files, depth + 1
+                ),
+            )
+    rest = {
+        key: _include(item, folder, files, depth)
+        for key, item in value.items()
+        if key != "$include"
+    }
     return _merge(result, rest) if rest or isinstance(result, dict) else result
 
 
@@ -113,7 +134,9 @@ def _merge(low: Any, high: Any) -> Any:
 
 
 def get(data: Any, dotted: str, default: Any = None) -> Any:
-    """Answer the value at "a.b.c" (list indices as numbers), `default` where any part is missing."""
+    """Answer the value at "a.b.c" (list indices as numbers), `default` where any part is
+    missing.
+    """
     for part in dotted.split(".") if dotted else []:
         if isinstance(data, Mapping) and part in data:
             data = data[part]
@@ -155,7 +178,9 @@ def variables(view: ConfigView, env: Mapping[str, str], env_file: Path) -> Dict[
 
 
 def resolve(value: Any, values: Mapping[str, str]) -> Any:
-    """Substitute ${NAME} in every string; an unknown name stays as it is. `$${` is a literal `${`."""
+    """Substitute ${NAME} in every string; an unknown name stays as it is. `$${` is a literal
+    `${`.
+    """
     if isinstance(value, str):
         return _VAR.sub(lambda m: values.get(m.group(1)) or m.group(0), value)
     if isinstance(value, Mapping):
@@ -165,7 +190,9 @@ def resolve(value: Any, values: Mapping[str, str]) -> Any:
     return value
 
 
-def missing_variables(data: Any, values: Mapping[str, str], prefix: str = "") -> List[Tuple[str, str]]:
+def missing_variables(
+    data: Any, values: Mapping[str, str], prefix: str = ""
+) -> List[Tuple[str, str]]:
     """(dotted path, NAME) for each ${NAME} that nothing defines."""
     found: List[Tuple[str, str]] = []
     for path, value in leaves(data, prefix):
@@ -189,4 +216,8 @@ def leaves(data: Any, prefix: str = "") -> Iterator[Tuple[str, Any]]:
 def diff(before: Any, after: Any) -> List[str]:
     """Dotted paths that differ by meaning, without values (they may be secrets). [] when equal."""
     old, new = dict(leaves(before)), dict(leaves(after))
-    return sorted(path for path in set(old) | set(new) if path and old.get(path, _MISSING) != new.get(path, _MISSING))
+    return sorted(
+        path
+        for path in set(old) | set(new)
+        if path and old.get(path, _MISSING) != new.get(path, _MISSING)
+    )

@@ -1,4 +1,6 @@
-"""The state databases, looked at without touching them: a live one is only ever read (mode=ro), never written, never locked for long."""
+"""The state databases, looked at without touching them: a live one is only ever read (mode=ro),
+never written, never locked for long.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ from urllib.parse import quote
 from .home import Home
 
 MAGIC = b"SQLite format 3\x00"
-QUICK_CHECK_LIMIT = 64 * 1024 * 1024  # bytes; a larger file is only opened and its schema read, to stay within the run's 5 s
+QUICK_CHECK_LIMIT = (
+    64 * 1024 * 1024
+)  # bytes; a larger file is only opened and its schema read, to stay within the run's 5 s
 
 
 @dataclass(frozen=True)
 class Database:
-    """problem: "" | missing | zero | header | corrupt | locked | unreadable | not-a-file. kind: state | agent."""
+    """problem: "" | missing | zero | header | corrupt | locked | unreadable | not-a-file. kind:
+    state | agent.
+    """
 
     path: Path
     kind: str
@@ -37,7 +43,9 @@ def paths(home: Home) -> List[Path]:
 
 
 def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) -> Database:
-    """Look at one database. `thorough`: also PRAGMA quick_check, at most `seconds` long (then it counts as sound)."""
+    """Look at one database. `thorough`: also PRAGMA quick_check, at most `seconds` long (then it
+    counts as sound).
+    """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -59,8 +67,12 @@ def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) 
     return _open(path, kind, size, version, thorough and size <= QUICK_CHECK_LIMIT, seconds)
 
 
-def _open(path: Path, kind: str, size: int, version: int, thorough: bool, seconds: float) -> Database:
-    """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With one: an ordinary reader."""
+def _open(
+    path: Path, kind: str, size: int, version: int, thorough: bool, seconds: float
+) -> Database:
+    """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With
+    one: an ordinary reader.
+    """
     import time
 
     wal = Path(str(path) + "-wal")
@@ -95,7 +107,8 @@ def _operational(text: str) -> "tuple[str, str]":
         return "", ""
     if "locked" in text or "busy" in text:
         return "locked", text
-    # An older SQLite library cannot parse newer table definitions (STRICT needs 3.37): that is our limit, not a fault of the file.
+    # An older SQLite library cannot parse newer table definitions (STRICT needs 3.37): that is our
+    # limit, not a fault of the file.
     if "malformed" in text and "syntax error" not in text and 'near "STRICT"' not in text:
         return "corrupt", text
     return ("unreadable", text) if "unable to open" in text else ("", text)
@@ -103,7 +116,9 @@ def _operational(text: str) -> "tuple[str, str]":
 
 def _created(connection: sqlite3.Connection) -> int:
     try:
-        row = connection.execute("SELECT created_at FROM schema_meta WHERE meta_key='primary'").fetchone()
+        row = connection.execute(
+            "SELECT created_at FROM schema_meta WHERE meta_key='primary'"
+        ).fetchone()
         return int(row[0]) if row else 0
     except (sqlite3.Error, TypeError, ValueError):
         return 0

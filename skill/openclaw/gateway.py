@@ -1,6 +1,8 @@
-"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only; holder.end_process() does not.
+"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only;
+holder.end_process() does not.
 
-Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right fields counts; /readyz 503 names
+Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right
+fields counts; /readyz 503 names
 failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[].
 """
 
@@ -30,9 +32,25 @@ from .gateway_process import (
 from .home import Home
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
-    "Observation", "ProcessInfo", "active_runs", "ask", "body_of", "clock_stamp", "doctor_running", "end_process", "is_gateway", "listens",
-    "lock_files", "lock_holder", "look_at", "observe", "port_owner", "read_lock", "service_of", "wait_ready",
-]  # fmt: skip
+    "Observation",
+    "ProcessInfo",
+    "active_runs",
+    "ask",
+    "body_of",
+    "clock_stamp",
+    "doctor_running",
+    "end_process",
+    "is_gateway",
+    "listens",
+    "lock_files",
+    "lock_holder",
+    "look_at",
+    "observe",
+    "port_owner",
+    "read_lock",
+    "service_of",
+    "wait_ready",
+]
 READY_IN_A_ROW = 3
 STARTS_IN_VAIN = 2  # automatic restarts during one wait after which the start has failed
 REFUSED = 78  # exit code of a refusal to start
@@ -42,8 +60,10 @@ REFUSED = 78  # exit code of a refusal to start
 class Observation:
     """One look. Fields that were not looked at keep their defaults.
 
-    answer: "ready" | "not-ready" | "live" | "foreign" (answers, not OpenClaw) | "silent" (accepts, no answer) | "refused" |
-    "unreachable". owner: who listens on the port, when that was looked up. holder: who holds our state directory's lock.
+    answer: "ready" | "not-ready" | "live" | "foreign" (answers, not OpenClaw) | "silent" (accepts,
+    no answer) | "refused" |
+    "unreachable". owner: who listens on the port, when that was looked up. holder: who holds our
+    state directory's lock.
     """
 
     at: float
@@ -62,11 +82,20 @@ class Observation:
     updating: bool = False
     doctor_running: bool = False
     log_says_staying_alive: bool = False
-    shutdown_stuck: bool = False  # it was told to end, and has neither ended nor said a word for SILENT_S
-    port_lost: bool = False  # it said that it is ready, nobody told it to end or restart since, and its port is closed
-    was_held: bool = False  # the start was refused (exit 78) for a lock or port that another OpenClaw held; looked up while nobody runs
-    sudden: bool = False  # a process that ended with code 0 had not said that it would; looked up when one is gone or replaced
-    silent_s: Optional[float] = None  # since the last line of this very process; looked up while it does not answer
+    shutdown_stuck: bool = (
+        False  # it was told to end, and has neither ended nor said a word for SILENT_S
+    )
+    # it said that it is ready, nobody told it to end or restart since, and its port is closed
+    port_lost: bool = False
+    # the start was refused (exit 78) for a lock or port that another OpenClaw held; looked up while
+    # nobody runs
+    was_held: bool = False
+    # a process that ended with code 0 had not said that it would; looked up when one is gone or
+    # replaced
+    sudden: bool = False
+    silent_s: Optional[float] = (
+        None  # since the last line of this very process; looked up while it does not answer
+    )
     log_age: Optional[float] = None
 
 
@@ -80,11 +109,15 @@ def body_of(reply: Reply) -> Dict[str, Any]:
 
 
 def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
-    """The endpoints, as fields of an Observation. One request when all is well, up to three otherwise."""
+    """The endpoints, as fields of an Observation. One request when all is well, up to three
+    otherwise.
+    """
     reply = host.get(home.url("/readyz"), timeout)
     body = body_of(reply)
     if reply.error:
-        answer = {"refused": "refused", "timeout": "silent", "reset": "silent"}.get(reply.error, "unreachable")
+        answer = {"refused": "refused", "timeout": "silent", "reset": "silent"}.get(
+            reply.error, "unreachable"
+        )
         if reply.error == "garbled":
             answer = "foreign"
         return {"answer": answer, "seconds": reply.seconds}
@@ -101,7 +134,8 @@ def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
             found["startup"] = "started"
             return found
     else:
-        # Older gateways know no /readyz (404, or the 200 HTML of the control page): liveness is all they offer.
+        # Older gateways know no /readyz (404, or the 200 HTML of the control page): liveness is all
+        # they offer.
         live = host.get(home.url("/healthz"), timeout)
         said = body_of(live)
         if live.status == 200 and said.get("ok") is True and said.get("status") == "live":
@@ -124,12 +158,29 @@ def _names(value: Any) -> Tuple[str, ...]:
     return tuple(str(item)[:80] for item in value[:50]) if isinstance(value, list) else ()
 
 
-def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, known: Optional[Observation] = None) -> Observation:
-    """Look once. Healthy and known: one request and one glance at the process. Anything else: the whole picture."""
+def observe(
+    host: Host,
+    home: Home,
+    timeout: float = 5.0,
+    platform: Any = None,
+    known: Optional[Observation] = None,
+) -> Observation:
+    """Look once. Healthy and known: one request and one glance at the process. Anything else: the
+    whole picture.
+    """
     found = ask(host, home, timeout)
     holder = lock_holder(home)
-    base: Dict[str, Any] = {"at": host.now(), "mono": host.monotonic(), "holder_pid": holder.pid if holder else None}
-    same = known and known.process and holder and (known.process.pid, known.process.started) == (holder.pid, holder.started)
+    base: Dict[str, Any] = {
+        "at": host.now(),
+        "mono": host.monotonic(),
+        "holder_pid": holder.pid if holder else None,
+    }
+    same = (
+        known
+        and known.process
+        and holder
+        and (known.process.pid, known.process.started) == (holder.pid, holder.started)
+    )
     if found["answer"] == "ready" and same and known and known.owner_known:
         return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
     process, owner, could = holder, None, False
@@ -140,7 +191,10 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
             could, owner = port_owner(home.port)
     service = service_of(platform)
     if process is None:
-        for pid in (getattr(service, "main_pid", None), known.process.pid if known and known.process else None):
+        for pid in (
+            getattr(service, "main_pid", None),
+            known.process.pid if known and known.process else None,
+        ):
             candidate = look_at(pid) if pid else None
             if is_gateway(candidate) or (candidate and is_practice(candidate)):
                 process = candidate
@@ -152,21 +206,37 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         own = lastwords.of_process(said, process.started)
-        staying = found["answer"] == "refused" and any("Process will stay alive" in row for row in own)
+        staying = found["answer"] == "refused" and any(
+            "Process will stay alive" in row for row in own
+        )
         silent = lastwords.silence(said, host.now(), process.started)
         stuck = lastwords.shutdown_stuck(said, host.now(), process.started)
         lost = found["answer"] == "refused" and lastwords.port_lost(said, process.started)
     held = False
-    if process is None and found["answer"] == "refused" and getattr(service, "exit_code", None) == REFUSED:
+    if (
+        process is None
+        and found["answer"] == "refused"
+        and getattr(service, "exit_code", None) == REFUSED
+    ):
         same_refusal = known and known.process is None and known.service == service
-        held = known.was_held if known and same_refusal else lastwords.was_held(_newest_log(host, home))
-    gone = known is not None and known.process is not None and (process is None or process.pid != known.process.pid)
+        held = (
+            known.was_held
+            if known and same_refusal
+            else lastwords.was_held(_newest_log(host, home))
+        )
+    gone = (
+        known is not None
+        and known.process is not None
+        and (process is None or process.pid != known.process.pid)
+    )
     return Observation(
         process=process,
         owner=owner,
         owner_known=could,
         was_held=held,
-        sudden=gone and getattr(service, "exit_code", None) == 0 and lastwords.went_suddenly(_newest_log(host, home)),
+        sudden=gone
+        and getattr(service, "exit_code", None) == 0
+        and lastwords.went_suddenly(_newest_log(host, home)),
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(home),
@@ -182,7 +252,9 @@ def observe(host: Host, home: Home, timeout: float = 5.0, platform: Any = None, 
 def service_of(platform: Any) -> Any:
     try:
         return platform.service_state() if platform else None
-    except Exception:  # the manager may be gone; that is a fact for the checks, not a reason to stop looking
+    except (
+        Exception
+    ):  # the manager may be gone; that is a fact for the checks, not a reason to stop looking
         return None
 
 
@@ -205,10 +277,14 @@ def _newest_log(host: Host, home: Home) -> str:
         return ""
 
 
-def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None) -> bool:
-    """True once /readyz says ready three times in a row, one second apart, from the process that holds our state.
+def wait_ready(
+    host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None
+) -> bool:
+    """True once /readyz says ready three times in a row, one second apart, from the process that
+    holds our state.
 
-    False after `budget_s` seconds, or at once when the start clearly failed: no process for 15 s and the service manager is
+    False after `budget_s` seconds, or at once when the start clearly failed: no process for 15 s
+    and the service manager is
     not bringing one, the gateway exited with 78, or the manager had to start it twice more.
     """
     began, streak, gone_since = host.monotonic(), 0, None
@@ -227,7 +303,9 @@ def wait_ready(host: Host, home: Home, budget_s: float, platform: Any = None, pr
             if host.monotonic() - gone_since > 3:
                 state = service_of(platform)
                 active = getattr(state, "active", "unknown")
-                if active in ("failed", "inactive") or (active == "unknown" and host.monotonic() - gone_since > 15):
+                if active in ("failed", "inactive") or (
+                    active == "unknown" and host.monotonic() - gone_since > 15
+                ):
                     return False
             if getattr(service_of(platform), "restarts", 0) - starts > STARTS_IN_VAIN:
                 return False

@@ -1,6 +1,8 @@
-"""The process that holds this state directory: its lock, its port, and how it is ended. Reads only, except end_process().
+"""The process that holds this state directory: its lock, its port, and how it is ended. Reads only,
+except end_process().
 
-<state>/tmp/openclaw-<uid>/gateway.state.lock names pid, port and stateDir of the process that holds this state directory (2026.9.6).
+<state>/tmp/openclaw-<uid>/gateway.state.lock names pid, port and stateDir of the process that holds
+this state directory (2026.9.6).
 """
 
 from __future__ import annotations
@@ -27,10 +29,20 @@ class ProcessInfo:
 
 
 def look_at(pid: int) -> Optional[ProcessInfo]:
-    """The process behind a pid, None when there is none (a zombie entry of the process table counts as none)."""
+    """The process behind a pid, None when there is none (a zombie entry of the process table counts
+    as none).
+    """
     import psutil
 
-    short = {"running": "R", "sleeping": "S", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "idle": "S"}
+    short = {
+        "running": "R",
+        "sleeping": "S",
+        "disk-sleep": "D",
+        "stopped": "T",
+        "tracing-stop": "T",
+        "zombie": "Z",
+        "idle": "S",
+    }
     try:
         process = psutil.Process(pid)
         with process.oneshot():
@@ -39,7 +51,9 @@ def look_at(pid: int) -> Optional[ProcessInfo]:
                 return None
             command = " ".join(process.cmdline()) or process.name()
             uid = process.uids().real if hasattr(process, "uids") else -1
-            return ProcessInfo(pid, process.create_time(), status, command[:300], process.memory_info().rss, uid)
+            return ProcessInfo(
+                pid, process.create_time(), status, command[:300], process.memory_info().rss, uid
+            )
     except psutil.AccessDenied:
         return ProcessInfo(pid, 0.0, "S", "")
     except (psutil.NoSuchProcess, ValueError, OSError):
@@ -59,7 +73,9 @@ def lock_files(home: Home) -> List[str]:
 
 
 def read_lock(home: Home) -> Dict[str, Any]:
-    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when there is none."""
+    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when
+    there is none.
+    """
     for name in lock_files(home):
         try:
             with open(name, "rb") as handle:
@@ -76,9 +92,11 @@ def is_gateway(process: Optional[ProcessInfo]) -> bool:
 
 
 def lock_holder(home: Home) -> Optional[ProcessInfo]:
-    """The living process that the lock names, provided it really is an OpenClaw that is not younger than the lock.
+    """The living process that the lock names, provided it really is an OpenClaw that is not younger
+    than the lock.
 
-    A lock with another role than a gateway's (agent-embedded, sqlite-maintenance: 2026.9.6) names no gateway: see doctor_running().
+    A lock with another role than a gateway's (agent-embedded, sqlite-maintenance: 2026.9.6) names
+    no gateway: see doctor_running().
     """
     lock = read_lock(home)
     if lock.get("role", "gateway") != "gateway":
@@ -90,7 +108,8 @@ def lock_holder(home: Home) -> Optional[ProcessInfo]:
     if process is None:
         return None
     created = _epoch(str(lock.get("createdAt", "")))
-    # A pid that was given to somebody else since: it began after the lock was written (2 s for clock rounding).
+    # A pid that was given to somebody else since: it began after the lock was written (2 s for
+    # clock rounding).
     if created and process.started and process.started > created + 2 and not is_gateway(process):
         return None
     return process if is_gateway(process) or not process.command or is_practice(process) else None
@@ -113,10 +132,16 @@ FACTS_FRESH_S = 60.0  # the plugin writes them every 10 s
 
 
 def active_runs(home: Home, now: float) -> int:
-    """Agent runs under way, as our plugin inside the gateway tells (gateway-facts.json); 0 when it does not, or not lately."""
+    """Agent runs under way, as our plugin inside the gateway tells (gateway-facts.json); 0 when it
+    does not, or not lately.
+    """
     try:
         facts = json.loads((home.doctor_dir / "gateway-facts.json").read_bytes()[:8192])
-        fresh, runs, pid = 0 <= now - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5, int(facts["activeRuns"]), int(facts["pid"])
+        fresh, runs, pid = (
+            0 <= now - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5,
+            int(facts["activeRuns"]),
+            int(facts["pid"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return 0
     holder = lock_holder(home)
@@ -130,7 +155,10 @@ def listens(pid: int, port: int) -> Optional[bool]:
     try:
         process = psutil.Process(pid)
         look = getattr(process, "net_connections", None) or process.connections
-        return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in look(kind="tcp"))
+        return any(
+            c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
+            for c in look(kind="tcp")
+        )
     except psutil.NoSuchProcess:
         return False
     except (psutil.Error, OSError):
@@ -138,11 +166,17 @@ def listens(pid: int, port: int) -> Optional[bool]:
 
 
 def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
-    """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not tell."""
+    """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not
+    tell.
+    """
     import psutil
 
     try:
-        rows = [c for c in psutil.net_connections(kind="tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port]
+        rows = [
+            c
+            for c in psutil.net_connections(kind="tcp")
+            if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
+        ]
     except (psutil.Error, OSError):
         return False, None
     for row in rows:
@@ -152,7 +186,9 @@ def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
 
 
 def doctor_running(home: Home) -> bool:
-    """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program holds the lock: no gateway can start."""
+    """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program
+    holds the lock: no gateway can start.
+    """
     import psutil
 
     lock = read_lock(home)
@@ -162,7 +198,9 @@ def doctor_running(home: Home) -> bool:
     for process in psutil.process_iter(["name", "cmdline"]):
         try:
             words = process.info["cmdline"] or []
-            if (process.info["name"] or "").startswith("openclaw-docto") or (words and words[0].startswith("openclaw-doctor")):
+            if (process.info["name"] or "").startswith("openclaw-docto") or (
+                words and words[0].startswith("openclaw-doctor")
+            ):
                 if _state_dir_matches(process, home):
                     return True
         except psutil.Error:
@@ -171,7 +209,9 @@ def doctor_running(home: Home) -> bool:
 
 
 def _state_dir_matches(process: Any, home: Home) -> bool:
-    """Whether a process works on this state directory, by its environment; True when the system does not tell."""
+    """Whether a process works on this state directory, by its environment; True when the system
+    does not tell.
+    """
     import psutil
 
     try:
@@ -182,19 +222,27 @@ def _state_dir_matches(process: Any, home: Home) -> bool:
         return True
     from .home import state_dir_of
 
-    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(str(home.state_dir))
+    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(
+        str(home.state_dir)
+    )
 
 
 def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any = None) -> bool:
-    """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that outlived it. True when it is gone.
+    """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that
+    outlived it. True when it is gone.
 
-    Pid, start time and command line are compared just before each signal: a reused pid is never touched.
+    Pid, start time and command line are compared just before each signal: a reused pid is never
+    touched.
     """
     import psutil
 
     def same() -> Optional["psutil.Process"]:
         now = look_at(target.pid)
-        if now is None or (target.started and abs(now.started - target.started) > 1.0) or now.command != target.command:
+        if (
+            now is None
+            or (target.started and abs(now.started - target.started) > 1.0)
+            or now.command != target.command
+        ):
             return None
         try:
             return psutil.Process(target.pid)

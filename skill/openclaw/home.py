@@ -1,4 +1,5 @@
-"""Where OpenClaw keeps things: state directory, config file, profile, port. OpenClaw's own precedence.
+"""Where OpenClaw keeps things: state directory, config file, profile, port. OpenClaw's own
+precedence.
 
 Source: OpenClaw 2026.9.6 docs (help/environment, gateway/multiple-gateways) and its behaviour.
 """
@@ -19,7 +20,8 @@ DEFAULT_PORT = 18789
 class Home:
     """One gateway's places. Two profiles have two Homes and share nothing.
 
-    doctor_dir: our live state, inside the state directory so that profiles never mix and updates never touch it.
+    doctor_dir: our live state, inside the state directory so that profiles never mix and updates
+    never touch it.
     """
 
     state_dir: Path
@@ -49,19 +51,25 @@ def state_dir_of(host: Host) -> Path:
     explicit = host.env.get("OPENCLAW_STATE_DIR", "").strip()
     base = Path(host.env.get("OPENCLAW_HOME", "").strip() or host.home)
     if explicit:
-        return Path(str(base / explicit[2:]) if explicit.startswith("~/") else os.path.abspath(explicit))
+        return Path(
+            str(base / explicit[2:]) if explicit.startswith("~/") else os.path.abspath(explicit)
+        )
     profile = host.env.get("OPENCLAW_PROFILE", "").strip()
     suffix = "-" + profile if profile and profile != "default" else ""
     return base / (".openclaw" + suffix)
 
 
 def locate(host: Host, port: Optional[int] = None) -> Home:
-    """Find this user's gateway. Never raises: an unreadable config leaves the last known or the default port.
+    """Find this user's gateway. Never raises: an unreadable config leaves the last known or the
+    default port.
 
-    Port: argument, OPENCLAW_GATEWAY_PORT, OPENCLAW_GATEWAY_URL, gateway.port, the port last seen, 18789.
+    Port: argument, OPENCLAW_GATEWAY_PORT, OPENCLAW_GATEWAY_URL, gateway.port, the port last seen,
+    18789.
     """
     state_dir = state_dir_of(host)
-    config_path = Path(host.env.get("OPENCLAW_CONFIG_PATH", "").strip() or state_dir / "openclaw.json")
+    config_path = Path(
+        host.env.get("OPENCLAW_CONFIG_PATH", "").strip() or state_dir / "openclaw.json"
+    )
     profile = host.env.get("OPENCLAW_PROFILE", "").strip()
     home = Home(state_dir, config_path, "" if profile == "default" else profile)
     from .config import load  # here, because config needs Home
@@ -71,7 +79,11 @@ def locate(host: Host, port: Optional[int] = None) -> Home:
     gateway = gateway if isinstance(gateway, Mapping) else {}
     tls = gateway.get("tls")
     scheme = "https" if isinstance(tls, Mapping) and tls.get("enabled") is True else "http"
-    found = port or _number(host.env.get("OPENCLAW_GATEWAY_PORT")) or _port_of_url(host.env.get("OPENCLAW_GATEWAY_URL", ""))
+    found = (
+        port
+        or _number(host.env.get("OPENCLAW_GATEWAY_PORT"))
+        or _port_of_url(host.env.get("OPENCLAW_GATEWAY_URL", ""))
+    )
     found = found or _number(gateway.get("port"))
     if not found and (not view.ok or "port" in gateway):  # unreadable, or there and no port number
         found, scheme = _last_seen(home) or (None, scheme)

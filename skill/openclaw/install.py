@@ -1,4 +1,6 @@
-"""The installed openclaw package: where, which version, whole or not, being written, and which node runs it. Read only."""
+"""The installed openclaw package: where, which version, whole or not, being written, and which node
+runs it. Read only.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ ENGINES = ">=24.16.0 <25 || >=26.1.0"
 
 
 def package_dir(host: Host, platform: Any = None) -> Optional[Path]:
-    """The folder with openclaw's package.json. The service's own package comes first: that is the one that must work."""
+    """The folder with openclaw's package.json. The service's own package comes first: that is the
+    one that must work.
+    """
     for program in (cli.service_program(platform), cli.find(host, platform)):
         found = _package_of(program[-1]) if program else None
         if found:
@@ -35,7 +39,11 @@ def _package_of(program: str) -> Optional[Path]:
     for folder in list(path.parents)[:3]:  # Windows: npm's openclaw.cmd lies beside node_modules
         if (folder / "node_modules" / "openclaw").is_dir():
             return folder / "node_modules" / "openclaw"
-    return path.parent if path.name.startswith("openclaw.") and path.parent.name == "openclaw" else None
+    return (
+        path.parent
+        if path.name.startswith("openclaw.") and path.parent.name == "openclaw"
+        else None
+    )
 
 
 def _named(folder: Path) -> bool:
@@ -61,11 +69,16 @@ def schema_versions(package: Optional[Path]) -> Dict[str, int]:
     """{"state": 18, "agent": 23}: the database schemas this build can read. {} when unknown."""
     own = manifest(package).get("openclaw")
     found = own.get("schemaVersions") if isinstance(own, Mapping) else None
-    return {str(k): int(v) for k, v in found.items() if isinstance(v, int)} if isinstance(found, Mapping) else {}
+    return (
+        {str(k): int(v) for k, v in found.items() if isinstance(v, int)}
+        if isinstance(found, Mapping)
+        else {}
+    )
 
 
 def missing_files(package: Path, limit: int = 20) -> List[str]:
-    """Files of the package's own inventory that are gone or cut short. [] when whole (or no inventory to compare with).
+    """Files of the package's own inventory that are gone or cut short. [] when whole (or no
+    inventory to compare with).
 
     One directory listing per folder, no hashing: 7300 files in about 0.1 s.
     """
@@ -81,7 +94,9 @@ def missing_files(package: Path, limit: int = 20) -> List[str]:
         if folder not in folders:
             folders[folder] = _listing(package / folder)
         found = folders[folder].get(base)
-        if found is None or found < size:  # a longer one was patched by its owner, or shows in altered_files()
+        if (
+            found is None or found < size
+        ):  # a longer one was patched by its owner, or shows in altered_files()
             missing.append(name)
             if len(missing) >= limit:
                 break
@@ -97,7 +112,8 @@ def _listing(folder: Path) -> Dict[str, int]:
 
 
 def altered_files(package: Path, seconds: float = 2.0, limit: int = 20) -> List[str]:
-    """Code files whose content is not what was published, for a gateway whose log blames the code itself. Bounded in time.
+    """Code files whose content is not what was published, for a gateway whose log blames the code
+    itself. Bounded in time.
 
     8,900 files in 0.7 s when the disk's cache is warm.
     """
@@ -131,7 +147,9 @@ def _inventory(package: Path) -> Dict[str, Item]:
             continue
         if isinstance(value, list) and value:
             rows = [i for i in value if isinstance(i, dict) and "path" in i]
-            found = {str(i["path"]): Item(int(i.get("size", -1)), str(i.get("sha256", ""))) for i in rows}
+            found = {
+                str(i["path"]): Item(int(i.get("size", -1)), str(i.get("sha256", ""))) for i in rows
+            }
             return found or {str(i): Item() for i in value}
     return {}
 
@@ -139,20 +157,31 @@ def _inventory(package: Path) -> Dict[str, Item]:
 def missing_dependencies(package: Path) -> List[str]:
     """Run-time dependencies that lie neither inside the package nor beside it."""
     names = manifest(package).get("dependencies") or {}
-    package = Path(os.path.realpath(str(package)))  # pnpm and nix link the package to where its dependencies lie
-    roots = [package / "node_modules"] + [p / "node_modules" for p in package.parents] + [package.parent]
+    package = Path(
+        os.path.realpath(str(package))
+    )  # pnpm and nix link the package to where its dependencies lie
+    roots = (
+        [package / "node_modules"]
+        + [p / "node_modules" for p in package.parents]
+        + [package.parent]
+    )
     return [n for n in names if not any((r / n / "package.json").is_file() for r in roots)]
 
 
 def being_written(package: Optional[Path], now: float) -> str:
-    """Why an installation seems to be under way: npm's temporary sibling, a pending marker. "" when it does not."""
+    """Why an installation seems to be under way: npm's temporary sibling, a pending marker. "" when
+    it does not.
+    """
     if package is None:
         return ""
     if (package / ".openclaw-lifecycle-pending").exists():
         return "lifecycle-pending"
     try:
         for entry in os.scandir(package.parent):
-            if re.match(r"\.openclaw-[A-Za-z0-9]{6,}$", entry.name) and now - entry.stat().st_mtime < 900:
+            if (
+                re.match(r"\.openclaw-[A-Za-z0-9]{6,}$", entry.name)
+                and now - entry.stat().st_mtime < 900
+            ):
                 return entry.name
     except OSError:
         pass
@@ -160,19 +189,27 @@ def being_written(package: Optional[Path], now: float) -> str:
 
 
 def writers(package: Optional[Path], rows: Iterable[Any]) -> List[int]:
-    """pids of package managers that are installing openclaw into the place of `package` right now (rows: processes.Process)."""
+    """pids of package managers that are installing openclaw into the place of `package` right now
+    (rows: processes.Process).
+    """
     found = []
     for row in rows:
         line = " ".join(row.argv)
-        if not re.search(r"\b(npm|pnpm|yarn|bun)\b", line) or not re.search(r"\b(install|i|add|update|up|upgrade|ci)\b", line):
+        if not re.search(r"\b(npm|pnpm|yarn|bun)\b", line) or not re.search(
+            r"\b(install|i|add|update|up|upgrade|ci)\b", line
+        ):
             continue
-        if "openclaw" in line and _writes_to(package, list(row.argv), str(getattr(row, "cwd", "") or "")):
+        if "openclaw" in line and _writes_to(
+            package, list(row.argv), str(getattr(row, "cwd", "") or "")
+        ):
             found.append(row.pid)
     return found
 
 
 def _writes_to(package: Optional[Path], argv: List[str], cwd: str) -> bool:
-    """Whether an install command with these arguments would write where `package` is. True when that cannot be told apart."""
+    """Whether an install command with these arguments would write where `package` is. True when
+    that cannot be told apart.
+    """
     place = cwd
     for index, word in enumerate(argv):
         if word in ("--prefix", "-C", "--dir", "--cwd") and index + 1 < len(argv):
@@ -187,7 +224,9 @@ def _writes_to(package: Optional[Path], argv: List[str], cwd: str) -> bool:
 
 
 def node_of(host: Host, platform: Any = None) -> Optional[str]:
-    """The node that the service uses: named by it; else the first in its PATH where a script asks `env`; else the one beside it."""
+    """The node that the service uses: named by it; else the first in its PATH where a script asks
+    `env`; else the one beside it.
+    """
     program = cli.service_program(platform)
     if len(program) > 1:
         return program[0]
@@ -228,7 +267,9 @@ def node_version(host: Host, node: str) -> str:
 
 
 def satisfies(found: str, wanted: str) -> bool:
-    """Does a version satisfy an npm range of the form ">=A <B || >=C"? True when the range is of another form."""
+    """Does a version satisfy an npm range of the form ">=A <B || >=C"? True when the range is of
+    another form.
+    """
     have = _numbers(found)
     for part in wanted.split("||"):
         terms = re.findall(r"(>=|<=|>|<|=)?\s*v?(\d+(?:\.\d+)*)", part)
@@ -240,7 +281,13 @@ def satisfies(found: str, wanted: str) -> bool:
 
 
 def _holds(have: Tuple[int, ...], operator: str, want: Tuple[int, ...]) -> bool:
-    return {">=": have >= want, "<=": have <= want, ">": have > want, "<": have < want, "=": have == want}[operator]
+    return {
+        ">=": have >= want,
+        "<=": have <= want,
+        ">": have > want,
+        "<": have < want,
+        "=": have == want,
+    }[operator]
 
 
 def _numbers(text: str) -> Tuple[int, ...]:
@@ -254,7 +301,9 @@ def newer(one: str, other: str) -> bool:
 
 
 def updating(host: Host, home: Any) -> bool:
-    """Is a package manager writing openclaw right now? For the watchdog: a glance at the package and at the process table."""
+    """Is a package manager writing openclaw right now? For the watchdog: a glance at the package
+    and at the process table.
+    """
     del home
     package = package_dir(host)
     if being_written(package, host.now()):

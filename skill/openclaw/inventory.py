@@ -1,4 +1,6 @@
-"""Cheap facts of a healthy gateway, kept beside the good copy of its config, to compare with on a bad day. No values of secrets."""
+"""Cheap facts of a healthy gateway, kept beside the good copy of its config, to compare with on a
+bad day. No values of secrets.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from . import cli, database, install, plugins
 from .config import get, load
 from .processes import ours, table, usage
 
-# Names of the service's environment that decide what is started and where, and hold no secret: their values are kept.
+# Names of the service's environment that decide what is started and where, and hold no secret:
+# their values are kept.
 SERVICE_NAMES = (
     "HOME PATH TMPDIR NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS LD_PRELOAD LD_LIBRARY_PATH"
     " OPENCLAW_HOME OPENCLAW_STATE_DIR OPENCLAW_CONFIG_PATH OPENCLAW_PROFILE OPENCLAW_GATEWAY_PORT"
@@ -17,11 +20,14 @@ SERVICE_NAMES = (
 
 
 def inventory(ctx: Any) -> Dict[str, Any]:
-    """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime}, "plugin_entries": [...],
-    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash}, "service_values": {NAME: value},
+    """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime},
+    "plugin_entries": [...],
+    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash},
+    "service_values": {NAME: value},
     "config_sha", "memory_mb"}.
 
-    Some 0.3 s. What cannot be found out is absent. memory_mb is rounded to 100, so that an unchanged gateway gives an equal inventory.
+    Some 0.3 s. What cannot be found out is absent. memory_mb is rounded to 100, so that an
+    unchanged gateway gives an equal inventory.
     """
     host, home, platform = ctx.host, ctx.home, ctx.platform
     package = install.package_dir(host, platform)
@@ -35,7 +41,10 @@ def inventory(ctx: Any) -> Dict[str, Any]:
         "program": list(cli.find(host, platform) or ()),
         "node": node or "",
         "node_version": install.node_version(host, node) if node else "",
-        "plugins": {name: round(plugins.newest_change(place), 1) for name, place in plugins.found(home.state_dir, data).items()},
+        "plugins": {
+            name: round(plugins.newest_change(place), 1)
+            for name, place in plugins.found(home.state_dir, data).items()
+        },
         "plugin_entries": sorted(get(data, "plugins.entries", {}) or {}),
         "databases": _databases(home),
         "service_env": {name: _mark(value) for name, value in env.items()},

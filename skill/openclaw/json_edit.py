@@ -1,6 +1,8 @@
-"""Edit openclaw.json by meaning and keep its bytes: comments, order and formatting outside the edited key stay.
+"""Edit openclaw.json by meaning and keep its bytes: comments, order and formatting outside the
+edited key stay.
 
-A path is a tuple of keys, because keys may contain dots ("openai/gpt-5.1"); dotted() and split() translate.
+A path is a tuple of keys, because keys may contain dots ("openai/gpt-5.1"); dotted() and split()
+translate.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ def dotted(path: Path) -> str:
 
 
 def split(data: Any, text: str) -> Path:
-    """The path that a dotted name means in this data: an existing key with dots in it wins over a deeper one."""
+    """The path that a dotted name means in this data: an existing key with dots in it wins over a
+    deeper one.
+    """
     parts = text.split(".") if text else []
     found = _split(data, parts)
     return found if found is not None else tuple(parts)
@@ -61,15 +65,25 @@ def has(data: Any, path: Path) -> bool:
 
 
 def changes(before: Any, after: Any, prefix: Path = ()) -> List[Path]:
-    """Paths that differ, as high up as the whole value appeared or vanished; lists of different length differ as a whole."""
+    """Paths that differ, as high up as the whole value appeared or vanished; lists of different
+    length differ as a whole.
+    """
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         found: List[Path] = []
         for key in sorted(set(before) | set(after), key=str):
             one, two = before.get(key, _MISSING), after.get(key, _MISSING)
-            found += [prefix + (str(key),)] if one is _MISSING or two is _MISSING else changes(one, two, prefix + (str(key),))
+            found += (
+                [prefix + (str(key),)]
+                if one is _MISSING or two is _MISSING
+                else changes(one, two, prefix + (str(key),))
+            )
         return found
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return [path for index, pair in enumerate(zip(before, after)) for path in changes(pair[0], pair[1], prefix + (str(index),))]
+        return [
+            path
+            for index, pair in enumerate(zip(before, after))
+            for path in changes(pair[0], pair[1], prefix + (str(index),))
+        ]
     same = before == after and isinstance(before, bool) == isinstance(after, bool)
     return [] if same else [prefix]
 
@@ -115,7 +129,9 @@ def set_key(text: str, path: Path, value: Any) -> str:
 
 
 def unset_key(text: str, path: Path) -> str:
-    """Remove one key (every occurrence) from raw JSON5 text; unchanged when it is not there. Raises ValueError as set_key."""
+    """Remove one key (every occurrence) from raw JSON5 text; unchanged when it is not there. Raises
+    ValueError as set_key.
+    """
     data = parse(text)
     if not has(data, path):
         return text
@@ -133,7 +149,9 @@ UNSET = object()
 
 
 def _checked(text: str, intended: Any, edit: Any) -> str:
-    """The text edit when it parses to exactly what was meant, else the whole value serialised anew (comments are lost then)."""
+    """The text edit when it parses to exactly what was meant, else the whole value serialised anew
+    (comments are lost then).
+    """
     try:
         edited = str(edit())
         if not changes(intended, parse(edited)):
@@ -147,11 +165,19 @@ def _set(text: str, path: Path, value: Any) -> str:
     root = scan(text)
     member, container, rest = find(root, path)
     if member is not None:
-        return text[: member.value.start] + _render(value, _indent_of(text, member.start), _unit(text)) + text[member.value.end :]
+        return (
+            text[: member.value.start]
+            + _render(value, _indent_of(text, member.start), _unit(text))
+            + text[member.value.end :]
+        )
     for key in reversed(rest[1:]):
         value = {key: value}
     if container.kind == "scalar":  # an object is needed where a plain value stands
-        return text[: container.start] + _render({rest[0]: value}, _indent_of(text, container.start), _unit(text)) + text[container.end :]
+        return (
+            text[: container.start]
+            + _render({rest[0]: value}, _indent_of(text, container.start), _unit(text))
+            + text[container.end :]
+        )
     return _insert(text, container, rest[0], value)
 
 
@@ -167,7 +193,12 @@ def _insert(text: str, container: Node, key: str, value: Any) -> str:
     own_line = "\n" in text[container.start : last.start]
     indent = _indent_of(text, last.start)
     lead = "\n" + indent if own_line else " "
-    item = lead + name + ": " + (_render(value, indent, unit) if own_line else json.dumps(value, ensure_ascii=False))
+    item = (
+        lead
+        + name
+        + ": "
+        + (_render(value, indent, unit) if own_line else json.dumps(value, ensure_ascii=False))
+    )
     if last.comma >= 0:
         return text[: last.comma + 1] + item + text[last.comma + 1 :]
     return text[: last.end] + "," + item + text[last.end :]
@@ -182,13 +213,17 @@ def _unset(text: str, path: Path) -> str:
         start, end = member.start, member.comma + 1 if member.comma >= 0 else member.end
         if member.comma < 0 and index > 0:
             comma = container.members[index - 1].comma
-            text = text[:comma] + " " + text[comma + 1 :]  # same length: the positions below stay right
+            text = (
+                text[:comma] + " " + text[comma + 1 :]
+            )  # same length: the positions below stay right
         before = text.rfind("\n", 0, start) + 1
         after = text.find("\n", end)
         if not text[before:start].strip() and after >= 0 and not text[end:after].strip():
             start, end = before, after + 1  # the key had its lines to itself
         elif text[before:start].strip():
-            start -= len(text[before:start]) - len(text[before:start].rstrip(" \t"))  # the space that stood before it goes with it
+            start -= len(text[before:start]) - len(
+                text[before:start].rstrip(" \t")
+            )  # the space that stood before it goes with it
         text = text[:start] + text[end:]
         if container.kind == "array":
             return text

@@ -1,4 +1,6 @@
-"""Where each value of a JSON5 text begins and ends: a scanner that keeps positions and leaves every byte alone."""
+"""Where each value of a JSON5 text begins and ends: a scanner that keeps positions and leaves every
+byte alone.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _SPACE = " \t\r\n\v\f\u00a0\ufeff\u2028\u2029"
 
 @dataclass
 class Node:
-    """One value: text[start:end]. kind: object, array or scalar. comma: index of the comma after a member or item, -1 without."""
+    """One value: text[start:end]. kind: object, array or scalar. comma: index of the comma after a
+    member or item, -1 without.
+    """
 
     kind: str
     start: int
@@ -120,7 +124,9 @@ def scan(text: str, at: int = 0, depth: int = 0) -> Node:
 
 
 def find(node: Node, path: Tuple[str, ...]) -> Tuple[Optional[Member], Node, Tuple[str, ...]]:
-    """(member at the path or None, deepest container that exists, the rest of the path below it). The last of equal keys counts."""
+    """(member at the path or None, deepest container that exists, the rest of the path below it).
+    The last of equal keys counts.
+    """
     member: Optional[Member] = None
     for depth, part in enumerate(path):
         inner = [m for m in node.members if m.key == part]

@@ -1,6 +1,8 @@
-"""Every secret value that is written down for one gateway: config and its kept copies, .env, environment, SecretRefs. Read only.
+"""Every secret value that is written down for one gateway: config and its kept copies, .env,
+environment, SecretRefs. Read only.
 
-For redaction: a value too many costs nothing, a value too few leaks. Nothing here calls a program (exec providers are skipped).
+For redaction: a value too many costs nothing, a value too few leaks. Nothing here calls a program
+(exec providers are skipped).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _HEADERS = re.compile(r"(^|\.)(headers|cookies|credentials|env|vars)\.[^.]+$", r
 _RECIPIENT = re.compile(r"(allowFrom|groupAllowFrom|ownerAllowFrom|defaultTo|allowlist)(\.\d+)?$")
 _QUOTED = re.compile(r"""["']?([A-Za-z_][\w-]*)["']?\s*:\s*["']([^"'\n]{4,})["']""")
 _HARMLESS_ENV = re.compile(
-    r"^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|LANG|LC_\w+|TERM|TZ|TMPDIR|DISPLAY|NODE_ENV|NODE_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$"
+    r"^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|LANG|LC_\w+|TERM|TZ|TMPDIR|DISPLAY|NODE_ENV|NOD"
+    r"E_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$"
 )
 _PUBLIC_URL = re.compile(r"^\w+://[^@?]*$")
 
@@ -32,9 +35,15 @@ def values(host: Host, home: Home, last_good: Optional[Mapping[str, Any]] = None
     found: Set[str] = set()
     env_file = openclaw_config.read_env_file(home.env_file)
     found.update(_of_env_file(env_file))
-    found.update(value for name, value in host.env.items() if is_secret_key(name) and not _HARMLESS_ENV.match(name))
+    found.update(
+        value
+        for name, value in host.env.items()
+        if is_secret_key(name) and not _HARMLESS_ENV.match(name)
+    )
     found.update(_of_config(openclaw_config.load(home.doctor_dir / "config.json").data))
-    copies = [home.config_path] + sorted(home.config_path.parent.glob(home.config_path.name + ".*"))[:12]
+    copies = [home.config_path] + sorted(
+        home.config_path.parent.glob(home.config_path.name + ".*")
+    )[:12]
     for path in copies:
         view = openclaw_config.load(path)
         if view.raw and not view.ok:
@@ -55,9 +64,15 @@ def _of_config(data: Any) -> Iterator[str]:
         last = re.sub(r"\.\d+$", "", path).rsplit(".", 1)[-1]
         if text.startswith("${") or not text:
             continue
-        if (is_secret_key(last) or (last == "key" and len(text) >= 8)) and not re.search(r"(^|\.)(source|provider|id|mode)$", path):
+        if (is_secret_key(last) or (last == "key" and len(text) >= 8)) and not re.search(
+            r"(^|\.)(source|provider|id|mode)$", path
+        ):
             yield text
-        elif isinstance(value, str) and (path.startswith(_PRIVATE) or _HEADERS.search(path)) and not _plain(last, text):
+        elif (
+            isinstance(value, str)
+            and (path.startswith(_PRIVATE) or _HEADERS.search(path))
+            and not _plain(last, text)
+        ):
             yield text
         elif _RECIPIENT.search(path) and len(text) > 5 and text != "*":
             yield text.split(":", 1)[-1]
@@ -77,10 +92,15 @@ def _of_env_file(found: Mapping[str, str]) -> Iterator[str]:
 
 
 def _plain(name: str, value: str) -> bool:
-    """A value that is plainly configuration: a number, a switch, a path, an address without credentials, a word."""
+    """A value that is plainly configuration: a number, a switch, a path, an address without
+    credentials, a word.
+    """
     if _HARMLESS_ENV.match(name) or len(value) < 6:
         return True
-    return bool(re.match(r"^(\d{1,6}|true|false|[a-z]{1,12}|[~/.][\w./~-]*|[A-Z]:\\.*)$", value) or _PUBLIC_URL.match(value))
+    return bool(
+        re.match(r"^(\d{1,6}|true|false|[a-z]{1,12}|[~/.][\w./~-]*|[A-Z]:\\.*)$", value)
+        or _PUBLIC_URL.match(value)
+    )
 
 
 def _of_references(host: Host, home: Home, view: Any, env_file: Mapping[str, str]) -> Iterator[str]:
@@ -111,7 +131,9 @@ def _of_files(host: Host, data: Any) -> Iterator[str]:
         path = Path(str(host.home) + raw[1:] if raw.startswith("~/") else raw)
         try:
             text = read_file(path).decode("utf-8")[:1_000_000]
-            yield from (v for _, v in openclaw_config.leaves(json.loads(text)) if isinstance(v, str))
+            yield from (
+                v for _, v in openclaw_config.leaves(json.loads(text)) if isinstance(v, str)
+            )
         except ValueError:
             yield text.strip()
         except OSError:

@@ -1,7 +1,10 @@
-"""The newest boot's log lines of one gateway, from every place that may hold them. Read only and bounded.
+"""The newest boot's log lines of one gateway, from every place that may hold them. Read only and
+bounded.
 
-Places (2026.9.6): journald of the user unit; ~/Library/Logs/openclaw (macOS); <doctor_dir>/gateway.log, where our own `direct`
-keeper sends stdout and stderr; the JSONL file that every HOME and every CLI call of the user shares; logs/stability/*.json.
+Places (2026.9.6): journald of the user unit; ~/Library/Logs/openclaw (macOS);
+<doctor_dir>/gateway.log, where our own `direct`
+keeper sends stdout and stderr; the JSONL file that every HOME and every CLI call of the user
+shares; logs/stability/*.json.
 """
 
 from __future__ import annotations
@@ -19,14 +22,20 @@ from .config import load
 from .home import Home
 
 LIMIT = 524288  # bytes
-# The first lines that a gateway prints; earlier deaths print none of them, so the whole tail is kept then.
-BOOT = re.compile(r"\[gateway\] (?:loading configuration|starting\.\.\.)|gateway loading configuration|gateway starting\.\.\.")
+# The first lines that a gateway prints; earlier deaths print none of them, so the whole tail is
+# kept then.
+BOOT = re.compile(
+    r"\[gateway\] (?:loading configuration|starting\.\.\.)|gateway loading "
+    r"configuration|gateway starting\.\.\."
+)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|(?<!\w)\[(?:\d{1,2};?)+m")
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
 
 
 def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
-    """Plain lines "time level subsystem message", oldest first, of the newest start of this gateway. "" when nothing is found."""
+    """Plain lines "time level subsystem message", oldest first, of the newest start of this
+    gateway. "" when nothing is found.
+    """
     console = _console(host, home, limit)
     own = newest_start(console)
     lines = own if own else []
@@ -38,7 +47,9 @@ def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
 
 
 def recent(host: Host, home: Home, limit: int = LIMIT) -> str:
-    """The console lines of the last boots, oldest first, not older than an hour where they carry a time."""
+    """The console lines of the last boots, oldest first, not older than an hour where they carry a
+    time.
+    """
     lines = _console(host, home, limit)
     last = max((epoch_of_line(line) for line in lines[-50:]), default=0.0)
     for index, line in enumerate(lines):
@@ -49,7 +60,9 @@ def recent(host: Host, home: Home, limit: int = LIMIT) -> str:
 
 
 def newest_start(lines: List[str]) -> List[str]:
-    """The lines from the last start on. What stands just before a start belongs to it only when no clean line separates them."""
+    """The lines from the last start on. What stands just before a start belongs to it only when no
+    clean line separates them.
+    """
     starts = [i for i, line in enumerate(lines) if "loading configuration" in line]
     if not starts:
         starts = [i for i, line in enumerate(lines) if BOOT.search(line)]
@@ -57,32 +70,46 @@ def newest_start(lines: List[str]) -> List[str]:
         return lines[-400:]
     last = starts[-1]
     after = lines[last:]
-    # A start that dies before "loading configuration" leaves lines after the shutdown of the boot before it.
+    # A start that dies before "loading configuration" leaves lines after the shutdown of the boot
+    # before it.
     over = [i for i, line in enumerate(after) if _ENDED.search(line)]
     if over and len(after) > over[-1] + 1:
         rest = after[over[-1] + 1 :]
         if any(_EARLY.search(line) for line in rest):
             return rest
     begin = last
-    while begin > 0 and last - begin < 60 and not BOOT.search(lines[begin - 1]) and not _ENDED.search(lines[begin - 1]):
+    while (
+        begin > 0
+        and last - begin < 60
+        and not BOOT.search(lines[begin - 1])
+        and not _ENDED.search(lines[begin - 1])
+    ):
         begin -= 1
     return lines[begin:]
 
 
-_ENDED = re.compile(r"completed cleanly in|Stopped .*OpenClaw|Main process exited|Deactivated successfully|Failed with result")
+_ENDED = re.compile(
+    r"completed cleanly in|Stopped .*OpenClaw|Main process exited|Deactivated "
+    r"successfully|Failed with result"
+)
 _EARLY = re.compile(
-    r"FATAL ERROR|not allowed in NODE_OPTIONS|Cannot find module|missing dist/entry|node:sqlite is unavailable|Missing config"
-    r"|start blocked|failed to start|Doctor cannot|could not enter maintenance|EMFILE|ENOSPC|SyntaxError|ERR_MODULE_NOT_FOUND",
+    r"FATAL ERROR|not allowed in NODE_OPTIONS|Cannot find module|missing "
+    r"dist/entry|node:sqlite is unavailable|Missing config"
+    r"|start blocked|failed to start|Doctor cannot|could not enter "
+    r"maintenance|EMFILE|ENOSPC|SyntaxError|ERR_MODULE_NOT_FOUND",
 )
 
 
-# -- sources ---------------------------------------------------------------------------------------------------------------
+# -- sources ---------------------------------------------------------------------------------------
 def _console(host: Host, home: Home, limit: int) -> List[str]:
     """stdout and stderr: the place that was written last counts."""
     own = home.doctor_dir / "gateway.log"
     places: List[Tuple[float, Any]] = []
     suffix = "-" + home.profile if home.profile else ""
-    files = [own] + [host.home / "Library" / "Logs" / "openclaw" / (name + suffix + ".log") for name in ("gateway", "gateway.err")]
+    files = [own] + [
+        host.home / "Library" / "Logs" / "openclaw" / (name + suffix + ".log")
+        for name in ("gateway", "gateway.err")
+    ]
     for path in files + [home.logs_dir / "gateway.log", home.logs_dir / "gateway.err.log"]:
         try:
             places.append((path.stat().st_mtime, path))
@@ -92,24 +119,41 @@ def _console(host: Host, home: Home, limit: int) -> List[str]:
     newest = max(places, default=(0.0, None), key=lambda p: p[0])
     if journal and epoch_of_line(journal[-1]) >= newest[0] - 5:
         return journal
-    return plain(tail_bytes(newest[1], limit).decode("utf-8", "replace").splitlines()) if newest[1] else journal
+    return (
+        plain(tail_bytes(newest[1], limit).decode("utf-8", "replace").splitlines())
+        if newest[1]
+        else journal
+    )
 
 
 def _journal(host: Host, home: Home) -> List[str]:
     if not host.which("journalctl"):
         return []
     unit = "openclaw-gateway" + ("-" + home.profile if home.profile else "")
-    done = host.run(["journalctl", "--user", "-u", unit, "-n", "1500", "--no-pager", "-q", "-o", "short-iso"], timeout=3.0)
+    done = host.run(
+        ["journalctl", "--user", "-u", unit, "-n", "1500", "--no-pager", "-q", "-o", "short-iso"],
+        timeout=3.0,
+    )
     if not done.ok:
         return []
-    rows = [re.sub(r"^(\S+) \S+ ([^\s\[]+)(?:\[\d+\])?: ", r"\1 ", row) for row in done.out.splitlines()]
+    rows = [
+        re.sub(r"^(\S+) \S+ ([^\s\[]+)(?:\[\d+\])?: ", r"\1 ", row) for row in done.out.splitlines()
+    ]
     return plain(rows)
 
 
 def _jsonl(host: Host, home: Home, limit: int) -> List[str]:
     """The shared file: only lines that are this gateway's, as far as that can be told."""
     path = _log_file(host, home)
-    return unwrap(tail_bytes(path, limit).decode("utf-8", "replace").splitlines(), str(home.state_dir), home.port) if path else []
+    return (
+        unwrap(
+            tail_bytes(path, limit).decode("utf-8", "replace").splitlines(),
+            str(home.state_dir),
+            home.port,
+        )
+        if path
+        else []
+    )
 
 
 def _log_file(host: Host, home: Home) -> Optional[Path]:
@@ -122,7 +166,9 @@ def _log_file(host: Host, home: Home) -> Optional[Path]:
 def _shared_file(host: Host, home: Home) -> Optional[Path]:
     named = load(home.config_path).get("logging.file", "")
     if isinstance(named, str) and named:
-        return Path(os.path.expanduser(named)) if os.path.isfile(os.path.expanduser(named)) else None
+        return (
+            Path(os.path.expanduser(named)) if os.path.isfile(os.path.expanduser(named)) else None
+        )
     folder = Path("/tmp/openclaw")
     if host.system == "win32":
         folder = Path(host.env.get("TEMP", ".")) / "openclaw"
@@ -134,7 +180,9 @@ def _shared_file(host: Host, home: Home) -> Optional[Path]:
 
 
 def unwrap(rows: Iterable[str], state_dir: str, port: int) -> List[str]:
-    """JSONL to plain lines. Lines of boots that name another state directory or port are dropped; so is `pid` of another process."""
+    """JSONL to plain lines. Lines of boots that name another state directory or port are dropped;
+    so is `pid` of another process.
+    """
     boots: List[List[str]] = [[]]
     mine: List[Optional[bool]] = [None]
     for row in rows:
@@ -157,7 +205,9 @@ def _whose(line: str, state_dir: str, port: int) -> Optional[bool]:
     places = re.findall(r"(/[^\s\"':,)]*?/\.openclaw[^/\s\"':,)]*)", line)
     if places:
         return False
-    listening = re.search(r"(?:ws|http)s?://(?:127\.0\.0\.1|0\.0\.0\.0|\[?::1?\]?|localhost):(\d+)", line)
+    listening = re.search(
+        r"(?:ws|http)s?://(?:127\.0\.0\.1|0\.0\.0\.0|\[?::1?\]?|localhost):(\d+)", line
+    )
     return int(listening.group(1)) == port if listening else None
 
 
@@ -180,8 +230,12 @@ def _plain_json(row: str) -> Optional[str]:
             parts = parts[1:] + ([str(where)] if where else [])
         except ValueError:
             pass
-    message = " ".join(p if isinstance(p, str) else json.dumps(p, ensure_ascii=False) for p in parts) or str(value.get("message", ""))
-    return "{} {} [{}] {}".format(value.get("time", ""), meta.get("logLevelName", ""), subsystem, message)
+    message = " ".join(
+        p if isinstance(p, str) else json.dumps(p, ensure_ascii=False) for p in parts
+    ) or str(value.get("message", ""))
+    return "{} {} [{}] {}".format(
+        value.get("time", ""), meta.get("logLevelName", ""), subsystem, message
+    )
 
 
 def _stability(home: Home, now: float) -> List[str]:
@@ -204,7 +258,7 @@ def _stability(home: Home, now: float) -> List[str]:
     return ["{} stability {} {}".format(value.get("generatedAt", ""), reason, text)]
 
 
-# -- lines -----------------------------------------------------------------------------------------------------------------
+# -- lines -----------------------------------------------------------------------------------------
 def plain(rows: Iterable[str]) -> List[str]:
     """Lines without terminal colours, without empty ones, each at most 2000 characters."""
     result = []

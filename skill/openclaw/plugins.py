@@ -1,4 +1,6 @@
-"""Which plugins are OpenClaw's own and which came from elsewhere; what the log says about each. Read only."""
+"""Which plugins are OpenClaw's own and which came from elsewhere; what the log says about each.
+Read only.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,28 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-# A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6 captures and runs.
+# A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6
+# captures and runs.
 _FRAME = re.compile(
-    r"(?:plugin-captures/[^\s'\"]*?/node_modules/|/extensions/)((?:@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+)/[^\s'\"]*?\.[cm]?[jt]s"
+    r"(?:plugin-captures/[^\s'\"]*?/node_modules/|/extensions/)((?:@[A-Za-z0-9._-]+/)?[A-Za-z0-"
+    r"9._-]+)/[^\s'\"]*?\.[cm]?[jt]s"
 )
-_UNTRUSTED = re.compile(r"can't verify where this plugin came from\. Review it with 'openclaw plugins inspect ([A-Za-z0-9@/._-]+)'")
+_UNTRUSTED = re.compile(
+    r"can't verify where this plugin came from\. Review it with 'openclaw plugins inspect "
+    r"([A-Za-z0-9@/._-]+)'"
+)
 _LOAD_FAILED = re.compile(
-    r"\[plugins\] (?!plugin failed)(?P<a>[A-Za-z0-9@/._-]+) failed (?:during|to) (?:load|register|activate)[^\n]*"
-    r"|plugin failed during (?:load|register|activation)[^\n]*?\(plugin=(?P<b>[A-Za-z0-9@/._-]+)[^\n]*"
+    r"\[plugins\] (?!plugin failed)(?P<a>[A-Za-z0-9@/._-]+) failed (?:during|to) "
+    r"(?:load|register|activate)[^\n]*"
+    r"|plugin failed during "
+    r"(?:load|register|activation)[^\n]*?\(plugin=(?P<b>[A-Za-z0-9@/._-]+)[^\n]*"
 )
 
 
 def found(state_dir: Path, config: Mapping[str, Any]) -> Dict[str, Path]:
-    """id -> folder or file of every plugin that does not come with OpenClaw: extensions/ and plugins.load.paths."""
+    """id -> folder or file of every plugin that does not come with OpenClaw: extensions/ and
+    plugins.load.paths.
+    """
     section = config.get("plugins") if isinstance(config, Mapping) else None
     load = section.get("load") if isinstance(section, Mapping) else None
     paths = load.get("paths") if isinstance(load, Mapping) else None
@@ -56,7 +67,9 @@ def identity(place: Path) -> str:
 
 
 def newest_change(place: Path, most: int = 400) -> float:
-    """Epoch seconds of the newest file of a plugin (node_modules left out); 0.0 when there is none."""
+    """Epoch seconds of the newest file of a plugin (node_modules left out); 0.0 when there is
+    none.
+    """
     newest = 0.0
     try:
         newest = place.stat().st_mtime
@@ -84,7 +97,9 @@ def enabled(config: Mapping[str, Any], name: str) -> bool:
 
 
 def crashed(log: str) -> Optional[Tuple[str, str]]:
-    """(plugin, the error line) when the boot ended in an exception whose innermost own frame lies in a plugin; None otherwise."""
+    """(plugin, the error line) when the boot ended in an exception whose innermost own frame lies
+    in a plugin; None otherwise.
+    """
     lines = log.splitlines()
     for index in range(len(lines) - 1, -1, -1):
         line = lines[index]
@@ -96,13 +111,22 @@ def crashed(log: str) -> Optional[Tuple[str, str]]:
         for row in after:
             frame = _FRAME.search(row)
             if frame:
-                said = next((r for r in after if re.match(r"\s*(?:\S+ )?(?:[A-Za-z]*Error|AggregateError)\b", r)), line)
+                said = next(
+                    (
+                        r
+                        for r in after
+                        if re.match(r"\s*(?:\S+ )?(?:[A-Za-z]*Error|AggregateError)\b", r)
+                    ),
+                    line,
+                )
                 return frame.group(1), said.strip()[:200]
     return None
 
 
 def load_failures(log: str) -> Dict[str, str]:
-    """plugin -> what was said, for plugins that failed to load (the gateway goes on without them)."""
+    """plugin -> what was said, for plugins that failed to load (the gateway goes on without
+    them).
+    """
     return {m.group("a") or m.group("b"): m.group(0)[:240] for m in _LOAD_FAILED.finditer(log)}
 
 
@@ -113,4 +137,6 @@ def untrusted(log: str) -> List[str]:
 
 def unfinished(log: str) -> List[str]:
     """Plugins that the config names and whose package is missing."""
-    return sorted(set(re.findall(r'Plugin "([A-Za-z0-9@/._-]+)" data/settings upgrade is unfinished', log)))
+    return sorted(
+        set(re.findall(r'Plugin "([A-Za-z0-9@/._-]+)" data/settings upgrade is unfinished', log))
+    )

@@ -1,6 +1,8 @@
-"""Who runs and who listens, as this machine's process table says. Read only; what may not be read is simply absent.
+"""Who runs and who listens, as this machine's process table says. Read only; what may not be read
+is simply absent.
 
-A gateway renames itself to `openclaw-gateway` (2026.9.6); before that, and on Windows, its command line has `openclaw ... gateway`.
+A gateway renames itself to `openclaw-gateway` (2026.9.6); before that, and on Windows, its command
+line has `openclaw ... gateway`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from .home import Home, state_dir_of
 
 @dataclass(frozen=True)
 class Process:
-    """One row of the process table. started: epoch seconds. state: psutil's word (running, sleeping, stopped, zombie)."""
+    """One row of the process table. started: epoch seconds. state: psutil's word (running,
+    sleeping, stopped, zombie).
+    """
 
     pid: int
     ppid: int
@@ -50,7 +54,9 @@ def table(host: Host) -> List[Process]:
     import psutil
 
     rows = []
-    for item in psutil.process_iter(["pid", "ppid", "name", "cmdline", "status", "create_time", "username"]):
+    for item in psutil.process_iter(
+        ["pid", "ppid", "name", "cmdline", "status", "create_time", "username"]
+    ):
         info = item.info
         row = Process(
             info["pid"],
@@ -86,7 +92,11 @@ def is_gateway(row: Process) -> bool:
         (
             i
             for i, w in enumerate(words)
-            if re.search(r"(^|[\\/])openclaw(\.mjs|\.cmd|\.exe)?$|openclaw[\\/](dist[\\/])?(index|entry)\.m?js$", w)
+            if re.search(
+                r"(^|[\\/])openclaw(\.mjs|\.cmd|\.exe)?$|openclaw[\\/](dist[\\/])?(index|entry)"
+                r"\.m?js$",
+                w,
+            )
         ),
         None,
     )
@@ -102,11 +112,19 @@ def is_gateway(row: Process) -> bool:
 
 
 def may_be_starting(home: Home, row: Process) -> bool:
-    """A main openclaw process on this state directory that has not taken its final name yet, and is no child of ours."""
-    if row.state == "zombie" or row.ppid == os.getpid() or row.line.strip() not in ("openclaw", "openclaw.mjs"):
+    """A main openclaw process on this state directory that has not taken its final name yet, and is
+    no child of ours.
+    """
+    if (
+        row.state == "zombie"
+        or row.ppid == os.getpid()
+        or row.line.strip() not in ("openclaw", "openclaw.mjs")
+    ):
         return False
     place = state_dir(row)
-    return place is not None and os.path.realpath(str(place)) == os.path.realpath(str(home.state_dir))
+    return place is not None and os.path.realpath(str(place)) == os.path.realpath(
+        str(home.state_dir)
+    )
 
 
 def is_doctor(row: Process) -> bool:
@@ -114,12 +132,17 @@ def is_doctor(row: Process) -> bool:
     return (
         row.state != "zombie"
         and bool(row.argv)
-        and (row.argv[0] == "openclaw-doctor" or ("openclaw" in row.line and "doctor" in row.argv[:6]))
+        and (
+            row.argv[0] == "openclaw-doctor"
+            or ("openclaw" in row.line and "doctor" in row.argv[:6])
+        )
     )
 
 
 def state_dir(row: Process) -> Optional[Path]:
-    """The state directory a process works on, from its environment; None when that may not be read."""
+    """The state directory a process works on, from its environment; None when that may not be
+    read.
+    """
     if row.env is None:
         return None
     argv = list(row.argv)
@@ -132,7 +155,9 @@ def state_dir(row: Process) -> Optional[Path]:
 
 
 def start_ticks(pid: int) -> Optional[int]:
-    """Clock ticks since boot at which a process started, as the lock's startTime; None where there is no /proc."""
+    """Clock ticks since boot at which a process started, as the lock's startTime; None where there
+    is no /proc.
+    """
     try:
         with open("/proc/{}/stat".format(pid), "rb") as handle:
             return int(handle.read().rsplit(b")", 1)[1].split()[19])
@@ -141,13 +166,23 @@ def start_ticks(pid: int) -> Optional[int]:
 
 
 def owner_of_lock(home: Home, rows: List[Process]) -> Optional[Process]:
-    """The live gateway that holds this state directory's lock; None when the lock is free or left behind by a dead one."""
+    """The live gateway that holds this state directory's lock; None when the lock is free or left
+    behind by a dead one.
+    """
     held = read_lock(home)
     row = next((r for r in rows if r.pid == held.get("pid")), None)
-    if row is None or row.state == "zombie" or not (_interesting(row) or "node" in row.name.lower() or "practice" in row.line):
+    if (
+        row is None
+        or row.state == "zombie"
+        or not (_interesting(row) or "node" in row.name.lower() or "practice" in row.line)
+    ):
         return None
     ticks = start_ticks(row.pid)
-    if ticks is not None and isinstance(held.get("startTime"), int) and abs(ticks - held["startTime"]) > 200:
+    if (
+        ticks is not None
+        and isinstance(held.get("startTime"), int)
+        and abs(ticks - held["startTime"]) > 200
+    ):
         return None
     return row
 
@@ -164,12 +199,16 @@ def ours(home: Home, rows: List[Process]) -> List[Process]:
             place = state_dir(row)
             if place is not None and os.path.realpath(str(place)) == wanted:
                 found.append(row)
-    found = [r for r in found if not any(r.ppid == other.pid for other in found)]  # the launcher's child counts once
+    found = [
+        r for r in found if not any(r.ppid == other.pid for other in found)
+    ]  # the launcher's child counts once
     return sorted(found, key=lambda r: r.started)
 
 
 def listeners(host: Host, port: int) -> List[Listener]:
-    """Who listens on a TCP port. [] when nobody does. Raises OSError when the table cannot be read."""
+    """Who listens on a TCP port. [] when nobody does. Raises OSError when the table cannot be
+    read.
+    """
     given = getattr(host, "listeners", None)
     if given is not None:
         return list(given(port))
@@ -179,7 +218,11 @@ def listeners(host: Host, port: int) -> List[Listener]:
         rows = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
         return _lsof(host, port)
-    return [Listener(port, r.laddr.ip, r.pid) for r in rows if r.status == psutil.CONN_LISTEN and r.laddr and r.laddr.port == port]
+    return [
+        Listener(port, r.laddr.ip, r.pid)
+        for r in rows
+        if r.status == psutil.CONN_LISTEN and r.laddr and r.laddr.port == port
+    ]
 
 
 def _lsof(host: Host, port: int) -> List[Listener]:
@@ -197,7 +240,8 @@ def _lsof(host: Host, port: int) -> List[Listener]:
 
 
 def is_busy(host: Host, pid: int, seconds: float = 0.6) -> bool:
-    """Does a process want the CPU all the time? Runnable in nearly every sample, or most of a core used.
+    """Does a process want the CPU all the time? Runnable in nearly every sample, or most of a core
+    used.
 
     The share of a core alone will not do: on a crowded machine a busy loop gets a tenth of one.
     """

@@ -1,6 +1,8 @@
-"""Validation with OpenClaw's own JSON Schema, for the day its program is dead. The schema is kept while the program works.
+"""Validation with OpenClaw's own JSON Schema, for the day its program is dead. The schema is kept
+while the program works.
 
-Source: `openclaw config schema` of 2026.9.6: draft-07, 2.4 MB, 1.5 to 3 s; here kept gzipped (0.1 MB), used in some 0.3 s.
+Source: `openclaw config schema` of 2026.9.6: draft-07, 2.4 MB, 1.5 to 3 s; here kept gzipped (0.1
+MB), used in some 0.3 s.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import gzip
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..files import private_dir, write_atomic
 from . import install
@@ -20,11 +22,17 @@ from .home import Home
 
 
 def path_of(home: Home, version: str) -> Path:
-    return home.doctor_dir / "cache" / "schema-{}.json.gz".format(re.sub(r"[^0-9A-Za-z.-]", "_", version) or "unknown")
+    return (
+        home.doctor_dir
+        / "cache"
+        / "schema-{}.json.gz".format(re.sub(r"[^0-9A-Za-z.-]", "_", version) or "unknown")
+    )
 
 
 def keep(ctx: Any, timeout: float = 60.0) -> bool:
-    """Fetch and keep the schema of the installed version, once per version. False when it could not be had. Slow: call it when healthy."""
+    """Fetch and keep the schema of the installed version, once per version. False when it could not
+    be had. Slow: call it when healthy.
+    """
     version = install.version(install.package_dir(ctx.host, ctx.platform))
     target = path_of(ctx.home, version)
     if target.exists():
@@ -42,7 +50,9 @@ def keep(ctx: Any, timeout: float = 60.0) -> bool:
 
 
 def kept(ctx: Any) -> Optional[Dict[str, Any]]:
-    """The kept schema of the installed version; of any version when the package itself is gone; None when there is none."""
+    """The kept schema of the installed version; of any version when the package itself is gone;
+    None when there is none.
+    """
     version = install.version(install.package_dir(ctx.host, ctx.platform))
     target = path_of(ctx.home, version)
     if not target.exists() and not version:
@@ -56,19 +66,30 @@ def kept(ctx: Any) -> Optional[Dict[str, Any]]:
 
 
 def validate(ctx: Any, why: str = "") -> Validation:
-    """What parser and kept schema say. Never raises. `why`: why OpenClaw itself could not be asked."""
+    """What parser and kept schema say. Never raises. `why`: why OpenClaw itself could not be
+    asked.
+    """
     view = load(ctx.home.config_path)
     if view.error:
         place = "{}:{}".format(view.line, view.column) if view.line else ""
-        return Validation(True, False, ({"path": "<root>", "message": "{} {}".format(view.message, place).strip()},), "parse", why)
+        return Validation(
+            True,
+            False,
+            ({"path": "<root>", "message": "{} {}".format(view.message, place).strip()},),
+            "parse",
+            why,
+        )
     document = kept(ctx)
     if document is None:
         return Validation(False, False, (), "parse", why or "no schema is kept")
     data = resolve(view.data, variables(view, ctx.host.env, ctx.home.env_file))
     try:
         issues = issues_of(data, document)
-    except Exception as error:  # a schema of a future version may hold what this validator cannot read: then nothing is known
-        return Validation(False, False, (), "schema", "{}; {}".format(why, error.__class__.__name__))
+    # a schema of a future version may hold what this validator cannot read: then nothing is known
+    except Exception as error:
+        return Validation(
+            False, False, (), "schema", "{}; {}".format(why, error.__class__.__name__)
+        )
     return Validation(True, not issues, tuple(issues), "schema", why)
 
 
@@ -81,18 +102,27 @@ def issues_of(data: Any, document: Mapping[str, Any]) -> List[Dict[str, Any]]:
     found: List[Dict[str, Any]] = []
     for error in validator.iter_errors(data):
         found += _issues(error)
-    seen = set()
-    return [i for i in found if not ((i["path"], i["message"]) in seen or seen.add((i["path"], i["message"])))]  # type: ignore[func-returns-value]
+    unique: Dict[Tuple[str, str], Dict[str, Any]] = {}
+    for issue in found:
+        unique.setdefault((issue["path"], issue["message"]), issue)
+    return list(unique.values())
 
 
 def _issues(error: Any) -> Iterable[Dict[str, Any]]:
     path = ".".join(str(p) for p in error.absolute_path) or "<root>"
     if error.validator in ("anyOf", "oneOf") and error.context:
-        constants = [s.get("const") for s in error.schema[error.validator] if isinstance(s, dict) and "const" in s]
+        constants = [
+            s.get("const")
+            for s in error.schema[error.validator]
+            if isinstance(s, dict) and "const" in s
+        ]
         if len(constants) == len(error.schema[error.validator]):
             yield {"path": path, "message": "Invalid input", "allowedValues": constants}
             return
-        deepest = max(error.context, key=lambda e: (len(e.absolute_path), e.validator == "additionalProperties"))
+        deepest = max(
+            error.context,
+            key=lambda e: (len(e.absolute_path), e.validator == "additionalProperties"),
+        )
         if len(deepest.absolute_path) > len(error.absolute_path):
             for issue in _issues(deepest):
                 yield issue
@@ -101,24 +131,48 @@ def _issues(error: Any) -> Iterable[Dict[str, Any]]:
     elif error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         known = set(error.schema.get("properties", {}))
         patterns = list(error.schema.get("patternProperties", {}))
-        extra = [str(k) for k in error.instance if k not in known and not any(re.search(p, k) for p in patterns)]
+        extra = [
+            str(k)
+            for k in error.instance
+            if k not in known and not any(re.search(p, k) for p in patterns)
+        ]
         yield {
             "path": path,
-            "message": "Unrecognized key{}: {}".format("s" if len(extra) > 1 else "", ", ".join('"{}"'.format(k) for k in extra)),
+            "message": "Unrecognized key{}: {}".format(
+                "s" if len(extra) > 1 else "", ", ".join('"{}"'.format(k) for k in extra)
+            ),
         }
     elif error.validator == "type":
-        yield {"path": path, "message": "Invalid input: expected {}, received {}".format(error.validator_value, _kind(error.instance))}
+        yield {
+            "path": path,
+            "message": "Invalid input: expected {}, received {}".format(
+                error.validator_value, _kind(error.instance)
+            ),
+        }
     else:
-        yield {"path": path, "message": "Invalid input: {} {}".format(error.validator, str(error.validator_value)[:60])}
+        yield {
+            "path": path,
+            "message": "Invalid input: {} {}".format(
+                error.validator, str(error.validator_value)[:60]
+            ),
+        }
 
 
 def _kind(value: Any) -> str:
-    kinds = ((bool, "boolean"), (str, "string"), ((int, float), "number"), (list, "array"), (dict, "object"))
+    kinds = (
+        (bool, "boolean"),
+        (str, "string"),
+        ((int, float), "number"),
+        (list, "array"),
+        (dict, "object"),
+    )
     return next((word for kind, word in kinds if isinstance(value, kind)), "null")
 
 
 def _usable(node: Any) -> Any:
-    """Python's validator has no \\p{..} in patterns, and OpenClaw fills defaults before it demands a property."""
+    """Python's validator has no \\p{..} in patterns, and OpenClaw fills defaults before it demands
+    a property.
+    """
     if isinstance(node, list):
         return [_usable(item) for item in node]
     if not isinstance(node, dict):
@@ -132,5 +186,9 @@ def _usable(node: Any) -> Any:
         result[key] = _usable(item)
     required, properties = result.get("required"), result.get("properties")
     if isinstance(required, list) and isinstance(properties, dict):
-        result["required"] = [n for n in required if not (isinstance(properties.get(n), dict) and "default" in properties[n])]
+        result["required"] = [
+            n
+            for n in required
+            if not (isinstance(properties.get(n), dict) and "default" in properties[n])
+        ]
     return result

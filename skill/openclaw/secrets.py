@@ -1,6 +1,8 @@
-"""A secret as OpenClaw writes it: plain text, `${NAME}`, `$NAME`, or a SecretRef {source, provider, id}. Read only.
+"""A secret as OpenClaw writes it: plain text, `${NAME}`, `$NAME`, or a SecretRef {source, provider,
+id}. Read only.
 
-Source: OpenClaw 2026.9.6 docs, gateway/secrets/secretref-contract. Values live only in the memory of the process that asks.
+Source: OpenClaw 2026.9.6 docs, gateway/secrets/secretref-contract. Values live only in the memory
+of the process that asks.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _MAX = 1 << 20  # OpenClaw's own bound for a file or an exec provider's output
 
 @dataclass(frozen=True)
 class Secrets:
-    """What is needed to resolve references: `data` is openclaw.json (or its kept copy), `values` the variables OpenClaw would see."""
+    """What is needed to resolve references: `data` is openclaw.json (or its kept copy), `values`
+    the variables OpenClaw would see.
+    """
 
     host: Host
     home: Home
@@ -35,13 +39,17 @@ class Secrets:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def reveal(self, raw: Any) -> str:
-        """Given a secret in any form, answer its text. Raise CannotTell with the reason (never with a value)."""
+        """Given a secret in any form, answer its text. Raise CannotTell with the reason (never with
+        a value).
+        """
         if isinstance(raw, Mapping):
             return self._reference(raw)
         if isinstance(raw, (int, float)) and not isinstance(raw, bool):
             return str(raw)
         if not isinstance(raw, str):
-            raise CannotTell(Text("a secret is neither text nor a SecretRef", "密钥既不是文本也不是 SecretRef"))
+            raise CannotTell(
+                Text("a secret is neither text nor a SecretRef", "密钥既不是文本也不是 SecretRef")
+            )
         found = _SHORT.match(raw.strip())
         if found:
             return self._environment(found.group(1) or found.group(2))
@@ -61,20 +69,32 @@ class Secrets:
             allowed = (provider or {}).get("allowlist")
             if isinstance(allowed, list) and name not in allowed:
                 raise CannotTell(
-                    Text.of("SecretRef env:{}: not in the provider's allowlist", "SecretRef env:{}:不在提供方的允许列表中", name)
+                    Text.of(
+                        "SecretRef env:{}: not in the provider's allowlist",
+                        "SecretRef env:{}:不在提供方的允许列表中",
+                        name,
+                    )
                 )
             return self._environment(name)
         if source == "store":
             return self._store(name)
         if provider is None:
             raise CannotTell(
-                Text.of("SecretRef {}:{}: no provider {!r} is configured", "SecretRef {}:{}:没有配置提供方 {!r}", source, name, alias)
+                Text.of(
+                    "SecretRef {}:{}: no provider {!r} is configured",
+                    "SecretRef {}:{}:没有配置提供方 {!r}",
+                    source,
+                    name,
+                    alias,
+                )
             )
         if source == "file":
             return self._file(provider, name)
         if source == "exec":
             return self._exec(provider, alias, name)
-        raise CannotTell(Text.of("SecretRef source {!r} is not known", "不认识的 SecretRef 来源 {!r}", source))
+        raise CannotTell(
+            Text.of("SecretRef source {!r} is not known", "不认识的 SecretRef 来源 {!r}", source)
+        )
 
     def _environment(self, name: str) -> str:
         value = self.values.get(name, "")
@@ -86,7 +106,8 @@ class Secrets:
         path = self.home.state_dir / "state" / "openclaw.sqlite"
         rows = query(
             path,
-            "SELECT value FROM secret_store_entries WHERE scope_kind='team' AND scope_id='' AND name=? AND deleted_at_ms IS NULL",
+            "SELECT value FROM secret_store_entries WHERE scope_kind='team' AND scope_id='' "
+            "AND name=? AND deleted_at_ms IS NULL",
             name,
         )
         if not rows:
@@ -115,31 +136,45 @@ class Secrets:
             elif isinstance(value, Mapping) and part in value:
                 value = value[part]
             else:
-                raise CannotTell(Text.of("{}: has nothing at {}", "{}:{} 处没有内容", path, pointer))
+                raise CannotTell(
+                    Text.of("{}: has nothing at {}", "{}:{} 处没有内容", path, pointer)
+                )
         if not isinstance(value, str) or not value:
             raise CannotTell(Text.of("{}: {} is not text", "{}:{} 不是文本", path, pointer))
         return value
 
     def _exec(self, provider: Mapping[str, Any], alias: str, name: str) -> str:
-        """Run the configured program as OpenClaw does: absolute path, no shell, only the named variables."""
+        """Run the configured program as OpenClaw does: absolute path, no shell, only the named
+        variables.
+        """
         command = str(provider.get("command") or "")
         if not os.path.isabs(command):
             raise CannotTell(
-                Text.of("secrets provider {!r}: command is not an absolute path", "密钥提供方 {!r}:command 不是绝对路径", alias)
+                Text.of(
+                    "secrets provider {!r}: command is not an absolute path",
+                    "密钥提供方 {!r}:command 不是绝对路径",
+                    alias,
+                )
             )
         self._trusted(command, alias)
         env: Dict[str, str] = {str(k): str(v) for k, v in (provider.get("env") or {}).items()}
-        env.update({k: self.host.env[k] for k in provider.get("passEnv") or [] if k in self.host.env})
+        env.update(
+            {k: self.host.env[k] for k in provider.get("passEnv") or [] if k in self.host.env}
+        )
         ask = json.dumps({"protocolVersion": 1, "provider": alias, "ids": [name]}).encode()
         argv: List[str] = [command] + [str(a) for a in provider.get("args") or []]
-        done = self.host.run(argv, timeout=float(provider.get("timeoutMs") or 5000) / 1000, env=env, stdin=ask)
+        done = self.host.run(
+            argv, timeout=float(provider.get("timeoutMs") or 5000) / 1000, env=env, stdin=ask
+        )
         if not done.ok:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: {}",
                     "密钥提供方 {!r}:{}",
                     alias,
-                    Text("timed out", "超时") if done.timed_out else Text.of("ended with {}", "以 {} 结束", done.code),
+                    Text("timed out", "超时")
+                    if done.timed_out
+                    else Text.of("ended with {}", "以 {} 结束", done.code),
                 )
             )
         try:
@@ -147,10 +182,23 @@ class Secrets:
         except ValueError:
             if provider.get("jsonOnly") is False and done.out.strip():
                 return done.out.strip()
-            raise CannotTell(Text.of("secrets provider {!r}: answered no JSON", "密钥提供方 {!r}:回答不是 JSON", alias)) from None
+            raise CannotTell(
+                Text.of(
+                    "secrets provider {!r}: answered no JSON",
+                    "密钥提供方 {!r}:回答不是 JSON",
+                    alias,
+                )
+            ) from None
         value = answer.get("values", {}).get(name) if isinstance(answer, Mapping) else None
         if not isinstance(value, str) or not value:
-            raise CannotTell(Text.of("secrets provider {!r}: has no value for {}", "密钥提供方 {!r}:没有 {} 的值", alias, name))
+            raise CannotTell(
+                Text.of(
+                    "secrets provider {!r}: has no value for {}",
+                    "密钥提供方 {!r}:没有 {} 的值",
+                    alias,
+                    name,
+                )
+            )
         return value
 
     def _trusted(self, command: str, alias: str) -> None:
@@ -161,7 +209,11 @@ class Secrets:
             seen = os.lstat(command)
         except OSError as error:
             raise CannotTell("secrets provider {!r}: {}".format(alias, error.strerror)) from None
-        if stat.S_ISLNK(seen.st_mode) or seen.st_mode & 0o022 or seen.st_uid not in (0, os.geteuid()):
+        if (
+            stat.S_ISLNK(seen.st_mode)
+            or seen.st_mode & 0o022
+            or seen.st_uid not in (0, os.geteuid())
+        ):
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: the program is a link or others may write it",
@@ -186,20 +238,29 @@ def read_private(path: Path, limit: int = _MAX) -> str:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotTell(
-            Text.of("{}: cannot be read: {}", "{}:无法读取:{}", path, getattr(error, "strerror", "") or Text("not UTF-8", "不是 UTF-8"))
+            Text.of(
+                "{}: cannot be read: {}",
+                "{}:无法读取:{}",
+                path,
+                getattr(error, "strerror", "") or Text("not UTF-8", "不是 UTF-8"),
+            )
         ) from None
 
 
 def query(path: Path, sql: str, *arguments: Any) -> List[Any]:
-    """Rows of a read-only query; the gateway may be writing meanwhile. Raise CannotTell where the database cannot be read.
+    """Rows of a read-only query; the gateway may be writing meanwhile. Raise CannotTell where the
+    database cannot be read.
 
-    mode=ro keeps the write-ahead log usable; a damaged or too new file is an answer ("cannot tell"), never a crash.
+    mode=ro keeps the write-ahead log usable; a damaged or too new file is an answer ("cannot
+    tell"), never a crash.
     """
     if not path.is_file():
         return []
     connection: Optional[sqlite3.Connection] = None
     try:
-        connection = sqlite3.connect("{}?mode=ro".format(path.resolve().as_uri()), uri=True, timeout=2)
+        connection = sqlite3.connect(
+            "{}?mode=ro".format(path.resolve().as_uri()), uri=True, timeout=2
+        )
         return connection.execute(sql, arguments).fetchall()
     except sqlite3.Error as error:
         raise CannotTell("{}: {}".format(path, error)) from None

@@ -1,4 +1,6 @@
-"""Level 1: who keeps the gateway alive. One file per service manager; choose() picks the one in charge of this gateway."""
+"""Level 1: who keeps the gateway alive. One file per service manager; choose() picks the one in
+charge of this gateway.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ class ServiceState:
     """What the service manager knows.
 
     exists:  the service's definition is there (unit file, plist, task, keeper).
-    active:  active | activating | deactivating | inactive | failed | unknown (systemd's words, used for all managers).
-    sub, result: the manager's own finer words ("auto-restart", "start-limit-hit", "refused"), for logs and evidence.
+    active:  active | activating | deactivating | inactive | failed | unknown (systemd's words, used
+    for all managers).
+    sub, result: the manager's own finer words ("auto-restart", "start-limit-hit", "refused"), for
+    logs and evidence.
     exit_code: of the last process; negative for a signal; None when unknown.
     stopped_by_operator: a person asked for it; None when that cannot be told.
     """
@@ -41,14 +45,18 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What installing a service would do: files to write, then programs to run. Shown by --dry-run, carried out by install."""
+    """What installing a service would do: files to write, then programs to run. Shown by --dry-run,
+    carried out by install.
+    """
 
     files: Tuple[Tuple[str, bytes], ...] = ()
     commands: Tuple[Tuple[str, ...], ...] = ()
 
 
 class Platform(Protocol):
-    """One service manager in charge of one gateway. Every method may raise errors.ServiceError, with a hint, except service_state()."""
+    """One service manager in charge of one gateway. Every method may raise errors.ServiceError,
+    with a hint, except service_state().
+    """
 
     name: str
 
@@ -63,14 +71,19 @@ class Platform(Protocol):
     def reset_failed(self) -> None: ...
 
     def reload(self) -> None:
-        """Make the manager take up what is on disk (daemon-reload, bootstrap of a plist, a keeper that is gone)."""
+        """Make the manager take up what is on disk (daemon-reload, bootstrap of a plist, a keeper
+        that is gone).
+        """
 
     def tend(self) -> bool:
-        """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper that was killed), keep a copy of the
+        """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper
+        that was killed), keep a copy of the
         definition. True when something was done."""
 
     def hurry(self) -> Optional[ServiceState]:
-        """Call when the gateway's process has just ended: cut short the manager's own wait. How it ended, None when nothing was done."""
+        """Call when the gateway's process has just ended: cut short the manager's own wait. How it
+        ended, None when nothing was done.
+        """
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         """Restore a lost service; never a second one beside it."""
@@ -81,10 +94,14 @@ class Platform(Protocol):
     def environment(self) -> Dict[str, str]:
         """The service's environment as far as its definition says."""
 
-    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
-        """(model steps, touched paths) that change the service's environment without editing OpenClaw's own files.
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        """(model steps, touched paths) that change the service's environment without editing
+        OpenClaw's own files.
 
-        The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real variables; systemd and launchd also
+        The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real
+        variables; systemd and launchd also
         understand ExecStart[N], a word of the command line.
         """
 
@@ -102,16 +119,23 @@ class Platform(Protocol):
 
 
 def choose(host: Host, home: Home, settings: Any = None) -> Platform:
-    """The service manager in charge: the system's own where OpenClaw would use it for this state directory, else `direct`.
+    """The service manager in charge: the system's own where OpenClaw would use it for this state
+    directory, else `direct`.
 
-    A gateway_command of the user, or a state directory that is not the account's own (OpenClaw refuses native services
-    there), means `direct`. So does a drill: where HOME cannot be told from the account's home (Windows), its watchdog would
+    A gateway_command of the user, or a state directory that is not the account's own (OpenClaw
+    refuses native services
+    there), means `direct`. So does a drill: where HOME cannot be told from the account's home
+    (Windows), its watchdog would
     otherwise order the user's own task about.
     """
     from .direct import Direct
 
     drill = host.env.get("IFLOW_DOCTOR_DRILL") == "1"
-    if drill or (settings is not None and settings.get("gateway_command")) or not canonical(host, home):
+    if (
+        drill
+        or (settings is not None and settings.get("gateway_command"))
+        or not canonical(host, home)
+    ):
         return Direct(host, home, settings)
     if host.system == "darwin":
         from .launchd import Launchd
@@ -149,4 +173,6 @@ def canonical(host: Host, home: Home) -> bool:
 
     wanted = account_home(host) / (".openclaw" + ("-" + home.profile if home.profile else ""))
     same = os.path.realpath(str(wanted)) == os.path.realpath(str(home.state_dir))
-    return same and os.path.realpath(str(home.config_path)) == os.path.realpath(str(home.state_dir / "openclaw.json"))
+    return same and os.path.realpath(str(home.config_path)) == os.path.realpath(
+        str(home.state_dir / "openclaw.json")
+    )

@@ -1,4 +1,6 @@
-"""What the service managers share: names, the watchdog's command line and environment, filling in templates."""
+"""What the service managers share: names, the watchdog's command line and environment, filling in
+templates.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from ..model import Text
 from ..openclaw.home import Home
 from . import ServicePlan, canonical
 
-# What a gateway or a watchdog needs of the environment it was installed from. Nothing secret: a unit file is not a vault.
+# What a gateway or a watchdog needs of the environment it was installed from. Nothing secret: a
+# unit file is not a vault.
 _PASSED = (
     "HOME",
     "USERPROFILE",
@@ -32,10 +35,14 @@ _PASSED = (
 
 
 def suffix(host: Host, home: Home, joint: str = "-") -> str:
-    """What a service's name gets so that two gateways of one account never share one: the profile, or a mark of the directory."""
+    """What a service's name gets so that two gateways of one account never share one: the profile,
+    or a mark of the directory.
+    """
     if canonical(host, home):
         return joint + home.profile if home.profile else ""
-    mark = hashlib.sha256(os.path.realpath(str(home.state_dir)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    mark = hashlib.sha256(
+        os.path.realpath(str(home.state_dir)).encode("utf-8", "surrogateescape")
+    ).hexdigest()[:8]
     return joint + (home.profile + "-" if home.profile else "") + mark
 
 
@@ -45,7 +52,9 @@ def watchdog_command() -> List[str]:
 
 
 def watchdog_environment(host: Host) -> Dict[str, str]:
-    """The environment the watchdog's service gets. PYTHONPATH only when the package is not installed but run from a checkout."""
+    """The environment the watchdog's service gets. PYTHONPATH only when the package is not
+    installed but run from a checkout.
+    """
     env = {name: host.env[name] for name in _PASSED if host.env.get(name)}
     package = Path(__file__).resolve().parent.parent
     if "site-packages" not in package.parts and "dist-packages" not in package.parts:
@@ -58,7 +67,9 @@ def gateway_environment(host: Host) -> Dict[str, str]:
 
 
 def gateway_command(host: Host) -> List[str]:
-    """`openclaw gateway run` of the program that is installed. Raise ServiceError when there is none."""
+    """`openclaw gateway run` of the program that is installed. Raise ServiceError when there is
+    none.
+    """
     from ..openclaw import cli
 
     found = cli.find(host)
@@ -71,13 +82,17 @@ def gateway_command(host: Host) -> List[str]:
 
 
 def render(folder: str, name: str, values: Mapping[str, str]) -> str:
-    """Given a file of templates/, answer it with every @NAME@ filled in; a line of its own that becomes empty goes."""
+    """Given a file of templates/, answer it with every @NAME@ filled in; a line of its own that
+    becomes empty goes.
+    """
     place = shipped.path("templates", folder, name)
     try:
         text = place.read_text("utf-8")
     except OSError as error:
         raise ServiceError(
-            Text.of("the template {} cannot be read: {}", "模板 {} 无法读取:{}", place, error.strerror),
+            Text.of(
+                "the template {} cannot be read: {}", "模板 {} 无法读取:{}", place, error.strerror
+            ),
             Text("install openclaw-iflow-doctor again", "请重新安装 openclaw-iflow-doctor"),
         ) from error
     lines = []
@@ -89,7 +104,9 @@ def render(folder: str, name: str, values: Mapping[str, str]) -> str:
 
 
 def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None:
-    """Write every file whose content differs. Raise ServiceError naming the one that could not be written."""
+    """Write every file whose content differs. Raise ServiceError naming the one that could not be
+    written.
+    """
     for path, content in files:
         target = Path(path)
         try:
@@ -99,13 +116,16 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
             write_atomic(target, content, mode)
         except OSError as error:
             raise ServiceError(
-                Text.of("{} cannot be written: {}", "{} 无法写入:{}", path, error.strerror or error),
+                Text.of(
+                    "{} cannot be written: {}", "{} 无法写入:{}", path, error.strerror or error
+                ),
                 Text("check the rights of that directory", "请检查该目录的权限"),
             ) from error
 
 
 def keep_copy(source: Path, copy: Path, worth: Callable[[], bool] = lambda: True) -> bool:
-    """Keep what `source` holds now as `copy`. False where it is kept already, cannot be read, or is not worth it (asked only when it
+    """Keep what `source` holds now as `copy`. False where it is kept already, cannot be read, or is
+    not worth it (asked only when it
     differs). Raise ServiceError as write_files."""
     try:
         content = source.read_bytes()
@@ -125,4 +145,11 @@ def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: flo
     for argv in plan.commands:
         done = host.run(list(argv), timeout=timeout, env=dict(env))
         if not done.ok:
-            raise ServiceError(Text.of("{} failed: {}", "{} 失败:{}", " ".join(argv), (done.err or done.out).strip()[-300:] or done.code))
+            raise ServiceError(
+                Text.of(
+                    "{} failed: {}",
+                    "{} 失败:{}",
+                    " ".join(argv),
+                    (done.err or done.out).strip()[-300:] or done.code,
+                )
+            )

@@ -1,4 +1,6 @@
-"""No service manager (containers, isolated state directories): our own keeper process keeps the gateway alive. See keeper/main.py."""
+"""No service manager (containers, isolated state directories): our own keeper process keeps the
+gateway alive. See keeper/main.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from .keeperstate import fulfilled, read_known
 
 KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
 ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
-KEEPER_START = 5.0  # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
+# s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
+KEEPER_START = 5.0
 GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 
 
@@ -38,43 +41,61 @@ class Direct:
         """True while a keeper is at work here."""
         return lock_held(self.path("keeper.lock"))
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
-        """What the keeper wrote, checked against the process table; a change that is just happening is waited for (<= 1 s)."""
+        """What the keeper wrote, checked against the process table; a change that is just happening
+        is waited for (<= 1 s).
+        """
         exists = self.path("keeper.spec.json").exists()
         if not exists and not self.path("keeper.json").exists():
             holder, what = system.lock_holder(str(self.home.state_dir))
             if holder and what == "gateway":
                 return ServiceState(
-                    False, "active", "foreground", main_pid=holder, detail="started by somebody else; nothing keeps it alive"
+                    False,
+                    "active",
+                    "foreground",
+                    main_pid=holder,
+                    detail="started by somebody else; nothing keeps it alive",
                 )
             return ServiceState(False, "inactive", detail="no keeper was ever started here")
         known, kept = self._settled()
         return read_known(known, kept, exists, str(self.path("keeper.json")))
 
     def _settled(self) -> Tuple[Dict[str, Any], bool]:
-        """keeper.json, and whether a keeper is at work. Waits a moment where its process has just ended and it does not know yet."""
+        """keeper.json, and whether a keeper is at work. Waits a moment where its process has just
+        ended and it does not know yet.
+        """
         for _ in range(10):
             known, kept = system.read_json(str(self.path("keeper.json"))), self.kept()
-            stale = known.get("phase") in ("running", "stopping", "ended") and not system.alive(known.get("pid"), known.get("ticks"))
+            stale = known.get("phase") in ("running", "stopping", "ended") and not system.alive(
+                known.get("pid"), known.get("ticks")
+            )
             if not kept or not stale:
                 break
             self.host.sleep(0.1)
         return known, kept
 
-    # -- acting -------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Ask for a running gateway; a keeper is started when there is none. Returns once a process is there or the keeper waits."""
+        """Ask for a running gateway; a keeper is started when there is none. Returns once a process
+        is there or the keeper waits.
+        """
         self._write_spec()
         known = self._ask("start")
         if known.get("phase") == "gave-up":
             raise ServiceError(
-                Text.of("the keeper did not start the gateway: {}", "守护器没有启动网关:{}", known.get("reason")),
+                Text.of(
+                    "the keeper did not start the gateway: {}",
+                    "守护器没有启动网关:{}",
+                    known.get("reason"),
+                ),
                 Text.of("see {}", "见 {}", self.path("gateway.log")),
             )
 
     def stop(self) -> None:
-        """Ask for no gateway. Also ends one that nobody keeps. Raise ServiceError when it is still there afterwards."""
+        """Ask for no gateway. Also ends one that nobody keeps. Raise ServiceError when it is still
+        there afterwards.
+        """
         if not self.path("keeper.spec.json").exists():
             self._write_spec()
         self._ask("stop", GRACE + ANSWER)
@@ -91,7 +112,9 @@ class Direct:
         self.tend()
 
     def tend(self) -> bool:
-        """Start a keeper where one is wanted and gone: it adopts a gateway that is alive. True when it did."""
+        """Start a keeper where one is wanted and gone: it adopts a gateway that is alive. True when
+        it did.
+        """
         if not self.path("keeper.spec.json").exists() or self.kept():
             return False
         known = system.read_json(str(self.path("keeper.json")))
@@ -114,13 +137,20 @@ class Direct:
                 cwd=str(self.home.doctor_dir),
             )
         except OSError as error:
-            raise ServiceError(Text.of("the keeper cannot be started: {}", "守护器无法启动:{}", error)) from error
+            raise ServiceError(
+                Text.of("the keeper cannot be started: {}", "守护器无法启动:{}", error)
+            ) from error
         return True
 
     def _ask(self, action: str, patience: float = ANSWER) -> Dict[str, Any]:
         """Leave a wish, make sure that a keeper reads it, wait until it is fulfilled."""
         private_dir(self.home.doctor_dir)
-        wish = {"id": "{}-{}".format(os.getpid(), time.monotonic_ns()), "action": action, "at": self.host.now(), "grace": GRACE}
+        wish = {
+            "id": "{}-{}".format(os.getpid(), time.monotonic_ns()),
+            "action": action,
+            "at": self.host.now(),
+            "grace": GRACE,
+        }
         write_json(self.path("keeper.request"), wish)
         if not self._start_keeper():
             self._wake()
@@ -136,12 +166,21 @@ class Direct:
         known = system.read_json(str(self.path("keeper.json")))
         if known.get("request") != wish["id"]:
             raise ServiceError(
-                Text.of("the keeper did not take up '{}' within {:.0f} s", "守护器没有在 {1:.0f} 秒内执行“{0}”", action, patience),
+                Text.of(
+                    "the keeper did not take up '{}' within {:.0f} s",
+                    "守护器没有在 {1:.0f} 秒内执行“{0}”",
+                    action,
+                    patience,
+                ),
                 Text.of("see {}", "见 {}", self.path("keeper.json")),
             )
         if action == "stop":
             raise ServiceError(
-                Text.of("the gateway did not end within {:.0f} s", "网关没有在 {:.0f} 秒内结束", patience),
+                Text.of(
+                    "the gateway did not end within {:.0f} s",
+                    "网关没有在 {:.0f} 秒内结束",
+                    patience,
+                ),
                 Text.of("see {}", "见 {}", self.path("gateway.log")),
             )
         return known
@@ -154,9 +193,11 @@ class Direct:
             except OSError:
                 pass
 
-    # -- what is started ----------------------------------------------------------------------------------------------
+    # -- what is started ---------------------------------------------------------------------------
     def command(self) -> List[str]:
-        """The setting gateway_command, else `openclaw gateway run`; else what the keeper was told before. [] when there is none."""
+        """The setting gateway_command, else `openclaw gateway run`; else what the keeper was told
+        before. [] when there is none.
+        """
         own = self.settings.get("gateway_command") if self.settings is not None else None
         if own:
             return [str(part) for part in own]
@@ -165,7 +206,10 @@ class Direct:
         found = cli.find(self.host)
         if found:
             return [*found, "gateway", "run"]
-        return [str(part) for part in system.read_json(str(self.path("keeper.spec.json"))).get("command") or ()]
+        return [
+            str(part)
+            for part in system.read_json(str(self.path("keeper.spec.json"))).get("command") or ()
+        ]
 
     def _spec(self) -> Dict[str, Any]:
         return keeperspec.spec(self.host, self.home, self.command(), GRACE)
@@ -178,16 +222,30 @@ class Direct:
 
     def environment(self) -> Dict[str, str]:
         """What the next start will see."""
-        spec = system.read_json(str(self.path("keeper.spec.json"))) or {"set": keeperspec.own_env(self.host)}
-        return system.environment(spec, system.read_json(str(self.path("keeper.env.json"))), keeperspec.keeper_env(self.host))
+        spec = system.read_json(str(self.path("keeper.spec.json"))) or {
+            "set": keeperspec.own_env(self.host)
+        }
+        return system.environment(
+            spec,
+            system.read_json(str(self.path("keeper.env.json"))),
+            keeperspec.keeper_env(self.host),
+        )
 
-    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
-        content = keeperspec.changed(system.read_json(target), set, unset, self.environment().get("PATH", ""))
-        return (Write(target, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"),), (target,)
+        content = keeperspec.changed(
+            system.read_json(target), set, unset, self.environment().get("PATH", "")
+        )
+        return (
+            Write(
+                target, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"
+            ),
+        ), (target,)
 
-    # -- installing ---------------------------------------------------------------------------------------------------
+    # -- installing --------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
         if kind == "watchdog":
             return self.install_watchdog(dry_run=True)
@@ -221,7 +279,9 @@ class Direct:
         return ServicePlan()
 
     def _native(self) -> Any:
-        """The service manager that can keep the watchdog alive, even though it does not keep this gateway; None in a container."""
+        """The service manager that can keep the watchdog alive, even though it does not keep this
+        gateway; None in a container.
+        """
         if self.host.system == "darwin":
             from .launchd import Launchd
 
@@ -239,8 +299,14 @@ class Direct:
         native = self._native()
         if native is None:
             raise ServiceError(
-                Text("no service manager here can start the watchdog", "这里没有能启动守护进程的服务管理器"),
-                Text("run it as the container's process: iflow-doctor watch", "请作为容器的进程运行:iflow-doctor watch"),
+                Text(
+                    "no service manager here can start the watchdog",
+                    "这里没有能启动守护进程的服务管理器",
+                ),
+                Text(
+                    "run it as the container's process: iflow-doctor watch",
+                    "请作为容器的进程运行:iflow-doctor watch",
+                ),
             )
         plan: ServicePlan = native.install_watchdog(dry_run)
         return plan
@@ -256,4 +322,8 @@ class Direct:
         if state.exists:
             return state
         held = lock_held(self.path("watch.lock"))
-        return ServiceState(False, "active" if held else "inactive", detail="not a service: started by hand or by the container")
+        return ServiceState(
+            False,
+            "active" if held else "inactive",
+            detail="not a service: started by hand or by the container",
+        )

@@ -1,4 +1,6 @@
-"""What the keeper is told to start: keeper.spec.json, and over it the changes of keeper.env.json. Values only; direct.py writes them."""
+"""What the keeper is told to start: keeper.spec.json, and over it the changes of keeper.env.json.
+Values only; direct.py writes them.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,15 @@ KEPT = (
 
 
 def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[str, Any]:
-    """keeper.spec.json. grace: s between SIGTERM and SIGKILL. Raises ServiceError without a command."""
+    """keeper.spec.json. grace: s between SIGTERM and SIGKILL. Raises ServiceError without a
+    command.
+    """
     if not command:
         raise ServiceError(
             Text("the openclaw program was not found", "找不到 openclaw 程序"),
-            Text("put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"),
+            Text(
+                "put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"
+            ),
         )
     openclaw = list(command[:-2]) if list(command[-2:]) == ["gateway", "run"] else []
     return {
@@ -45,7 +51,10 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
 
 
 def own_env(host: Host) -> Dict[str, str]:
-    return {"OPENCLAW_SUPERVISOR_MODE": "external", **{name: host.env[name] for name in KEPT if host.env.get(name)}}
+    return {
+        "OPENCLAW_SUPERVISOR_MODE": "external",
+        **{name: host.env[name] for name in KEPT if host.env.get(name)},
+    }
 
 
 def keeper_env(host: Host) -> Dict[str, str]:
@@ -53,13 +62,19 @@ def keeper_env(host: Host) -> Dict[str, str]:
     return {k: v for k, v in host.env.items() if k not in system.NOT_FOR_CHILDREN}
 
 
-def changed(before: Mapping[str, Any], set: Mapping[str, str], unset: Sequence[str], path: str) -> Dict[str, Any]:
+def changed(
+    before: Mapping[str, Any], set: Mapping[str, str], unset: Sequence[str], path: str
+) -> Dict[str, Any]:
     """keeper.env.json with these values. path: the PATH of the next start."""
     changes, content = dict(set), {key: before[key] for key in ("limit_nofile",) if key in before}
     if "LimitNOFILE" in changes:
         content["limit_nofile"] = int(changes.pop("LimitNOFILE"))
-    if "ExecStart[0]" in changes:  # the program is found through PATH: the wanted node comes first in it
+    if (
+        "ExecStart[0]" in changes
+    ):  # the program is found through PATH: the wanted node comes first in it
         changes["PATH"] = os.path.dirname(changes.pop("ExecStart[0]")) + os.pathsep + path
-    content["set"] = {k: v for k, v in {**(before.get("set") or {}), **changes}.items() if k not in unset}
+    content["set"] = {
+        k: v for k, v in {**(before.get("set") or {}), **changes}.items() if k not in unset
+    }
     content["unset"] = sorted({*(before.get("unset") or ()), *unset} - {*changes})
     return content

@@ -1,4 +1,6 @@
-"""What our keeper wrote (keeper.json), as a ServiceState. Reads the process table: the pid in it may be long gone."""
+"""What our keeper wrote (keeper.json), as a ServiceState. Reads the process table: the pid in it
+may be long gone.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ACTIVE = {
 
 
 def read_known(known: Mapping[str, Any], kept: bool, exists: bool, path: str) -> ServiceState:
-    """Given keeper.json, whether a keeper is at work and whether one is wanted (exists), answer what it means."""
+    """Given keeper.json, whether a keeper is at work and whether one is wanted (exists), answer
+    what it means.
+    """
     pid = known.get("pid") if system.alive(known.get("pid"), known.get("ticks")) else None
     phase = str(known.get("phase", ""))
     same_boot = known.get("boot") == system.boot_mark()
@@ -44,7 +48,9 @@ def read_known(known: Mapping[str, Any], kept: bool, exists: bool, path: str) ->
         enabled=True,
         stopped_by_operator=bool(down and not pid),
         path=path,
-        detail=str(known.get("reason", "")) if kept else "no keeper is running" + ("; the gateway lives" if pid else ""),
+        detail=str(known.get("reason", ""))
+        if kept
+        else "no keeper is running" + ("; the gateway lives" if pid else ""),
     )
 
 
@@ -53,4 +59,6 @@ def fulfilled(action: str, known: Mapping[str, Any]) -> bool:
     phase = known.get("phase")
     if action == "stop":
         return phase == "stopped"
-    return phase in ("running", "waiting", "gave-up", "refused") and (phase != "running" or bool(known.get("pid")))
+    return phase in ("running", "waiting", "gave-up", "refused") and (
+        phase != "running" or bool(known.get("pid"))
+    )

@@ -1,6 +1,8 @@
-"""launchd, in the user's GUI domain. OpenClaw's own agent is used; ours only where that cannot be installed.
+"""launchd, in the user's GUI domain. OpenClaw's own agent is used; ours only where that cannot be
+installed.
 
-From launchctl(1), launchd.plist(5) and OpenClaw's templates; not run on a real macOS (docs/platforms.md).
+From launchctl(1), launchd.plist(5) and OpenClaw's templates; not run on a real macOS
+(docs/platforms.md).
 """
 
 from __future__ import annotations
@@ -19,10 +21,17 @@ from . import ServicePlan, ServiceState, account_home, canonical, common, launch
 from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
-BUSY = ("input/output error", "operation already in progress", "operation now in progress", ": 5:", ": 37:")
+BUSY = (
+    "input/output error",
+    "operation already in progress",
+    "operation now in progress",
+    ": 5:",
+    ": 37:",
+)
 BOOTSTRAP_PATIENCE = 30.0  # s: an agent that is just being torn down answers EIO until it is gone
 NO_GUI = Text(
-    "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> domain)",
+    "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> "
+    "domain)",
     "请以该用户登录 Mac 的图形界面:LaunchAgent 需要图形会话(launchctl 的 gui/<uid> 域)",
 )
 
@@ -50,7 +59,7 @@ class Launchd:
     def _target(self, label: str) -> str:
         return "{}/{}".format(self.domain, label)
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
         return self._state(self.label)
 
@@ -66,7 +75,12 @@ class Launchd:
         if done.ok:
             return read_print(done.out, str(path))
         if not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
-            return ServiceState(path.is_file(), "unknown", path=str(path), detail=(done.err or done.out).strip()[:200])
+            return ServiceState(
+                path.is_file(),
+                "unknown",
+                path=str(path),
+                detail=(done.err or done.out).strip()[:200],
+            )
         enabled = self._enabled(label)
         if label == self.label and self._parked():
             return ServiceState(
@@ -83,20 +97,36 @@ class Launchd:
                 "OpenClaw took it out after exit 78",
             )
         stopped = True if enabled is False else removal.by_person(self.home)
-        return ServiceState(path.is_file(), "inactive", "not-loaded", "", None, None, 0, enabled, stopped, str(path), "not loaded")
+        return ServiceState(
+            path.is_file(),
+            "inactive",
+            "not-loaded",
+            "",
+            None,
+            None,
+            0,
+            enabled,
+            stopped,
+            str(path),
+            "not loaded",
+        )
 
     def _enabled(self, label: str) -> Optional[bool]:
         done = self._run("print-disabled", self.domain, timeout=10.0)
-        found = re.search(r'"{}"\s*=>\s*(\w+)'.format(re.escape(label)), done.out) if done.ok else None
+        found = (
+            re.search(r'"{}"\s*=>\s*(\w+)'.format(re.escape(label)), done.out) if done.ok else None
+        )
         return found.group(1) not in ("disabled", "true") if found else (True if done.ok else None)
 
     def _parked(self) -> bool:
-        """OpenClaw unloads its agent after a refused start: a failed start was noted after the agent was last seen in order."""
+        """OpenClaw unloads its agent after a refused start: a failed start was noted after the
+        agent was last seen in order.
+        """
         seen = removal.last_seen(self.home)
         notes = self.home.logs_dir.glob("stability/openclaw-stability-*startup_failed*.json")
         return bool(seen) and any(note.stat().st_mtime > seen for note in notes)
 
-    # -- acting -------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------------------------
     def start(self) -> None:
         if not self.plist(self.label).is_file():
             self.install()
@@ -109,7 +139,13 @@ class Launchd:
     def stop(self) -> None:
         done = self._run("bootout", self._target(self.label), timeout=60.0)
         if not done.ok and not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
-            raise ServiceError(Text.of("launchctl bootout failed: {}", "launchctl bootout 失败:{}", (done.err or done.out).strip()[:200]))
+            raise ServiceError(
+                Text.of(
+                    "launchctl bootout failed: {}",
+                    "launchctl bootout 失败:{}",
+                    (done.err or done.out).strip()[:200],
+                )
+            )
 
     def restart(self) -> None:
         done = self._run("kickstart", "-k", self._target(self.label), timeout=60.0)
@@ -120,7 +156,9 @@ class Launchd:
         """launchd keeps no such state."""
 
     def reload(self) -> None:
-        """Take the plist up again: out, then in. EIO means that the old one is still being torn down."""
+        """Take the plist up again: out, then in. EIO means that the old one is still being torn
+        down.
+        """
         self.stop()
         self._run("enable", self._target(self.label))
         self._bootstrap(self.label)
@@ -130,7 +168,11 @@ class Launchd:
         while True:
             done = self._run("bootstrap", self.domain, str(self.plist(label)))
             text = (done.err + done.out).strip()
-            if done.ok or "already bootstrapped" in text.lower() or "already loaded" in text.lower():
+            if (
+                done.ok
+                or "already bootstrapped" in text.lower()
+                or "already loaded" in text.lower()
+            ):
                 return
             if any(part in text.lower() for part in BUSY) and self.host.monotonic() < until:
                 if self._run("print", self._target(label), timeout=10.0).ok:
@@ -139,7 +181,9 @@ class Launchd:
                 continue
             unsupported = "domain does not support" in text.lower() or "125" in text
             raise ServiceError(
-                Text.of("launchctl bootstrap failed: {}", "launchctl bootstrap 失败:{}", text[:200]),
+                Text.of(
+                    "launchctl bootstrap failed: {}", "launchctl bootstrap 失败:{}", text[:200]
+                ),
                 NO_GUI if unsupported else "openclaw gateway install --force",
             )
 
@@ -158,7 +202,7 @@ class Launchd:
     def _copy(self) -> Path:
         return self.home.doctor_dir / "service" / (self.label + ".plist")
 
-    # -- what it starts -----------------------------------------------------------------------------------------------
+    # -- what it starts ----------------------------------------------------------------------------
     def _read(self) -> Dict[str, Any]:
         return launchd_plist.read((self.plist(self.label), self._copy()))
 
@@ -168,18 +212,27 @@ class Launchd:
     def environment(self) -> Dict[str, str]:
         return launchd_plist.environment(self._read())
 
-    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
-        """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and loaded again."""
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        """launchd has no drop-ins: the agent's own plist (and OpenClaw's env file) is changed, and
+        loaded again.
+        """
         writes = launchd_plist.changed(self.plist(self.label), self._read(), set, unset)
         return (*writes, Service("reload")), tuple(step.path for step in writes)
 
-    # -- installing ---------------------------------------------------------------------------------------------------
-    def _render(self, template: str, label: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> bytes:
+    # -- installing --------------------------------------------------------------------------------
+    def _render(
+        self, template: str, label: str, argv: Sequence[str], env: Mapping[str, str], log: Path
+    ) -> bytes:
         values = {
             "LABEL": escape(label),
-            "ARGUMENTS": "\n".join("      <string>{}</string>".format(escape(word)) for word in argv),
+            "ARGUMENTS": "\n".join(
+                "      <string>{}</string>".format(escape(word)) for word in argv
+            ),
             "ENVIRONMENT": "\n".join(
-                "      <key>{}</key>\n      <string>{}</string>".format(escape(k), escape(v)) for k, v in sorted(env.items())
+                "      <key>{}</key>\n      <string>{}</string>".format(escape(k), escape(v))
+                for k, v in sorted(env.items())
             ),
             "LOG": escape(str(log)),
         }
@@ -191,13 +244,19 @@ class Launchd:
             label, path = self.watchdog_label, self.plist(self.watchdog_label)
             env = common.watchdog_environment(self.host)
             content = self._render(
-                "ai.openclaw.iflow-doctor.plist", label, common.watchdog_command(), env, self.home.logs_dir / "watchdog.stderr.log"
+                "ai.openclaw.iflow-doctor.plist",
+                label,
+                common.watchdog_command(),
+                env,
+                self.home.logs_dir / "watchdog.stderr.log",
             )
             return ServicePlan(((str(path), content),), self._load(label))
         path = self.plist(self.label)
         if path.is_file():
             return ServicePlan()
-        if self._copy().is_file() and all(os.path.exists(word) for word in self.command()[:2] if word.startswith("/")):
+        if self._copy().is_file() and all(
+            os.path.exists(word) for word in self.command()[:2] if word.startswith("/")
+        ):
             return ServicePlan(((str(path), self._copy().read_bytes()),), self._load(self.label))
         from ..openclaw import cli
 
@@ -208,12 +267,21 @@ class Launchd:
 
     def _plan_own(self, logs: Path) -> ServicePlan:
         env = {**common.gateway_environment(self.host), "OPENCLAW_LAUNCHD_LABEL": self.label}
-        content = self._render("ai.openclaw.gateway.plist", self.label, common.gateway_command(self.host), env, logs / "gateway.log")
+        content = self._render(
+            "ai.openclaw.gateway.plist",
+            self.label,
+            common.gateway_command(self.host),
+            env,
+            logs / "gateway.log",
+        )
         return ServicePlan(((str(self.plist(self.label)), content),), self._load(self.label))
 
     def _load(self, label: str) -> Tuple[Tuple[str, ...], ...]:
         target = self._target(label)
-        return (("launchctl", "enable", target), ("launchctl", "bootstrap", self.domain, str(self.plist(label))))
+        return (
+            ("launchctl", "enable", target),
+            ("launchctl", "bootstrap", self.domain, str(self.plist(label))),
+        )
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         plan = self.plan_service("gateway")
@@ -228,7 +296,10 @@ class Launchd:
             self._carry_out(plan, self.label)
         if not self.service_state().exists:
             raise ServiceError(
-                Text("the gateway's agent is still missing after the installation", "安装后仍没有网关的 LaunchAgent"),
+                Text(
+                    "the gateway's agent is still missing after the installation",
+                    "安装后仍没有网关的 LaunchAgent",
+                ),
                 "openclaw gateway install --force",
             )
         if self.service_state().active == "inactive":
@@ -237,7 +308,9 @@ class Launchd:
         return plan
 
     def _carry_out(self, plan: ServicePlan, label: str) -> None:
-        """As common.run_plan, but a bootstrap is tried again while the old agent is being torn down."""
+        """As common.run_plan, but a bootstrap is tried again while the old agent is being torn
+        down.
+        """
         common.write_files(plan.files)
         for argv in plan.commands:
             if argv[:2] == ("launchctl", "bootstrap"):

@@ -1,4 +1,6 @@
-"""An agent's plist: which command and environment it starts, and the same with other values. Reads and plans; launchd.py acts."""
+"""An agent's plist: which command and environment it starts, and the same with other values. Reads
+and plans; launchd.py acts.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def read(paths: Iterable[Path]) -> Dict[str, Any]:
 
 
 def command(value: Mapping[str, Any]) -> Tuple[List[str], Optional[Path]]:
-    """(argv, env file): OpenClaw wraps the command into `[/bin/sh] <wrapper> <env file> node ...`."""
+    """(argv, env file): OpenClaw wraps the command into `[/bin/sh] <wrapper> <env file> node
+    ...`.
+    """
     argv = [str(word) for word in value.get("ProgramArguments") or ()]
     rest = argv[1:] if argv[:1] == ["/bin/sh"] else argv
     if len(rest) > 2 and rest[0].endswith("-env-wrapper.sh"):
@@ -42,19 +46,29 @@ def environment(value: Mapping[str, Any]) -> Dict[str, str]:
     return values
 
 
-def changed(path: Path, value: Dict[str, Any], set: Mapping[str, str], unset: Sequence[str]) -> List[Write]:
-    """The writes that put these values into the plist at `path` (and into OpenClaw's env file). Raises ServiceError for an empty one."""
+def changed(
+    path: Path, value: Dict[str, Any], set: Mapping[str, str], unset: Sequence[str]
+) -> List[Write]:
+    """The writes that put these values into the plist at `path` (and into OpenClaw's env file).
+    Raises ServiceError for an empty one.
+    """
     if not value:
-        raise ServiceError(Text.of("{} cannot be read", "{} 无法读取", path), "openclaw gateway install --force")
+        raise ServiceError(
+            Text.of("{} cannot be read", "{} 无法读取", path), "openclaw gateway install --force"
+        )
     argv, env_file = command(value)
     changes = dict(set)
     if "LimitNOFILE" in changes:
-        value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(changes.pop("LimitNOFILE"))
+        value.setdefault("SoftResourceLimits", {})["NumberOfFiles"] = int(
+            changes.pop("LimitNOFILE")
+        )
     for name in [name for name in changes if name.startswith("ExecStart[") and argv]:
         whole = list(value["ProgramArguments"])
         whole[len(whole) - len(argv) + int(name[len("ExecStart[") : -1])] = changes.pop(name)
         value["ProgramArguments"] = whole
-    variables = {k: v for k, v in (value.get("EnvironmentVariables") or {}).items() if k not in unset}
+    variables = {
+        k: v for k, v in (value.get("EnvironmentVariables") or {}).items() if k not in unset
+    }
     value["EnvironmentVariables"] = {**variables, **changes}
     writes = [Write(str(path), plistlib.dumps(value, sort_keys=False))]
     if env_file is not None and env_file.is_file():

@@ -1,6 +1,8 @@
-"""Was a service that is gone taken away by a person, or lost by an update? Told by what changed since it was last seen in order.
+"""Was a service that is gone taken away by a person, or lost by an update? Told by what changed
+since it was last seen in order.
 
-A note in <state dir>/iflow-doctor/service/seen.json remembers the installed package's mark while the service is there.
+A note in <state dir>/iflow-doctor/service/seen.json remembers the installed package's mark while
+the service is there.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from ..openclaw.home import Home
 
 
 def _mark(argv: Sequence[str]) -> List[Any]:
-    """[path, mtime, size] of the package.json above the program that the service starts; [] when there is none."""
+    """[path, mtime, size] of the package.json above the program that the service starts; [] when
+    there is none.
+    """
     for word in argv:
         place = Path(word)
         for folder in list(place.parents)[:4] if place.is_absolute() else ():
@@ -27,7 +31,9 @@ def _mark(argv: Sequence[str]) -> List[Any]:
 
 
 def remember(host: Host, home: Home, argv: Sequence[str]) -> None:
-    """The service is there: keep what its package looks like. Written only when it changed or an hour has passed."""
+    """The service is there: keep what its package looks like. Written only when it changed or an
+    hour has passed.
+    """
     target = home.doctor_dir / "service" / "seen.json"
     now, mark = host.now(), _mark(argv)
     before = _read(home)
@@ -46,7 +52,9 @@ def last_seen(home: Home) -> float:
 
 
 def by_person(home: Home) -> Optional[bool]:
-    """The service is gone. True: nothing else changed, so a person did it. False: the package changed or went too. None: cannot tell."""
+    """The service is gone. True: nothing else changed, so a person did it. False: the package
+    changed or went too. None: cannot tell.
+    """
     before = _read(home)
     if not before.get("mark"):
         return None

@@ -1,7 +1,10 @@
-"""Windows Task Scheduler. OpenClaw's own task is used; the watchdog's task, started every minute if it does not run, starts it again.
+"""Windows Task Scheduler. OpenClaw's own task is used; the watchdog's task, started every minute if
+it does not run, starts it again.
 
-RestartOnFailure of a task only counts for a task that could not be started, and three times: it does not bring back a gateway that
-crashed later. What does: a trigger that repeats every minute, with MultipleInstancesPolicy IgnoreNew. Not run on a real Windows
+RestartOnFailure of a task only counts for a task that could not be started, and three times: it
+does not bring back a gateway that
+crashed later. What does: a trigger that repeats every minute, with MultipleInstancesPolicy
+IgnoreNew. Not run on a real Windows
 (docs/platforms.md). Words in schtasks' answers are translated there: only numbers and XML are read.
 """
 
@@ -24,7 +27,11 @@ from ..openclaw.home import Home
 from . import ServicePlan, ServiceState, common, removal
 from .keeper import system
 
-RUNNING, NEVER_RAN, ENDED_BY_USER = 0x41301, 0x41303, 0x41306  # SCHED_S_TASK_RUNNING, _HAS_NOT_RUN, _TERMINATED
+RUNNING, NEVER_RAN, ENDED_BY_USER = (
+    0x41301,
+    0x41303,
+    0x41306,
+)  # SCHED_S_TASK_RUNNING, _HAS_NOT_RUN, _TERMINATED
 LAST_RESULT = 6  # column of /FO CSV /V: names are translated, the order is not
 
 
@@ -47,13 +54,20 @@ class Schtasks:
         done = self._run(*words)
         if not done.ok:
             raise ServiceError(
-                Text.of("schtasks {} failed: {}", "schtasks {} 失败:{}", words[0], (done.err or done.out).strip()[-200:]),
+                Text.of(
+                    "schtasks {} failed: {}",
+                    "schtasks {} 失败:{}",
+                    words[0],
+                    (done.err or done.out).strip()[-200:],
+                ),
                 'schtasks /Query /TN "{}" /V'.format(self.task),
             )
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
-        """The task, and the process that holds OpenClaw's lock: its launcher may end before the gateway does."""
+        """The task, and the process that holds OpenClaw's lock: its launcher may end before the
+        gateway does.
+        """
         pid, what = system.lock_holder(str(self.home.state_dir))
         return self._state(self.task, pid if what == "gateway" else None)
 
@@ -63,7 +77,11 @@ class Schtasks:
     def _state(self, task: str, pid: Optional[int]) -> ServiceState:
         try:
             xml = self._run("/Query", "/TN", task, "/XML", timeout=15.0)
-            row = self._run("/Query", "/TN", task, "/FO", "CSV", "/V", "/NH", timeout=15.0) if xml.ok else xml
+            row = (
+                self._run("/Query", "/TN", task, "/FO", "CSV", "/V", "/NH", timeout=15.0)
+                if xml.ok
+                else xml
+            )
         except ServiceError as error:
             return ServiceState(False, "unknown", main_pid=pid, detail=str(error))
         if xml.timed_out:
@@ -71,16 +89,42 @@ class Schtasks:
         gateway = task == self.task
         if not xml.ok:
             stopped = removal.by_person(self.home) if gateway else None
-            return ServiceState(False, "active" if pid else "inactive", main_pid=pid, stopped_by_operator=False if pid else stopped)
+            return ServiceState(
+                False,
+                "active" if pid else "inactive",
+                main_pid=pid,
+                stopped_by_operator=False if pid else stopped,
+            )
         result = last_result(row.out)
-        enabled = not re.search(r"</Triggers>.*<Settings>.*<Enabled>\s*false\s*</Enabled>.*</Settings>", xml.out, re.S)
+        enabled = not re.search(
+            r"</Triggers>.*<Settings>.*<Enabled>\s*false\s*</Enabled>.*</Settings>", xml.out, re.S
+        )
         running = bool(pid) or result == RUNNING
         code = None if running or result in (None, RUNNING, NEVER_RAN, ENDED_BY_USER) else result
-        stopped = False if running else True if (not enabled or result == ENDED_BY_USER) else False if code else None
+        stopped = (
+            False
+            if running
+            else True
+            if (not enabled or result == ENDED_BY_USER)
+            else False
+            if code
+            else None
+        )
         active = "active" if running else "failed" if code else "inactive"
-        return ServiceState(True, active, "", "" if result is None else hex(result), code, pid, 0, enabled, stopped, task)
+        return ServiceState(
+            True,
+            active,
+            "",
+            "" if result is None else hex(result),
+            code,
+            pid,
+            0,
+            enabled,
+            stopped,
+            task,
+        )
 
-    # -- acting -------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------------------------
     def start(self) -> None:
         if not self._run("/Query", "/TN", self.task, "/XML", timeout=15.0).ok:
             self.install()
@@ -89,7 +133,9 @@ class Schtasks:
         self._must("/Run", "/TN", self.task)
 
     def stop(self) -> None:
-        """End the task, then the process that still holds the lock: a task's end does not reach everything it started."""
+        """End the task, then the process that still holds the lock: a task's end does not reach
+        everything it started.
+        """
         self._run("/End", "/TN", self.task)
         if self._ours():
             self._must("/Change", "/TN", self.task, "/DISABLE")
@@ -117,7 +163,8 @@ class Schtasks:
         content = ("\ufeff" + done.out.replace("\0", "").lstrip("\ufeff")).encode("utf-16-le")
         copy = self._place("gateway.kept.xml")
         if "\ufffd" in done.out or (copy.is_file() and copy.read_bytes() == content):
-            return False  # written in a code page that lost letters: no copy is better than a wrong one
+            # written in a code page that lost letters: no copy is better than a wrong one
+            return False
         common.write_files(((str(copy), content),))
         return True
 
@@ -130,7 +177,7 @@ class Schtasks:
     def _place(self, name: str) -> Path:
         return self.home.doctor_dir / "service" / name
 
-    # -- what it starts -----------------------------------------------------------------------------------------------
+    # -- what it starts ----------------------------------------------------------------------------
     def _script(self) -> Path:
         """OpenClaw's launcher: the task runs it, and it sets the environment and starts node."""
         name = "gateway-{}.cmd".format(self.home.profile) if self.home.profile else "gateway.cmd"
@@ -146,24 +193,42 @@ class Schtasks:
     def command(self) -> List[str]:
         for line in reversed(self._script_lines()):
             text = line.strip()
-            if text and not re.match(r"(?i)@?(rem|echo|set|setlocal|endlocal|cd|chcp|exit|if|goto|:)\b|:", text):
+            if text and not re.match(
+                r"(?i)@?(rem|echo|set|setlocal|endlocal|cd|chcp|exit|if|goto|:)\b|:", text
+            ):
                 return [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', text)]
         return []
 
     def environment(self) -> Dict[str, str]:
-        found = (re.match(r'(?i)\s*@?set\s+"?([A-Za-z_]\w*)=(.*?)"?\s*$', line) for line in self._script_lines())
+        found = (
+            re.match(r'(?i)\s*@?set\s+"?([A-Za-z_]\w*)=(.*?)"?\s*$', line)
+            for line in self._script_lines()
+        )
         return {m.group(1): m.group(2).replace("%%", "%") for m in found if m}
 
-    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
-        """Tasks have no environment of their own: the lines of OpenClaw's launcher script are changed."""
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        """Tasks have no environment of their own: the lines of OpenClaw's launcher script are
+        changed.
+        """
         lines, target = self._script_lines(), str(self._script())
         if not lines:
-            raise ServiceError(Text.of("{} cannot be read", "{} 无法读取", target), "openclaw gateway install --force")
+            raise ServiceError(
+                Text.of("{} cannot be read", "{} 无法读取", target),
+                "openclaw gateway install --force",
+            )
         names = {*set, *unset} - {"LimitNOFILE", "ExecStart[0]"}
-        kept = [line for line in lines if not re.match(r'(?i)\s*@?set\s+"?({})='.format("|".join(map(re.escape, names)) or "(?!)"), line)]
-        added = ['set "{}={}"'.format(k, v.replace("%", "%%")) for k, v in set.items() if k in names] + [
-            'set "{}="'.format(k) for k in unset
+        kept = [
+            line
+            for line in lines
+            if not re.match(
+                r'(?i)\s*@?set\s+"?({})='.format("|".join(map(re.escape, names)) or "(?!)"), line
+            )
         ]
+        added = [
+            'set "{}={}"'.format(k, v.replace("%", "%%")) for k, v in set.items() if k in names
+        ] + ['set "{}="'.format(k) for k in unset]
         first = 1 if kept and kept[0].lower().startswith("@echo") else 0
         text = "\r\n".join(kept[:first] + added + kept[first:]) + "\r\n"
         program = self.command()[:1]
@@ -171,7 +236,7 @@ class Schtasks:
             text = text.replace('"{}"'.format(program[0]), '"{}"'.format(set["ExecStart[0]"]))
         return (Write(target, text.encode("utf-8")),), (target,)
 
-    # -- installing ---------------------------------------------------------------------------------------------------
+    # -- installing --------------------------------------------------------------------------------
     def _user(self) -> str:
         name, domain = self.host.env.get("USERNAME", ""), self.host.env.get("USERDOMAIN", "")
         if not name:
@@ -182,7 +247,9 @@ class Schtasks:
         return "{}\\{}".format(domain, name) if domain else name
 
     def _definition(self, kind: str, argv: Sequence[str], env: Mapping[str, str]) -> ServicePlan:
-        """A task runs a small Python file of ours: task definitions know no environment variables, batch files no Unicode."""
+        """A task runs a small Python file of ours: task definitions know no environment variables,
+        batch files no Unicode.
+        """
         task = self.watchdog_task if kind == "watchdog" else self.task
         runner = self._place(kind + ".pyw")
         values = {
@@ -198,14 +265,19 @@ class Schtasks:
         xml = common.render("schtasks", "task.xml", values)
         files = (
             (str(runner), runner_source(argv, env).encode("utf-8")),
-            (str(self._place(kind + ".xml")), ("\ufeff" + xml.replace("\n", "\r\n")).encode("utf-16-le")),
+            (
+                str(self._place(kind + ".xml")),
+                ("\ufeff" + xml.replace("\n", "\r\n")).encode("utf-16-le"),
+            ),
         )
         create = ("schtasks", "/Create", "/TN", task, "/XML", str(self._place(kind + ".xml")), "/F")
         return ServicePlan(files, (create, ("schtasks", "/Run", "/TN", task)))
 
     def plan_service(self, kind: str) -> ServicePlan:
         if kind == "watchdog":
-            return self._definition(kind, ["-m", "skill", "watch"], common.watchdog_environment(self.host))
+            return self._definition(
+                kind, ["-m", "skill", "watch"], common.watchdog_environment(self.host)
+            )
         if self._run("/Query", "/TN", self.task, "/XML", timeout=15.0).ok:
             return ServicePlan()
         kept = self._place("gateway.kept.xml")
@@ -220,7 +292,9 @@ class Schtasks:
         return self._plan_own()
 
     def _plan_own(self) -> ServicePlan:
-        return self._definition("gateway", common.gateway_command(self.host), common.gateway_environment(self.host))
+        return self._definition(
+            "gateway", common.gateway_command(self.host), common.gateway_environment(self.host)
+        )
 
     def install(self, dry_run: bool = False) -> ServicePlan:
         plan = self.plan_service("gateway")
@@ -257,7 +331,9 @@ class Schtasks:
             for name in (kind + ".xml", kind + ".pyw"):
                 if self._place(name).is_file():
                     os.unlink(self._place(name))
-        return ServicePlan((), (("schtasks", "/End", "/TN", task), ("schtasks", "/Delete", "/TN", task, "/F")))
+        return ServicePlan(
+            (), (("schtasks", "/End", "/TN", task), ("schtasks", "/Delete", "/TN", task, "/F"))
+        )
 
 
 def windowless(python: str) -> str:
@@ -267,18 +343,31 @@ def windowless(python: str) -> str:
 
 
 def runner_source(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """A Python file that sets the environment and becomes `-m skill ...` (or runs the gateway's program and answers its code)."""
-    head = "# Written by iflow-doctor.\nimport os, runpy, subprocess, sys\nos.environ.update({!a})\n".format(dict(env))
+    """A Python file that sets the environment and becomes `-m skill ...` (or runs the gateway's
+    program and answers its code).
+    """
+    head = (
+        "# Written by iflow-doctor.\nimport os, runpy, subprocess, sys\nos.environ.update({!a})\n"
+    ).format(dict(env))
     if list(argv[:1]) == ["-m"]:
-        path = "sys.path[:0] = [p for p in os.environ.get('PYTHONPATH', '').split(os.pathsep) if p]\n"
+        path = (
+            "sys.path[:0] = [p for p in os.environ.get('PYTHONPATH', '').split(os.pathsep) if p]\n"
+        )
         return (
-            head + path + "sys.argv = {!a}\nrunpy.run_module({!a}, run_name='__main__', alter_sys=True)\n".format(list(argv[1:]), argv[1])
+            head
+            + path
+            + "sys.argv = {!a}\n"
+            "runpy.run_module({!a}, run_name='__main__', alter_sys=True)\n".format(
+                list(argv[1:]), argv[1]
+            )
         )
     return head + "sys.exit(subprocess.call({!a}, creationflags=0x08000000))\n".format(list(argv))
 
 
 def last_result(text: str) -> Optional[int]:
-    """The numeric "Last Result" of the first row of `schtasks /Query /FO CSV /V /NH`; None when there is none."""
+    """The numeric "Last Result" of the first row of `schtasks /Query /FO CSV /V /NH`; None when
+    there is none.
+    """
     for row in csv.reader(io.StringIO(text)):
         if len(row) > LAST_RESULT and re.fullmatch(r"-?\d+", row[LAST_RESULT].strip()):
             return int(row[LAST_RESULT]) & 0xFFFFFFFF

@@ -1,4 +1,6 @@
-"""What `systemctl show` and `launchctl print` say, as a ServiceState. Pure but for one look whether a unit file is still there."""
+"""What `systemctl show` and `launchctl print` say, as a ServiceState. Pure but for one look whether
+a unit file is still there.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +11,58 @@ from typing import Dict, Mapping, Optional
 from . import ServiceState
 
 SHOWN = (
-    "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,MainPID,NRestarts,UnitFileState,FragmentPath,"
+    "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,M"
+    "ainPID,NRestarts,UnitFileState,FragmentPath,"
     "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
 )
-# A unit file that is there and cannot be used. "masked" is a person's word, unless the file is simply empty.
+# A unit file that is there and cannot be used. "masked" is a person's word, unless the file is
+# simply empty.
 UNUSABLE = "unusable unit: "
-BROKEN = {name: UNUSABLE + why for name, why in (("bad-setting", "bad-setting"), ("error", "error"), ("masked", "empty"))}
+BROKEN = {
+    name: UNUSABLE + why
+    for name, why in (("bad-setting", "bad-setting"), ("error", "error"), ("masked", "empty"))
+}
 
 
 def read_state(seen: Mapping[str, str], file_there: bool, empty: bool = False) -> ServiceState:
-    """Given `systemctl show`, answer what it means. empty: the unit file holds nothing, which systemd calls masked."""
-    load, active, result = seen.get("LoadState", ""), seen.get("ActiveState", "unknown"), seen.get("Result", "")
+    """Given `systemctl show`, answer what it means. empty: the unit file holds nothing, which
+    systemd calls masked.
+    """
+    load, active, result = (
+        seen.get("LoadState", ""),
+        seen.get("ActiveState", "unknown"),
+        seen.get("Result", ""),
+    )
     ran = bool(seen.get("ExecMainStartTimestamp", "").strip())
     status = int(seen.get("ExecMainStatus") or 0)
     ended = seen.get("ExecMainCode", "0") not in ("0", "")
     code = (-status if seen.get("ExecMainCode") in ("2", "3") else status) if ended else None
-    enabled = {"enabled": True, "enabled-runtime": True, "disabled": False, "masked": False}.get(seen.get("UnitFileState", ""))
+    enabled = {"enabled": True, "enabled-runtime": True, "disabled": False, "masked": False}.get(
+        seen.get("UnitFileState", "")
+    )
     known = {"reloading": "active"}.get(active, active)
     broken = file_there and (empty if load == "masked" else load in BROKEN)
     there = broken or load == "masked" or (load == "loaded" and (file_there or not _lost(seen)))
     return ServiceState(
         exists=there,
-        active=known if known in ("active", "activating", "deactivating", "inactive", "failed") else "unknown",
+        active=known
+        if known in ("active", "activating", "deactivating", "inactive", "failed")
+        else "unknown",
         sub=seen.get("SubState", ""),
         result=result,
         exit_code=code,
         main_pid=int(seen.get("MainPID") or 0) or None,
         restarts=int(seen.get("NRestarts") or 0),
         enabled=enabled,
-        stopped_by_operator=False if broken else _stopped(load, active, result, ran, code in (0, 143, -15), seen),
+        stopped_by_operator=False
+        if broken
+        else _stopped(load, active, result, ran, code in (0, 143, -15), seen),
         path=seen.get("FragmentPath", ""),
-        detail=BROKEN[load] if broken else "needs daemon-reload" if seen.get("NeedDaemonReload") == "yes" else "",
+        detail=BROKEN[load]
+        if broken
+        else "needs daemon-reload"
+        if seen.get("NeedDaemonReload") == "yes"
+        else "",
     )
 
 
@@ -49,8 +72,12 @@ def _lost(seen: Mapping[str, str]) -> bool:
     return bool(path) and not os.path.exists(path)
 
 
-def _stopped(load: str, active: str, result: str, ran: bool, clean: bool, seen: Mapping[str, str]) -> Optional[bool]:
-    """With Restart=always only a person's stop leaves a unit that ran inactive, or failed by a timeout."""
+def _stopped(
+    load: str, active: str, result: str, ran: bool, clean: bool, seen: Mapping[str, str]
+) -> Optional[bool]:
+    """With Restart=always only a person's stop leaves a unit that ran inactive, or failed by a
+    timeout.
+    """
     if load == "masked":
         return True
     if load != "loaded" or active in ("active", "activating", "deactivating"):
@@ -58,13 +85,16 @@ def _stopped(load: str, active: str, result: str, ran: bool, clean: bool, seen: 
     if seen.get("Restart") != "always" or (active == "inactive" and not ran):
         return None
     if active == "inactive":
-        # Not clean and yet "success": somebody cleared a failure (reset-failed) and was interrupted before the start.
+        # Not clean and yet "success": somebody cleared a failure (reset-failed) and was interrupted
+        # before the start.
         return clean or result != "success"
     return result == "timeout"
 
 
 def read_print(text: str, path: str) -> ServiceState:
-    """Given the answer of `launchctl print`, answer what it means. Only lines of the outermost level count."""
+    """Given the answer of `launchctl print`, answer what it means. Only lines of the outermost
+    level count.
+    """
     fields: Dict[str, str] = {}
     for line in text.splitlines():
         found = re.match(r"\t([a-z ]+?) = (.*)$", line)

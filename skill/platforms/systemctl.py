@@ -11,11 +11,16 @@ from ..model import Text
 from . import account_home
 from .keeper.system import NOT_FOR_CHILDREN
 
-NO_BUS = ("loginctl enable-linger {}, or log in as this user, then try again", "loginctl enable-linger {},或以该用户登录,然后重试")
+NO_BUS = (
+    "loginctl enable-linger {}, or log in as this user, then try again",
+    "loginctl enable-linger {},或以该用户登录,然后重试",
+)
 
 
 def user_environment(host: Host) -> Dict[str, str]:
-    """The environment for systemctl --user: the runtime directory and bus are found where cron or su left them out."""
+    """The environment for systemctl --user: the runtime directory and bus are found where cron or
+    su left them out.
+    """
     env = {k: v for k, v in host.env.items() if k not in NOT_FOR_CHILDREN}
     uid = os.getuid() if hasattr(os, "getuid") else 0
     runtime = env.get("XDG_RUNTIME_DIR") or "/run/user/{}".format(uid)
@@ -27,7 +32,9 @@ def user_environment(host: Host) -> Dict[str, str]:
 
 
 def available(host: Host) -> bool:
-    """True when systemd runs this machine and its user manager is there, or should be (a unit of OpenClaw exists)."""
+    """True when systemd runs this machine and its user manager is there, or should be (a unit of
+    OpenClaw exists).
+    """
     if not os.path.isdir("/run/systemd/system") or not host.which("systemctl"):
         return False
     runtime = user_environment(host).get("XDG_RUNTIME_DIR", "")
@@ -37,7 +44,9 @@ def available(host: Host) -> bool:
 
 
 def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
-    """systemctl --user. Raise ServiceError, its hint naming the unit `about`, when it is refused or there is no user manager."""
+    """systemctl --user. Raise ServiceError, its hint naming the unit `about`, when it is refused or
+    there is no user manager.
+    """
     argv = ["systemctl", "--user", "--no-pager", "--no-ask-password", *words]
     done = host.run(argv, timeout=timeout, env=user_environment(host))
     if done.ok:
@@ -46,9 +55,19 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
     if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
         user = host.env.get("USER", "$USER")
         raise ServiceError(
-            Text.of("systemd's user manager cannot be reached: {}", "连不上 systemd 用户管理器:{}", text[:200]), Text.of(*NO_BUS, user)
+            Text.of(
+                "systemd's user manager cannot be reached: {}",
+                "连不上 systemd 用户管理器:{}",
+                text[:200],
+            ),
+            Text.of(*NO_BUS, user),
         )
     raise ServiceError(
-        Text.of("systemctl --user {} failed: {}", "systemctl --user {} 失败:{}", " ".join(words[:2]), text[-300:] or done.code),
+        Text.of(
+            "systemctl --user {} failed: {}",
+            "systemctl --user {} 失败:{}",
+            " ".join(words[:2]),
+            text[-300:] or done.code,
+        ),
         "systemctl --user status " + about,
     )

@@ -1,10 +1,16 @@
-"""systemd's user manager. OpenClaw's own unit stays as OpenClaw wrote it; we keep a copy for the day it is lost.
+"""systemd's user manager. OpenClaw's own unit stays as OpenClaw wrote it; we keep a copy for the
+day it is lost.
 
-Measured on systemd 252 with openclaw 2026.9.6: `openclaw gateway stop` and `systemctl stop` both leave inactive/dead with
-Result=success and the unit enabled (with Restart=always nothing else does); exit 78 leaves failed with ExecMainStatus=78.
-OpenClaw's RestartSec=5 makes a killed gateway come back in 1.5 boots; hurry() cuts that wait short. A drop-in with a smaller
-RestartSec would do the same, but beside any drop-in OpenClaw's installer fails to install a unit that is not there yet, and its
-status and doctor complain: so there is none unless a repair of the environment needs one, and tend() takes that away with the unit.
+Measured on systemd 252 with openclaw 2026.9.6: `openclaw gateway stop` and `systemctl stop` both
+leave inactive/dead with
+Result=success and the unit enabled (with Restart=always nothing else does); exit 78 leaves failed
+with ExecMainStatus=78.
+OpenClaw's RestartSec=5 makes a killed gateway come back in 1.5 boots; hurry() cuts that wait short.
+A drop-in with a smaller
+RestartSec would do the same, but beside any drop-in OpenClaw's installer fails to install a unit
+that is not there yet, and its
+status and doctor complain: so there is none unless a repair of the environment needs one, and
+tend() takes that away with the unit.
 """
 
 from __future__ import annotations
@@ -18,7 +24,17 @@ from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, removal, systemctl, systemdplan, systemdunit
+from . import (
+    ServicePlan,
+    ServiceState,
+    account_home,
+    canonical,
+    common,
+    removal,
+    systemctl,
+    systemdplan,
+    systemdunit,
+)
 from .states import SHOWN, read_state
 from .systemctl import user_environment
 
@@ -35,15 +51,23 @@ class Systemd:
         self.unit = "openclaw-gateway{}.service".format("-" + home.profile if home.profile else "")
         self.watchdog_unit = "openclaw-iflow-doctor{}.service".format(common.suffix(host, home))
         config = host.env.get("XDG_CONFIG_HOME", "").strip()
-        self.folder = (Path(config) if config else account_home(host) / ".config") / "systemd" / "user"
+        self.folder = (
+            (Path(config) if config else account_home(host) / ".config") / "systemd" / "user"
+        )
 
-    # -- talking to it ------------------------------------------------------------------------------------------------
+    # -- talking to it -----------------------------------------------------------------------------
     def ctl(self, *words: str, timeout: float = 30.0) -> str:
-        """systemctl --user. Raise ServiceError when it is refused, or when there is no user manager to talk to."""
+        """systemctl --user. Raise ServiceError when it is refused, or when there is no user manager
+        to talk to.
+        """
         return systemctl.ctl(self.host, self.unit, *words, timeout=timeout)
 
     def show(self, unit: str) -> Dict[str, str]:
-        return dict(line.split("=", 1) for line in self.ctl("show", unit, "-p", SHOWN, timeout=10.0).splitlines() if "=" in line)
+        return dict(
+            line.split("=", 1)
+            for line in self.ctl("show", unit, "-p", SHOWN, timeout=10.0).splitlines()
+            if "=" in line
+        )
 
     def service_state(self) -> ServiceState:
         """One systemctl call (10 to 30 ms). `unknown` when the user manager cannot be reached."""
@@ -57,7 +81,13 @@ class Systemd:
         try:
             seen = self.show(unit)
         except ServiceError as error:
-            return ServiceState(path.is_file(), "unknown", "no-user-bus", path=str(path) if path.is_file() else "", detail=str(error))
+            return ServiceState(
+                path.is_file(),
+                "unknown",
+                "no-user-bus",
+                path=str(path) if path.is_file() else "",
+                detail=str(error),
+            )
         state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             return replace(state, stopped_by_operator=removal.by_person(self.home))
@@ -71,9 +101,11 @@ class Systemd:
         links = [folder / self.unit for folder in self.folder.glob("*.wants")]
         return [link for link in links if link.is_symlink() and not link.exists()]
 
-    # -- acting -------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------------------------
     def start(self) -> None:
-        """reset-failed where needed (exit 78, start limit), then start. Restores a unit that was lost."""
+        """reset-failed where needed (exit 78, start limit), then start. Restores a unit that was
+        lost.
+        """
         state = self.service_state()
         if not state.exists:
             self.install()
@@ -87,7 +119,9 @@ class Systemd:
         self.ctl("stop", self.unit, timeout=345.0)
 
     def restart(self) -> None:
-        """Asks for a restart and waits up to 90 s for the new process; systemd goes on with it when that takes longer."""
+        """Asks for a restart and waits up to 90 s for the new process; systemd goes on with it when
+        that takes longer.
+        """
         before = self.service_state()
         if before.active == "failed":
             self.reset_failed()
@@ -105,7 +139,9 @@ class Systemd:
         self.ctl("daemon-reload")
 
     def tend(self) -> bool:
-        """Keep a copy of OpenClaw's unit whenever it changed and serves; take our drop-in away when the unit is gone. Some stat() calls."""
+        """Keep a copy of OpenClaw's unit whenever it changed and serves; take our drop-in away when
+        the unit is gone. Some stat() calls.
+        """
         unit = self.folder / self.unit
         if not unit.is_file():
             ours = self.folder / (self.unit + ".d") / DROP_IN
@@ -118,18 +154,26 @@ class Systemd:
         return self.own and common.keep_copy(unit, self._copy(), lambda: self._serves(unit))
 
     def _serves(self, unit: Path) -> bool:
-        """Whether a process runs that was started from this file: one that was broken a moment ago must not replace the good copy."""
+        """Whether a process runs that was started from this file: one that was broken a moment ago
+        must not replace the good copy.
+        """
         try:
             seen = self.show(self.unit)
             age = self.host.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
-            return seen["ActiveState"] == "active" and age >= YOUNG and unit.stat().st_mtime <= self.host.now() - age
+            return (
+                seen["ActiveState"] == "active"
+                and age >= YOUNG
+                and unit.stat().st_mtime <= self.host.now() - age
+            )
         except (ServiceError, KeyError, ValueError, OSError):
             return False
 
     def hurry(self) -> Optional[ServiceState]:
-        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash loop, not after a stop. Takes <= 5 s.
+        """The gateway has just ended: start it now instead of after RestartSec=5. Not in a crash
+        loop, not after a stop. Takes <= 5 s.
 
-        The manager forgets how the old process ended as soon as it starts the new one: that is answered.
+        The manager forgets how the old process ended as soon as it starts the new one: that is
+        answered.
         """
         for _ in range(25):
             seen = self.show(self.unit)
@@ -141,19 +185,23 @@ class Systemd:
         else:
             return None
         try:
-            lived = (int(seen["ExecMainExitTimestampMonotonic"]) - int(seen["ExecMainStartTimestampMonotonic"])) / 1e6
+            lived = (
+                int(seen["ExecMainExitTimestampMonotonic"])
+                - int(seen["ExecMainStartTimestampMonotonic"])
+            ) / 1e6
         except (KeyError, ValueError):
             return None
         if lived < YOUNG:
             return None
-        # Not `start`: while it waits to be restarted, systemd only queues that until the wait is over (seen on 252).
+        # Not `start`: while it waits to be restarted, systemd only queues that until the wait is
+        # over (seen on 252).
         self.ctl("restart", "--no-block", self.unit)
         return read_state(seen, True)
 
     def _copy(self) -> Path:
         return self.home.doctor_dir / "service" / self.unit
 
-    # -- what it starts -----------------------------------------------------------------------------------------------
+    # -- what it starts ----------------------------------------------------------------------------
     def files(self) -> List[Path]:
         """The unit and its drop-ins in the order in which they count."""
         return [self.folder / self.unit, *sorted((self.folder / (self.unit + ".d")).glob("*.conf"))]
@@ -168,18 +216,22 @@ class Systemd:
         return found
 
     def command(self) -> List[str]:
-        return systemdunit.exec_start(self._lines(self.files())) or systemdunit.exec_start(self._lines([self._copy()]))
+        return systemdunit.exec_start(self._lines(self.files())) or systemdunit.exec_start(
+            self._lines([self._copy()])
+        )
 
     def environment(self) -> Dict[str, str]:
         return systemdunit.environment(self._lines(self.files()))
 
-    def environment_override(self, set: Mapping[str, str], unset: Sequence[str]) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """One drop-in of ours, then daemon-reload. The repair adds the restart."""
         target = self.folder / (self.unit + ".d") / DROP_IN
         text = systemdunit.override(self._lines([target]), self.command(), set, unset)
         return (Write(str(target), text.encode("utf-8"), 0o644), Service("reload")), (str(target),)
 
-    # -- installing ---------------------------------------------------------------------------------------------------
+    # -- installing --------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
         if kind == "watchdog":
             return systemdplan.watchdog(self.host, self.home, self.folder / self.watchdog_unit)
@@ -204,11 +256,15 @@ class Systemd:
     def _kept_unit(self) -> Optional[bytes]:
         """Our copy of OpenClaw's unit, when what it starts is still there."""
         argv = systemdunit.exec_start(self._lines([self._copy()]))
-        there = bool(argv) and all(os.path.exists(word) for word in argv[:3] if word.startswith("/"))
+        there = bool(argv) and all(
+            os.path.exists(word) for word in argv[:3] if word.startswith("/")
+        )
         return self._copy().read_bytes() if there else None
 
     def install(self, dry_run: bool = False) -> ServicePlan:
-        """A lost unit comes back from our copy, else by OpenClaw's installer, else from our template. One that is there is left alone."""
+        """A lost unit comes back from our copy, else by OpenClaw's installer, else from our
+        template. One that is there is left alone.
+        """
         other = self._system_unit()
         if other and not (self.folder / self.unit).is_file():
             raise ServiceError(
@@ -226,7 +282,8 @@ class Systemd:
         try:
             common.run_plan(self.host, plan, user_environment(self.host), 180.0)
         except ServiceError:
-            # Measured: OpenClaw's installer can write the unit and report a failure all the same. The file decides.
+            # Measured: OpenClaw's installer can write the unit and report a failure all the same.
+            # The file decides.
             if not (self.folder / self.unit).is_file():
                 plan = systemdplan.gateway(self.host, self.home, self.folder / self.unit)
                 common.run_plan(self.host, plan, user_environment(self.host))
@@ -235,7 +292,10 @@ class Systemd:
         state = self.service_state()
         if not state.exists:
             raise ServiceError(
-                Text("the gateway's unit is still missing after the installation", "安装后仍没有网关的 systemd 单元"),
+                Text(
+                    "the gateway's unit is still missing after the installation",
+                    "安装后仍没有网关的 systemd 单元",
+                ),
                 "openclaw gateway install --force",
             )
         if state.active in ("failed", "inactive") and not state.stopped_by_operator:
@@ -243,14 +303,19 @@ class Systemd:
         return plan
 
     def _clear_place(self) -> None:
-        """Measured: OpenClaw's installer fails beside the dangling enable link of a lost unit, and beside a drop-in without a unit."""
+        """Measured: OpenClaw's installer fails beside the dangling enable link of a lost unit, and
+        beside a drop-in without a unit.
+        """
         for link in self._links():
             link.unlink()
         remove([self.folder / (self.unit + ".d") / DROP_IN])
         self.reload()
 
     def _system_unit(self) -> str:
-        places = (Path(p) / self.unit for p in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"))
+        places = (
+            Path(p) / self.unit
+            for p in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+        )
         return next((str(p) for p in places if p.is_file()), "")
 
     def uninstall(self, dry_run: bool = False) -> ServicePlan:
@@ -270,7 +335,13 @@ class Systemd:
         return plan
 
     def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
-        plan = ServicePlan((), (("systemctl", "--user", "disable", "--now", self.watchdog_unit), ("systemctl", "--user", "daemon-reload")))
+        plan = ServicePlan(
+            (),
+            (
+                ("systemctl", "--user", "disable", "--now", self.watchdog_unit),
+                ("systemctl", "--user", "daemon-reload"),
+            ),
+        )
         if not dry_run and (self.folder / self.watchdog_unit).exists():
             self.ctl("disable", "--now", self.watchdog_unit)
             remove([self.folder / self.watchdog_unit])

@@ -1,4 +1,6 @@
-"""systemd's unit files as text: quoting, reading what is in force, writing our drop-ins. No effects."""
+"""systemd's unit files as text: quoting, reading what is in force, writing our drop-ins. No
+effects.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ Lines = List[Tuple[str, str, str]]  # (section, key, value)
 
 
 def quote(word: str, command: bool = False) -> str:
-    """One word of ExecStart= (command) or Environment=: % is doubled, $ only in commands, blanks and quotes are escaped."""
+    """One word of ExecStart= (command) or Environment=: % is doubled, $ only in commands, blanks
+    and quotes are escaped.
+    """
     if "\n" in word or "\r" in word:
         raise ValueError("a unit file cannot hold a line break: {!r}".format(word[:80]))
     word = word.replace("%", "%%")
@@ -25,11 +29,15 @@ def exec_line(argv: Iterable[str]) -> str:
 
 
 def environment_lines(values: Mapping[str, str]) -> str:
-    return "\n".join("Environment=" + quote("{}={}".format(k, v)) for k, v in sorted(values.items()))
+    return "\n".join(
+        "Environment=" + quote("{}={}".format(k, v)) for k, v in sorted(values.items())
+    )
 
 
 def split(text: str) -> List[str]:
-    """Words of an ExecStart= or Environment= value, unquoted; %% and $$ undone. Other % specifiers stay as they are."""
+    """Words of an ExecStart= or Environment= value, unquoted; %% and $$ undone. Other % specifiers
+    stay as they are.
+    """
     words: List[str] = []
     current, mark, inside = "", "", False
     position = 0
@@ -60,7 +68,9 @@ def split(text: str) -> List[str]:
 
 
 def parse(text: str) -> Lines:
-    """(section, key, value) of every assignment, in order; continuation lines joined, comments left out."""
+    """(section, key, value) of every assignment, in order; continuation lines joined, comments left
+    out.
+    """
     found: Lines = []
     section, held = "", ""
     for raw in text.splitlines():
@@ -85,7 +95,9 @@ def exec_start(lines: Lines) -> List[str]:
     argv: List[str] = []
     for section, key, value in lines:
         if (section, key) == ("Service", "ExecStart"):
-            argv = [word.replace("$$", "$") for word in split(value.lstrip("@-:+!"))] if value else []
+            argv = (
+                [word.replace("$$", "$") for word in split(value.lstrip("@-:+!"))] if value else []
+            )
     return argv
 
 
@@ -105,14 +117,26 @@ def environment(lines: Lines) -> Dict[str, str]:
     return {k: v for k, v in values.items() if k not in gone}
 
 
-def override(before: Lines, command: Sequence[str], set: Mapping[str, str], unset: Sequence[str]) -> str:
+def override(
+    before: Lines, command: Sequence[str], set: Mapping[str, str], unset: Sequence[str]
+) -> str:
     """Our environment drop-in: what it held before, changed by `set` and `unset`.
 
-    "LimitNOFILE" and "ExecStart[N]" (0: the program, mostly node) are understood beside variables; command: argv in force.
+    "LimitNOFILE" and "ExecStart[N]" (0: the program, mostly node) are understood beside variables;
+    command: argv in force.
     """
     values = environment(before)
-    gone = [word for section, key, value in before if (section, key) == ("Service", "UnsetEnvironment") for word in split(value)]
-    limits = {key: value for section, key, value in before if section == "Service" and key == "LimitNOFILE"}
+    gone = [
+        word
+        for section, key, value in before
+        if (section, key) == ("Service", "UnsetEnvironment")
+        for word in split(value)
+    ]
+    limits = {
+        key: value
+        for section, key, value in before
+        if section == "Service" and key == "LimitNOFILE"
+    }
     argv = exec_start(before)
     for name, value in set.items():
         if name == "LimitNOFILE":
@@ -126,7 +150,11 @@ def override(before: Lines, command: Sequence[str], set: Mapping[str, str], unse
     for name in unset:
         values.pop(name, None)
         gone += [name] if name not in gone else []
-    lines = ["# Written by iflow-doctor: a repair of the service's environment. Delete this file to undo it.", "[Service]"]
+    lines = [
+        "# Written by iflow-doctor: a repair of the service's environment. Delete this file to "
+        "undo it.",
+        "[Service]",
+    ]
     lines += ["{}={}".format(k, v) for k, v in sorted(limits.items())]
     lines += [environment_lines(values)] if values else []
     lines += ["UnsetEnvironment=" + " ".join(quote(name) for name in gone)] if gone else []

@@ -1,4 +1,6 @@
-"""Move a gateway lock aside whose owner is dead. OpenClaw reclaims most by itself; one that it does not is left to us."""
+"""Move a gateway lock aside whose owner is dead. OpenClaw reclaims most by itself; one that it does
+not is left to us.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     aside = ctx.home.doctor_dir / "quarantine" / (stamp + "-locks")
     return Plan(
         "clear-stale-lock",
-        tuple(Move(path, str(aside / os.path.basename(path))) for path in files) + (common.bring_up(),),
+        tuple(Move(path, str(aside / os.path.basename(path))) for path in files)
+        + (common.bring_up(),),
         Risk.SAFE,
         Text("the process that held the lock is gone", "持有锁的进程已经不存在"),
     )

@@ -1,4 +1,6 @@
-"""What several repairs share: which file a key lives in, edits as Write steps, good copies that may be used."""
+"""What several repairs share: which file a key lives in, edits as Write steps, good copies that may
+be used.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,14 @@ def current(ctx: Context) -> openclaw_config.ConfigView:
     """The config as it is; CannotPlan when it does not parse."""
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
-        raise CannotPlan(Text.of("the config cannot be edited by key: {} ({})", "配置不能按键编辑:{}({})", view.error, view.message))
+        raise CannotPlan(
+            Text.of(
+                "the config cannot be edited by key: {} ({})",
+                "配置不能按键编辑:{}({})",
+                view.error,
+                view.message,
+            )
+        )
     return view
 
 
@@ -60,7 +69,9 @@ def _mounts_in(data: Any, folder: Path, prefix: KeyPath, depth: int) -> List[Tup
 
 
 def writes(ctx: Context, edits: Iterable[Tuple[KeyPath, Any]]) -> List[Write]:
-    """Edits of merged key paths as whole-file writes; each key is edited in the file that defines it, new keys in the main file."""
+    """Edits of merged key paths as whole-file writes; each key is edited in the file that defines
+    it, new keys in the main file.
+    """
     files = mounts(ctx.home.config_path)
     texts: Dict[Path, str] = {}
     original: Dict[Path, str] = {}
@@ -72,7 +83,9 @@ def writes(ctx: Context, edits: Iterable[Tuple[KeyPath, Any]]) -> List[Write]:
     return [Write(str(p), text.encode("utf-8")) for p, text in texts.items() if text != original[p]]
 
 
-def _file_of(files: Sequence[Tuple[Path, KeyPath]], path: KeyPath, texts: Mapping[Path, str]) -> Tuple[Path, KeyPath]:
+def _file_of(
+    files: Sequence[Tuple[Path, KeyPath]], path: KeyPath, texts: Mapping[Path, str]
+) -> Tuple[Path, KeyPath]:
     for target, mount in files:
         if path[: len(mount)] != mount:
             continue
@@ -89,19 +102,26 @@ def related(path: KeyPath, other: KeyPath) -> bool:
 
 
 def changed_since(ctx: Context, good: Good) -> List[KeyPath]:
-    """Key paths that differ between now and a good copy, without those that nobody set on purpose."""
+    """Key paths that differ between now and a good copy, without those that nobody set on
+    purpose.
+    """
     found = json_edit.changes(good.data, current(ctx).data)
     return [path for path in found if not any(path[: len(own)] == own for own in OWN_KEYS)]
 
 
 def reverting(ctx: Context, good: Good, paths: Iterable[KeyPath]) -> List[Tuple[KeyPath, Any]]:
-    return [(path, json_edit.value_at(good.data, path) if json_edit.has(good.data, path) else UNSET) for path in paths]
+    return [
+        (path, json_edit.value_at(good.data, path) if json_edit.has(good.data, path) else UNSET)
+        for path in paths
+    ]
 
 
 def usable(ctx: Context, good: Good) -> bool:
-    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as usable: it is verified later.
+    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as
+    usable: it is verified later.
 
-    A copy the gateway was ready with is not asked about again (seconds), unless OpenClaw is another version since.
+    A copy the gateway was ready with is not asked about again (seconds), unless OpenClaw is another
+    version since.
     """
     if good.verified and not ctx.findings("installation/version-changed"):
         return True
@@ -127,7 +147,9 @@ def best_good(ctx: Context) -> Good:
             return good
     raise CannotPlan(
         Text("no good copy of the config is known", "没有已知的正确配置副本"),
-        hint=Text("restore openclaw.json from your own backup", "请从您自己的备份还原 openclaw.json"),
+        hint=Text(
+            "restore openclaw.json from your own backup", "请从您自己的备份还原 openclaw.json"
+        ),
     )
 
 
@@ -145,10 +167,16 @@ def rejected(ctx: Context) -> List[Write]:
     except OSError:
         return []
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
-    target = ctx.home.doctor_dir / "snapshots" / "{}.rejected-by-doctor.{}".format(ctx.home.config_path.name, stamp)
+    target = (
+        ctx.home.doctor_dir
+        / "snapshots"
+        / "{}.rejected-by-doctor.{}".format(ctx.home.config_path.name, stamp)
+    )
     return [Write(str(target), raw)] if raw else []
 
 
 def bring_up() -> Service:
-    """Start it, or restart it when a process is still there (a gateway that stays alive with a bad config has to go first)."""
+    """Start it, or restart it when a process is still there (a gateway that stays alive with a bad
+    config has to go first).
+    """
     return Service("restart", 120.0)

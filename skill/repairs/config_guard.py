@@ -1,4 +1,6 @@
-"""After a repair the config differs only where the fault was. What else changed is put back, byte for byte."""
+"""After a repair the config differs only where the fault was. What else changed is put back, byte
+for byte.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ def allowed(path: str, config_paths: Sequence[str]) -> bool:
     """Is this dotted path, or one above or below it, in the plan?"""
     if "*" in config_paths:
         return True
-    return any(path == one or path.startswith(one + ".") or one.startswith(path + ".") for one in config_paths)
+    return any(
+        path == one or path.startswith(one + ".") or one.startswith(path + ".")
+        for one in config_paths
+    )
 
 
 def keys_lost(before: Any, after: Any, config_paths: Sequence[str]) -> List[str]:
@@ -30,22 +35,30 @@ def keys_lost(before: Any, after: Any, config_paths: Sequence[str]) -> List[str]
 
 
 def measure(ctx: Context, before: Any) -> Optional[Mapping[str, Any]]:
-    """What the config should hold: as it was when it parsed, else as it was in the last good copy."""
+    """What the config should hold: as it was when it parsed, else as it was in the last good
+    copy.
+    """
     if isinstance(before, Mapping) and before:
         return before
     kept = (ctx.last_good or {}).get("config")
     return kept if isinstance(kept, Mapping) else None
 
 
-def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: Sequence[str]) -> Tuple[bool, List[str]]:
-    """After a foreign program edited the config: start from the bytes before and take over only the allowed changes.
+def undo_the_rest(
+    ctx: Context, snapshot: Snapshot, before: Any, config_paths: Sequence[str]
+) -> Tuple[bool, List[str]]:
+    """After a foreign program edited the config: start from the bytes before and take over only the
+    allowed changes.
 
-    Answers (all well, dotted paths that were put back). Not well: the result does not parse, or lost keys that cannot be put back.
+    Answers (all well, dotted paths that were put back). Not well: the result does not parse, or
+    lost keys that cannot be put back.
     """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
         return False, []
-    if not before:  # it did not parse before: there are no bytes to start from, so nothing of the last good copy may be lost
+    # it did not parse before: there are no bytes to start from, so nothing of the last good copy
+    # may be lost
+    if not before:
         good = measure(ctx, None)
         lost = keys_lost(good, view.data, ()) if good else []
         return not lost, lost
@@ -63,17 +76,28 @@ def undo_the_rest(ctx: Context, snapshot: Snapshot, before: Any, config_paths: S
 
     for write in writes(ctx, edits):
         write_atomic(write.path, write.content, keep_mode=True)
-    return openclaw_config.load(ctx.home.config_path).ok, [json_edit.dotted(path) for path in outside]
+    return openclaw_config.load(ctx.home.config_path).ok, [
+        json_edit.dotted(path) for path in outside
+    ]
 
 
-def _narrow(before: Any, after: Any, path: Tuple[str, ...], config_paths: Sequence[str]) -> List[Tuple[Tuple[str, ...], Any]]:
-    """A change that is wider than what is allowed (a whole section vanished) shrinks to the allowed keys in it."""
+def _narrow(
+    before: Any, after: Any, path: Tuple[str, ...], config_paths: Sequence[str]
+) -> List[Tuple[Tuple[str, ...], Any]]:
+    """A change that is wider than what is allowed (a whole section vanished) shrinks to the allowed
+    keys in it.
+    """
     name = json_edit.dotted(path)
-    if "*" in config_paths or any(name == one or name.startswith(one + ".") for one in config_paths):
+    if "*" in config_paths or any(
+        name == one or name.startswith(one + ".") for one in config_paths
+    ):
         return [(path, json_edit.value_at(after, path) if json_edit.has(after, path) else UNSET)]
     below = [json_edit.split(before, one) for one in config_paths if one.startswith(name + ".")]
     below = [one for one in below if json_edit.has(before, one) or json_edit.has(after, one)]
-    return [(one, json_edit.value_at(after, one) if json_edit.has(after, one) else UNSET) for one in below]
+    return [
+        (one, json_edit.value_at(after, one) if json_edit.has(after, one) else UNSET)
+        for one in below
+    ]
 
 
 def _same_bytes(snapshot: Snapshot) -> None:

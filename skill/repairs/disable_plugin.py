@@ -15,8 +15,15 @@ NAME = re.compile(r"^[A-Za-z0-9@][A-Za-z0-9@/_.-]{0,100}$")
 
 
 def blamed(ctx: Context) -> List[str]:
-    """Plugins that a finding names, surest first; then those that are new since the last good run."""
-    names = [str(f.evidence["plugin"]) for check in BLAMED_BY for f in ctx.findings(check) if f.evidence.get("plugin")]
+    """Plugins that a finding names, surest first; then those that are new since the last good
+    run.
+    """
+    names = [
+        str(f.evidence["plugin"])
+        for check in BLAMED_BY
+        for f in ctx.findings(check)
+        if f.evidence.get("plugin")
+    ]
     for finding in ctx.findings("plugins/new-since-good") + ctx.findings("plugins/suspect"):
         names += [str(name) for name in finding.evidence.get("plugins", ())]
     return list(dict.fromkeys(names))
@@ -28,7 +35,13 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not name or not NAME.match(name):
         raise CannotPlan(Text("no plugin is named", "没有指明插件"))
     if name not in names:
-        raise CannotPlan(Text.of("nothing on this machine points at the plugin {}", "这台机器上没有迹象指向插件 {}", name))
+        raise CannotPlan(
+            Text.of(
+                "nothing on this machine points at the plugin {}",
+                "这台机器上没有迹象指向插件 {}",
+                name,
+            )
+        )
     data = common.current(ctx).data
     entry = ("plugins", "entries", name, "enabled")
     from ..openclaw.json_edit import value_at
@@ -41,10 +54,11 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
         Risk.GUARDED,
         Text(
-            "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again with: openclaw plugins enable {}".format(
+            "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again "
+            "with: openclaw plugins enable {}".format(name, name),
+            "插件 {} 使网关停止;将其停用,文件保留。重新启用:openclaw plugins enable {}".format(
                 name, name
             ),
-            "插件 {} 使网关停止;将其停用,文件保留。重新启用:openclaw plugins enable {}".format(name, name),
         ),
         touches=tuple(step.path for step in steps),
         config_paths=("plugins.entries.{}".format(name),),
@@ -56,5 +70,9 @@ REPAIR = Repair(
     Risk.GUARDED,
     Text("Disable one plugin", "停用一个插件"),
     plan,
-    {"type": "object", "additionalProperties": False, "properties": {"plugin": {"type": "string", "pattern": NAME.pattern}}},
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"plugin": {"type": "string", "pattern": NAME.pattern}},
+    },
 )

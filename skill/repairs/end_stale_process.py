@@ -1,4 +1,6 @@
-"""End a frozen, busy or port-less gateway of OUR state directory (never another's), then start it."""
+"""End a frozen, busy or port-less gateway of OUR state directory (never another's), then start
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ GRACE_S = 10.0
 
 
 def stale(ctx: Context) -> Optional[ProcessInfo]:
-    """The process that must go: who holds our lock, or the pid of the verdict when it still is a gateway."""
+    """The process that must go: who holds our lock, or the pid of the verdict when it still is a
+    gateway.
+    """
     holder = lock_holder(ctx.home)
     if holder is not None:
         return holder
@@ -24,15 +28,28 @@ def stale(ctx: Context) -> Optional[ProcessInfo]:
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if ctx.verdict.state not in (State.HUNG, State.ZOMBIE, State.DOWN, State.MISCONFIGURED):
-        raise CannotPlan(Text.of("a gateway that is {} is not ended", "状态为 {} 的网关不结束", ctx.verdict.state.value))
+        raise CannotPlan(
+            Text.of(
+                "a gateway that is {} is not ended",
+                "状态为 {} 的网关不结束",
+                ctx.verdict.state.value,
+            )
+        )
     process = stale(ctx)
     if process is None:
-        raise CannotPlan(Text("no process of this state directory is left", "没有属于此状态目录的进程"))
+        raise CannotPlan(
+            Text("no process of this state directory is left", "没有属于此状态目录的进程")
+        )
     if not process.started:
-        raise CannotPlan(Text.of("pid {} belongs to another account", "pid {} 属于另一个账户", process.pid))
+        raise CannotPlan(
+            Text.of("pid {} belongs to another account", "pid {} 属于另一个账户", process.pid)
+        )
     return Plan(
         "end-stale-process",
-        (EndProcess(process.pid, process.started, 0.0 if process.status == "T" else GRACE_S), common.bring_up()),
+        (
+            EndProcess(process.pid, process.started, 0.0 if process.status == "T" else GRACE_S),
+            common.bring_up(),
+        ),
         Risk.SAFE,
         Text(
             "pid {} holds this gateway's place and does not answer".format(process.pid),
@@ -42,5 +59,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
 
 
 REPAIR = Repair(
-    "end-stale-process", Risk.SAFE, Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"), plan
+    "end-stale-process",
+    Risk.SAFE,
+    Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"),
+    plan,
 )

@@ -1,4 +1,6 @@
-"""Free room with our own files and OpenClaw's rotated old logs only. Reports bytes; nothing of the person is counted."""
+"""Free room with our own files and OpenClaw's rotated old logs only. Reports bytes; nothing of the
+person is counted.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ KEEP_SNAPSHOTS = 3
 
 def log_dir(ctx: Context) -> Path:
     """/tmp/openclaw on Unix, %TEMP%\\openclaw on Windows."""
-    return Path("/tmp/openclaw") if ctx.host.system != "win32" else Path(ctx.host.env.get("TEMP") or tempfile.gettempdir()) / "openclaw"
+    return (
+        Path("/tmp/openclaw")
+        if ctx.host.system != "win32"
+        else Path(ctx.host.env.get("TEMP") or tempfile.gettempdir()) / "openclaw"
+    )
 
 
 def old_logs(ctx: Context) -> List[Path]:
@@ -43,7 +49,11 @@ def own_spare(ctx: Context) -> List[Path]:
     """Our own rotated logs and all but the newest snapshots."""
     root = ctx.home.doctor_dir
     found = [path for path in sorted(ctx.home.logs_dir.glob("watchdog.log.*")) if path.is_file()]
-    snapshots = sorted((root / "snapshots").glob("*/"), reverse=True)[KEEP_SNAPSHOTS:] if (root / "snapshots").is_dir() else []
+    snapshots = (
+        sorted((root / "snapshots").glob("*/"), reverse=True)[KEEP_SNAPSHOTS:]
+        if (root / "snapshots").is_dir()
+        else []
+    )
     for folder in snapshots:
         found += [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return found
@@ -55,7 +65,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     chosen, size = _size(old_logs(ctx) + own_spare(ctx))
     if not chosen:
         raise CannotPlan(
-            Text("none of the files that fill the disk is ours to delete", "占满磁盘的文件都不归我们删除"),
+            Text(
+                "none of the files that fill the disk is ours to delete",
+                "占满磁盘的文件都不归我们删除",
+            ),
             hint=Text("free space, then: iflow-doctor heal", "请腾出空间,然后:iflow-doctor heal"),
         )
     return Plan(
@@ -63,14 +76,18 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         tuple(Delete(str(path)) for path in chosen) + (common.bring_up(),),
         Risk.SAFE,
         Text(
-            "{} old log files and spare copies of our own, {:.1f} MB".format(len(chosen), size / 1e6),
+            "{} old log files and spare copies of our own, {:.1f} MB".format(
+                len(chosen), size / 1e6
+            ),
             "删除 {} 个旧日志和我们自己的多余副本,共 {:.1f} MB".format(len(chosen), size / 1e6),
         ),
     )
 
 
 def make_room(ctx: Context) -> int:
-    """The same under a gateway that runs: nothing is restarted for it. Answers the bytes that were freed."""
+    """The same under a gateway that runs: nothing is restarted for it. Answers the bytes that were
+    freed.
+    """
     chosen, size = _size(old_logs(ctx) + own_spare(ctx))
     for path in chosen:
         with contextlib.suppress(OSError):
@@ -90,5 +107,10 @@ def _size(paths: List[Path]) -> Tuple[List[Path], int]:
 
 
 REPAIR = Repair(
-    "free-disk", Risk.SAFE, Text("Delete old rotated logs and our own spare copies", "删除旧的轮转日志和我们自己的多余副本"), plan
+    "free-disk",
+    Risk.SAFE,
+    Text(
+        "Delete old rotated logs and our own spare copies", "删除旧的轮转日志和我们自己的多余副本"
+    ),
+    plan,
 )

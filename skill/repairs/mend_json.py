@@ -1,4 +1,6 @@
-"""Small cures for a config that does not parse: text before the JSON, closing brackets that are gone. Keeps the owner's newest edits."""
+"""Small cures for a config that does not parse: text before the JSON, closing brackets that are
+gone. Keeps the owner's newest edits.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ CLOSERS = {"{": "}", "[": "]"}
 
 
 def mended(raw: bytes, good: Mapping[str, Any]) -> Optional[bytes]:
-    """The text with the smallest cure that parses and lost no key of the good copy; None when there is none."""
+    """The text with the smallest cure that parses and lost no key of the good copy; None when there
+    is none.
+    """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -39,7 +43,9 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _cuts(text: str) -> Iterator[str]:
-    """The text without its first lines, fewest first (comments above the object stay), then from the first brace on."""
+    """The text without its first lines, fewest first (comments above the object stay), then from
+    the first brace on.
+    """
     lines = text.splitlines(True)[:HEAD]
     for number in range(1, len(lines)):
         if "{" in "".join(lines[:number]):
@@ -51,7 +57,9 @@ def _cuts(text: str) -> Iterator[str]:
 
 
 def _missing(text: str) -> Optional[str]:
-    """The closing brackets that are not there; None when there are too many, or a string or comment is open."""
+    """The closing brackets that are not there; None when there are too many, or a string or comment
+    is open.
+    """
     stack: List[str] = []
     at = 0
     while at < len(text):

@@ -1,7 +1,10 @@
-"""OpenClaw's own `doctor --fix`, under guard: it may change the keys that are at fault and nothing else of the config.
+"""OpenClaw's own `doctor --fix`, under guard: it may change the keys that are at fault and nothing
+else of the config.
 
-Why guarded: it has dropped whole sections and disabled some 30 skills. The healer runs it in its own process group (an orphan
-would hold the lock), takes only the implicated keys from its result, and puts every other byte back.
+Why guarded: it has dropped whole sections and disabled some 30 skills. The healer runs it in its
+own process group (an orphan
+would hold the lock), takes only the implicated keys from its result, and puts every other byte
+back.
 """
 
 from __future__ import annotations
@@ -27,7 +30,12 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(Text("openclaw was not found", "找不到 openclaw"))
     view = openclaw_config.load(ctx.home.config_path)
     if view.error in ("missing", "empty", "unreadable"):
-        raise CannotPlan(Text("doctor --fix writes a new config where there is none", "没有配置时 doctor --fix 会写一个新的"))
+        raise CannotPlan(
+            Text(
+                "doctor --fix writes a new config where there is none",
+                "没有配置时 doctor --fix 会写一个新的",
+            )
+        )
     paths = implicated(ctx)
     return Plan(
         "openclaw-doctor-fix",
@@ -38,20 +46,29 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         ),
         Risk.GUARDED,
         Text(
-            "OpenClaw's own doctor, allowed to change only: {}".format(", ".join(paths) or "nothing in the config"),
-            "运行 OpenClaw 自带的 doctor,只允许它修改:{}".format("、".join(paths) or "(不得修改配置)"),
+            "OpenClaw's own doctor, allowed to change only: {}".format(
+                ", ".join(paths) or "nothing in the config"
+            ),
+            "运行 OpenClaw 自带的 doctor,只允许它修改:{}".format(
+                "、".join(paths) or "(不得修改配置)"
+            ),
         ),
-        touches=common.config_files(ctx) + ((str(ctx.home.env_file),) if ctx.home.env_file.is_file() else ()),
+        touches=common.config_files(ctx)
+        + ((str(ctx.home.env_file),) if ctx.home.env_file.is_file() else ()),
         config_paths=tuple(paths),
     )
 
 
 def implicated(ctx: Context) -> List[str]:
-    """Dotted paths that validation complains about; "*" when the file does not parse at all (then the last good copy is the measure)."""
+    """Dotted paths that validation complains about; "*" when the file does not parse at all (then
+    the last good copy is the measure).
+    """
     if openclaw_config.load(ctx.home.config_path).error == "syntax":
         return ["*"]
     found = [
-        f.path for f in ctx.verdict.findings if f.check_id.startswith(("config/", "plugins/")) and f.path and not os.path.isabs(f.path)
+        f.path
+        for f in ctx.verdict.findings
+        if f.check_id.startswith(("config/", "plugins/")) and f.path and not os.path.isabs(f.path)
     ]
     try:
         from ..openclaw.cli import validate
@@ -60,7 +77,9 @@ def implicated(ctx: Context) -> List[str]:
             path, message = str(issue.get("path", "")), str(issue.get("message", ""))
             path = "" if path == "<root>" else path
             keys = re.findall(r'"([^"]{1,80})"', message) if "nrecognized key" in message else []
-            found += [".".join(part for part in (path, key) if part) for key in keys] or ([path] if path else [])
+            found += [".".join(part for part in (path, key) if part) for key in keys] or (
+                [path] if path else []
+            )
     except Exception:  # what the findings say is enough
         pass
     return [path for path in dict.fromkeys(found) if path and path != "<root>"]

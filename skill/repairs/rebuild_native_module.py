@@ -1,4 +1,6 @@
-"""`npm rebuild` of one native module that was built for another Node: OpenClaw's own or a plugin's."""
+"""`npm rebuild` of one native module that was built for another Node: OpenClaw's own or a
+plugin's.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,24 @@ NAME = re.compile(r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]{0,100}$")
 
 
 def _folder(ctx: Context, said: str, name: str) -> str:
-    """Where npm is to work: the project whose node_modules hold the module, below OpenClaw's package or the state directory only."""
+    """Where npm is to work: the project whose node_modules hold the module, below OpenClaw's
+    package or the state directory only.
+    """
     _place, package = target(ctx)
     if not said or not os.path.isdir(os.path.join(said, "node_modules", *name.split("/"))):
         return str(package)
     allowed = (package, package.parent.parent, ctx.home.state_dir)
-    if not any((os.path.realpath(said) + os.sep).startswith(os.path.realpath(str(place)) + os.sep) for place in allowed):
-        raise CannotPlan(Text.of("{} belongs neither to OpenClaw nor to one of its plugins", "{} 既不属于 OpenClaw 也不属于它的插件", said))
+    if not any(
+        (os.path.realpath(said) + os.sep).startswith(os.path.realpath(str(place)) + os.sep)
+        for place in allowed
+    ):
+        raise CannotPlan(
+            Text.of(
+                "{} belongs neither to OpenClaw nor to one of its plugins",
+                "{} 既不属于 OpenClaw 也不属于它的插件",
+                said,
+            )
+        )
     return said
 
 
@@ -38,7 +51,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         "rebuild-native-module",
         (Run((npm(ctx), "rebuild", "--prefix", folder, name), 600.0), common.bring_up()),
         Risk.GUARDED,
-        Text("{} was built for another Node".format(name), "{} 是为另一个 Node 版本编译的".format(name)),
+        Text(
+            "{} was built for another Node".format(name),
+            "{} 是为另一个 Node 版本编译的".format(name),
+        ),
     )
 
 
@@ -47,5 +63,9 @@ REPAIR = Repair(
     Risk.GUARDED,
     Text("Rebuild a native module", "重新编译原生模块"),
     plan,
-    {"type": "object", "additionalProperties": False, "properties": {"module": {"type": "string", "pattern": NAME.pattern}}},
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"module": {"type": "string", "pattern": NAME.pattern}},
+    },
 )

@@ -1,4 +1,6 @@
-"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm only; never another version."""
+"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm
+only; never another version.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def wanted_version(ctx: Context) -> str:
         kept = kept.get("version") if isinstance(kept, Mapping) else kept
         version = version or str(kept or "")
     if not VERSION.match(version):
-        raise CannotPlan(Text("it is not known which version was installed", "不知道装的是哪个版本"))
+        raise CannotPlan(
+            Text("it is not known which version was installed", "不知道装的是哪个版本")
+        )
     return version
 
 
@@ -36,9 +40,15 @@ def target(ctx: Context) -> Tuple[List[str], Path]:
     package = install.package_dir(ctx.host, ctx.platform)
     if package is None:
         inventory = (ctx.last_good or {}).get("inventory") or {}
-        package = Path(str(inventory.get("package") or inventory.get("package_dir") or "")) if inventory else None
+        package = (
+            Path(str(inventory.get("package") or inventory.get("package_dir") or ""))
+            if inventory
+            else None
+        )
     if package is None or package.name != "openclaw" or package.parent.name != "node_modules":
-        raise CannotPlan(Text("it is not known where npm put openclaw", "不知道 npm 把 openclaw 装在哪里"))
+        raise CannotPlan(
+            Text("it is not known where npm put openclaw", "不知道 npm 把 openclaw 装在哪里")
+        )
     above = package.parent.parent
     if above.name == "lib":
         return ["--global", "--prefix", str(above.parent)], package
@@ -48,7 +58,10 @@ def target(ctx: Context) -> Tuple[List[str], Path]:
 def npm(ctx: Context) -> str:
     found = ctx.host.which("npm")
     if not found:
-        raise CannotPlan(Text("npm was not found", "找不到 npm"), hint=Text("install Node.js with npm", "请安装带 npm 的 Node.js"))
+        raise CannotPlan(
+            Text("npm was not found", "找不到 npm"),
+            hint=Text("install Node.js with npm", "请安装带 npm 的 Node.js"),
+        )
     return found
 
 
@@ -56,20 +69,35 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if ctx.verdict.state is State.UPDATING or ctx.findings("installation/updating"):
         raise CannotPlan(Text("an installation is under way", "正在安装中"))
     if not any(ctx.findings(check) for check in CERTAIN):
-        raise CannotPlan(Text("nothing says that files of the installation are gone", "没有迹象表明安装文件缺失"))
+        raise CannotPlan(
+            Text("nothing says that files of the installation are gone", "没有迹象表明安装文件缺失")
+        )
     version = wanted_version(ctx)
     place, package = target(ctx)
     spec = "openclaw@" + version
     return Plan(
         "reinstall-openclaw",
         (
-            Run((npm(ctx), "install", *place, "--ignore-scripts", "--no-audit", "--no-fund", spec), 900.0),
-            Run((npm(ctx), "ls", *place, "--depth=0", spec), 60.0),  # exits 1 when the version is another one
+            Run(
+                (npm(ctx), "install", *place, "--ignore-scripts", "--no-audit", "--no-fund", spec),
+                900.0,
+            ),
+            Run(
+                (npm(ctx), "ls", *place, "--depth=0", spec), 60.0
+            ),  # exits 1 when the version is another one
             common.bring_up(),
         ),
         Risk.GUARDED,
-        Text("files of {} are gone; the same version is installed again".format(package), "{} 的文件缺失;重新安装同一版本".format(package)),
+        Text(
+            "files of {} are gone; the same version is installed again".format(package),
+            "{} 的文件缺失;重新安装同一版本".format(package),
+        ),
     )
 
 
-REPAIR = Repair("reinstall-openclaw", Risk.GUARDED, Text("Install the same version of OpenClaw again", "重新安装同一版本的 OpenClaw"), plan)
+REPAIR = Repair(
+    "reinstall-openclaw",
+    Risk.GUARDED,
+    Text("Install the same version of OpenClaw again", "重新安装同一版本的 OpenClaw"),
+    plan,
+)

@@ -1,6 +1,8 @@
-"""Restart one channel account, or start those that OpenClaw's crash-loop breaker keeps silent, without restarting the gateway.
+"""Restart one channel account, or start those that OpenClaw's crash-loop breaker keeps silent,
+without restarting the gateway.
 
-channels.stop and channels.start keep pairing and credentials (OpenClaw docs, cli/channels). channels.start is a manual override of
+channels.stop and channels.start keep pairing and credentials (OpenClaw docs, cli/channels).
+channels.start is a manual override of
 the breaker's suppression.
 """
 
@@ -16,7 +18,8 @@ from ..model import Plan, Repair, Risk, Run, State, Text
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
-CALL_MS = "45000"  # a broken channel takes 10 s to stop (measured), and a call gives up after 10 s by itself
+# a broken channel takes 10 s to stop (measured), and a call gives up after 10 s by itself
+CALL_MS = "45000"
 
 
 def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str = "") -> List[Run]:
@@ -31,7 +34,16 @@ def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str 
         if account:
             params["accountId"] = account
         for verb in verbs:
-            words = ("gateway", "call", "channels." + verb, "--params", json.dumps(params), "--timeout", CALL_MS, "--json")
+            words = (
+                "gateway",
+                "call",
+                "channels." + verb,
+                "--params",
+                json.dumps(params),
+                "--timeout",
+                CALL_MS,
+                "--json",
+            )
             steps.append(Run((*program, *words), 60.0))
     return steps
 
@@ -39,7 +51,11 @@ def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str 
 def _alive(ctx: Context) -> None:
     if ctx.verdict.state not in (State.HEALTHY, State.DEGRADED, State.SAFE_MODE):
         raise CannotPlan(
-            Text.of("the gateway is {}: its channels cannot be reached", "网关状态为 {}:够不到它的通道", ctx.verdict.state.value)
+            Text.of(
+                "the gateway is {}: its channels cannot be reached",
+                "网关状态为 {}:够不到它的通道",
+                ctx.verdict.state.value,
+            )
         )
 
 
@@ -57,7 +73,14 @@ def restart(ctx: Context, params: Mapping[str, Any]) -> Plan:
 def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
     _alive(ctx)
     finding = ctx.finding("channels/suppressed") or ctx.finding("health/suppressed")
-    names = [str(n) for n in (finding.evidence.get("channels") or finding.evidence.get("suppressed") or ())] if finding else []
+    names = (
+        [
+            str(n)
+            for n in (finding.evidence.get("channels") or finding.evidence.get("suppressed") or ())
+        ]
+        if finding
+        else []
+    )
     names = [name for name in (names or list(ctx.verdict.failing)) if NAME.match(name)]
     if not names or not (finding or ctx.verdict.state is State.SAFE_MODE):
         raise CannotPlan(Text("no channel is suppressed", "没有被抑制的通道"))
@@ -65,7 +88,9 @@ def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
         "OpenClaw's crash-loop breaker keeps these channels silent: {}".format(", ".join(names)),
         "OpenClaw 的崩溃循环保护使以下渠道静默:{}".format("、".join(names)),
     )
-    return Plan("resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why, verify="channels")
+    return Plan(
+        "resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why, verify="channels"
+    )
 
 
 _ACCOUNT = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
@@ -80,4 +105,9 @@ REPAIR = Repair(
         "properties": {"channel": {"type": "string", "pattern": NAME.pattern}, "account": _ACCOUNT},
     },
 )
-RESUME = Repair("resume-channels", Risk.SAFE, Text("Start the channels that the breaker silenced", "恢复被保护机制静默的渠道"), resume)
+RESUME = Repair(
+    "resume-channels",
+    Risk.SAFE,
+    Text("Start the channels that the breaker silenced", "恢复被保护机制静默的渠道"),
+    resume,
+)

@@ -1,4 +1,6 @@
-"""Put the whole config back from the newest good copy: for a missing, empty, broken, cut or clobbered file, or lost includes."""
+"""Put the whole config back from the newest good copy: for a missing, empty, broken, cut or
+clobbered file, or lost includes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from ..openclaw import config as openclaw_config
 from . import common
 from .mend_json import mended
 
-BROKEN = ("config/missing", "config/empty", "config/syntax", "config/include-missing", "config/unreadable", "config/shrunk")
+BROKEN = (
+    "config/missing",
+    "config/empty",
+    "config/syntax",
+    "config/include-missing",
+    "config/unreadable",
+    "config/shrunk",
+)
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -24,15 +33,27 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if view.error == "unreadable" and not is_something_else(main):
         raise CannotPlan(
             Text.of("the config cannot be read: {}", "配置无法读取:{}", view.message),
-            hint=Text("give it back to the account that runs the gateway", "请把它的属主改回运行网关的账户"),
+            hint=Text(
+                "give it back to the account that runs the gateway",
+                "请把它的属主改回运行网关的账户",
+            ),
         )
     if view.ok and not any(ctx.findings(name) for name in BROKEN):
-        raise CannotPlan(Text("the config parses and nothing says that it was clobbered", "配置可以解析,也没有迹象表明被覆盖"))
+        raise CannotPlan(
+            Text(
+                "the config parses and nothing says that it was clobbered",
+                "配置可以解析,也没有迹象表明被覆盖",
+            )
+        )
     good = common.best_good(ctx)
     steps: List[Any] = []
     if view.error == "include":
         # The person's own main file stays: only include files that are gone or broken come back.
-        steps = [Write(path, raw) for path, raw in good.files.items() if _include_is_broken(path, main, ctx)]
+        steps = [
+            Write(path, raw)
+            for path, raw in good.files.items()
+            if _include_is_broken(path, main, ctx)
+        ]
     if view.error == "syntax" and good.verified:
         cured = mended(view.raw, good.data)
         if cured is not None:
@@ -40,8 +61,16 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not steps:
         steps = common.rejected(ctx) + _aside(ctx, main)
         steps += [Write(main, good.files[main])]
-        steps += [Write(path, raw) for path, raw in good.files.items() if path != main and _belongs(path, ctx) and not os.path.isfile(path)]
-    touched = tuple(step.path for step in steps if isinstance(step, Write) and not step.path.startswith(str(ctx.home.doctor_dir)))
+        steps += [
+            Write(path, raw)
+            for path, raw in good.files.items()
+            if path != main and _belongs(path, ctx) and not os.path.isfile(path)
+        ]
+    touched = tuple(
+        step.path
+        for step in steps
+        if isinstance(step, Write) and not step.path.startswith(str(ctx.home.doctor_dir))
+    )
     for path in touched:
         if not Path(path).parent.is_dir():
             raise CannotPlan(Text.of("the folder of {} is gone", "{} 所在的文件夹不见了", path))
@@ -51,10 +80,18 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         Risk.SAFE if good.verified else Risk.GUARDED,
         Text(
             "{} {}; restored from {}, {}".format(
-                main, _en(view.error), good.source, "with which the gateway was ready" if good.verified else "a backup that OpenClaw left"
+                main,
+                _en(view.error),
+                good.source,
+                "with which the gateway was ready"
+                if good.verified
+                else "a backup that OpenClaw left",
             ),
             "{} {};将恢复副本 {}({})".format(
-                main, _zh(view.error), good.source, "网关最近一次正常运行时的版本" if good.verified else "OpenClaw 自己留下的备份"
+                main,
+                _zh(view.error),
+                good.source,
+                "网关最近一次正常运行时的版本" if good.verified else "OpenClaw 自己留下的备份",
             ),
         ),
         touches=touched,
@@ -70,7 +107,8 @@ def _cure(ctx: Context, cured: bytes) -> Plan:
         (*common.rejected(ctx), Write(main, cured), common.bring_up()),
         Risk.SAFE,
         Text(
-            "{} does not parse; text before it or a missing bracket is corrected, every key is there".format(main),
+            "{} does not parse; text before it or a missing bracket is corrected, every key is "
+            "there".format(main),
             "{} 无法解析;去掉多余文字或补上缺失的括号即可,所有配置项都在".format(main),
         ),
         touches=(main,),
@@ -79,12 +117,19 @@ def _cure(ctx: Context, cured: bytes) -> Plan:
 
 
 def _aside(ctx: Context, main: str) -> List[Any]:
-    """A directory or a pipe in the config's place, or a link into a folder that is gone, has to go first. Both are kept."""
+    """A directory or a pipe in the config's place, or a link into a folder that is gone, has to go
+    first. Both are kept.
+    """
     dead = os.path.islink(main) and not os.path.isdir(os.path.dirname(os.path.realpath(main)))
     if not dead and not is_something_else(main):
         return []
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
-    return [Move(main, str(ctx.home.doctor_dir / "quarantine" / "{}-{}".format(stamp, os.path.basename(main))))]
+    return [
+        Move(
+            main,
+            str(ctx.home.doctor_dir / "quarantine" / "{}-{}".format(stamp, os.path.basename(main))),
+        )
+    ]
 
 
 def _belongs(path: str, ctx: Context) -> bool:
@@ -103,12 +148,22 @@ def _include_is_broken(path: str, main: str, ctx: Context) -> bool:
 
 
 def _en(error: str) -> str:
-    names = {"missing": "is missing", "empty": "is empty", "syntax": "has a syntax error", "include": "includes a file that is gone"}
+    names = {
+        "missing": "is missing",
+        "empty": "is empty",
+        "syntax": "has a syntax error",
+        "include": "includes a file that is gone",
+    }
     return names.get(error, "has lost most of its content")
 
 
 def _zh(error: str) -> str:
-    names = {"missing": "不存在", "empty": "是空的", "syntax": "有语法错误", "include": "引用的文件缺失"}
+    names = {
+        "missing": "不存在",
+        "empty": "是空的",
+        "syntax": "有语法错误",
+        "include": "引用的文件缺失",
+    }
     return names.get(error, "内容不完整")
 
 

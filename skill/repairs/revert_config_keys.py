@@ -1,7 +1,10 @@
-"""Put back only the keys that changed since the last good copy and are implicated; everything else in the file stays as it is.
+"""Put back only the keys that changed since the last good copy and are implicated; everything else
+in the file stays as it is.
 
-Implicated: `paths` when given, else the paths of the config findings, else every changed key (a valid config that the gateway
-refuses, or that it dies of right after the edit). variables: names of .env that were there in the good copy and are gone now.
+Implicated: `paths` when given, else the paths of the config findings, else every changed key (a
+valid config that the gateway
+refuses, or that it dies of right after the edit). variables: names of .env that were there in the
+good copy and are gone now.
 """
 
 from __future__ import annotations
@@ -42,67 +45,118 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         paths = _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
         steps += common.rejected(ctx) + _as_it_was(ctx, good, paths)
     if not steps:
-        raise CannotPlan(Text("nothing that is implicated changed since the last good copy", "自上次正确副本以来,相关内容没有变化"))
-    shown = [json_edit.dotted(path) for path in paths] + ["{} (.env)".format(name) for name in names]
+        raise CannotPlan(
+            Text(
+                "nothing that is implicated changed since the last good copy",
+                "自上次正确副本以来,相关内容没有变化",
+            )
+        )
+    shown = [json_edit.dotted(path) for path in paths] + [
+        "{} (.env)".format(name) for name in names
+    ]
     certain = bool(params.get("paths") or names or _finding_paths(ctx))
     return Plan(
         "revert-config-keys",
         tuple(steps) + (common.bring_up(),),
         Risk.SAFE if certain and good.verified else Risk.GUARDED,
         Text(
-            "changed since the gateway last ran well ({}), put back: {}".format(good.source, ", ".join(shown)),
+            "changed since the gateway last ran well ({}), put back: {}".format(
+                good.source, ", ".join(shown)
+            ),
             "自网关上次正常运行({})以来被改动、现恢复原值:{}".format(good.source, "、".join(shown)),
         ),
-        touches=tuple(step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))),
+        touches=tuple(
+            step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))
+        ),
         config_paths=tuple(json_edit.dotted(path) for path in paths),
     )
 
 
 def _as_it_was(ctx: Context, good: Good, paths: Sequence[KeyPath]) -> List[Any]:
-    """The edits; where a lost key comes back and the file then says what the good copy says, the good copy's bytes (order, comments)."""
+    """The edits; where a lost key comes back and the file then says what the good copy says, the
+    good copy's bytes (order, comments).
+    """
     steps: List[Any] = []
     lost = any(not json_edit.has(common.current(ctx).data, path) for path in paths)
     for write in common.writes(ctx, common.reverting(ctx, good, paths)):
         before = good.files.get(write.path)
         if lost and before is not None:
-            text, known = (openclaw_config.parse(raw.decode("utf-8-sig")) for raw in (write.content, before))
+            text, known = (
+                openclaw_config.parse(raw.decode("utf-8-sig")) for raw in (write.content, before)
+            )
             write = Write(write.path, before) if not json_edit.changes(text, known) else write
         steps.append(write)
     return steps
 
 
 def _about_stamps(params: Mapping[str, Any]) -> bool:
-    """OpenClaw's own stamps are no change of the owner's, unless the finding is about exactly such a stamp."""
-    return any(str(path).split(".")[0] == own[0] for path in params.get("paths", ()) for own in common.OWN_KEYS if len(own) == 1)
+    """OpenClaw's own stamps are no change of the owner's, unless the finding is about exactly such
+    a stamp.
+    """
+    return any(
+        str(path).split(".")[0] == own[0]
+        for path in params.get("paths", ())
+        for own in common.OWN_KEYS
+        if len(own) == 1
+    )
 
 
 def _good(ctx: Context, stamps: bool = False) -> Good:
-    """The newest copy that differs from now: the one before the edit. A copy that is already the present state explains nothing."""
+    """The newest copy that differs from now: the one before the edit. A copy that is already the
+    present state explains nothing.
+    """
     now = openclaw_config.load(ctx.home.config_path)
     env = _read(str(ctx.home.env_file))
     for good in candidates(ctx.home):
-        changed = now.ok and bool(json_edit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good))
-        if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(ctx, good):
+        changed = now.ok and bool(
+            json_edit.changes(good.data, now.data) if stamps else common.changed_since(ctx, good)
+        )
+        if (changed or good.files.get(str(ctx.home.env_file), env) != env) and common.usable(
+            ctx, good
+        ):
             return good
-    raise CannotPlan(Text("no good copy of the config differs from what is there now", "没有与现状不同的正确配置副本"))
+    raise CannotPlan(
+        Text(
+            "no good copy of the config differs from what is there now",
+            "没有与现状不同的正确配置副本",
+        )
+    )
 
 
 def _finding_paths(ctx: Context) -> List[str]:
-    found = [f for f in ctx.verdict.findings if f.check_id in IMPLICATING and f.severity is not Severity.INFO]
+    found = [
+        f
+        for f in ctx.verdict.findings
+        if f.check_id in IMPLICATING and f.severity is not Severity.INFO
+    ]
     return [f.path for f in found if f.path and not os.path.isabs(f.path)]
 
 
 def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath]:
     now = common.current(ctx).data
-    changed = json_edit.changes(good.data, now) if _about_stamps({"paths": wanted}) else common.changed_since(ctx, good)
+    changed = (
+        json_edit.changes(good.data, now)
+        if _about_stamps({"paths": wanted})
+        else common.changed_since(ctx, good)
+    )
     named = wanted or _finding_paths(ctx)
     if named and not any(name in ("", "<root>") for name in named):
-        targets = [json_edit.split(now, name) for name in named] + [json_edit.split(good.data, name) for name in named]
-        related = [path for path in changed if any(common.related(path, target) for target in targets)]
-        # What a warning names may be older than the fault: then every change since is looked at, not none.
+        targets = [json_edit.split(now, name) for name in named] + [
+            json_edit.split(good.data, name) for name in named
+        ]
+        related = [
+            path for path in changed if any(common.related(path, target) for target in targets)
+        ]
+        # What a warning names may be older than the fault: then every change since is looked at,
+        # not none.
         changed = related if related or wanted else changed
     if not changed:
-        raise CannotPlan(Text("the implicated keys did not change since the last good copy", "自上次正确副本以来,相关的键没有变化"))
+        raise CannotPlan(
+            Text(
+                "the implicated keys did not change since the last good copy",
+                "自上次正确副本以来,相关的键没有变化",
+            )
+        )
     return changed
 
 
@@ -118,7 +172,9 @@ def _variables(ctx: Context, good: Good, names: Sequence[str]) -> List[Write]:
         if not have.get(name) and re.match(r"\s*(?:export\s+)?{}\s*=".format(re.escape(name)), line)
     ]
     if not lines:
-        raise CannotPlan(Text.of("no good copy defines {}", "没有正确副本定义 {}", ", ".join(names)))
+        raise CannotPlan(
+            Text.of("no good copy defines {}", "没有正确副本定义 {}", ", ".join(names))
+        )
     start = now if not now or now.endswith(b"\n") else now + b"\n"
     return [Write(path, start + "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")]
 
@@ -135,7 +191,14 @@ _NAMES = {"type": "array", "items": {"type": "string", "maxLength": 300}, "maxIt
 REPAIR = Repair(
     "revert-config-keys",
     Risk.GUARDED,
-    Text("Put back the config keys that changed since it last worked", "恢复上次正常之后被改动的配置项"),
+    Text(
+        "Put back the config keys that changed since it last worked",
+        "恢复上次正常之后被改动的配置项",
+    ),
     plan,
-    {"type": "object", "additionalProperties": False, "properties": {"paths": _NAMES, "variables": _NAMES}},
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"paths": _NAMES, "variables": _NAMES},
+    },
 )

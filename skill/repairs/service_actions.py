@@ -1,4 +1,6 @@
-"""The repairs that are one action of the service manager: start, restart, reset-failed, reload-keepalive, reinstall-service."""
+"""The repairs that are one action of the service manager: start, restart, reset-failed,
+reload-keepalive, reinstall-service.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,20 @@ from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Service, State, Text
 
 
-def _plan(repair: str, actions: Tuple[str, ...], risk: Risk, why: Text) -> Callable[[Context, Mapping[str, Any]], Plan]:
+def _plan(
+    repair: str, actions: Tuple[str, ...], risk: Risk, why: Text
+) -> Callable[[Context, Mapping[str, Any]], Plan]:
     def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         if ctx.platform is None:
             raise CannotPlan(Text("no service manager is known", "没有可用的系统服务管理器"))
         if ctx.verdict.state in (State.STOPPED, State.UPDATING, State.DRAINING, State.IMPOSTOR):
-            raise CannotPlan(Text.of("the gateway is {}: nothing to start", "网关状态为 {}:无需启动", ctx.verdict.state.value))
+            raise CannotPlan(
+                Text.of(
+                    "the gateway is {}: nothing to start",
+                    "网关状态为 {}:无需启动",
+                    ctx.verdict.state.value,
+                )
+            )
         if repair == "start" and ctx.verdict.state is State.HEALTHY:
             raise CannotPlan(Text("the gateway is up", "网关在运行"))
         return Plan(repair, tuple(Service(action, 120.0) for action in actions), risk, why)
@@ -44,5 +54,7 @@ REINSTALL_SERVICE = _repair(
     "reinstall-service",
     ("install", "start"),
     Risk.GUARDED,
-    Text("Install OpenClaw's own service again, then start", "重新安装 OpenClaw 自己的服务,然后启动"),
+    Text(
+        "Install OpenClaw's own service again, then start", "重新安装 OpenClaw 自己的服务,然后启动"
+    ),
 )

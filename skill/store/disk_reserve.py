@@ -1,4 +1,6 @@
-"""A little disk space of our own, given back when the disk is full: enough to write state, a diagnosis and an alert with."""
+"""A little disk space of our own, given back when the disk is full: enough to write state, a
+diagnosis and an alert with.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ import shutil
 from ..files import private_dir
 from ..openclaw.home import Home
 
-SIZE = 256 << 10  # bytes: room for our own notes, too little to let a gateway write its databases on a full disk
+SIZE = (
+    256 << 10
+)  # bytes: room for our own notes, too little to let a gateway write its databases on a full disk
 NEEDS_FREE = 200 << 20  # taken only from a disk that has plenty
 
 

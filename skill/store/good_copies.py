@@ -1,7 +1,10 @@
-"""Our own verified copies of what a healthy gateway ran with: config, includes, .env, service file, and an inventory.
+"""Our own verified copies of what a healthy gateway ran with: config, includes, .env, service file,
+and an inventory.
 
-<doctor dir>/good/<n>/: manifest.json {taken, hash, files{original path: stored name}, inventory}, merged.json (includes merged in,
-variables not substituted), and the stored files. Needed because OpenClaw 2026.9.6 writes openclaw.json.last-good after no start.
+<doctor dir>/good/<n>/: manifest.json {taken, hash, files{original path: stored name}, inventory},
+merged.json (includes merged in,
+variables not substituted), and the stored files. Needed because OpenClaw 2026.9.6 writes
+openclaw.json.last-good after no start.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ RING = (
 
 @dataclass(frozen=True)
 class Good:
-    """One candidate to go back to. files: original path -> bytes (the config first). verified: the gateway was ready with it."""
+    """One candidate to go back to. files: original path -> bytes (the config first). verified: the
+    gateway was ready with it.
+    """
 
     source: str
     taken: float
@@ -44,11 +49,15 @@ class Good:
 
 
 def service_files(ctx: Context) -> List[Path]:
-    """The service definition of this profile where there is one (systemd user unit and drop-ins, launchd plist)."""
+    """The service definition of this profile where there is one (systemd user unit and drop-ins,
+    launchd plist).
+    """
     host, profile = ctx.host, ctx.home.profile
     base = Path(host.home)
     if host.system == "darwin":
-        names = [base / "Library/LaunchAgents" / "ai.openclaw.{}.plist".format(profile or "gateway")]
+        names = [
+            base / "Library/LaunchAgents" / "ai.openclaw.{}.plist".format(profile or "gateway")
+        ]
     else:
         unit = "openclaw-gateway{}.service".format("-" + profile if profile else "")
         root = Path(host.env.get("XDG_CONFIG_HOME") or base / ".config") / "systemd" / "user"
@@ -57,7 +66,9 @@ def service_files(ctx: Context) -> List[Path]:
 
 
 def keep(ctx: Context) -> Optional[str]:
-    """Copy what runs now; answer the new copy's folder, None when it is the same as the newest or does not parse. Raises OSError."""
+    """Copy what runs now; answer the new copy's folder, None when it is the same as the newest or
+    does not parse. Raises OSError.
+    """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok or not _acceptable(view.data):
         return None
@@ -69,7 +80,9 @@ def keep(ctx: Context) -> Optional[str]:
             contents[str(path)] = raw
     digest = hashlib.sha256()
     for path_text, raw in sorted(contents.items()):
-        digest.update(path_text.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(raw).digest())
+        digest.update(
+            path_text.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(raw).digest()
+        )
     inventory = _inventory(ctx)
     digest.update(json.dumps(inventory, sort_keys=True, default=str).encode())
     root = private_dir(ctx.home.doctor_dir / "good")
@@ -86,7 +99,15 @@ def keep(ctx: Context) -> Optional[str]:
         names[path_text] = "{:02d}-{}".format(index, Path(path_text).name)
         write_atomic(building / names[path_text], raw)
     write_json(building / "merged.json", view.data)
-    write_json(building / "manifest.json", {"taken": ctx.host.now(), "hash": digest.hexdigest(), "files": names, "inventory": inventory})
+    write_json(
+        building / "manifest.json",
+        {
+            "taken": ctx.host.now(),
+            "hash": digest.hexdigest(),
+            "files": names,
+            "inventory": inventory,
+        },
+    )
     building.rename(root / str(number))
     for old in _numbers(root)[:-KEEP]:
         shutil.rmtree(str(root / str(old)), ignore_errors=True)
@@ -103,7 +124,9 @@ def _inventory(ctx: Context) -> Dict[str, Any]:
 
 
 def newest(home: Home) -> Optional[Dict[str, Any]]:
-    """The newest copy as Context.last_good carries it: folder, taken, files{original path: stored path}, inventory, config (merged)."""
+    """The newest copy as Context.last_good carries it: folder, taken, files{original path: stored
+    path}, inventory, config (merged).
+    """
     root = home.doctor_dir / "good"
     for number in reversed(_numbers(root)):
         folder = root / str(number)
@@ -112,14 +135,19 @@ def newest(home: Home) -> Optional[Dict[str, Any]]:
         if manifest and _acceptable(data):
             files = {str(k): str(folder / str(v)) for k, v in manifest.get("files", {}).items()}
             return {
-                "folder": str(folder), "taken": float(manifest.get("taken", 0)), "files": files,
-                "inventory": manifest.get("inventory") or {}, "config": data,
-            }  # fmt: skip
+                "folder": str(folder),
+                "taken": float(manifest.get("taken", 0)),
+                "files": files,
+                "inventory": manifest.get("inventory") or {},
+                "config": data,
+            }
     return None
 
 
 def candidates(home: Home) -> List[Good]:
-    """Good copies in the order to try: ours, newest first, then OpenClaw's own ring. Each parses and has its gateway section."""
+    """Good copies in the order to try: ours, newest first, then OpenClaw's own ring. Each parses
+    and has its gateway section.
+    """
     found = _ours(home)
     for name in RING:
         path = home.config_path.with_name(name.replace("openclaw.json", home.config_path.name))
@@ -128,7 +156,9 @@ def candidates(home: Home) -> List[Good]:
             continue
         if any(good.files.get(str(home.config_path)) == view.raw for good in found):
             continue
-        found.append(Good(path.name, path.stat().st_mtime, view.data, {str(home.config_path): view.raw}))
+        found.append(
+            Good(path.name, path.stat().st_mtime, view.data, {str(home.config_path): view.raw})
+        )
     return found
 
 
@@ -139,7 +169,10 @@ def _ours(home: Home) -> List[Good]:
         folder = root / str(number)
         manifest, data = _manifest(folder), _merged(folder)
         try:
-            files = {str(path): (folder / str(name)).read_bytes() for path, name in manifest.get("files", {}).items()}
+            files = {
+                str(path): (folder / str(name)).read_bytes()
+                for path, name in manifest.get("files", {}).items()
+            }
         except OSError:
             continue
         main = files.get(str(home.config_path))
@@ -148,7 +181,16 @@ def _ours(home: Home) -> List[Good]:
         ordered = {str(home.config_path): main}
         ordered.update(files)
         taken = float(manifest.get("taken", 0))
-        found.append(Good("good/{}".format(number), taken, data, ordered, True, manifest.get("inventory") or {}))
+        found.append(
+            Good(
+                "good/{}".format(number),
+                taken,
+                data,
+                ordered,
+                True,
+                manifest.get("inventory") or {},
+            )
+        )
     return found
 
 

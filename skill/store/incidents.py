@@ -1,4 +1,6 @@
-"""What was already tried in one incident: <doctor dir>/incidents/<id>.json. Survives kill -9, so that nothing fails twice."""
+"""What was already tried in one incident: <doctor dir>/incidents/<id>.json. Survives kill -9, so
+that nothing fails twice.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ class Incident:
         self._save()
 
     def tried(self) -> List[Dict[str, Any]]:
-        return [{"repair": key.split(" ", 1)[0], "key": key, "outcome": row["outcome"]} for key, row in self.value["tried"].items()]
+        return [
+            {"repair": key.split(" ", 1)[0], "key": key, "outcome": row["outcome"]}
+            for key, row in self.value["tried"].items()
+        ]
 
     def write_result(self, result: Mapping[str, Any]) -> Path:
         """What `treat` answered, where the watchdog looks for it."""
@@ -67,11 +72,17 @@ class Incident:
 
 
 def key_of(repair: str, params: Mapping[str, Any]) -> str:
-    return "{} {}".format(repair, json.dumps(dict(params), sort_keys=True, ensure_ascii=False)) if params else repair
+    return (
+        "{} {}".format(repair, json.dumps(dict(params), sort_keys=True, ensure_ascii=False))
+        if params
+        else repair
+    )
 
 
 def watched(doctor_dir: Path, name: Optional[str] = None) -> Dict[str, Any]:
-    """The incident as the watchdog keeps it (id, opened, state, loop, ...); {} when it is another one or there is none."""
+    """The incident as the watchdog keeps it (id, opened, state, loop, ...); {} when it is another
+    one or there is none.
+    """
     try:
         value = (read_json(doctor_dir / "watch.json", {}) or {}).get("incident") or {}
     except (SettingsError, AttributeError):

@@ -1,4 +1,6 @@
-"""records.json: what happened, what was done, how it was verified. Bounded, atomic; a damaged file is set aside and named."""
+"""records.json: what happened, what was done, how it was verified. Bounded, atomic; a damaged file
+is set aside and named.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from ..files import owned_lock, private_dir, read_json, set_aside, write_json
 from ..model import Text
 from ..openclaw.home import Home
 
-KEEP = 500  # incidents; older ones go to records.1.json, which is overwritten when it is full itself
+KEEP = (
+    500  # incidents; older ones go to records.1.json, which is overwritten when it is full itself
+)
 DEMOTE_TRIES = 3
 DEMOTE_BELOW = 0.34
 PROVEN = 3  # verified heals before a proposed case may act
@@ -21,7 +25,9 @@ Z = 1.96  # 95 % interval
 
 
 class Store:
-    """One gateway's memory. Every method reads the file anew: watchdog, doctor and command line are different processes."""
+    """One gateway's memory. Every method reads the file anew: watchdog, doctor and command line are
+    different processes.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -35,7 +41,9 @@ class Store:
             value = read_json(self.path, {})
             records = value.get("records", []) if isinstance(value, dict) else None
             if not isinstance(records, list):
-                raise SettingsError(str(self.path), [Text("has no list of records", "没有记录列表")])
+                raise SettingsError(
+                    str(self.path), [Text("has no list of records", "没有记录列表")]
+                )
         except SettingsError:
             self.set_aside = set_aside(self.path) or str(self.path)
             return []
@@ -53,14 +61,35 @@ class Store:
                 self._archive(old)
             write_json(self.path, {"version": 1, "records": records})
 
-    def close_incident(self, incident: str, by: str, opened: float, closed: float, state: str = "", restarts: int = 0) -> None:
-        """The watchdog saw the gateway ready again: complete what level 3 wrote, or record a heal of level 1 or 2. Raises OSError."""
+    def close_incident(
+        self,
+        incident: str,
+        by: str,
+        opened: float,
+        closed: float,
+        state: str = "",
+        restarts: int = 0,
+    ) -> None:
+        """The watchdog saw the gateway ready again: complete what level 3 wrote, or record a heal
+        of level 1 or 2. Raises OSError.
+        """
         known = next((item for item in self.all() if item.get("id") == incident), {})
-        level = next((number for number in (1, 2, 3, 4) if by.startswith("level {}".format(number))), None)
+        level = next(
+            (number for number in (1, 2, 3, 4) if by.startswith("level {}".format(number))), None
+        )
         record = {
-            "id": incident, "opened": opened, "first_failed_probe": opened, "closed": closed, "healed_s": round(closed - opened, 1),
-            "state": state, "restarts": restarts, "by": by, "level": level, "verified": True, "outcome": "healed",
-        }  # fmt: skip
+            "id": incident,
+            "opened": opened,
+            "first_failed_probe": opened,
+            "closed": closed,
+            "healed_s": round(closed - opened, 1),
+            "state": state,
+            "restarts": restarts,
+            "by": by,
+            "level": level,
+            "verified": True,
+            "outcome": "healed",
+        }
         if known.get("outcome") == "escalate":
             record.update(level=4, by="a person (after: {})".format(by))
             self.add(_learned(self.home, {**known, **record}))
@@ -75,34 +104,52 @@ class Store:
         write_json(self.older, {"version": 1, "records": (list(kept) + old)[-KEEP:]})
 
     def tries(self, case_id: str) -> Tuple[int, int]:
-        """(verified heals, attempts) of a case. Only acts count: a record where the case was merely shown does not."""
+        """(verified heals, attempts) of a case. Only acts count: a record where the case was merely
+        shown does not.
+        """
         good = tried = 0
         for record in self.all():
             for action in record.get("actions", []):
-                if isinstance(action, dict) and action.get("case") == case_id and action.get("outcome") in ("healed", "failed"):
+                if (
+                    isinstance(action, dict)
+                    and action.get("case") == case_id
+                    and action.get("outcome") in ("healed", "failed")
+                ):
                     tried += 1
                     good += action.get("outcome") == "healed"
         return good, tried
 
     def success_rate(self, case_id: str) -> Optional[float]:
-        """Lower bound of the 95 % Wilson interval: 1 of 1 is 0.21, 10 of 10 is 0.72. None when it was never tried."""
+        """Lower bound of the 95 % Wilson interval: 1 of 1 is 0.21, 10 of 10 is 0.72. None when it
+        was never tried.
+        """
         good, tried = self.tries(case_id)
         return wilson(good, tried) if tried else None
 
     def demoted(self, case_id: str) -> bool:
-        """A case that keeps failing no longer acts unattended: tried at least three times, fewer than a third verified."""
+        """A case that keeps failing no longer acts unattended: tried at least three times, fewer
+        than a third verified.
+        """
         good, tried = self.tries(case_id)
         return tried >= DEMOTE_TRIES and good / tried < DEMOTE_BELOW
 
     def proven(self, case_id: str) -> bool:
-        """A proposed case may act once it healed several times and never failed as often as it healed."""
+        """A proposed case may act once it healed several times and never failed as often as it
+        healed.
+        """
         good, tried = self.tries(case_id)
         return good >= PROVEN and good > tried - good
 
     def stats(self) -> Dict[str, Any]:
-        """Incidents, by outcome, by level, time to recover p50/p95 in seconds, by case, by week, AI calls and cost."""
+        """Incidents, by outcome, by level, time to recover p50/p95 in seconds, by case, by week, AI
+        calls and cost.
+        """
         records = self.all()
-        times = sorted(float(r["healed_s"]) for r in records if r.get("verified") and isinstance(r.get("healed_s"), (int, float)))
+        times = sorted(
+            float(r["healed_s"])
+            for r in records
+            if r.get("verified") and isinstance(r.get("healed_s"), (int, float))
+        )
         by_case: Dict[str, Dict[str, Any]] = {}
         for record in records:
             case = record.get("case")
@@ -120,7 +167,11 @@ class Store:
             "by_level": _count([r for r in records if r.get("verified")], "level"),
             "by_case": by_case,
             "by_week": _weeks(records),
-            "time_to_recover_s": {"p50": percentile(times, 0.5), "p95": percentile(times, 0.95), "n": len(times)},
+            "time_to_recover_s": {
+                "p50": percentile(times, 0.5),
+                "p95": percentile(times, 0.95),
+                "n": len(times),
+            },
             "ai": {
                 "calls": sum(int(r.get("ai_calls") or 0) for r in records),
                 "cost_usd": round(sum(float(r.get("cost_usd") or 0) for r in records), 4),
@@ -182,7 +233,9 @@ def _weeks(records: List[Dict[str, Any]]) -> Dict[str, Dict[str, int]]:
     weeks: Dict[str, Dict[str, int]] = {}
     for record in records:
         try:
-            year, week, _day = datetime.fromtimestamp(float(record["opened"]), timezone.utc).isocalendar()
+            year, week, _day = datetime.fromtimestamp(
+                float(record["opened"]), timezone.utc
+            ).isocalendar()
         except (KeyError, TypeError, ValueError, OverflowError, OSError):
             continue
         row = weeks.setdefault("{}-W{:02d}".format(year, week), {"incidents": 0, "healed": 0})

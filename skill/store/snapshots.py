@@ -1,4 +1,6 @@
-"""Copies of the files a repair is about to touch: <doctor dir>/snapshots/<time>-<repair>/, bounded, private, restorable."""
+"""Copies of the files a repair is about to touch: <doctor dir>/snapshots/<time>-<repair>/, bounded,
+private, restorable.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ RESERVE_BYTES = 1_000_000  # must stay free beside the copies: journal, record, 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One taken snapshot. files: original path -> name in `folder`, "" for a file that did not exist."""
+    """One taken snapshot. files: original path -> name in `folder`, "" for a file that did not
+    exist.
+    """
 
     folder: Path
     repair: str
@@ -42,13 +46,24 @@ def folder_of(home: Home) -> Path:
     return home.doctor_dir / "snapshots"
 
 
-def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Callable[[str], Any] = shutil.disk_usage) -> Snapshot:
-    """Copy these files. Raises RepairError, and leaves nothing behind, when there is no room or a file cannot be read."""
+def take(
+    home: Home,
+    repair: str,
+    paths: Iterable[str],
+    now: float,
+    usage: Callable[[str], Any] = shutil.disk_usage,
+) -> Snapshot:
+    """Copy these files. Raises RepairError, and leaves nothing behind, when there is no room or a
+    file cannot be read.
+    """
     wanted = list(dict.fromkeys(str(path) for path in paths))
     try:
         root = private_dir(folder_of(home))
     except OSError as error:
-        raise RepairError(Text.of("no snapshot: {}", "没有快照:{}", error), hint=Text("nothing was changed", "没有改动任何东西")) from error
+        raise RepairError(
+            Text.of("no snapshot: {}", "没有快照:{}", error),
+            hint=Text("nothing was changed", "没有改动任何东西"),
+        ) from error
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     folder = root / "{}-{}".format(stamp, repair)
     number = 1
@@ -60,7 +75,12 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
         free = usage(str(root)).free
         if free < need + RESERVE_BYTES:
             raise RepairError(
-                Text.of("no room for a snapshot: {} bytes needed, {} free", "放不下快照:需要 {} 字节,剩余 {}", need + RESERVE_BYTES, free),
+                Text.of(
+                    "no room for a snapshot: {} bytes needed, {} free",
+                    "放不下快照:需要 {} 字节,剩余 {}",
+                    need + RESERVE_BYTES,
+                    free,
+                ),
                 hint=Text.of("free space on {}", "请在 {} 腾出空间", root),
             )
         private_dir(folder)
@@ -75,7 +95,10 @@ def take(home: Home, repair: str, paths: Iterable[str], now: float, usage: Calla
         write_json(folder / "manifest.json", {"repair": repair, "taken": now, "files": files})
     except OSError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
-        raise RepairError(Text.of("no snapshot: {}", "没有快照:{}", error), hint=Text("nothing was changed", "没有改动任何东西")) from error
+        raise RepairError(
+            Text.of("no snapshot: {}", "没有快照:{}", error),
+            hint=Text("nothing was changed", "没有改动任何东西"),
+        ) from error
     _prune(root, folder)
     return Snapshot(folder, repair, now, files)
 
@@ -84,9 +107,16 @@ def load(folder: Path) -> Snapshot:
     """Raises RepairError when the folder is not a snapshot."""
     try:
         value: Any = read_json(folder / "manifest.json")
-        return Snapshot(folder, str(value["repair"]), float(value["taken"]), {str(k): str(v) for k, v in value["files"].items()})
+        return Snapshot(
+            folder,
+            str(value["repair"]),
+            float(value["taken"]),
+            {str(k): str(v) for k, v in value["files"].items()},
+        )
     except (SettingsError, TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RepairError(Text.of("{} is not a complete snapshot", "{} 不是完整的快照", folder)) from error
+        raise RepairError(
+            Text.of("{} is not a complete snapshot", "{} 不是完整的快照", folder)
+        ) from error
 
 
 def restore(snapshot: Snapshot) -> List[str]:

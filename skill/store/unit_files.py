@@ -1,4 +1,6 @@
-"""The files that define the gateway's service (unit, drop-ins, plist): as they are, as they were in a good run, and what differs."""
+"""The files that define the gateway's service (unit, drop-ins, plist): as they are, as they were in
+a good run, and what differs.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..openclaw.home import Home
 from .good_copies import Good, candidates, service_files
 
-OWN = "iflow-doctor.conf"  # our own drop-in: repair-service-env writes it, and takes it back by itself
+# our own drop-in: repair-service-env writes it, and takes it back by itself
+OWN = "iflow-doctor.conf"
 
 
 def defines_service(path: str) -> bool:
@@ -42,9 +45,17 @@ def newest(home: Home) -> Optional[Good]:
 def other(home: Home, now: Mapping[str, bytes]) -> Optional[Good]:
     """The newest verified copy whose definition differs from the present one.
 
-    Not always the newest of all: a unit that was edited under a running gateway has not started one yet, and is kept all the same.
+    Not always the newest of all: a unit that was edited under a running gateway has not started one
+    yet, and is kept all the same.
     """
-    return next((good for good in candidates(home) if good.verified and of(good) and differing(now, of(good))), None)
+    return next(
+        (
+            good
+            for good in candidates(home)
+            if good.verified and of(good) and differing(now, of(good))
+        ),
+        None,
+    )
 
 
 def _read(path: Path) -> bytes:

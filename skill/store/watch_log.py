@@ -1,4 +1,6 @@
-"""One structured line per decision, in <state dir>/logs/watchdog.log: rotated by day, kept `log_days` days."""
+"""One structured line per decision, in <state dir>/logs/watchdog.log: rotated by day, kept
+`log_days` days.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from ..redact import Redactor
 
 
 class WatchLog:
-    """Given a file, append JSON lines with time and event. A log that cannot be written never stops the watch."""
+    """Given a file, append JSON lines with time and event. A log that cannot be written never stops
+    the watch.
+    """
 
     def __init__(self, path: Path, days: int = 14, echo: bool = False) -> None:
         self.path, self.days, self.echo = path, days, echo
@@ -28,7 +32,11 @@ class WatchLog:
             + time.strftime("%z", time.localtime(now))
         )
         with contextlib.suppress(Exception):
-            text = json.dumps({"time": stamp, "at": round(now, 3), "event": event, **fields}, ensure_ascii=False, default=str)
+            text = json.dumps(
+                {"time": stamp, "at": round(now, 3), "event": event, **fields},
+                ensure_ascii=False,
+                default=str,
+            )
             self._clean = self._clean or Redactor.shapes_only()
             text = self._clean.clean(text)
             if self.echo:
@@ -38,7 +46,9 @@ class WatchLog:
             append_line(self.path, text, max_bytes=10_000_000, keep=5)
 
     def _rotate(self, now: float) -> None:
-        """A file whose last line is of an earlier day is renamed to that day; files older than `days` days go."""
+        """A file whose last line is of an earlier day is renamed to that day; files older than
+        `days` days go.
+        """
         with contextlib.suppress(OSError):
             day = time.strftime("%Y-%m-%d", time.localtime(self.path.stat().st_mtime))
             if day != time.strftime("%Y-%m-%d", time.localtime(now)):

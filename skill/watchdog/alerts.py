@@ -52,14 +52,26 @@ class Teller:
             self.children.start("notify", ["notify", "flush", "--json"])
 
     def event(
-        self, kind: str, reason: str, verdict: Optional[Verdict], incident: Any, state: WatchState, step: Optional[Text] = None
+        self,
+        kind: str,
+        reason: str,
+        verdict: Optional[Verdict],
+        incident: Any,
+        state: WatchState,
+        step: Optional[Text] = None,
     ) -> None:
         """One alert of an incident: opened, escalated, recovered, note."""
         ctx = self.context()
-        self.send(lambda alert_texts: alert_texts.alert(kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step))
+        self.send(
+            lambda alert_texts: alert_texts.alert(
+                kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step
+            )
+        )
 
     def quiet_damage(self, name: str, now: float) -> None:
-        """Everything is green, and something is wrong all the same: tell it once, until it is something else."""
+        """Everything is green, and something is wrong all the same: tell it once, until it is
+        something else.
+        """
         self.guarded("quiet damage", lambda: self._quiet_damage(name, now))
 
     def _quiet_damage(self, name: str, now: float) -> None:
@@ -72,21 +84,33 @@ class Teller:
         write_json(told, {"key": key, "at": now})
         what = Text("; ".join(row[1] for row in found), ";".join(row[2] for row in found))
         hint = Text("; ".join(row[3] for row in found), ";".join(row[4] for row in found))
-        self.log.line("decision", now, kind="escalate", reason=what.en, state="healthy", incident=name)
+        self.log.line(
+            "decision", now, kind="escalate", reason=what.en, state="healthy", incident=name
+        )
         self.send(lambda alert_texts: alert_texts.quiet(name, what, hint, now, home))
 
     def judge_levels(self, seen: Optional[Observation], state: WatchState, now: float) -> None:
-        """Memory, response time and crash frequency against the user's table; told when one changes, not at every look."""
+        """Memory, response time and crash frequency against the user's table; told when one
+        changes, not at every look.
+        """
         if not seen or not seen.process:
             return
         ctx = self.context()
-        usual = float((self.guarded("usual", lambda: read_json(ctx.home.doctor_dir / "usual.json")) or {}).get("rss_mb", 0))
+        usual = float(
+            (
+                self.guarded("usual", lambda: read_json(ctx.home.doctor_dir / "usual.json")) or {}
+            ).get("rss_mb", 0)
+        )
         limit = float(ctx.settings["memory_warning_mb"]) or max(LEAST_MEMORY_MB, 2 * usual)
         rss = seen.process.rss / 1048576
         hour = sum(now - t < 3600 for t in state.crashes)
         for name, bad, detail in (
             ("memory", rss > limit, "memory {:.0f} MB (warning above {:.0f})".format(rss, limit)),
-            ("response", seen.seconds > float(ctx.settings["response_warning_s"]), "response took {:.1f} s".format(seen.seconds)),
+            (
+                "response",
+                seen.seconds > float(ctx.settings["response_warning_s"]),
+                "response took {:.1f} s".format(seen.seconds),
+            ),
             ("crashes", hour > CRASHES_AN_HOUR, "{} crashes within an hour".format(hour)),
         ):
             if bad != self.levels.get(name, False):
@@ -95,7 +119,7 @@ class Teller:
                 if bad:
                     self.event("note", "level:{}:{}".format(name, detail), None, None, state)
 
-    # -- who watches the watchdog -----------------------------------------------------------------------------------------
+    # -- who watches the watchdog ------------------------------------------------------------------
     def started(self, now: float) -> None:
         """Tell about a time in which nobody watched; begin the heartbeat."""
 
@@ -113,7 +137,9 @@ class Teller:
         self.guarded("heartbeat", work)
 
     def looked(self, now: float, fine: bool, paused: bool = False) -> None:
-        """After each look: mark that somebody watches, beat, send what waits, remind of what is still down (not while paused)."""
+        """After each look: mark that somebody watches, beat, send what waits, remind of what is
+        still down (not while paused).
+        """
 
         def work() -> None:
             from .. import notify

@@ -1,4 +1,6 @@
-"""The watchdog's child processes: level 3, alerts, good copies. Each leads its own group and outlives a killed watchdog."""
+"""The watchdog's child processes: level 3, alerts, good copies. Each leads its own group and
+outlives a killed watchdog.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,23 @@ from ..files import private_dir, read_json
 from ..host import WINDOWS, Host, end_group
 from ..openclaw.home import Home
 
-# Longest a child may live, seconds. "treat" has its own, shorter bounds inside (EMERGENCY_RECOVERY_TIMEOUT for the AI).
-BOUNDS = {"treat": 3600.0, "notify": 180.0, "keep-good": 60.0, "inspect": 30.0, "record": 60.0, "evidence": 20.0, "preflight": 60.0}
+# Longest a child may live, seconds. "treat" has its own, shorter bounds inside
+# (EMERGENCY_RECOVERY_TIMEOUT for the AI).
+BOUNDS = {
+    "treat": 3600.0,
+    "notify": 180.0,
+    "keep-good": 60.0,
+    "inspect": 30.0,
+    "record": 60.0,
+    "evidence": 20.0,
+    "preflight": 60.0,
+}
 
-PATIENT = ("preflight", "keep-good", "record")  # must not take the machine away from a gateway that is starting
+PATIENT = (
+    "preflight",
+    "keep-good",
+    "record",
+)  # must not take the machine away from a gateway that is starting
 
 
 @dataclass
@@ -30,7 +45,9 @@ class Child:
 
 @dataclass
 class Children:
-    """At most one child of a name at a time. Results of `treat` are files, so that a new watchdog finds them too."""
+    """At most one child of a name at a time. Results of `treat` are files, so that a new watchdog
+    finds them too.
+    """
 
     host: Host
     home: Home
@@ -41,35 +58,54 @@ class Children:
         return [sys.executable, "-m", "skill", *words]
 
     def start(self, name: str, words: Sequence[str]) -> None:
-        """Start `python -m skill WORDS`. One of the same name that still runs is followed by this one."""
+        """Start `python -m skill WORDS`. One of the same name that still runs is followed by this
+        one.
+        """
         if name in self.running:
             self.again[name] = list(words)
             return
-        flags: Dict[str, Any] = {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+        flags: Dict[str, Any] = (
+            {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
+        )
         private_dir(self.home.doctor_dir)
         log = open(self.home.doctor_dir / "children.log", "ab")
         try:
             if log.tell() > 2_000_000:
                 log.truncate(0)
-            env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
-            process = subprocess.Popen(self.argv(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **flags)
+            env = {
+                **self.host.env,
+                "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
+            }
+            process = subprocess.Popen(
+                self.argv(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **flags
+            )
         finally:
             log.close()
         if name in PATIENT and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, 15)  # what it starts (node) inherits this
+                os.setpriority(
+                    os.PRIO_PROCESS, process.pid, 15
+                )  # what it starts (node) inherits this
         with contextlib.suppress(OSError):
             os.chmod(self.home.doctor_dir / "children.log", 0o600)
         self.running[name] = Child(name, process, self.host.monotonic())
 
     def run_to_end(self, words: Sequence[str], timeout: float) -> None:
         """Run a child and wait for it, at most `timeout` seconds."""
-        env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
+        env = {
+            **self.host.env,
+            "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
+        }
         self.host.run(self.argv(words), timeout=timeout, env=env)
 
     def answer(self, words: Sequence[str], timeout: float) -> str:
-        """What a short child printed; "" when it printed nothing, failed or took longer than `timeout` seconds."""
-        env = {**self.host.env, "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", "")}
+        """What a short child printed; "" when it printed nothing, failed or took longer than
+        `timeout` seconds.
+        """
+        env = {
+            **self.host.env,
+            "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
+        }
         done = self.host.run(self.argv(words), timeout=timeout, env=env)
         return done.out.strip() if done.ok else ""
 
@@ -78,7 +114,9 @@ class Children:
         return child is not None and child.process.poll() is None
 
     def finished(self) -> List[Child]:
-        """Children that ended since the last call; those past their bound are ended, group and all."""
+        """Children that ended since the last call; those past their bound are ended, group and
+        all.
+        """
         done: List[Child] = []
         for name, child in list(self.running.items()):
             child.code = child.process.poll()

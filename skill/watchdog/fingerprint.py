@@ -1,4 +1,6 @@
-"""Cheap marks of files, to see that somebody changed them. Only stat() calls: they are taken at every look."""
+"""Cheap marks of files, to see that somebody changed them. Only stat() calls: they are taken at
+every look.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ def of_file(path: Any) -> Optional[Tuple[int, int, int]]:
 
 
 class Start:
-    """Everything a start depends on: config, .env, the files that the config names, the service's own file, the programs it starts, and
-    whether the state directory lets itself be used. The config is read again only when one of its files changed.
+    """Everything a start depends on: config, .env, the files that the config names, the service's
+    own file, the programs it starts, and
+    whether the state directory lets itself be used. The config is read again only when one of its
+    files changed.
     """
 
     def __init__(self) -> None:
@@ -33,20 +37,28 @@ class Start:
         self._command: Sequence[str] = ()
 
     def mark(self, home: Home, service: str, platform: Any = None) -> str:
-        """service: the path of its file, or "" when this look did not ask: that is no change. platform: to be asked for its command.
+        """service: the path of its file, or "" when this look did not ask: that is no change.
+        platform: to be asked for its command.
 
         What is on disk alone decides, so that the answer survives a restart of ours.
         """
         self._service = service or self._service
         if hasattr(platform, "command"):
-            with contextlib.suppress(Exception):  # a manager that does not answer leaves what was known
+            with contextlib.suppress(
+                Exception
+            ):  # a manager that does not answer leaves what was known
                 self._command = platform.command()
         own = (home.config_path, home.env_file)
         if self._seen != self._look((*own, *self._named)):
             self._named = named(home)
             self._seen = self._look((*own, *self._named))
         programs = [word for word in self._command[:4] if os.path.isabs(word)]
-        marks = [*self._seen, *self._look(_service_files(self._service)), *self._look(programs), *_usable(home)]
+        marks = [
+            *self._seen,
+            *self._look(_service_files(self._service)),
+            *self._look(programs),
+            *_usable(home),
+        ]
         return hashlib.sha256("|".join(str(mark) for mark in marks).encode()).hexdigest()[:16]
 
     @staticmethod
@@ -58,9 +70,18 @@ ROOM = 16 << 20  # bytes; less than this is a full disk to a gateway that starts
 
 
 def _usable(home: Home) -> Iterator[Any]:
-    """Owners and modes, read-only or not, room or none: what a person mends with chown, chmod, mount or rm."""
+    """Owners and modes, read-only or not, room or none: what a person mends with chown, chmod,
+    mount or rm.
+    """
     database = home.state_dir / "state" / "openclaw.sqlite"
-    for path in (home.state_dir, home.config_path, database.parent, database, home.state_dir / "tmp", home.logs_dir):
+    for path in (
+        home.state_dir,
+        home.config_path,
+        database.parent,
+        database,
+        home.state_dir / "tmp",
+        home.logs_dir,
+    ):
         try:
             found = os.stat(path)
         except OSError as error:
@@ -74,12 +95,16 @@ def _usable(home: Home) -> Iterator[Any]:
 
 
 def named(home: Home) -> Tuple[Path, ...]:
-    """The files that the config names and a start reads: includes, TLS files, token files, files of secrets. () when it does not parse."""
+    """The files that the config names and a start reads: includes, TLS files, token files, files of
+    secrets. () when it does not parse.
+    """
     view = openclaw_config.load(home.config_path)
     if view.error not in ("", "include"):
         return ()
     others = [home.config_path.parent / os.path.expanduser(text) for text in _paths_in(view.data)]
-    return tuple(dict.fromkeys(path for path in (*view.files, *others) if path != home.config_path))[:50]
+    return tuple(
+        dict.fromkeys(path for path in (*view.files, *others) if path != home.config_path)
+    )[:50]
 
 
 def _paths_in(data: Any, above: Tuple[str, ...] = ()) -> Iterator[str]:
@@ -87,7 +112,11 @@ def _paths_in(data: Any, above: Tuple[str, ...] = ()) -> Iterator[str]:
         for item in data:
             yield from _paths_in(item, above)
     for key, value in data.items() if isinstance(data, Mapping) else ():
-        if isinstance(value, str) and (key in ("certPath", "keyPath", "caPath", "tokenFile") or key == "path" and "secrets" in above):
+        if isinstance(value, str) and (
+            key in ("certPath", "keyPath", "caPath", "tokenFile")
+            or key == "path"
+            and "secrets" in above
+        ):
             yield value
         else:
             yield from _paths_in(value, (*above, str(key)))

@@ -1,4 +1,6 @@
-"""The watch as a process: look after look, until SIGTERM; a fault of our own in one look does not end it."""
+"""The watch as a process: look after look, until SIGTERM; a fault of our own in one look does not
+end it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,23 @@ class _Stop(BaseException):
 
 
 def run(watchdog: Watchdog, once: bool = False) -> int:
-    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left alone; `--once`: 1 not, 2 cannot tell."""
+    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left
+    alone; `--once`: 1 not, 2 cannot tell.
+    """
     host = watchdog.host
     python = sys.version.split()[0]
-    watchdog.log.line("watch", host.now(), pid=os.getpid(), port=watchdog.home.port, manager=watchdog.platform.name, python=python)
+    watchdog.log.line(
+        "watch",
+        host.now(),
+        pid=os.getpid(),
+        port=watchdog.home.port,
+        manager=watchdog.platform.name,
+        python=python,
+    )
     if once:
-        for _ in range(int(watchdog.settings["failures_before_action"]) + 1):  # one failed probe is no answer
+        for _ in range(
+            int(watchdog.settings["failures_before_action"]) + 1
+        ):  # one failed probe is no answer
             state = watchdog.tick().state
             if state is not State.UNKNOWN:
                 break

@@ -1,6 +1,8 @@
-"""Level 2's rule: step(state, verdict, now, rules) -> (state, decisions). Pure; time is an argument, nothing is read or done here.
+"""Level 2's rule: step(state, verdict, now, rules) -> (state, decisions). Pure; time is an
+argument, nothing is read or done here.
 
-What may restart: HUNG, ZOMBIE, DOWN. What calls level 3: MISCONFIGURED, IMPOSTOR, a restart that did not help, a crash loop.
+What may restart: HUNG, ZOMBIE, DOWN. What calls level 3: MISCONFIGURED, IMPOSTOR, a restart that
+did not help, a crash loop.
 Every other state has its own answer, and that is often to wait.
 """
 
@@ -21,7 +23,8 @@ BURST = 600.0  # s: window of a quick crash loop
 HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
 HARD_LIMIT = 2
 HOUR = 3600.0  # no more than max_restarts restarts in any hour, over all incidents
-RETRY_GAP = 10.0  # s between two starts that only a change made worth trying; after RETRIES_AT_ONCE it doubles
+# s between two starts that only a change made worth trying; after RETRIES_AT_ONCE it doubles
+RETRY_GAP = 10.0
 RETRIES_AT_ONCE = 5
 RESUME_ANSWER = 300.0  # s: channels that are still silent by then need a person
 STREAK = 3  # healthy looks in a row that close an incident
@@ -31,22 +34,43 @@ ANNOUNCE_AFTER = 45.0  # s: an outage that level 1 and 2 have not ended by then 
 
 
 def step(
-    state: WatchState, verdict: Verdict, now: float, rules: Rules, fingerprint: str = "", name: str = ""
+    state: WatchState,
+    verdict: Verdict,
+    now: float,
+    rules: Rules,
+    fingerprint: str = "",
+    name: str = "",
 ) -> Tuple[WatchState, Tuple[Decision, ...]]:
     """Given what was remembered and what is seen, answer what to remember and what to do.
 
-    fingerprint: of everything whose change is worth a new attempt (config, .env, service files). name: id for a new incident.
+    fingerprint: of everything whose change is worth a new attempt (config, .env, service files).
+    name: id for a new incident.
     """
     state = _forget(state, now, rules)
     decisions: List[Decision] = []
     if state.fingerprint and fingerprint and fingerprint != state.fingerprint and state.incident:
         # A person (or a repair) changed something: the old conclusions no longer hold.
-        fresh = replace(state.incident, hopeless="", restarts=0, next_restart=now, treated=(), retry=True, stillborn=False, changed=now)
+        fresh = replace(
+            state.incident,
+            hopeless="",
+            restarts=0,
+            next_restart=now,
+            treated=(),
+            retry=True,
+            stillborn=False,
+            changed=now,
+        )
         state = replace(state, incident=fresh)
-        decisions.append(Decision("none", "configuration changed during the incident: trying again"))
+        decisions.append(
+            Decision("none", "configuration changed during the incident: trying again")
+        )
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
     state, crashed = _count_crash(state, verdict, now, name)
-    state = replace(state, ready_pid=verdict.pid) if verdict.state in SERVING and verdict.pid != state.ready_pid else state
+    state = (
+        replace(state, ready_pid=verdict.pid)
+        if verdict.state in SERVING and verdict.pid != state.ready_pid
+        else state
+    )
     decisions += crashed
     handler = _ANSWERS.get(verdict.state)
     if verdict.state in BAD:
@@ -59,17 +83,28 @@ def step(
     return state, tuple(decisions) + tuple(more) + tuple(late)
 
 
-def _tell_in_time(state: WatchState, verdict: Verdict, now: float, rules: Rules) -> Tuple[WatchState, List[Decision]]:
+def _tell_in_time(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules
+) -> Tuple[WatchState, List[Decision]]:
     """A person learns of an outage that lasts, whatever else is being tried."""
     incident = state.incident
-    # Safe mode has a message of its own, and its channels come back after a quiet time: no outage that lasts.
-    if not incident or incident.escalated or verdict.state in (State.HEALTHY, State.SUSPENDED, State.STOPPED, State.SAFE_MODE):
+    # Safe mode has a message of its own, and its channels come back after a quiet time: no outage
+    # that lasts.
+    if (
+        not incident
+        or incident.escalated
+        or verdict.state in (State.HEALTHY, State.SUSPENDED, State.STOPPED, State.SAFE_MODE)
+    ):
         return state, []
     age = now - incident.opened
     if age >= rules.escalation_time:
-        return replace(state, incident=replace(incident, escalated=True)), [Decision("escalate", "down for {:.0f} s".format(age))]
+        return replace(state, incident=replace(incident, escalated=True)), [
+            Decision("escalate", "down for {:.0f} s".format(age))
+        ]
     if age >= ANNOUNCE_AFTER and not incident.announced:
-        return replace(state, incident=replace(incident, announced=True)), [Decision("announce", "down for {:.0f} s".format(age))]
+        return replace(state, incident=replace(incident, announced=True)), [
+            Decision("announce", "down for {:.0f} s".format(age))
+        ]
     return state, []
 
 
@@ -85,38 +120,75 @@ def _forget(state: WatchState, now: float, rules: Rules) -> WatchState:
     )
 
 
-def _count_crash(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
-    """A process that went away by itself is a crash, once, and opens an incident: level 1 may already be mending it."""
-    unseen = state.pid is None and verdict.pid is None and verdict.unclean  # it lived and died between two looks
+def _count_crash(
+    state: WatchState, verdict: Verdict, now: float, name: str
+) -> Tuple[WatchState, List[Decision]]:
+    """A process that went away by itself is a crash, once, and opens an incident: level 1 may
+    already be mending it.
+    """
+    unseen = (
+        state.pid is None and verdict.pid is None and verdict.unclean
+    )  # it lived and died between two looks
     if not unseen and (state.pid is None or verdict.pid == state.pid):
-        return replace(state, pid=verdict.pid or state.pid, expected_new_pid=state.expected_new_pid and not verdict.pid), []
+        return replace(
+            state,
+            pid=verdict.pid or state.pid,
+            expected_new_pid=state.expected_new_pid and not verdict.pid,
+        ), []
     stillborn = state.pid is None or state.pid != state.ready_pid
-    ours, state = state.expected_new_pid, replace(state, pid=verdict.pid, expected_new_pid=state.expected_new_pid and not verdict.pid)
-    if ours and not unseen or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED) or not verdict.unclean:
+    ours, state = (
+        state.expected_new_pid,
+        replace(
+            state, pid=verdict.pid, expected_new_pid=state.expected_new_pid and not verdict.pid
+        ),
+    )
+    if (
+        ours
+        and not unseen
+        or verdict.state in (State.STOPPED, State.UPDATING, State.SUSPENDED)
+        or not verdict.unclean
+    ):
         return state, []
     code = "" if verdict.exit_code is None else " with exit code {}".format(verdict.exit_code)
     if verdict.state == State.MISCONFIGURED:  # it refused to start: no crash
         return state, [Decision("none", "the process ended by itself" + code)]
     state = replace(state, crashes=state.crashes + (now,))
     if state.incident:
-        state = replace(state, incident=replace(state.incident, stillborn=state.incident.stillborn or stillborn))
+        state = replace(
+            state, incident=replace(state.incident, stillborn=state.incident.stillborn or stillborn)
+        )
         return state, [Decision("none", "the process ended by itself" + code)]
-    en, zh = "the gateway process ended by itself" + code, "网关进程自行退出" + (code and ",退出码 {}".format(verdict.exit_code))
-    incident = Incident(name or "incident-{:.0f}".format(now), now, State.DOWN.value, en, reason_zh=zh)
+    en, zh = (
+        "the gateway process ended by itself" + code,
+        "网关进程自行退出" + (code and ",退出码 {}".format(verdict.exit_code)),
+    )
+    incident = Incident(
+        name or "incident-{:.0f}".format(now), now, State.DOWN.value, en, reason_zh=zh
+    )
     return replace(state, incident=incident), [Decision("opened", incident.reason)]
 
 
 def looping(state: WatchState, now: float, rules: Rules) -> bool:
-    """A crash loop: crash_limit crashes within ten minutes, or twice as many within the crash window.
+    """A crash loop: crash_limit crashes within ten minutes, or twice as many within the crash
+    window.
 
     None of them counts while what was changed during the incident has not had its first start.
     """
-    if state.incident and state.incident.changed and not any(t > state.incident.changed for t in state.crashes):
+    if (
+        state.incident
+        and state.incident.changed
+        and not any(t > state.incident.changed for t in state.crashes)
+    ):
         return False
-    return sum(now - t < BURST for t in state.crashes) >= rules.crash_limit or len(state.crashes) >= 2 * rules.crash_limit
+    return (
+        sum(now - t < BURST for t in state.crashes) >= rules.crash_limit
+        or len(state.crashes) >= 2 * rules.crash_limit
+    )
 
 
-def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+def _healthy(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, List[Decision]]:
     opened = [Decision("note", "safe_mode_over")] if "safe_mode" in state.noted else []
     state = replace(state, streak=state.streak + 1, noted=(), degraded_since=0.0)
     loop = looping(state, now, rules)
@@ -128,11 +200,17 @@ def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
         opened += more
     incident = state.incident
     assert incident is not None
-    incident = replace(incident, ready_since=incident.ready_since or now, loop=incident.loop or loop)
+    incident = replace(
+        incident, ready_since=incident.ready_since or now, loop=incident.loop or loop
+    )
     state = replace(state, incident=incident)
     if loop and "loop" not in incident.treated:
-        state = replace(state, incident=replace(incident, treated=incident.treated + ("loop",), pending="loop"))
-        return state, opened + [Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))]
+        state = replace(
+            state, incident=replace(incident, treated=incident.treated + ("loop",), pending="loop")
+        )
+        return state, opened + [
+            Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))
+        ]
     if state.streak < STREAK or (incident.loop and now - incident.ready_since < LOOP_STREAK):
         return state, opened
     # The crashes of a loop that level 3 has seen are spent: only new ones call it again.
@@ -142,39 +220,85 @@ def _healthy(state: WatchState, verdict: Verdict, now: float, rules: Rules, name
     ]
 
 
-def _open(state: WatchState, verdict: Verdict, now: float, name: str) -> Tuple[WatchState, List[Decision]]:
+def _open(
+    state: WatchState, verdict: Verdict, now: float, name: str
+) -> Tuple[WatchState, List[Decision]]:
     if state.incident:
         return state, []
     reason = verdict.reason
-    incident = Incident(name or "incident-{:.0f}".format(now), now, verdict.state.value, reason.en, reason_zh=reason.zh)
+    incident = Incident(
+        name or "incident-{:.0f}".format(now),
+        now,
+        verdict.state.value,
+        reason.en,
+        reason_zh=reason.zh,
+    )
     return replace(state, incident=incident), [Decision("opened", verdict.reason.en)]
 
 
-def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str) -> Tuple[WatchState, List[Decision]]:
+def _bad(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str
+) -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=0, degraded_since=0.0)
     state, decisions = _open(state, verdict, now, name)
     incident = state.incident
     assert incident is not None
-    incident = replace(incident, ready_since=0.0, hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "")
+    incident = replace(
+        incident,
+        ready_since=0.0,
+        hopeless=incident.hopeless if incident.hopeless == verdict.state.value else "",
+    )
     loop = looping(state, now, rules) or incident.stillborn
-    if incident.retry and verdict.state in (State.MISCONFIGURED, State.DOWN) and now >= incident.retried + _retry_gap(incident):
+    if (
+        incident.retry
+        and verdict.state in (State.MISCONFIGURED, State.DOWN)
+        and now >= incident.retried + _retry_gap(incident)
+    ):
         incident = replace(incident, retry=False, retries=incident.retries + 1, retried=now)
-        reason = "{}: what a start depends on was changed (try {})".format(verdict.reason.en, incident.retries)
-        return replace(state, incident=incident, expected_new_pid=True), decisions + [Decision("restart", reason)]
+        reason = "{}: what a start depends on was changed (try {})".format(
+            verdict.reason.en, incident.retries
+        )
+        return replace(state, incident=incident, expected_new_pid=True), decisions + [
+            Decision("restart", reason)
+        ]
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
-    # Hung again within ten minutes of a restart: another one would only buy time until the next hang.
-    again = verdict.state in (State.HUNG, State.ZOMBIE) and any(now - t < BURST for t in state.restarts)
-    unborn = verdict.state == State.HUNG and bool(verdict.pid) and verdict.pid != state.ready_pid and bool(state.ready_pid)
-    needs_doctor = verdict.state in (State.MISCONFIGURED, State.IMPOSTOR) or loop or again or unborn or incident.restarts >= 1
+    # Hung again within ten minutes of a restart: another one would only buy time until the next
+    # hang.
+    again = verdict.state in (State.HUNG, State.ZOMBIE) and any(
+        now - t < BURST for t in state.restarts
+    )
+    unborn = (
+        verdict.state == State.HUNG
+        and bool(verdict.pid)
+        and verdict.pid != state.ready_pid
+        and bool(state.ready_pid)
+    )
+    needs_doctor = (
+        verdict.state in (State.MISCONFIGURED, State.IMPOSTOR)
+        or loop
+        or again
+        or unborn
+        or incident.restarts >= 1
+    )
     if needs_doctor and key not in incident.treated:
-        incident = replace(incident, treated=incident.treated + (key,), pending=key, loop=incident.loop or loop, retry=False)
-        return replace(state, incident=incident), decisions + [Decision("heal", "{}: {}".format(key, verdict.reason.en))]
+        incident = replace(
+            incident,
+            treated=incident.treated + (key,),
+            pending=key,
+            loop=incident.loop or loop,
+            retry=False,
+        )
+        return replace(state, incident=incident), decisions + [
+            Decision("heal", "{}: {}".format(key, verdict.reason.en))
+        ]
     if incident.hopeless or verdict.state not in RESTARTABLE:
         return replace(state, incident=incident), decisions
     if incident.restarts >= rules.max_restarts:
         if not incident.escalated:
             incident = replace(incident, escalated=True)
-            decisions.append(Decision("escalate", "{} restarts did not help".format(incident.restarts)))
+            decisions.append(
+                Decision("escalate", "{} restarts did not help".format(incident.restarts))
+            )
         return replace(state, incident=incident), decisions
     if not _may_restart(state, incident, now, rules):
         return replace(state, incident=incident), decisions
@@ -182,7 +306,9 @@ def _bad(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: st
 
 
 def _retry_gap(incident: Incident) -> float:
-    """A person who edits is answered at once; a program that rewrites the file at every start does not keep us busy."""
+    """A person who edits is answered at once; a program that rewrites the file at every start does
+    not keep us busy.
+    """
     return RETRY_GAP * 2.0 ** min(max(0, incident.retries - RETRIES_AT_ONCE), 6)
 
 
@@ -190,11 +316,20 @@ def _may_restart(state: WatchState, incident: Incident, now: float, rules: Rules
     """Backoff over all incidents, and the hourly allowance."""
     recent = [t for t in state.restarts if now - t < HOUR]
     wait = rules.restart_delays[min(len(recent), len(rules.restart_delays)) - 1] if recent else 0.0
-    return now >= incident.next_restart and not (recent and now - recent[-1] < wait) and len(recent) < rules.max_restarts
+    return (
+        now >= incident.next_restart
+        and not (recent and now - recent[-1] < wait)
+        and len(recent) < rules.max_restarts
+    )
 
 
 def _restart(
-    state: WatchState, incident: Incident, verdict: Verdict, now: float, rules: Rules, decisions: List[Decision]
+    state: WatchState,
+    incident: Incident,
+    verdict: Verdict,
+    now: float,
+    rules: Rules,
+    decisions: List[Decision],
 ) -> Tuple[WatchState, List[Decision]]:
     hard = verdict.state in (State.HUNG, State.ZOMBIE)
     if hard and len(state.hard_kills) >= HARD_LIMIT:
@@ -204,22 +339,46 @@ def _restart(
     delay = rules.restart_delays[min(recent, len(rules.restart_delays) - 1)]
     incident = replace(incident, restarts=incident.restarts + 1, next_restart=now + delay)
     hard_kills = state.hard_kills + ((now,) if hard else ())
-    state = replace(state, incident=incident, restarts=state.restarts + (now,), expected_new_pid=True, hard_kills=hard_kills)
-    reason = "{} (restart {} of {}, next not before {:.0f} s)".format(verdict.reason.en, incident.restarts, rules.max_restarts, delay)
+    state = replace(
+        state,
+        incident=incident,
+        restarts=state.restarts + (now,),
+        expected_new_pid=True,
+        hard_kills=hard_kills,
+    )
+    reason = "{} (restart {} of {}, next not before {:.0f} s)".format(
+        verdict.reason.en, incident.restarts, rules.max_restarts, delay
+    )
     return state, decisions + [Decision("restart", reason, hard)]
 
 
-def _starting(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
-    """Left alone, unless it never gets further than that: a start that dies again and again is a crash loop."""
+def _starting(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, List[Decision]]:
+    """Left alone, unless it never gets further than that: a start that dies again and again is a
+    crash loop.
+    """
     state, incident = replace(state, streak=0), state.incident
-    if incident and "loop" not in incident.treated and (incident.stillborn or looping(state, now, rules)):
-        reason = "a start died before it was ready" if incident.stillborn else "crash loop: {} crashes".format(len(state.crashes))
-        incident = replace(incident, loop=True, treated=incident.treated + ("loop",), pending="loop")
+    if (
+        incident
+        and "loop" not in incident.treated
+        and (incident.stillborn or looping(state, now, rules))
+    ):
+        reason = (
+            "a start died before it was ready"
+            if incident.stillborn
+            else "crash loop: {} crashes".format(len(state.crashes))
+        )
+        incident = replace(
+            incident, loop=True, treated=incident.treated + ("loop",), pending="loop"
+        )
         return replace(state, incident=incident), [Decision("heal", reason)]
     return state, []
 
 
-def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+def _safe_mode(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, List[Decision]]:
     state = replace(state, streak=0)
     decisions: List[Decision] = []
     if "safe_mode" not in state.noted:
@@ -229,13 +388,19 @@ def _safe_mode(state: WatchState, verdict: Verdict, now: float, rules: Rules, na
     if now - last >= rules.channels_quiet and "resumed" not in state.noted:
         state = replace(state, noted=state.noted + ("resumed",), degraded_since=now)
         decisions.append(Decision("resume-channels", "quiet for {:.0f} s".format(now - last)))
-    elif "resumed" in state.noted and "resume_failed" not in state.noted and now - state.degraded_since >= RESUME_ANSWER:
+    elif (
+        "resumed" in state.noted
+        and "resume_failed" not in state.noted
+        and now - state.degraded_since >= RESUME_ANSWER
+    ):
         state = replace(state, noted=state.noted + ("resume_failed",))
         decisions.append(Decision("note", "resume_failed"))
     return state, decisions
 
 
-def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+def _degraded(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, List[Decision]]:
     since = state.degraded_since or now
     state = replace(state, streak=0, degraded_since=since)
     if now - since >= DEGRADED_AFTER and "degraded" not in state.noted:
@@ -243,11 +408,15 @@ def _degraded(state: WatchState, verdict: Verdict, now: float, rules: Rules, nam
     incident = state.incident
     if incident and now - since >= LOOP_STREAK:
         # Alive and answering; what is red now is a channel, and no restart mends that.
-        return replace(state, incident=None), [Decision("recovered", "alive; not ready because of " + ", ".join(verdict.failing))]
+        return replace(state, incident=None), [
+            Decision("recovered", "alive; not ready because of " + ", ".join(verdict.failing))
+        ]
     return state, []
 
 
-def _stopped(state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = "") -> Tuple[WatchState, List[Decision]]:
+def _stopped(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, List[Decision]]:
     if state.incident and state.expected_new_pid:
         # We ended it ourselves and were killed before we could start it: that is no person's wish.
         return _bad(state, replace(verdict, state=State.DOWN), now, rules, name)

@@ -1,4 +1,6 @@
-"""What level 2's rule goes by and remembers: the settings, the incident, the watch's memory, a decision. Values only."""
+"""What level 2's rule goes by and remembers: the settings, the incident, the watch's memory, a
+decision. Values only.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,16 @@ class Rules:
     crash_window: float = 21600.0
     crash_limit: int = 3
     escalation_time: float = 300.0
-    channels_quiet: float = 330.0  # s without a crash before channels that the breaker silenced are started again
+    channels_quiet: float = (
+        330.0  # s without a crash before channels that the breaker silenced are started again
+    )
 
 
 @dataclass(frozen=True)
 class Incident:
-    """One outage. Times are epoch seconds. treated: fingerprints of the causes level 3 has already worked on."""
+    """One outage. Times are epoch seconds. treated: fingerprints of the causes level 3 has already
+    worked on.
+    """
 
     id: str
     opened: float
@@ -28,15 +34,19 @@ class Incident:
     next_restart: float = 0.0
     treated: Tuple[str, ...] = ()
     escalated: bool = False
-    hopeless: str = ""  # the state in which level 3 said that only a person can mend it: no restarts while it stays that one
+    # the state in which level 3 said that only a person can mend it: no restarts while it stays
+    # that one
+    hopeless: str = ""
     healed_by: str = ""
     ready_since: float = 0.0
     loop: bool = False
     announced: bool = False
     pending: str = ""  # level 3 was called for this and has not answered yet
     unanswered: int = 0
-    stillborn: bool = False  # a start of this incident died before it was ever ready: level 3 need not wait for a third
-    retry: bool = False  # somebody changed what a start depends on: one start is worth trying even after exit 78
+    # a start of this incident died before it was ever ready: level 3 need not wait for a third
+    stillborn: bool = False
+    # somebody changed what a start depends on: one start is worth trying even after exit 78
+    retry: bool = False
     retries: int = 0  # such starts so far; they end nothing that runs, so they are no restarts
     retried: float = 0.0
     changed: float = 0.0  # when it was changed last
@@ -67,7 +77,9 @@ class WatchState:
 
 @dataclass(frozen=True)
 class Decision:
-    """kind: none | restart | heal | escalate | recovered | opened | note | resume-channels. reason: English, for the log."""
+    """kind: none | restart | heal | escalate | recovered | opened | note | resume-channels. reason:
+    English, for the log.
+    """
 
     kind: str
     reason: str = ""
@@ -75,7 +87,9 @@ class Decision:
 
 
 def shift(state: WatchState, delta: float) -> WatchState:
-    """Move every remembered time by `delta`: a clock that was set, or a host that slept, must not look like time that passed."""
+    """Move every remembered time by `delta`: a clock that was set, or a host that slept, must not
+    look like time that passed.
+    """
 
     def moved(times: Tuple[float, ...]) -> Tuple[float, ...]:
         return tuple(t + delta for t in times)

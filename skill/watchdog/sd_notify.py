@@ -1,4 +1,6 @@
-"""sd_notify: READY, WATCHDOG and STATUS lines to the service manager. Does nothing where $NOTIFY_SOCKET is not set; never raises."""
+"""sd_notify: READY, WATCHDOG and STATUS lines to the service manager. Does nothing where
+$NOTIFY_SOCKET is not set; never raises.
+"""
 
 from __future__ import annotations
 

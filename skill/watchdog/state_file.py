@@ -1,4 +1,6 @@
-"""Keeps the watchdog's memory on disk: one small JSON file, written whole, read back after a kill -9."""
+"""Keeps the watchdog's memory on disk: one small JSON file, written whole, read back after a kill
+-9.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +28,26 @@ def load(home: Home) -> Tuple[WatchState, Optional[str]]:
     try:
         raw = read_json(path, {}) or {}
         incident = raw.pop("incident", None)
-        return _build(WatchState, {**raw, "incident": _build(Incident, incident) if incident else None}), None
+        return _build(
+            WatchState, {**raw, "incident": _build(Incident, incident) if incident else None}
+        ), None
     except (SettingsError, TypeError, AttributeError, ValueError):
         return WatchState(), set_aside(path) or str(path)
 
 
 def peek(home: Home) -> Tuple[Optional[WatchState], str]:
-    """As load(), for one who only looks: None where there is no file, and what is wrong with a damaged one, which stays where it is."""
+    """As load(), for one who only looks: None where there is no file, and what is wrong with a
+    damaged one, which stays where it is.
+    """
     path = home.doctor_dir / "watch.json"
     try:
         raw = read_json(path)
         if raw is None:
             return None, ""
         incident = raw.pop("incident", None)
-        return _build(WatchState, {**raw, "incident": _build(Incident, incident) if incident else None}), ""
+        return _build(
+            WatchState, {**raw, "incident": _build(Incident, incident) if incident else None}
+        ), ""
     except SettingsError as error:
         return None, error.message
     except (TypeError, AttributeError, ValueError) as error:
@@ -47,7 +55,9 @@ def peek(home: Home) -> Tuple[Optional[WatchState], str]:
 
 
 def pause(home: Home, now: float) -> Tuple[float, str]:
-    """Epoch seconds at which a pause ends, 0.0 without one; and what is wrong with a damaged pause.json (then nothing is paused)."""
+    """Epoch seconds at which a pause ends, 0.0 without one; and what is wrong with a damaged
+    pause.json (then nothing is paused).
+    """
     path = home.doctor_dir / "pause.json"
     try:
         until = float((read_json(path) or {}).get("until", 0))
@@ -59,6 +69,8 @@ def pause(home: Home, now: float) -> Tuple[float, str]:
 
 
 def save(home: Home, state: WatchState) -> None:
-    """Write the state. Raises OSError (a full disk): the caller goes on with what it has in memory."""
+    """Write the state. Raises OSError (a full disk): the caller goes on with what it has in
+    memory.
+    """
     private_dir(home.doctor_dir)
     write_json(home.doctor_dir / "watch.json", asdict(state))

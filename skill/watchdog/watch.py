@@ -1,6 +1,8 @@
-"""Level 2: look, judge, decide, act, remember; for ever. Owns no rule of its own: judge.py judges, policy.py decides, acts.py does.
+"""Level 2: look, judge, decide, act, remember; for ever. Owns no rule of its own: judge.py judges,
+policy.py decides, acts.py does.
 
-Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a child process of its own.
+Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a child process of its
+own.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Watchdog:
         self.log = WatchLog(home.logs_dir / "watchdog.log", int(self.settings["log_days"]), echo)
         self.state, damaged = state_file.load(home)
         self.saved = self.state
-        self.before: Optional[policy.Incident] = None  # the incident as it was before this look's decisions
+        self.before: Optional[policy.Incident] = (
+            None  # the incident as it was before this look's decisions
+        )
         self.memory = judging.Memory(ready_pid=self.state.ready_pid)
         self.seen: Optional[gateway.Observation] = None
         self.verdict: Optional[Verdict] = None
@@ -64,18 +68,24 @@ class Watchdog:
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
         if self.complaint:
-            self.log.line("settings", host.now(), error=str(self.complaint), using="the last good settings")
+            self.log.line(
+                "settings", host.now(), error=str(self.complaint), using="the last good settings"
+            )
         self._settings_mark = self._mark_settings()
 
-    # -- one look -----------------------------------------------------------------------------------------------------
+    # -- one look ----------------------------------------------------------------------------------
     def tick(self) -> Verdict:
         """Look once, decide, act. Raises nothing but KeyboardInterrupt."""
         now = self.host.now()
         self._ticks += 1
         self._reload_settings()
         known = None if self._ticks % EVERYTHING_EVERY == 0 else self.seen
-        self.seen = gateway.observe(self.host, self.home, float(self.settings["probe_timeout"]), self.platform, known)
-        limits = judging.Limits(int(self.settings["failures_before_action"]), float(self.settings["start_budget"]))
+        self.seen = gateway.observe(
+            self.host, self.home, float(self.settings["probe_timeout"]), self.platform, known
+        )
+        limits = judging.Limits(
+            int(self.settings["failures_before_action"]), float(self.settings["start_budget"])
+        )
         moved = judging.jump(self.memory, self.seen)
         if moved:
             self.state = policy.shift(self.state, moved)
@@ -86,7 +96,8 @@ class Watchdog:
             self.teller.looked(now, True, paused=True)
             return self.verdict
         self.acts.take_in(now)
-        # While somebody repairs: only look. A watchdog that was killed finds its doctor still at work here.
+        # While somebody repairs: only look. A watchdog that was killed finds its doctor still at
+        # work here.
         if not self.acts.repairing():
             self._decide()
         self.teller.looked(now, self.verdict.state in LEFT_ALONE)
@@ -99,7 +110,9 @@ class Watchdog:
         if self._inspecting():
             return
         self.before = self.state.incident
-        self.state, decisions = policy.step(self.state, self.verdict, now, self._rules(), self._fingerprint(), self.new_name(now))
+        self.state, decisions = policy.step(
+            self.state, self.verdict, now, self._rules(), self._fingerprint(), self.new_name(now)
+        )
         for decision in decisions:
             self.acts.carry_out(decision, now)
         if self.verdict.state == State.HEALTHY:
@@ -110,10 +123,21 @@ class Watchdog:
             self.teller.guarded("tend", self.platform.tend)
 
     def _inspecting(self) -> bool:
-        """Before an outage is called over: what is green may be wrong all the same (a variable, a token, a database that is gone)."""
-        ready = self.verdict is not None and self.verdict.state == State.HEALTHY and self.state.streak >= policy.STREAK - 1
-        # A copy counts as soon as it is there: what kept it may have been interrupted by the outage itself.
-        if not ready or not self.state.incident or not (self.state.good or (self.home.doctor_dir / "good").is_dir()):
+        """Before an outage is called over: what is green may be wrong all the same (a variable, a
+        token, a database that is gone).
+        """
+        ready = (
+            self.verdict is not None
+            and self.verdict.state == State.HEALTHY
+            and self.state.streak >= policy.STREAK - 1
+        )
+        # A copy counts as soon as it is there: what kept it may have been interrupted by the outage
+        # itself.
+        if (
+            not ready
+            or not self.state.incident
+            or not (self.state.good or (self.home.doctor_dir / "good").is_dir())
+        ):
             return False
         now = self.state.incident.id + self._fingerprint()
         if self._inspected == now:
@@ -152,14 +176,30 @@ class Watchdog:
                 if ended:
                     self.memory = replace(self.memory, ended=ended.exit_code)
                 if ended or tended:
-                    self.log.line("hurry", self.host.now(), pid=pid, by=self.platform.name, exit_code=ended.exit_code if ended else None)
+                    self.log.line(
+                        "hurry",
+                        self.host.now(),
+                        pid=pid,
+                        by=self.platform.name,
+                        exit_code=ended.exit_code if ended else None,
+                    )
                 return
 
-    # -- what decisions need ------------------------------------------------------------------------------------------
+    # -- what decisions need -----------------------------------------------------------------------
     def _rules(self) -> Rules:
         s = self.settings
-        delays, quiet = tuple(float(delay) for delay in s["restart_delays"]), float(s["channels_quiet"])
-        return Rules(delays, int(s["max_restarts"]), float(s["crash_window"]), int(s["crash_limit"]), float(s["escalation_time"]), quiet)
+        delays, quiet = (
+            tuple(float(delay) for delay in s["restart_delays"]),
+            float(s["channels_quiet"]),
+        )
+        return Rules(
+            delays,
+            int(s["max_restarts"]),
+            float(s["crash_window"]),
+            int(s["crash_limit"]),
+            float(s["escalation_time"]),
+            quiet,
+        )
 
     def new_name(self, now: float) -> str:
         return time.strftime("%Y%m%dT%H%M%S", time.localtime(now)) + "-" + os.urandom(2).hex()
@@ -167,7 +207,9 @@ class Watchdog:
     def _fingerprint(self) -> str:
         """Changes when somebody changed what a start depends on."""
         path = str(getattr(getattr(self.seen, "service", None), "path", "") or "")
-        return self._start.mark(self.home, path, self.platform if self._ticks % EVERYTHING_EVERY == 1 else None)
+        return self._start.mark(
+            self.home, path, self.platform if self._ticks % EVERYTHING_EVERY == 1 else None
+        )
 
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():
@@ -175,22 +217,35 @@ class Watchdog:
         until, damaged = state_file.pause(self.home, now)
         if (until, damaged) != self._pause:
             self._pause = (until, damaged)
-            self.log.line("pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged)
+            self.log.line(
+                "pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged
+            )
         return bool(until)
 
     def context(self) -> Context:
-        return Context(self.host, self.home, self.settings, self.verdict or Verdict(State.UNKNOWN, Text("", "")), platform=self.platform)
+        return Context(
+            self.host,
+            self.home,
+            self.settings,
+            self.verdict or Verdict(State.UNKNOWN, Text("", "")),
+            platform=self.platform,
+        )
 
-    # -- keeping ------------------------------------------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------------------------
     def _healthy(self, now: float) -> None:
         if self._ready_at is None:
             self._ready_at = now
             self.teller.guarded("endpoint", lambda: remember(self.home))
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
-        # What ran only since its last crash or restart has not proven anything yet: a new plugin may hang it in a minute.
+        # What ran only since its last crash or restart has not proven anything yet: a new plugin
+        # may hang it in a minute.
         shaken = any(now - at < GOOD_CALM for at in self.state.crashes + self.state.restarts)
         calm = not self.state.incident and not shaken
-        if calm and now - self._ready_at >= self._good_after() and (mark != self._good_for or now - self._good_at > GOOD_AGAIN):
+        if (
+            calm
+            and now - self._ready_at >= self._good_after()
+            and (mark != self._good_for or now - self._good_at > GOOD_AGAIN)
+        ):
             self._good_for, self._good_at = mark, now
             self._good_pending = mark[1]
             self.children.start("keep-good", ["keep-good"])
@@ -202,7 +257,9 @@ class Watchdog:
         self.state = replace(self.state, good=self._good_pending)
 
     def _good_after(self) -> float:
-        return GOOD_AFTER_IN_DRILLS if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else GOOD_AFTER
+        return (
+            GOOD_AFTER_IN_DRILLS if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else GOOD_AFTER
+        )
 
     def save(self) -> None:
         """Write the state where it changed. A full disk must not stop the watch."""
@@ -228,9 +285,16 @@ class Watchdog:
             facts = {"pid": seen.pid, "exit_code": seen.exit_code, "failing": list(seen.failing)}
             self.log.line("state", now, state=seen.state.value, reason=seen.reason.en, **facts)
 
-    # -- settings -----------------------------------------------------------------------------------------------------
+    # -- settings ----------------------------------------------------------------------------------
     def _mark_settings(self) -> Tuple[Any, ...]:
-        return tuple(fingerprint.of_file(path) for path in (self.home.doctor_dir / "config.json", self.home.config_path, self.home.env_file))
+        return tuple(
+            fingerprint.of_file(path)
+            for path in (
+                self.home.doctor_dir / "config.json",
+                self.home.config_path,
+                self.home.env_file,
+            )
+        )
 
     def _reload_settings(self) -> None:
         mark = self._mark_settings()
@@ -239,9 +303,18 @@ class Watchdog:
         self._settings_mark, before = mark, self.complaint
         self.settings, self.complaint = settings_module.load_or_last_good(self.host, self.home)
         if self.complaint and str(self.complaint) != str(before):
-            self.log.line("settings", self.host.now(), error=str(self.complaint), using="the last good settings")
+            self.log.line(
+                "settings",
+                self.host.now(),
+                error=str(self.complaint),
+                using="the last good settings",
+            )
         fresh = settings_module.place(locate(self.host), self.settings)
-        if fresh != self.home and fresh.state_dir == self.home.state_dir and openclaw_config.load(self.home.config_path).ok:
+        if (
+            fresh != self.home
+            and fresh.state_dir == self.home.state_dir
+            and openclaw_config.load(self.home.config_path).ok
+        ):
             self.log.line("endpoint", self.host.now(), port=fresh.port, before=self.home.port)
             self.home = fresh
 

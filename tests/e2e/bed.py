@@ -1,6 +1,8 @@
-"""systemd as PID 1 in a throw-away copy-on-write view of this machine's root, with a user `oc` whose services linger.
+"""systemd as PID 1 in a throw-away copy-on-write view of this machine's root, with a user `oc`
+whose services linger.
 
-Needs root and systemd-nspawn. Nothing of the machine is changed: writes go to a tmpfs, the network is a loopback of its own.
+Needs root and systemd-nspawn. Nothing of the machine is changed: writes go to a tmpfs, the network
+is a loopback of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from typing import Any, List, Optional, Sequence
 UP_WITHIN_S = 90.0
 # Services of the machine itself that have no business in the bed.
 QUIET = (
-    "apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer"
+    "apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer "
+    "e2scrub_reap.service fstrim.timer"
     " getty.target console-getty.service"
-    " systemd-firstboot.service systemd-timesyncd.service systemd-networkd.service systemd-resolved.service cron.service ssh.service"
-    " docker.service containerd.service postgresql.service prometheus.service prometheus-alertmanager.service"
+    " systemd-firstboot.service systemd-timesyncd.service systemd-networkd.service "
+    "systemd-resolved.service cron.service ssh.service"
+    " docker.service containerd.service postgresql.service prometheus.service "
+    "prometheus-alertmanager.service"
     " prometheus-node-exporter.service"
 ).split()
 
@@ -69,7 +74,18 @@ class Bed:
         with open(os.path.join("/tmp", os.path.basename(self.folder) + ".log"), "wb") as log:
             self.log = log.name
             self.process = subprocess.Popen(
-                ["unshare", "-m", "--propagation", "private", "sh", "-c", MAKE, "bed", self.folder, *binds],
+                [
+                    "unshare",
+                    "-m",
+                    "--propagation",
+                    "private",
+                    "sh",
+                    "-c",
+                    MAKE,
+                    "bed",
+                    self.folder,
+                    *binds,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -88,10 +104,17 @@ class Bed:
         until = time.monotonic() + UP_WITHIN_S
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise NoBed("systemd-nspawn ended: " + Path(self.log).read_text("utf-8", "replace")[-500:].strip())
+                raise NoBed(
+                    "systemd-nspawn ended: "
+                    + Path(self.log).read_text("utf-8", "replace")[-500:].strip()
+                )
             if not self.leader:
                 self.leader = self._find_leader()
-            elif self.sh("systemctl", "is-system-running").stdout.decode().strip() in ("running", "degraded") and self._user_manager():
+            elif (
+                self.sh("systemctl", "is-system-running").stdout.decode().strip()
+                in ("running", "degraded")
+                and self._user_manager()
+            ):
                 return
             time.sleep(0.5)
         raise NoBed("systemd was not up within {:.0f} s".format(UP_WITHIN_S))
@@ -110,18 +133,46 @@ class Bed:
         return 0
 
     def _user_manager(self) -> bool:
-        return self.user("systemctl --user is-system-running").stdout.decode().strip() in ("running", "degraded")
+        return self.user("systemctl --user is-system-running").stdout.decode().strip() in (
+            "running",
+            "degraded",
+        )
 
     def sh(self, *argv: str, timeout: float = 120.0) -> Any:
         """Run argv as root in the bed."""
-        enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]
-        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=dumb"]
+        enter = [
+            "nsenter",
+            "-t",
+            str(self.leader),
+            "-m",
+            "-u",
+            "-i",
+            "-n",
+            "-p",
+            "-C",
+            "-r",
+            "-w",
+            "--",
+        ]
+        clean = [
+            "env",
+            "-i",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+            "TERM=dumb",
+        ]
         return subprocess.run(
-            enter + clean + list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
+            enter + clean + list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
         )
 
     def user(self, text: str, timeout: float = 120.0) -> Any:
-        """Run a line of shell as the user, in a login shell, with the way to the user's own systemd."""
+        """Run a line of shell as the user, in a login shell, with the way to the user's own
+        systemd.
+        """
         line = "export XDG_RUNTIME_DIR=/run/user/$(id -u); " + text
         return self.sh("runuser", "-l", "oc", "-c", line, timeout=timeout)
 
@@ -132,7 +183,9 @@ class Bed:
             return
         mine: List[Any] = []
         if self.process.poll() is None:
-            mine = psutil.Process(self.process.pid).children(recursive=True) + [psutil.Process(self.process.pid)]
+            mine = psutil.Process(self.process.pid).children(recursive=True) + [
+                psutil.Process(self.process.pid)
+            ]
             if self.leader:
                 try:
                     os.kill(self.leader, signal.SIGRTMIN + 4)  # systemd's own signal for power off
@@ -146,7 +199,9 @@ class Bed:
                 pass
         self.process.wait(20)
         for group in Path("/sys/fs/cgroup").glob("*/iflow-bed.{}".format(self.process.pid)):
-            for folder in sorted((p for p in group.rglob("*") if p.is_dir()), reverse=True) + [group]:
+            for folder in sorted((p for p in group.rglob("*") if p.is_dir()), reverse=True) + [
+                group
+            ]:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)

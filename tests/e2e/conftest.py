@@ -1,4 +1,5 @@
-"""The end-to-end part ends in time: what matters most comes first, and what does not fit any more is skipped and says so.
+"""The end-to-end part ends in time: what matters most comes first, and what does not fit any more
+is skipped and says so.
 
 E2E_BUDGET_MIN: minutes after which no further test is begun (default 58; 0: no bound).
 """
@@ -27,7 +28,9 @@ FIRST = (
 def pytest_collection_modifyitems(items: list) -> None:
     def place(item: pytest.Item) -> int:
         name = item.nodeid.rsplit("/", 1)[-1]
-        return next((number for number, start in enumerate(FIRST) if name.startswith(start)), len(FIRST))
+        return next(
+            (number for number, start in enumerate(FIRST) if name.startswith(start)), len(FIRST)
+        )
 
     items.sort(key=place)
 

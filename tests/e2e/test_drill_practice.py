@@ -1,4 +1,6 @@
-"""The built-in drills, as a user runs them: the real watchdog, real processes, a gateway that nobody needs."""
+"""The built-in drills, as a user runs them: the real watchdog, real processes, a gateway that
+nobody needs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TRAPS = Path(__file__).parent / "faults"
 PRACTICE = [f for f in faults.find(faults.BUILT_IN) + faults.find(TRAPS) if "practice" in f.targets]
 
-pytestmark = pytest.mark.skipif(not (os.environ.get("E2E") or os.environ.get("E2E_LAB")), reason="takes minutes: set E2E=1")
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("E2E") or os.environ.get("E2E_LAB")), reason="takes minutes: set E2E=1"
+)
 
 
 def drill(*words: str, timeout: float = 900.0) -> Dict[str, Any]:
@@ -38,9 +42,17 @@ def drill(*words: str, timeout: float = 900.0) -> Dict[str, Any]:
 @pytest.fixture(scope="module")
 def reports(request: pytest.FixtureRequest) -> Iterator[Dict[str, "Future[Dict[str, Any]]"]]:
     """Every chosen fault's drill, three at a time: most of a drill is waiting."""
-    wanted = [item.callspec.params["fault"] for item in request.session.items if getattr(item, "originalname", "") == "test_practice"]
+    wanted = [
+        item.callspec.params["fault"]
+        for item in request.session.items
+        if getattr(item, "originalname", "") == "test_practice"
+    ]
     with ThreadPoolExecutor(3) as pool:
-        yield {fault.id: pool.submit(drill, "--faults", str(fault.folder)) for fault in wanted if not faults.missing(fault)}
+        yield {
+            fault.id: pool.submit(drill, "--faults", str(fault.folder))
+            for fault in wanted
+            if not faults.missing(fault)
+        }
 
 
 @pytest.mark.parametrize("fault", PRACTICE, ids=lambda fault: fault.id)
@@ -49,12 +61,16 @@ def test_practice(fault: faults.Fault, reports: Dict[str, "Future[Dict[str, Any]
         pytest.skip(faults.missing(fault))
     report = reports[fault.id].result()
     row = report["faults"][0]
-    assert row["outcome"] == fault.expect and row["oracle"] is not False and report["code"] == 0, report["said"] + row["detail"]
+    assert row["outcome"] == fault.expect and row["oracle"] is not False and report["code"] == 0, (
+        report["said"] + row["detail"]
+    )
     assert "left behind" not in row["detail"]
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    """After a drill that was ended in the middle by SIGTERM, no process and no folder of it is there."""
+    """After a drill that was ended in the middle by SIGTERM, no process and no folder of it is
+    there.
+    """
     import signal
     import time
 
@@ -71,7 +87,9 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and not list(tmp_path.glob("iflow-drill-*/watchdog.out")):
         time.sleep(0.2)
-    assert list(tmp_path.glob("iflow-drill-*/watchdog.out")), "the drill did not get to its watchdog within 60 s"
+    assert list(tmp_path.glob("iflow-drill-*/watchdog.out")), (
+        "the drill did not get to its watchdog within 60 s"
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) != 0
     assert not list(tmp_path.glob("iflow-drill-*"))

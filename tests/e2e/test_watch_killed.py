@@ -1,4 +1,6 @@
-"""kill -9 of the watchdog at random moments of an incident: it goes on where it was, restarts nothing twice, no lock sticks."""
+"""kill -9 of the watchdog at random moments of an incident: it goes on where it was, restarts
+nothing twice, no lock sticks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from skill.drill.watcher import Watcher
 from skill.host import Host
 from skill.openclaw import gateway
 
-pytestmark = pytest.mark.skipif(not (os.environ.get("E2E") or os.environ.get("E2E_LAB")), reason="takes minutes: set E2E=1")
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("E2E") or os.environ.get("E2E_LAB")), reason="takes minutes: set E2E=1"
+)
 
 KILLS = int(os.environ.get("KILLS", "50"))
 FASTER = {
@@ -88,10 +92,16 @@ def test_killed_at_random_moments(bench):
                     next_kill = time.monotonic() + chance.uniform(0.3, 4.0)
                 elif watcher.keep_alive():
                     pytest.fail("the watchdog ended by itself: " + watcher.words())
-                if bench.ready(0.5) and pids and watch_state(bench).get("incident") is None and watch_state(bench).get("streak", 0) >= 3:
+                if (
+                    bench.ready(0.5)
+                    and pids
+                    and watch_state(bench).get("incident") is None
+                    and watch_state(bench).get("streak", 0) >= 3
+                ):
                     break
                 time.sleep(0.1)
-            # One new gateway for a frozen one; for a config the refused starts of level 1 and of the repair come on top.
+            # One new gateway for a frozen one; for a config the refused starts of level 1 and of
+            # the repair come on top.
             assert len(pids) <= (1 if kind == "frozen" else 4), (kind, pids)
         print("rounds", rounds, "kills", kills, "watchdogs", watcher.starts)
     finally:

@@ -1,4 +1,5 @@
-"""Which config changes an AI may cause, whatever it says: an allow-list by key, and a list of what would be weaker than before.
+"""Which config changes an AI may cause, whatever it says: an allow-list by key, and a list of what
+would be weaker than before.
 
 Both look at the effect (config before and after), never at the request.
 """
@@ -22,7 +23,9 @@ def _switch(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10_000_000
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10_000_000
+    )
 
 
 def _model(value: Any) -> bool:
@@ -35,7 +38,10 @@ SETTABLE: Tuple[Rule, ...] = (
     _rule(r"gateway\.bind", lambda v: v == "loopback"),
     _rule(r"gateway\.reload\.mode", lambda v: v in ("hybrid", "hot", "restart", "off")),
     _rule(r"gateway\.reload\.debounceMs", _number),
-    _rule(r"logging\.(level|consoleLevel)", lambda v: v in ("silent", "fatal", "error", "warn", "info", "debug", "trace")),
+    _rule(
+        r"logging\.(level|consoleLevel)",
+        lambda v: v in ("silent", "fatal", "error", "warn", "info", "debug", "trace"),
+    ),
     _rule(r"agents\.defaults\.(model|imageModel)(\.primary|\.fallbacks\.\d+)?", _model),
     _rule(r"agents\.list\.\d+\.model(\.primary|\.fallbacks\.\d+)?", _model),
     _rule(r"agents\.defaults\.(maxConcurrent|timeoutSeconds|contextTokens|mediaMaxMb)", _number),
@@ -47,20 +53,31 @@ SETTABLE: Tuple[Rule, ...] = (
 )
 # Nothing below these may be changed or removed by an AI, even when a finding names it.
 PROTECTED = re.compile(
-    r"(?i)^(gateway\.(auth|tls|controlUi|trustedProxies|http|remote|tools)|env|secrets|auth|hooks|mcp|tools|approvals|commands|cron|acp|skills|plugins\.(load|installs|allow|deny))"
-    r"(\.|$)|(^|\.)(baseUrl|apiKey|headers|allowFrom|groupAllowFrom|ownerAllowFrom|dmPolicy|groupPolicy|dm|sandbox|exec|elevated|command|args|script|workspace|agentDir"
+    r"(?i)^(gateway\.(auth|tls|controlUi|trustedProxies|http|remote|tools)|env|secrets|auth|hoo"
+    r"ks|mcp|tools|approvals|commands|cron|acp|skills|plugins\.(load|installs|allow|deny))"
+    r"(\.|$)|(^|\.)(baseUrl|apiKey|headers|allowFrom|groupAllowFrom|ownerAllowFrom|dmPolicy|gro"
+    r"upPolicy|dm|sandbox|exec|elevated|command|args|script|workspace|agentDir"
     r"|\$include|[\w-]*(token|secret|password)|dangerously\w*|allowInsecure\w*|insecure\w*)(\.|$)"
 )
-NAMED_BY = ("config/unrecognized-key", "config/invalid-value", "config/channel-plugin-missing", "plugins/missing", "plugins/slot-missing")
+NAMED_BY = (
+    "config/unrecognized-key",
+    "config/invalid-value",
+    "config/channel-plugin-missing",
+    "plugins/missing",
+    "plugins/slot-missing",
+)
 _BINDS = ("loopback", "tailnet", "custom", "auto", "lan")
 _RUNS_CODE = re.compile(
-    r"(?i)^(hooks|mcp|cron|approvals|tools|acp|env)\.|^skills\.(load|entries)\.|^plugins\.(load|installs|entries\.[^.]+\.config)(\.|$)|^plugins\.entries\.[^.]+\.enabled$"
+    r"(?i)^(hooks|mcp|cron|approvals|tools|acp|env)\.|^skills\.(load|entries)\.|^plugins\.(load"
+    r"|installs|entries\.[^.]+\.config)(\.|$)|^plugins\.entries\.[^.]+\.enabled$"
     r"|(^|\.)(command|args|exec|script|shell|elevated|sandbox)(\.|$)|\.\$include$"
 )
 
 
 def refusal(path: str, after: Any, removed: bool, named: List[str], good: Any) -> Optional[str]:
-    """Why this one changed key may not be changed; None when it may. named: config paths that findings name. good: last good config."""
+    """Why this one changed key may not be changed; None when it may. named: config paths that
+    findings name. good: last good config.
+    """
     known = openclaw_config.get(good, path, _NOTHING) if good else _NOTHING
     if known is not _NOTHING and not removed and known == after:
         return None  # back to what it was when all was well; weaker() still applies
@@ -80,7 +97,9 @@ _NOTHING = object()
 
 
 def refusals(before: Any, after: Any, named: List[str], good: Any) -> List[str]:
-    """Every changed key that may not be changed, and everything that became weaker. [] when all is well."""
+    """Every changed key that may not be changed, and everything that became weaker. [] when all is
+    well.
+    """
     reasons = []
     now = dict(openclaw_config.leaves(after))
     for path in openclaw_config.diff(before, after):
@@ -91,7 +110,9 @@ def refusals(before: Any, after: Any, named: List[str], good: Any) -> List[str]:
 
 
 def weaker(before: Any, after: Any) -> List[str]:
-    """What a change opens, disarms, redirects or lets run. before: the config as it was, or the last good one where it did not parse."""
+    """What a change opens, disarms, redirects or lets run. before: the config as it was, or the
+    last good one where it did not parse.
+    """
     old, new = dict(openclaw_config.leaves(before)), dict(openclaw_config.leaves(after))
     found: List[str] = []
     mode = openclaw_config.get(after, "gateway.auth.mode")
@@ -107,7 +128,9 @@ def weaker(before: Any, after: Any) -> List[str]:
         last = re.sub(r"(\.\d+)+$", "", path).rsplit(".", 1)[-1]
         if old.get(path, _NOTHING) == value:
             continue
-        if re.match(r"(?i)(dangerously|allowInsecure|insecure|bypass|disable(Device)?Auth)", last) and value not in (
+        if re.match(
+            r"(?i)(dangerously|allowInsecure|insecure|bypass|disable(Device)?Auth)", last
+        ) and value not in (
             False,
             None,
             "",
@@ -115,17 +138,30 @@ def weaker(before: Any, after: Any) -> List[str]:
             {},
         ):
             found.append(path)
-        elif last in ("allowFrom", "groupAllowFrom", "ownerAllowFrom") and not _was_listed(before, path, value):
+        elif last in ("allowFrom", "groupAllowFrom", "ownerAllowFrom") and not _was_listed(
+            before, path, value
+        ):
             found.append("{} lets more people in".format(path))
         elif last in ("dmPolicy", "groupPolicy", "policy") and value == "open":
             found.append("{} open".format(path))
         elif _RUNS_CODE.search(path) and not (path.endswith(".enabled") and value is False):
             found.append("{} can run code".format(path))
-        elif last in ("baseUrl", "apiRoot", "proxy", "domain", "headers", "url") and value not in ("", None):
+        elif last in ("baseUrl", "apiRoot", "proxy", "domain", "headers", "url") and value not in (
+            "",
+            None,
+        ):
             found.append("{} would send credentials elsewhere".format(path))
     for path in old:
         last = re.sub(r"(\.\d+)+$", "", path).rsplit(".", 1)[-1]
-        if path not in new and last in ("allowFrom", "dmPolicy", "groupPolicy", "groupAllowFrom", "deny", "sandbox", "security"):
+        if path not in new and last in (
+            "allowFrom",
+            "dmPolicy",
+            "groupPolicy",
+            "groupAllowFrom",
+            "deny",
+            "sandbox",
+            "security",
+        ):
             found.append("{} removed".format(path))
     return found
 
@@ -138,7 +174,9 @@ def _was_listed(before: Any, path: str, value: Any) -> bool:
 
 
 def _width(config: Any) -> int:
-    """How far a bind reaches. OpenClaw's default without a value is wider than loopback, so a missing value counts as the widest."""
+    """How far a bind reaches. OpenClaw's default without a value is wider than loopback, so a
+    missing value counts as the widest.
+    """
     bind = openclaw_config.get(config, "gateway.bind")
     return _BINDS.index(bind) if bind in _BINDS else len(_BINDS)
 

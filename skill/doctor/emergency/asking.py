@@ -1,4 +1,6 @@
-"""Asking: which bridge is tried next, what it is given, what it costs, and what is remembered of it."""
+"""Asking: which bridge is tried next, what it is given, what it costs, and what is remembered of
+it.
+"""
 
 from __future__ import annotations
 
@@ -41,20 +43,30 @@ class Asking:
         self.redactor = Redactor.for_gateway(ctx)
         self.began = ctx.host.monotonic()
         self.until = self.began + float(self.settings["ai.timeout"])
-        self.prefix = "iflow-" + hashlib.sha256(str(ctx.home.state_dir).encode("utf-8")).hexdigest()[:8]
+        self.prefix = (
+            "iflow-" + hashlib.sha256(str(ctx.home.state_dir).encode("utf-8")).hexdigest()[:8]
+        )
         self.attempts: List[Tuple[str, str]] = []
         self.outcomes: List[Outcome] = []
         self.calls, self.rounds, self.cost = 0, 0, 0.0
         self.bridge = ""
         self.prompt_after: Optional[float] = None
-        self.said: Dict[str, Text] = {"root_cause": Text("", ""), "tell_person": Text("", ""), "prevention": Text("", "")}
+        self.said: Dict[str, Text] = {
+            "root_cause": Text("", ""),
+            "tell_person": Text("", ""),
+            "prevention": Text("", ""),
+        }
         self.gone: Dict[str, str] = {}  # bridges that are not asked again in this incident, and why
 
     def bridges(self) -> List[Bridge]:
         return preferred(self.ctx)
 
-    def _ask(self, number: int, feedback: str) -> Optional[Tuple[Bridge, Answer, Optional[edit_mode.Work]]]:
-        """The first bridge that answers: the last one that did, then by preference; a second pass for passing failures."""
+    def _ask(
+        self, number: int, feedback: str
+    ) -> Optional[Tuple[Bridge, Answer, Optional[edit_mode.Work]]]:
+        """The first bridge that answers: the last one that did, then by preference; a second pass
+        for passing failures.
+        """
         more = ""
         wish = self.settings.get("ai.triage", "retry")
         if wish == "always" or (wish == "retry" and number > 1):
@@ -66,11 +78,15 @@ class Asking:
                     continue
                 program = bridge.find(self.ctx)
                 if not program:
-                    self._fail(bridge, failures.failure("not-installed", "not installed"), quiet=True)
+                    self._fail(
+                        bridge, failures.failure("not-installed", "not installed"), quiet=True
+                    )
                     continue
                 if bridge.login(self.ctx, program) is False:
                     # Some CLIs retry for minutes before they say so themselves.
-                    self._fail(bridge, failures.failure("not-logged-in", "not logged in"), quiet=True)
+                    self._fail(
+                        bridge, failures.failure("not-logged-in", "not logged in"), quiet=True
+                    )
                     continue
                 for again in range(2):
                     try:
@@ -87,21 +103,37 @@ class Asking:
             self.ctx.host.sleep(PAUSE_S)
         return None
 
-    def _call(self, bridge: Bridge, number: int, feedback: str, more: str) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
+    def _call(
+        self, bridge: Bridge, number: int, feedback: str, more: str
+    ) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
         budget = int(self.settings["ai.daily_budget"])
         today = audit.spent_today(self.ctx)
         most = float(self.settings["ai.max_usd"])
         if today["calls"] >= budget:
-            raise failures.failure("budget", "{} calls today, ai.daily_budget is {}".format(today["calls"], budget))
+            raise failures.failure(
+                "budget", "{} calls today, ai.daily_budget is {}".format(today["calls"], budget)
+            )
         if most and self.cost >= most:
-            raise failures.failure("budget", "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(self.cost, most))
+            raise failures.failure(
+                "budget",
+                "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(self.cost, most),
+            )
         wants_hands = self.settings["ai.mode"] == "hands" and HANDS in bridge.capabilities
         run_id = "{}-{}-{}".format(self.prefix, os.getpid(), secrets.token_hex(4))
         folder = self._workdir(run_id)
         work = edit_mode.prepare(self.ctx, folder, self.redactor) if wants_hands else None
         nonce = secrets.token_hex(8)
         places = work.places() if work else {}
-        prompt = evidence.prompt(self.ctx, self.redactor, self.tried, feedback, nonce, "hands" if work else "plan", more, **places)
+        prompt = evidence.prompt(
+            self.ctx,
+            self.redactor,
+            self.tried,
+            feedback,
+            nonce,
+            "hands" if work else "plan",
+            more,
+            **places,
+        )
         deadline = max(1.0, min(float(self.settings["ai.call_timeout"]), self._left()))
         left_usd = max(0.01, most - self.cost) if most else 0.0
         question = Question(
@@ -145,11 +177,21 @@ class Asking:
             raise
         except HealerError as error:
             raise failures.failure("bad-output", error.message) from None
-        except (
-            Exception
-        ) as error:  # a bridge that crashes is one that gave no answer; its message may hold anything, so only its type is kept
-            self._note("failed", bridge, prompt, run=run_id, round=number, error="bad-output", message=type(error).__name__)
-            raise failures.failure("bad-output", "the bridge failed: {}".format(type(error).__name__)) from None
+        # a bridge that crashes is one that gave no answer; its message may hold anything, so only
+        # its type is kept
+        except Exception as error:
+            self._note(
+                "failed",
+                bridge,
+                prompt,
+                run=run_id,
+                round=number,
+                error="bad-output",
+                message=type(error).__name__,
+            )
+            raise failures.failure(
+                "bad-output", "the bridge failed: {}".format(type(error).__name__)
+            ) from None
         self.cost += answer.cost_usd or 0.0
         audit.spend(self.ctx, answer.cost_usd, calls=0)
         self.attempts.append((bridge.id, "ok"))
@@ -168,7 +210,10 @@ class Asking:
             plan=short(answer.data),
         )
         session = answer.session if work else ""
-        audit.session(self.ctx, {**started, "at": self.ctx.host.now(), "state": "answered", "session": session})
+        audit.session(
+            self.ctx,
+            {**started, "at": self.ctx.host.now(), "state": "answered", "session": session},
+        )
         return bridge, answer, work
 
     def _fail(self, bridge: Bridge, error: BridgeError, quiet: bool = False) -> None:
@@ -178,12 +223,17 @@ class Asking:
         if not quiet:
             name = failures.NAMES.get(error.kind, Text(error.kind, error.kind))
             self.say(
-                Text("{}: {} ({})".format(bridge.title, name.en, error.message), "{}:{}({})".format(bridge.title, name.zh, error.message))
+                Text(
+                    "{}: {} ({})".format(bridge.title, name.en, error.message),
+                    "{}:{}({})".format(bridge.title, name.zh, error.message),
+                )
             )
 
     def _workdir(self, run_id: str) -> str:
         runs = private_dir(audit.folder(self.ctx.home) / "runs")
-        for old in sorted(runs.iterdir(), key=lambda p: p.stat().st_mtime)[: -KEEP_RUNS + 1 or None]:
+        for old in sorted(runs.iterdir(), key=lambda p: p.stat().st_mtime)[
+            : -KEEP_RUNS + 1 or None
+        ]:
             shutil.rmtree(str(old), ignore_errors=True)
         return str(private_dir(runs / run_id))
 
@@ -198,7 +248,13 @@ class Asking:
         audit.write(
             self.ctx,
             self.redactor,
-            {"event": what, "incident": self.incident, "bridge": bridge.id, "mode": self.settings["ai.mode"], **event},
+            {
+                "event": what,
+                "incident": self.incident,
+                "bridge": bridge.id,
+                "mode": self.settings["ai.mode"],
+                **event,
+            },
             prompt,
         )
 
@@ -207,4 +263,8 @@ class Asking:
 
 
 def short(data: Any) -> Any:
-    return {str(k): (v if not isinstance(v, str) else v[:300]) for k, v in data.items()} if isinstance(data, dict) else str(data)[:300]
+    return (
+        {str(k): (v if not isinstance(v, str) else v[:300]) for k, v in data.items()}
+        if isinstance(data, dict)
+        else str(data)[:300]
+    )

@@ -1,4 +1,6 @@
-"""One JSON line per AI call, 0600, rotated, without secrets; the day's budget; progress for a person who watches."""
+"""One JSON line per AI call, 0600, rotated, without secrets; the day's budget; progress for a
+person who watches.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,27 @@ def folder(home: Home) -> Any:
 def write(ctx: Any, redactor: Redactor, event: Mapping[str, Any], prompt: str = "") -> None:
     """Append one event. Never raises: an observer cannot break the work."""
     try:
-        line: Dict[str, Any] = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(ctx.host.now()))}
+        line: Dict[str, Any] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(ctx.host.now()))
+        }
         line.update(redactor.clean_data(dict(event)))
         if prompt:
             line["prompt_sha256"] = hashlib.sha256(prompt.encode("utf-8")).hexdigest()
             line["prompt_chars"] = len(prompt)
-        append_line(folder(ctx.home) / "audit.jsonl", json.dumps(line, ensure_ascii=False, default=str), MAX_BYTES, KEEP)
+        append_line(
+            folder(ctx.home) / "audit.jsonl",
+            json.dumps(line, ensure_ascii=False, default=str),
+            MAX_BYTES,
+            KEEP,
+        )
     except (OSError, ValueError):
         pass
 
 
 def spent_today(ctx: Any) -> Dict[str, Any]:
-    """{"day", "calls", "usd"} of today. A file that cannot be read counts as a day on which nothing was spent yet."""
+    """{"day", "calls", "usd"} of today. A file that cannot be read counts as a day on which nothing
+    was spent yet.
+    """
     day = time.strftime("%Y-%m-%d", time.localtime(ctx.host.now()))
     path = folder(ctx.home) / "budget.json"
     try:

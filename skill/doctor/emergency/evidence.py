@@ -1,4 +1,6 @@
-"""The prompt: what is known about the outage, redacted, chat text dropped, terminal escapes removed, between lines with a nonce."""
+"""The prompt: what is known about the outage, redacted, chat text dropped, terminal escapes
+removed, between lines with a nonce.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,23 @@ _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|.)"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 )
-_ERROR = re.compile(r"(?i)error|fatal|failed|refus|invalid|exception|cannot|unable|exit|panic|warn|错误|失败|无法")
+_ERROR = re.compile(
+    r"(?i)error|fatal|failed|refus|invalid|exception|cannot|unable|exit|panic|warn|错误|失败|无法"
+)
 _REPEATED = 3
 
 
 def plain(text: str) -> str:
-    """Without terminal escapes, control and invisible characters: nothing in a log may move a cursor or hide itself."""
+    """Without terminal escapes, control and invisible characters: nothing in a log may move a
+    cursor or hide itself.
+    """
     return _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def log_excerpt(text: str, limit: int = LOG_LIMIT) -> str:
-    """Repeated lines folded; too long: the first errors, then the end. Lines are cut at 600 characters."""
+    """Repeated lines folded; too long: the first errors, then the end. Lines are cut at 600
+    characters.
+    """
     folded: List[str] = []
     seen: Dict[str, int] = {}
     for line in plain(text).splitlines():
@@ -45,14 +53,25 @@ def log_excerpt(text: str, limit: int = LOG_LIMIT) -> str:
         if _ERROR.search(line) and used + len(line) < limit // 3:
             errors.append(line)
             used += len(line) + 1
-    return "\n".join(errors) + "\n[... {} characters left out ...]\n".format(len(whole) - limit) + whole[-(limit - used) :]
+    return (
+        "\n".join(errors)
+        + "\n[... {} characters left out ...]\n".format(len(whole) - limit)
+        + whole[-(limit - used) :]
+    )
 
 
 def config_shape(ctx: Any, redactor: Redactor) -> Any:
-    """The config with its keys and harmless values; long texts, free texts and secrets are not shown."""
+    """The config with its keys and harmless values; long texts, free texts and secrets are not
+    shown.
+    """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
-        return {"error": view.error, "message": redactor.clean(plain(view.message))[:300], "line": view.line, "column": view.column}
+        return {
+            "error": view.error,
+            "message": redactor.clean(plain(view.message))[:300],
+            "line": view.line,
+            "column": view.column,
+        }
     return _shape(redactor.clean_data(view.data))
 
 
@@ -62,16 +81,22 @@ def _shape(value: Any, key: str = "", depth: int = 0) -> Any:
             return "<object of {} keys>".format(len(value))
         return {str(k): _shape(v, str(k), depth + 1) for k, v in list(value.items())[:80]}
     if isinstance(value, list):
-        return [_shape(v, key, depth + 1) for v in value[:20]] + (["<{} more>".format(len(value) - 20)] if len(value) > 20 else [])
+        return [_shape(v, key, depth + 1) for v in value[:20]] + (
+            ["<{} more>".format(len(value) - 20)] if len(value) > 20 else []
+        )
     if isinstance(value, str):
-        if re.search(r"(?i)prompt|instruction|description|message|greeting|persona|soul|template", key):
+        if re.search(
+            r"(?i)prompt|instruction|description|message|greeting|persona|soul|template", key
+        ):
             return "<text of {} characters>".format(len(value))
         return plain(value) if len(value) <= 120 else "<text of {} characters>".format(len(value))
     return value
 
 
 def collect(ctx: Any, redactor: Redactor, more: str = "") -> str:
-    """Everything the AI is told about the machine, as JSON with one log excerpt. more: evidence of `openclaw triage`."""
+    """Everything the AI is told about the machine, as JSON with one log excerpt. more: evidence of
+    `openclaw triage`.
+    """
     verdict = ctx.verdict
     facts = {
         "state": verdict.state.value,
@@ -85,7 +110,9 @@ def collect(ctx: Any, redactor: Redactor, more: str = "") -> str:
         "config": config_shape(ctx, redactor),
     }
     text = json.dumps(redactor.clean_data(facts), ensure_ascii=False, indent=1, default=str)
-    text += "\n\nLog of the newest boot, oldest line first:\n" + (log_excerpt(redactor.clean(drop_chat(plain(ctx.logs)))) or "(no log)")
+    text += "\n\nLog of the newest boot, oldest line first:\n" + (
+        log_excerpt(redactor.clean(drop_chat(plain(ctx.logs)))) or "(no log)"
+    )
     if more:
         text += "\n\nCollected by `openclaw triage`:\n" + redactor.clean(drop_chat(plain(more)))
     return text.replace(str(ctx.host.home), "~")
@@ -102,16 +129,31 @@ def tried_lines(tried: Sequence[Outcome], redactor: Redactor) -> str:
         return "(nothing)"
     rows = []
     for outcome in tried:
-        fate = "healed" if outcome.healed else "rolled back" if outcome.rolled_back else "did not heal"
-        changed = " (config: {})".format(", ".join(outcome.plan.config_paths[:6])) if outcome.plan.config_paths else ""
+        fate = (
+            "healed" if outcome.healed else "rolled back" if outcome.rolled_back else "did not heal"
+        )
+        changed = (
+            " (config: {})".format(", ".join(outcome.plan.config_paths[:6]))
+            if outcome.plan.config_paths
+            else ""
+        )
         rows.append("- {}{}: {}. {}".format(outcome.plan.repair, changed, fate, outcome.detail.en))
     return redactor.clean(plain("\n".join(rows)))
 
 
 def prompt(
-    ctx: Any, redactor: Redactor, tried: Sequence[Outcome], feedback: str, nonce: str, template: str = "plan", more: str = "", **places: str
+    ctx: Any,
+    redactor: Redactor,
+    tried: Sequence[Outcome],
+    feedback: str,
+    nonce: str,
+    template: str = "plan",
+    more: str = "",
+    **places: str,
 ) -> str:
-    """The whole prompt. The data can neither close its own frame (the nonce is new each time) nor reach the instructions."""
+    """The whole prompt. The data can neither close its own frame (the nonce is new each time) nor
+    reach the instructions.
+    """
     text = shipped("templates", "prompts", template + ".md").read_text("utf-8")
     data = collect(ctx, redactor, more).replace(nonce, "")
     data = re.sub(r"(?m)^={3,}", "==", data)

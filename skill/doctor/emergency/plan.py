@@ -13,13 +13,20 @@ from ...openclaw import config as openclaw_config
 from . import allowed
 
 LIMIT = 2000  # characters of any text in a plan
-# A GUARDED repair runs unattended only when one of these findings is there (a trailing * matches any). Not in this table: refused.
+# A GUARDED repair runs unattended only when one of these findings is there (a trailing * matches
+# any). Not in this table: refused.
 NEEDS: Mapping[str, Tuple[str, ...]] = {
     "restore-config": ("config/*",),
     "revert-config-keys": ("config/*",),
     "set-config-key": ("config/*",),
     "openclaw-doctor-fix": ("config/*", "installation/*", "plugins/*"),
-    "reinstall-service": ("service/missing", "service/failed", "service/duplicate", "service/node-missing", "service/environment"),
+    "reinstall-service": (
+        "service/missing",
+        "service/failed",
+        "service/duplicate",
+        "service/node-missing",
+        "service/environment",
+    ),
     "repair-service-env": ("service/*", "node/*", "resources/*"),
     "restore-service-unit": ("service/unit-broken", "service/unit-changed"),
     "quarantine-database": ("database/*",),
@@ -29,23 +36,37 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
     "reinstall-openclaw": ("installation/missing-file", "installation/missing"),
     "ai-hands": ("*",),
 }
-# States in which a running gateway may be restarted or ended. DEGRADED: only together with a change, never a bare restart.
+# States in which a running gateway may be restarted or ended. DEGRADED: only together with a
+# change, never a bare restart.
 BROKEN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 UNTOUCHABLE = {
-    State.HEALTHY: "healthy", State.STARTING: "starting", State.DRAINING: "draining", State.UPDATING: "being updated",
+    State.HEALTHY: "healthy",
+    State.STARTING: "starting",
+    State.DRAINING: "draining",
+    State.UPDATING: "being updated",
     State.STOPPED: "stopped by a person",
-    State.SUSPENDED: "on a host that just slept", State.IMPOSTOR: "another program's port", State.UNKNOWN: "unknown",
-}  # fmt: skip
+    State.SUSPENDED: "on a host that just slept",
+    State.IMPOSTOR: "another program's port",
+    State.UNKNOWN: "unknown",
+}
 
 
 def schema(strict: bool = False) -> Dict[str, Any]:
-    """The schema of an answer. strict: for vendors that demand every property and no free objects (params is then a JSON string)."""
+    """The schema of an answer. strict: for vendors that demand every property and no free objects
+    (params is then a JSON string).
+    """
     from ...repairs import ALL
 
     text = {"type": "string", "maxLength": LIMIT} if not strict else {"type": "string"}
-    params: Dict[str, Any] = {"type": "string", "description": "The repair's parameters as a JSON object in a string, e.g. {}"}
+    params: Dict[str, Any] = {
+        "type": "string",
+        "description": "The repair's parameters as a JSON object in a string, e.g. {}",
+    }
     if not strict:
-        params = {"type": "object", "description": "The repair's parameters, as the list of repairs describes them"}
+        params = {
+            "type": "object",
+            "description": "The repair's parameters, as the list of repairs describes them",
+        }
     properties: Dict[str, Any] = {
         "repair": {"type": "string", "enum": list(ALL)},
         "params": params,
@@ -56,8 +77,17 @@ def schema(strict: bool = False) -> Dict[str, Any]:
         "tell_person_zh": dict(text, description="The same in Chinese"),
         "prevention": dict(text, description="How to prevent it, English"),
     }
-    required = list(properties) if strict else ["repair", "params", "root_cause", "confidence", "tell_person"]
-    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+    required = (
+        list(properties)
+        if strict
+        else ["repair", "params", "root_cause", "confidence", "tell_person"]
+    )
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": required,
+    }
 
 
 class Refused(HealerError):
@@ -74,9 +104,17 @@ def read(data: Mapping[str, Any]) -> Dict[str, Any]:
             value["params"] = json.loads(value["params"] or "{}")
         except ValueError:
             raise Refused(Text("params is not a JSON object", "params 不是 JSON 对象")) from None
-    errors = sorted(jsonschema.Draft7Validator(schema()).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
+    errors = sorted(
+        jsonschema.Draft7Validator(schema()).iter_errors(value),
+        key=lambda e: [str(p) for p in e.absolute_path],
+    )
     if errors:
-        raise Refused("; ".join("{}: {}".format(".".join(map(str, e.absolute_path)) or "answer", e.message[:200]) for e in errors[:5]))
+        raise Refused(
+            "; ".join(
+                "{}: {}".format(".".join(map(str, e.absolute_path)) or "answer", e.message[:200])
+                for e in errors[:5]
+            )
+        )
     return value
 
 
@@ -86,7 +124,9 @@ def texts(value: Mapping[str, Any], name: str) -> Text:
 
 
 def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Plan:
-    """Given a well-formed answer, answer the plan that may be executed. Raise Refused with the reason."""
+    """Given a well-formed answer, answer the plan that may be executed. Raise Refused with the
+    reason.
+    """
     import jsonschema
 
     from ...repairs import ALL
@@ -94,13 +134,19 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     repair = ALL.get(str(value["repair"]))
     if repair is None:
         raise Refused(Text.of("{} is not a repair", "{} 不是修复动作", value["repair"]))
-    error = next(iter(jsonschema.Draft7Validator(dict(repair.params)).iter_errors(value["params"])), None)
+    error = next(
+        iter(jsonschema.Draft7Validator(dict(repair.params)).iter_errors(value["params"])), None
+    )
     if error is not None:
-        raise Refused(Text.of("params of {}: {}", "{} 的 params:{}", repair.id, error.message[:200]))
+        raise Refused(
+            Text.of("params of {}: {}", "{} 的 params:{}", repair.id, error.message[:200])
+        )
     try:
         plan = repair.plan(ctx, value["params"])
     except HealerError as refused:
-        raise Refused(Text.of("{} does not apply: {}", "{} 不适用:{}", repair.id, refused.message)) from None
+        raise Refused(
+            Text.of("{} does not apply: {}", "{} 不适用:{}", repair.id, refused.message)
+        ) from None
     check(ctx, plan, tried)
     return replace(plan, params=dict(value["params"]))
 
@@ -110,24 +156,56 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
     if plan.risk is Risk.NEVER:
         raise Refused(Text.of("{} is only ever done by a person", "{} 只能由人来做", plan.repair))
     if plan.risk is Risk.GUARDED and not _has_finding(ctx, NEEDS.get(plan.repair, ())):
-        raise Refused(Text.of("{} needs a finding that asks for it, and there is none", "{} 需要有发现项要求,目前没有", plan.repair))
-    if any(plan.repair == old.plan.repair and plan.steps == old.plan.steps and not old.healed for old in tried):
-        raise Refused(Text.of("{} was tried already in this incident and did not heal it", "{} 在本次事故中已试过,没有修好", plan.repair))
+        raise Refused(
+            Text.of(
+                "{} needs a finding that asks for it, and there is none",
+                "{} 需要有发现项要求,目前没有",
+                plan.repair,
+            )
+        )
+    if any(
+        plan.repair == old.plan.repair and plan.steps == old.plan.steps and not old.healed
+        for old in tried
+    ):
+        raise Refused(
+            Text.of(
+                "{} was tried already in this incident and did not heal it",
+                "{} 在本次事故中已试过,没有修好",
+                plan.repair,
+            )
+        )
     disruptive = [step for step in plan.steps if isinstance(step, (Service, EndProcess))]
     state = ctx.verdict.state
     if disruptive and state in UNTOUCHABLE:
-        raise Refused(Text.of("a gateway that is {} is not restarted", "状态为 {} 的网关不重启", UNTOUCHABLE[state]))
+        raise Refused(
+            Text.of(
+                "a gateway that is {} is not restarted",
+                "状态为 {} 的网关不重启",
+                UNTOUCHABLE[state],
+            )
+        )
     if disruptive and state not in BROKEN and len(disruptive) == len(plan.steps):
-        raise Refused(Text.of("a gateway that is {} is not restarted without a change", "状态为 {} 的网关在没有改动时不重启", state.value))
+        raise Refused(
+            Text.of(
+                "a gateway that is {} is not restarted without a change",
+                "状态为 {} 的网关在没有改动时不重启",
+                state.value,
+            )
+        )
     if disruptive and ready(ctx):
-        raise Refused(Text("the gateway is ready now: it is not restarted", "网关现在已就绪:不重启"))
+        raise Refused(
+            Text("the gateway is ready now: it is not restarted", "网关现在已就绪:不重启")
+        )
     _check_writes(ctx, plan)
 
 
 def _check_writes(ctx: Any, plan: Plan) -> None:
     """What the config would become: it must parse, and nothing may be weaker or off the list."""
     target = str(ctx.home.config_path)
-    write = next((step for step in reversed(plan.steps) if isinstance(step, Write) and step.path == target), None)
+    write = next(
+        (step for step in reversed(plan.steps) if isinstance(step, Write) and step.path == target),
+        None,
+    )
     if write is None:
         return
     try:
@@ -139,25 +217,36 @@ def _check_writes(ctx: Any, plan: Plan) -> None:
     good = allowed.as_mapping((ctx.last_good or {}).get("config"))
     before = _as_written(ctx)
     found = allowed.weaker(before or good, after) if before or good else []
-    if plan.repair == "restore-config" and good:  # back to the person's own verified config, whatever the clobbered one says
+    if (
+        plan.repair == "restore-config" and good
+    ):  # back to the person's own verified config, whatever the clobbered one says
         found = allowed.weaker(good, after)
     if plan.repair == "ai-hands":
-        found += allowed.refusals(before or good, after, allowed.named_paths(ctx.verdict.findings), good)
+        found += allowed.refusals(
+            before or good, after, allowed.named_paths(ctx.verdict.findings), good
+        )
     if found:
         raise Refused("the config would be weaker: {}".format("; ".join(dict.fromkeys(found[:5]))))
 
 
 def _as_written(ctx: Any) -> Mapping[str, Any]:
-    """The main config file alone (no includes), {} when it does not parse: what a Write of it is compared with."""
+    """The main config file alone (no includes), {} when it does not parse: what a Write of it is
+    compared with.
+    """
     try:
-        return allowed.as_mapping(openclaw_config.parse(read_file(ctx.home.config_path).decode("utf-8-sig")))
+        return allowed.as_mapping(
+            openclaw_config.parse(read_file(ctx.home.config_path).decode("utf-8-sig"))
+        )
     except (OSError, ValueError, RecursionError):
         return {}
 
 
 def _has_finding(ctx: Any, wanted: Sequence[str]) -> bool:
     ids = [f.check_id for f in ctx.verdict.findings]
-    return any(w == "*" or any(i.startswith(w[:-1]) if w.endswith("*") else i == w for i in ids) for w in wanted)
+    return any(
+        w == "*" or any(i.startswith(w[:-1]) if w.endswith("*") else i == w for i in ids)
+        for w in wanted
+    )
 
 
 def ready(ctx: Any) -> bool:
@@ -171,7 +260,9 @@ def ready(ctx: Any) -> bool:
 
 
 def repairs_table(ctx: Any) -> List[Dict[str, Optional[Any]]]:
-    """The registry as the prompt shows it: id, what it does, risk, the JSON Schema of its parameters."""
+    """The registry as the prompt shows it: id, what it does, risk, the JSON Schema of its
+    parameters.
+    """
     from ...repairs import ALL
 
     del ctx
@@ -179,6 +270,11 @@ def repairs_table(ctx: Any) -> List[Dict[str, Optional[Any]]]:
     for repair in ALL.values():
         if repair.risk is not Risk.NEVER:
             needs = list(NEEDS.get(repair.id, ())) if repair.risk is Risk.GUARDED else None
-            row = {"id": repair.id, "does": repair.title.en, "risk": repair.risk.value, "params": dict(repair.params)}
+            row = {
+                "id": repair.id,
+                "does": repair.title.en,
+                "risk": repair.risk.value,
+                "params": dict(repair.params),
+            }
             rows.append(dict(row, needs_finding=needs) if needs else row)
     return rows

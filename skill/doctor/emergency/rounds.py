@@ -1,4 +1,6 @@
-"""The loop: ask a bridge, check its plan, let the healer execute and verify it, tell the next round what became of it."""
+"""The loop: ask a bridge, check its plan, let the healer execute and verify it, tell the next round
+what became of it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from . import NOBODY, AiResult, audit, edit_mode, evidence
 from . import plan as plans
 from .asking import LEAST_S, Asking, short
 
-MAX_BAD = 2  # rolled-back or refused-twice plans after which an AI is not believed any more in this incident
+# rolled-back or refused-twice plans after which an AI is not believed any more in this incident
+MAX_BAD = 2
 
 
 class Emergency(Asking):
@@ -25,10 +28,19 @@ class Emergency(Asking):
         from ...bridges.child import end_orphans
 
         if not self.settings.get("ai.enabled", True):
-            return self._result(False, Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭(ai.enabled)。"))
+            return self._result(
+                False,
+                Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭(ai.enabled)。"),
+            )
         with self._one_at_a_time() as free, _terminated_politely():
             if not free:
-                return self._result(False, Text("Another AI run is already at work on this gateway.", "已有另一个 AI 运行正在处理该网关。"))
+                return self._result(
+                    False,
+                    Text(
+                        "Another AI run is already at work on this gateway.",
+                        "已有另一个 AI 运行正在处理该网关。",
+                    ),
+                )
             try:
                 end_orphans(self.prefix)
             except Exception:  # process tables may be unreadable; that is no reason not to heal
@@ -39,7 +51,8 @@ class Emergency(Asking):
                 return self._result(
                     False,
                     Text(
-                        "OpenClaw's own triage agent is still at work; two agents at once are never started.",
+                        "OpenClaw's own triage agent is still at work; two agents at once are "
+                        "never started.",
                         "OpenClaw 自己的 triage 代理仍在工作;绝不同时启动两个代理。",
                     ),
                 )
@@ -49,7 +62,9 @@ class Emergency(Asking):
         feedback, bad, seen = "", 0, set()
         for number in range(1, int(self.settings["ai.rounds"]) + 1):
             if self._left() < LEAST_S:
-                return self._stop(Text("The time for the AI stage is over.", "AI 阶段的时间已用完。"))
+                return self._stop(
+                    Text("The time for the AI stage is over.", "AI 阶段的时间已用完。")
+                )
             asked = self._ask(number, feedback)
             if asked is None:
                 break
@@ -65,7 +80,9 @@ class Emergency(Asking):
                     told = value["repair"] == "tell-person"
                     spoken = self.said["tell_person"]
                     params = (
-                        dict({"en": spoken.en, "zh": spoken.zh}, **value["params"]) if told else self.redactor.restore_data(value["params"])
+                        dict({"en": spoken.en, "zh": spoken.zh}, **value["params"])
+                        if told
+                        else self.redactor.restore_data(value["params"])
                     )
                     plan = plans.prepare(self.ctx, dict(value, params=params), self.tried)
             except HealerError as refused:
@@ -80,7 +97,10 @@ class Emergency(Asking):
                 key = repr(sorted(answer.data.items(), key=str))
                 if key in seen or bad > MAX_BAD:
                     return self._stop(
-                        Text("The AI kept asking for what is not allowed or does not help.", "AI 反复要求不被允许或无效的操作。")
+                        Text(
+                            "The AI kept asking for what is not allowed or does not help.",
+                            "AI 反复要求不被允许或无效的操作。",
+                        )
                     )
                 seen.add(key)
                 continue
@@ -96,7 +116,9 @@ class Emergency(Asking):
             if not outcome.rolled_back and outcome.config_diff:
                 return self._stop(
                     Text(
-                        "The repair changed the config, did not heal, and could not be rolled back.", "修复改动了配置但未恢复,且未能回滚。"
+                        "The repair changed the config, did not heal, and could not be rolled "
+                        "back.",
+                        "修复改动了配置但未恢复,且未能回滚。",
                     )
                 )
             bad += 1
@@ -107,16 +129,26 @@ class Emergency(Asking):
                         "AI 的 {} 个计划均无效,已回滚。".format(bad),
                     )
                 )
-            feedback = "{}: {}. {}".format(plan.repair, "rolled back" if outcome.rolled_back else "no success", outcome.detail.en)
+            feedback = "{}: {}. {}".format(
+                plan.repair,
+                "rolled back" if outcome.rolled_back else "no success",
+                outcome.detail.en,
+            )
             self._look_again()
             if plans.ready(self.ctx):
                 return self._by_itself()
-        return self._stop(NOBODY if not self.rounds else Text("No plan of the AI healed it.", "AI 的计划都没能恢复网关。"))
+        return self._stop(
+            NOBODY
+            if not self.rounds
+            else Text("No plan of the AI healed it.", "AI 的计划都没能恢复网关。")
+        )
 
     def _carry_out(self, plan: Plan, bridge: Bridge, number: int) -> Optional[Outcome]:
         self.say(
             Text(
-                "Round {}: {} proposes {}; carrying it out".format(number, bridge.title, plan.repair),
+                "Round {}: {} proposes {}; carrying it out".format(
+                    number, bridge.title, plan.repair
+                ),
                 "第 {} 轮:{} 建议 {},正在执行".format(number, bridge.title, plan.repair),
             )
         )
@@ -141,7 +173,9 @@ class Emergency(Asking):
     def _hear(self, value: Mapping[str, Any]) -> None:
         for name in self.said:
             heard = plans.texts(value, name)
-            self.said[name] = Text(*(self.redactor.clean(evidence.plain(part))[: plans.LIMIT] for part in heard))
+            self.said[name] = Text(
+                *(self.redactor.clean(evidence.plain(part))[: plans.LIMIT] for part in heard)
+            )
 
     def _look_again(self) -> None:
         if self.look is None:
@@ -152,8 +186,12 @@ class Emergency(Asking):
             pass
 
     def _wait_for_triage(self) -> bool:
-        """True when no triage agent of OpenClaw is at work (any more). Waits for at most ai.triage_wait seconds."""
-        until = self.ctx.host.monotonic() + min(float(self.settings["ai.triage_wait"]), max(0.0, self._left() - LEAST_S))
+        """True when no triage agent of OpenClaw is at work (any more). Waits for at most
+        ai.triage_wait seconds.
+        """
+        until = self.ctx.host.monotonic() + min(
+            float(self.settings["ai.triage_wait"]), max(0.0, self._left() - LEAST_S)
+        )
         told = False
         while True:
             try:
@@ -169,8 +207,12 @@ class Emergency(Asking):
             if not told:
                 self.say(
                     Text(
-                        "OpenClaw's own triage agent is at work (pid {}); waiting".format(agents[0]["pid"]),
-                        "OpenClaw 自己的 triage 代理正在工作(pid {}),等待中".format(agents[0]["pid"]),
+                        "OpenClaw's own triage agent is at work (pid {}); waiting".format(
+                            agents[0]["pid"]
+                        ),
+                        "OpenClaw 自己的 triage 代理正在工作(pid {}),等待中".format(
+                            agents[0]["pid"]
+                        ),
                     )
                 )
                 told = True
@@ -190,12 +232,18 @@ class Emergency(Asking):
     def _stop(self, why: Text, told: bool = False) -> AiResult:
         """Not healed: what the AI wants the person to know comes with the reason why it ended."""
         heard = self.said["tell_person"]
-        both = why if told or not heard.en else Text("{} {}".format(why.en, heard.en), "{}{}".format(why.zh, heard.zh))
+        both = (
+            why
+            if told or not heard.en
+            else Text("{} {}".format(why.en, heard.en), "{}{}".format(why.zh, heard.zh))
+        )
         return self._result(False, both)
 
     def _by_itself(self) -> AiResult:
         self.by_itself = True
-        return self._result(True, Text("The gateway became ready by itself meanwhile.", "其间网关已自行恢复。"))
+        return self._result(
+            True, Text("The gateway became ready by itself meanwhile.", "其间网关已自行恢复。")
+        )
 
     by_itself = False
 
@@ -235,13 +283,18 @@ class Emergency(Asking):
             },
         )
         return replace(
-            result, report=report.write(self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"])
+            result,
+            report=report.write(
+                self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"]
+            ),
         )
 
 
 @contextlib.contextmanager
 def _terminated_politely() -> Iterator[None]:
-    """SIGTERM becomes an exception for the block, so that the processes of a run are ended before we go."""
+    """SIGTERM becomes an exception for the block, so that the processes of a run are ended before
+    we go.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,6 @@
-"""The gateway process itself: one thread, so that whatever blocks it blocks every answer, as in a Node event loop."""
+"""The gateway process itself: one thread, so that whatever blocks it blocks every answer, as in a
+Node event loop.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,18 @@ from ...openclaw import config as openclaw_config
 from . import rules, state
 
 VERSION = "2026.9.6"
-PLAIN_START_S = 0.8  # a start takes this long unless the drill says otherwise; the port opens at 60 % of it
+PLAIN_START_S = (
+    0.8  # a start takes this long unless the drill says otherwise; the port opens at 60 % of it
+)
 BIND_PATIENCE_S = 2.0  # how long a taken port is tried again (the real one: about 10 s)
 
 
 def log(line: str, subsystem: str = "gateway") -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + ".000+00:00"
-    print("{} [{}] {}".format(stamp, subsystem, line) if subsystem else "{} {}".format(stamp, line), flush=True)
+    print(
+        "{} [{}] {}".format(stamp, subsystem, line) if subsystem else "{} {}".format(stamp, line),
+        flush=True,
+    )
 
 
 class Refused(Exception):
@@ -71,21 +78,28 @@ class Gateway:
         self.zombie = False
         self.was_ready = False
 
-    # -- what a probe sees ------------------------------------------------------------------------------------------------
+    # -- what a probe sees -------------------------------------------------------------------------
     def answer(self, path: str) -> Tuple[int, str, bytes]:
         wish = state.control(self.state_dir)
         if wish.get("slow_s"):
             time.sleep(float(wish["slow_s"]))
-        while state.control(self.state_dir).get("busy"):  # a blocked event loop: no signal handler runs either
+        while state.control(self.state_dir).get(
+            "busy"
+        ):  # a blocked event loop: no signal handler runs either
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         status, value = self.health(path, wish)
         if value is None:
             return (
                 200,
                 "text/html; charset=utf-8",
-                b"<!doctype html>\n<html><head><title>OpenClaw</title></head><body>practice</body></html>\n",
+                b"<!doctype html>\n<html><head><title>OpenClaw</title></head><body>practice</bo"
+                b"dy></html>\n",
             )
-        return status, "application/json; charset=utf-8", json.dumps(value, separators=(",", ":")).encode()
+        return (
+            status,
+            "application/json; charset=utf-8",
+            json.dumps(value, separators=(",", ":")).encode(),
+        )
 
     def health(self, path: str, wish: Dict[str, Any]) -> Tuple[int, Optional[Dict[str, Any]]]:
         up = int((time.monotonic() - self.began) * 1000)
@@ -96,10 +110,22 @@ class Gateway:
         if path in ("/startup", "/startupz"):
             if starting or draining:
                 word = "draining" if draining else "starting"
-                return 503, {"ok": False, "status": word, "pendingReason": "startup-sidecars", "version": VERSION, "uptimeMs": up}
+                return 503, {
+                    "ok": False,
+                    "status": word,
+                    "pendingReason": "startup-sidecars",
+                    "version": VERSION,
+                    "uptimeMs": up,
+                }
             return 200, {"ok": True, "status": "started", "version": VERSION, "uptimeMs": up}
         if path in ("/ready", "/readyz"):
-            failing = ["gateway-draining"] if draining else ["startup-sidecars"] if starting else list(wish.get("failing") or [])
+            failing = (
+                ["gateway-draining"]
+                if draining
+                else ["startup-sidecars"]
+                if starting
+                else list(wish.get("failing") or [])
+            )
             loop = {"degraded": False, "reasons": [], "delayP99Ms": 21.0, "utilization": 0.02}
             value = {"ready": not failing, "failing": failing, "uptimeMs": up, "eventLoop": loop}
             suppressed = wish.get("suppressed", self.suppressed)
@@ -111,7 +137,7 @@ class Gateway:
     def started(self, wish: Dict[str, Any]) -> bool:
         return time.monotonic() - self.began >= float(wish.get("start_s", PLAIN_START_S))
 
-    # -- life -------------------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------
     def boot(self) -> None:
         """Everything up to the open port. Raise Refused with the exit code."""
         self.began = time.monotonic()
@@ -128,18 +154,16 @@ class Gateway:
         if fault:
             place = self.state_dir / "state" / "openclaw.sqlite"
             log(
-                "Gateway failed to start: shared state database is unreadable at {}: {}. | gateway.maintenance_required".format(
-                    place, fault
-                ),
+                "Gateway failed to start: shared state database is unreadable at {}: {}. | "
+                "gateway.maintenance_required".format(place, fault),
                 "",
             )
             raise Refused(rules.REFUSED)
         other = state.take_lock(self.state_dir, self.config_path, port)
         if other:
             log(
-                "Gateway failed to start: another OpenClaw process owns gateway-lifecycle (pid {}). | gateway.maintenance_required".format(
-                    other
-                ),
+                "Gateway failed to start: another OpenClaw process owns gateway-lifecycle (pid "
+                "{}). | gateway.maintenance_required".format(other),
                 "",
             )
             raise Refused(rules.REFUSED)
@@ -156,11 +180,14 @@ class Gateway:
         channels = view.get("channels", {}) or {}
         self.suppressed = []
         if unclean >= state.BREAKER_BOOTS:
-            self.suppressed = [name for name, item in channels.items() if isinstance(item, dict) and item.get("enabled") is not False]
+            self.suppressed = [
+                name
+                for name, item in channels.items()
+                if isinstance(item, dict) and item.get("enabled") is not False
+            ]
             log(
-                "restart-loop breaker tripped: {} unclean boot(s) within 300000ms; suppressing channel/provider account auto-start.".format(
-                    unclean
-                )
+                "restart-loop breaker tripped: {} unclean boot(s) within 300000ms; suppressing "
+                "channel/provider account auto-start.".format(unclean)
             )
 
     def listen(self, port: int) -> None:
@@ -177,7 +204,8 @@ class Gateway:
 
     def _taken(self, port: int, error: OSError) -> None:
         log(
-            "Gateway failed to start: another gateway instance is already listening on ws://127.0.0.1:{} | listen EADDRINUSE: address"
+            "Gateway failed to start: another gateway instance is already listening on "
+            "ws://127.0.0.1:{} | listen EADDRINUSE: address"
             " already in use 127.0.0.1:{}".format(port, port),
             "",
         )
@@ -219,7 +247,9 @@ class Gateway:
         return 0
 
     def restart(self) -> None:
-        """In-process restart. A config that cannot be used leaves a process without a port: the zombie."""
+        """In-process restart. A config that cannot be used leaves a process without a port: the
+        zombie.
+        """
         self.wish = ""
         log("received SIGUSR2; restarting")
         self.close()
@@ -229,14 +259,22 @@ class Gateway:
             self.zombie = False
         except Refused:
             self.zombie = True
-            log("startup failed: the config cannot be used. Process will stay alive; fix the issue and restart.")
+            log(
+                "startup failed: the config cannot be used. Process will stay alive; fix the "
+                "issue and restart."
+            )
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "wish", "stop"))
         signal.signal(signal.SIGINT, lambda *_: setattr(self, "wish", "stop"))
         if hasattr(signal, "SIGUSR2"):
             signal.signal(signal.SIGUSR2, lambda *_: setattr(self, "wish", "restart"))
-            signal.signal(signal.SIGUSR1, lambda *_: print("Debugger listening on ws://127.0.0.1:0/", file=sys.stderr, flush=True))
+            signal.signal(
+                signal.SIGUSR1,
+                lambda *_: print(
+                    "Debugger listening on ws://127.0.0.1:0/", file=sys.stderr, flush=True
+                ),
+            )
         try:
             self.boot()
         except Refused as refused:

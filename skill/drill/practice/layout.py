@@ -1,4 +1,6 @@
-"""Put the practice `openclaw` where npm would: <prefix>/bin/openclaw, <prefix>/bin/node, <prefix>/lib/node_modules/openclaw."""
+"""Put the practice `openclaw` where npm would: <prefix>/bin/openclaw, <prefix>/bin/node,
+<prefix>/lib/node_modules/openclaw.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from skill.drill.practice.program import main
 sys.exit(main(sys.argv[1:]))
 """
 
-# `node --version`, and `node [flags] .../openclaw.mjs ARGS`, which is how service files start a gateway
+# `node --version`, and `node [flags] .../openclaw.mjs ARGS`, which is how service files start a
+# gateway
 NODE_PROGRAM = """import os, sys
 args = sys.argv[1:]
 if "--version" in args[:1] or "-v" in args[:1]:
@@ -33,7 +36,8 @@ while args and args[0].startswith("-"):
 os.execv({python!r}, [{python!r}] + args)
 """
 
-# Windows: cmd reads batch files in the console's code page, so the interpreter's path comes in by its name.
+# Windows: cmd reads batch files in the console's code page, so the interpreter's path comes in by
+# its name.
 PYTHON_NAME = "IFLOW_DOCTOR_PRACTICE_PYTHON"
 BATCH = '@"%{}%" "%~dp0{{}}" %*\r\n'.format(PYTHON_NAME)
 
@@ -58,10 +62,14 @@ def install(prefix: Path, windows: bool = os.name == "nt") -> Path:
     }
     write_json(package / "package.json", manifest)
     if windows:  # no links without privileges there; npm writes such a file too
-        (bin_dir / "openclaw.cmd").write_bytes(BATCH.format("..\\lib\\node_modules\\openclaw\\openclaw.mjs").encode())
+        (bin_dir / "openclaw.cmd").write_bytes(
+            BATCH.format("..\\lib\\node_modules\\openclaw\\openclaw.mjs").encode()
+        )
         (bin_dir / "node.cmd").write_bytes(BATCH.format("node").encode())
         return bin_dir
-    os.symlink(os.path.join("..", "lib", "node_modules", "openclaw", "openclaw.mjs"), bin_dir / "openclaw")
+    os.symlink(
+        os.path.join("..", "lib", "node_modules", "openclaw", "openclaw.mjs"), bin_dir / "openclaw"
+    )
     return bin_dir
 
 

@@ -1,6 +1,7 @@
 """The practice `openclaw` program: the few commands that a keeper, a watchdog and a doctor call.
 
-`gateway run` replaces this process by one titled openclaw-gateway, as OpenClaw does. What it does not know it refuses with exit 1.
+`gateway run` replaces this process by one titled openclaw-gateway, as OpenClaw does. What it does
+not know it refuses with exit 1.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ TITLE = "openclaw-gateway"
 
 
 def run_gateway(_: List[str]) -> int:
-    """Become the gateway. The title stands in argv[0], so Python must be told where its own library is."""
+    """Become the gateway. The title stands in argv[0], so Python must be told where its own library
+    is.
+    """
     if os.name == "nt":
         return gateway.main()
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONHOME=sys.base_prefix, PYTHONDONTWRITEBYTECODE="1")
+    env = dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join(p for p in sys.path if p),
+        PYTHONHOME=sys.base_prefix,
+        PYTHONDONTWRITEBYTECODE="1",
+    )
     os.execve(sys.executable, [TITLE, "-m", "skill.drill.practice.gateway"], env)
 
 
@@ -36,27 +44,41 @@ def validate(_: List[str]) -> int:
         print(json.dumps({"valid": True, "path": str(path), "warnings": []}))
         return 0
     error = {"type": "cli_error", "message": "OpenClaw config is invalid: {}".format(path)}
-    print(json.dumps({"ok": False, "error": error, "valid": False, "path": str(path), "issues": found}))
+    print(
+        json.dumps(
+            {"ok": False, "error": error, "valid": False, "path": str(path), "issues": found}
+        )
+    )
     return 1
 
 
 def doctor(args: List[str]) -> int:
-    """--lint looks; --fix removes unknown keys and, like the real one, writes the file anew without its comments."""
+    """--lint looks; --fix removes unknown keys and, like the real one, writes the file anew without
+    its comments.
+    """
     state_dir, path = gateway.places()
     wish = state.control(state_dir).get("doctor")
     view = openclaw_config.load(path)
     if "--lint" in args:
-        found = [{"checkId": "practice", "severity": "error", "message": i["message"], "path": i["path"]} for i in rules.issues(view.data)]
+        found = [
+            {"checkId": "practice", "severity": "error", "message": i["message"], "path": i["path"]}
+            for i in rules.issues(view.data)
+        ]
         print(json.dumps({"schemaVersion": 1, "ok": not found, "findings": found}))
         return 1 if found else 0
     if "--fix" not in args or wish == "nothing" or not view.ok:
         return 0
     if state.owner(state_dir):
-        print("Doctor could not enter maintenance: another OpenClaw process owns gateway-lifecycle", file=sys.stderr)
+        print(
+            "Doctor could not enter maintenance: another OpenClaw process owns gateway-lifecycle",
+            file=sys.stderr,
+        )
         return 1
     data: Dict[str, Any] = {key: value for key, value in view.data.items() if key in rules.TOP}
     if isinstance(data.get("gateway"), dict):
-        data["gateway"] = {key: value for key, value in data["gateway"].items() if key in rules.GATEWAY}
+        data["gateway"] = {
+            key: value for key, value in data["gateway"].items() if key in rules.GATEWAY
+        }
     if wish == "drop":
         for section in ("channels", "agents", "skills"):
             data.pop(section, None)
@@ -79,7 +101,11 @@ def restart(_: List[str]) -> int:
 
 def stop(args: List[str]) -> int:
     if "--force" not in args:  # OpenClaw 2026.9.6 refuses in a shell without a terminal
-        print("This stops the operator's running gateway service. Re-run with --force if you really mean it.", file=sys.stderr)
+        print(
+            "This stops the operator's running gateway service. Re-run with --force if you "
+            "really mean it.",
+            file=sys.stderr,
+        )
         return 1
     pid, code = state.owner(gateway.places()[0]), signal_owner(signal.SIGTERM)
     if code == 0:
@@ -91,7 +117,10 @@ def note_stop(state_dir: Path, pid: Optional[int]) -> None:
     """The line that OpenClaw 2026.9.6 leaves of every stop that was asked for."""
     (state_dir / "logs").mkdir(exist_ok=True)
     with open(state_dir / "logs" / "gateway-restart.log", "a", encoding="utf-8") as out:
-        out.write("openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} interactive=0\n".format(pid))
+        out.write(
+            "openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} "
+            "interactive=0\n".format(pid)
+        )
 
 
 def start_channels(_: List[str]) -> int:
@@ -128,7 +157,9 @@ def main(argv: List[str]) -> int:
     for words, command in COMMANDS.items():
         if tuple(argv[: len(words)]) == words:
             return command(argv[len(words) :])
-    print("the practice gateway has no such command: {}".format(" ".join(argv[:3])), file=sys.stderr)
+    print(
+        "the practice gateway has no such command: {}".format(" ".join(argv[:3])), file=sys.stderr
+    )
     return 1
 
 

@@ -1,4 +1,5 @@
-"""What the practice gateway refuses to start on, with the same exit codes and wording a healer sees from OpenClaw 2026.9.6.
+"""What the practice gateway refuses to start on, with the same exit codes and wording a healer sees
+from OpenClaw 2026.9.6.
 
 The keys are a small part of OpenClaw's schema: enough for the faults that drills inject.
 """
@@ -13,12 +14,14 @@ from ...openclaw import config as openclaw_config
 REFUSED = 78  # config, auth, lock or database: no restart helps until something changes
 
 TOP = (
-    "$schema agents auth bindings browser channels commands cron diagnostics discovery env gateway hooks logging mcp memory messages"
+    "$schema agents auth bindings browser channels commands cron diagnostics discovery env "
+    "gateway hooks logging mcp memory messages"
     " meta models plugins secrets session skills tools ui update wizard"
 ).split()
 GATEWAY = (
-    "auth bind channelHealthCheckMinutes controlUi customBindHost http mode port reload remote tailscale tls tools trustedProxies".split()
-)
+    "auth bind channelHealthCheckMinutes controlUi customBindHost http mode port reload remote "
+    "tailscale tls tools trustedProxies"
+).split()
 MODES = ("local", "remote")
 BINDS = ("auto", "lan", "loopback", "custom", "tailnet")
 RELOADS = ("off", "restart", "hot", "hybrid")  # "hot" is retired: rewritten to "hybrid" at start
@@ -72,35 +75,54 @@ def refusal(path: Path, env: Mapping[str, str], env_file: Path) -> Optional[Refu
     """Given the config's place, answer why a start is refused; None when it may start."""
     view = openclaw_config.load(path)
     if view.error == "missing":
-        return Refusal(REFUSED, ("Missing config. Run `openclaw setup` or set gateway.mode=local (or pass --allow-unconfigured).",))
+        return Refusal(
+            REFUSED,
+            (
+                "Missing config. Run `openclaw setup` or set gateway.mode=local (or pass "
+                "--allow-unconfigured).",
+            ),
+        )
     if not view.ok or not view.get("gateway.mode"):
         # the real message hides the cause: a syntax error reads the same as a missing mode
         return Refusal(
             REFUSED,
             (
-                "Gateway start blocked: existing config is missing gateway.mode. Treat this as suspicious or clobbered config. Re-run"
-                " `openclaw onboard --mode local` or `openclaw setup`, set gateway.mode=local manually, or pass --allow-unconfigured.",
+                "Gateway start blocked: existing config is missing gateway.mode. Treat this as "
+                "suspicious or clobbered config. Re-run"
+                " `openclaw onboard --mode local` or `openclaw setup`, set gateway.mode=local "
+                "manually, or pass --allow-unconfigured.",
             ),
         )
     wrong = issues(view.data)
     if wrong:
         lines = ["Gateway failed to start: Invalid config at {}:".format(path)]
         lines += ["{}: {}".format(item["path"], item["message"]) for item in wrong]
-        return Refusal(REFUSED, tuple(lines + ['Run "openclaw doctor --fix" to repair the config, then retry.']))
+        return Refusal(
+            REFUSED,
+            tuple(lines + ['Run "openclaw doctor --fix" to repair the config, then retry.']),
+        )
     return _auth(view, env, env_file)
 
 
-def _auth(view: openclaw_config.ConfigView, env: Mapping[str, str], env_file: Path) -> Optional[Refusal]:
+def _auth(
+    view: openclaw_config.ConfigView, env: Mapping[str, str], env_file: Path
+) -> Optional[Refusal]:
     values = openclaw_config.variables(view, env, env_file)
     auth = view.get("gateway.auth", {}) or {}
-    secret = auth.get("token") or auth.get("password") or values.get("OPENCLAW_GATEWAY_TOKEN") or values.get("OPENCLAW_GATEWAY_PASSWORD")
+    secret = (
+        auth.get("token")
+        or auth.get("password")
+        or values.get("OPENCLAW_GATEWAY_TOKEN")
+        or values.get("OPENCLAW_GATEWAY_PASSWORD")
+    )
     open_door = view.get("gateway.bind") not in (None, "loopback")
     if open_door and (auth.get("mode") == "none" or not secret):
         return Refusal(
             REFUSED,
             (
                 "Refusing to bind gateway to {} without auth.".format(view.get("gateway.bind")),
-                "Set OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_PASSWORD, or pass --token/--password to start with auth.",
+                "Set OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_PASSWORD, or pass "
+                "--token/--password to start with auth.",
             ),
         )
     return None

@@ -1,6 +1,8 @@
-"""What the practice gateway keeps on disk: its lock, its boots (for the crash-loop breaker), its database, its control file, its plugins.
+"""What the practice gateway keeps on disk: its lock, its boots (for the crash-loop breaker), its
+database, its control file, its plugins.
 
-A plugin is a folder below <state dir>/extensions with a practice.json {"after_s", "do"}. do: "throw" (fails to load, is skipped),
+A plugin is a folder below <state dir>/extensions with a practice.json {"after_s", "do"}. do:
+"throw" (fails to load, is skipped),
 "exit N", "reject" (exit 1 after a stack trace), "block" (busy loop, SIGTERM has no effect).
 """
 
@@ -23,9 +25,11 @@ BREAKER_BOOTS, BREAKER_WINDOW_S = 3, 300  # OpenClaw 2026.9.6: three unclean boo
 
 
 def control(state_dir: Path) -> Dict[str, Any]:
-    """Given the state directory, answer how a drill wants this gateway to behave; {} when it says nothing.
+    """Given the state directory, answer how a drill wants this gateway to behave; {} when it says
+    nothing.
 
-    Keys: start_s (seconds a start takes), slow_s (per answer), busy (event loop blocked), draining, failing [..], suppressed [..],
+    Keys: start_s (seconds a start takes), slow_s (per answer), busy (event loop blocked), draining,
+    failing [..], suppressed [..],
     doctor ("nothing": exits 0 and changes nothing; "drop": loses a section).
     """
     try:
@@ -39,11 +43,15 @@ def set_control(state_dir: Path, **changes: Any) -> None:
     """Change keys of the control file; None removes one."""
     value = control(state_dir)
     value.update(changes)
-    write_json(state_dir / "practice.json", {key: item for key, item in value.items() if item is not None})
+    write_json(
+        state_dir / "practice.json", {key: item for key, item in value.items() if item is not None}
+    )
 
 
 def start_ticks(pid: int) -> Optional[int]:
-    """The kernel's start time of a process in clock ticks since boot (field 22 of its stat); None where that is not known."""
+    """The kernel's start time of a process in clock ticks since boot (field 22 of its stat); None
+    where that is not known.
+    """
     try:
         return int(Path("/proc/{}/stat".format(pid)).read_text().rsplit(")", 1)[1].split()[19])
     except (OSError, ValueError, IndexError):
@@ -56,7 +64,9 @@ def lock_path(state_dir: Path) -> Path:
 
 
 def owner(state_dir: Path) -> Optional[int]:
-    """The pid of the living gateway that holds the lock; None when nobody does (a dead owner's file is ignored)."""
+    """The pid of the living gateway that holds the lock; None when nobody does (a dead owner's file
+    is ignored).
+    """
     try:
         value = json.loads(lock_path(state_dir).read_text("utf-8").strip())
         pid = int(value["pid"])
@@ -100,8 +110,12 @@ def database_fault(state_dir: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(str(path), timeout=2)
         try:
-            connection.execute("create table if not exists practice (name text primary key, value text)")
-            connection.execute("insert or replace into practice values ('opened', ?)", (str(time.time()),))
+            connection.execute(
+                "create table if not exists practice (name text primary key, value text)"
+            )
+            connection.execute(
+                "insert or replace into practice values ('opened', ?)", (str(time.time()),)
+            )
             connection.commit()
             verdict = connection.execute("pragma quick_check").fetchone()[0]
         finally:
@@ -112,7 +126,9 @@ def database_fault(state_dir: Path) -> str:
 
 
 def note_boot(state_dir: Path) -> int:
-    """Write down that a boot began; answer how many boots before it ended uncleanly within the breaker's window."""
+    """Write down that a boot began; answer how many boots before it ended uncleanly within the
+    breaker's window.
+    """
     boots = _boots(state_dir)
     unclean = [boot for boot in boots if not boot.get("clean")]
     boots.append({"at": time.time(), "clean": False, "pid": os.getpid()})
@@ -138,7 +154,8 @@ def _boots(state_dir: Path) -> List[Dict[str, Any]]:
         value = read_json(_boots_path(state_dir), [])
     except Exception:
         value = []
-    return [boot for boot in value if isinstance(boot, Mapping) and boot.get("at", 0) > time.time() - BREAKER_WINDOW_S]  # type: ignore[misc]
+    since = time.time() - BREAKER_WINDOW_S
+    return [boot for boot in value if isinstance(boot, dict) and boot.get("at", 0) > since]
 
 
 class Plugin:
@@ -155,7 +172,8 @@ class Plugin:
         if self.do == "reject":
             source = self.folder / "index.js"
             log(
-                "Unhandled promise rejection: Error: {} unhandled\n    at Timeout._onTimeout (file://{}:3:9)".format(self.id, source),
+                "Unhandled promise rejection: Error: {} unhandled\n    at Timeout._onTimeout "
+                "(file://{}:3:9)".format(self.id, source),
                 "openclaw",
             )
             os._exit(1)
@@ -170,14 +188,23 @@ def plugins(state_dir: Path, view: Any, log: Log) -> List[Plugin]:
     found: List[Plugin] = []
     for folder in sorted((state_dir / "extensions").glob("*/")):
         entry = view.get("plugins.entries.{}".format(folder.name), {}) or {}
-        if not (folder / "practice.json").exists() or (isinstance(entry, Mapping) and entry.get("enabled") is False):
+        if not (folder / "practice.json").exists() or (
+            isinstance(entry, Mapping) and entry.get("enabled") is False
+        ):
             continue
         plugin = Plugin(folder, read_json(folder / "practice.json", {}))
         source = folder / "index.js"
         if plugin.do == "throw":
             log("{} failed during load from {}: Error: boom".format(plugin.id, source), "plugins")
-            log("[plugins] plugin failed during load: Error: boom (plugin={}, source={})".format(plugin.id, source))
+            log(
+                "[plugins] plugin failed during load: Error: boom (plugin={}, source={})".format(
+                    plugin.id, source
+                )
+            )
             continue
-        log("[plugins] OpenClaw can't verify where this plugin came from. (plugin={}, source={})".format(plugin.id, source))
+        log(
+            "[plugins] OpenClaw can't verify where this plugin came from. (plugin={}, "
+            "source={})".format(plugin.id, source)
+        )
         found.append(plugin)
     return found

@@ -1,4 +1,6 @@
-"""`python -m skill.installer.shim answer skills run|config openclaw-iflow-doctor ARGS...`: what the shim runs for a call it caught."""
+"""`python -m skill.installer.shim answer skills run|config openclaw-iflow-doctor ARGS...`: what the
+shim runs for a call it caught.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from . import aside, place
 
 
 def answer(host: Host, words: Sequence[str]) -> int:
-    """Step aside when the real openclaw knows the verb itself, else run our own command line in this process."""
+    """Step aside when the real openclaw knows the verb itself, else run our own command line in
+    this process.
+    """
     verb, rest = words[1], list(words[3:])
     if aside.learned(host, verb):
         return hand_over(host, words)
@@ -28,7 +32,9 @@ def hand_over(host: Host, words: Sequence[str]) -> int:
     program = place.real(host)
     assert program is not None  # aside.learned() asked it
     if host.system == "win32":
-        return subprocess.call([str(program)] + list(words), env=dict(host.env, IFLOW_DOCTOR_SHIM_PASS="1"))
+        return subprocess.call(
+            [str(program)] + list(words), env=dict(host.env, IFLOW_DOCTOR_SHIM_PASS="1")
+        )
     sys.stdout.flush()
     os.execv(str(program), [str(program)] + list(words))
     return 127
@@ -36,5 +42,8 @@ def hand_over(host: Host, words: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) < 5 or sys.argv[1] != "answer":
-        sys.exit("usage: python -m skill.installer.shim answer skills run|config openclaw-iflow-doctor ARGS...")
+        sys.exit(
+            "usage: python -m skill.installer.shim answer skills run|config "
+            "openclaw-iflow-doctor ARGS..."
+        )
     sys.exit(answer(Host(), sys.argv[2:]))

@@ -19,11 +19,17 @@ def _identity(program: Path) -> Dict[str, Any]:
     """What changes when openclaw is updated: the resolved program and its package.json."""
     whole = program.resolve()
     marks = [whole] + [folder / "package.json" for folder in list(whole.parents)[:2]]
-    return {str(mark): [mark.stat().st_mtime_ns, mark.stat().st_size] for mark in marks if mark.is_file()}
+    return {
+        str(mark): [mark.stat().st_mtime_ns, mark.stat().st_size]
+        for mark in marks
+        if mark.is_file()
+    }
 
 
 def learned(host: Host, verb: str) -> bool:
-    """True when the real openclaw itself offers `skills <verb>`. False where it cannot be asked. Never raises."""
+    """True when the real openclaw itself offers `skills <verb>`. False where it cannot be asked.
+    Never raises.
+    """
     program = place.real(host)
     if program is None:
         return False

@@ -1,4 +1,6 @@
-"""Where the shim goes: a directory of the user's that already precedes the real openclaw in PATH, else our own."""
+"""Where the shim goes: a directory of the user's that already precedes the real openclaw in PATH,
+else our own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from . import text
 
 
 class Place(NamedTuple):
-    """folder: where to put the shim. in_path: it already precedes the real openclaw there, so no profile needs a line."""
+    """folder: where to put the shim. in_path: it already precedes the real openclaw there, so no
+    profile needs a line.
+    """
 
     folder: Path
     in_path: bool
@@ -28,7 +32,11 @@ def real(host: Host) -> Optional[Path]:
     for folder in path_folders(host):
         for name in names:
             candidate = folder / name
-            if candidate.is_file() and os.access(candidate, os.X_OK) and not text.is_shim(candidate):
+            if (
+                candidate.is_file()
+                and os.access(candidate, os.X_OK)
+                and not text.is_shim(candidate)
+            ):
                 return candidate
     return None
 
@@ -36,8 +44,10 @@ def real(host: Host) -> Optional[Path]:
 def choose(host: Host, own: Path) -> Place:
     """Given our own folder as the last resort, answer the best place. Changes nothing.
 
-    A folder counts when it is below the user's home, exists, is writable, belongs to no package manager, and precedes the
-    real openclaw: an update of Node or npm must not sweep the shim away or mistake it for its own file.
+    A folder counts when it is below the user's home, exists, is writable, belongs to no package
+    manager, and precedes the
+    real openclaw: an update of Node or npm must not sweep the shim away or mistake it for its own
+    file.
     """
     found = real(host)
     stop = found.parent if found else None
@@ -59,7 +69,29 @@ def _taken(target: Path) -> bool:
 def _ours_to_use(folder: Path, home: str) -> bool:
     whole = os.path.realpath(str(folder))
     inside = whole.startswith(home + os.sep)
-    managed = {"node_modules", ".nvm", ".fnm", ".volta", ".asdf", ".npm-global", ".local/share", ".pyenv", "Temp", "tmp"}
+    managed = {
+        "node_modules",
+        ".nvm",
+        ".fnm",
+        ".volta",
+        ".asdf",
+        ".npm-global",
+        ".local/share",
+        ".pyenv",
+        "Temp",
+        "tmp",
+    }
     parts = set(Path(whole[len(home) :]).parts) if inside else set()
-    bad = parts & managed or any(m in whole[len(home) :] for m in (".local/share", "venv", ".openclaw")) if inside else True
-    return inside and not bad and folder.is_absolute() and folder.is_dir() and os.access(folder, os.W_OK)
+    bad = (
+        parts & managed
+        or any(m in whole[len(home) :] for m in (".local/share", "venv", ".openclaw"))
+        if inside
+        else True
+    )
+    return (
+        inside
+        and not bad
+        and folder.is_absolute()
+        and folder.is_dir()
+        and os.access(folder, os.W_OK)
+    )

@@ -1,4 +1,6 @@
-"""A marked PATH line in the user's shell profile, added only when asked for, removed without a trace."""
+"""A marked PATH line in the user's shell profile, added only when asked for, removed without a
+trace.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _BLOCK = re.compile(r"\n?" + re.escape(BEGIN) + r".*?" + re.escape(END) + r"\n?"
 
 
 def files(host: Host) -> List[Path]:
-    """The profile files of the user's login shell in which PATH is set. [] on Windows (the installer uses the registry there)."""
+    """The profile files of the user's login shell in which PATH is set. [] on Windows (the
+    installer uses the registry there).
+    """
     home = host.home
     shell = Path(host.env.get("SHELL", "/bin/sh")).name
     if host.system == "win32":
@@ -24,7 +28,9 @@ def files(host: Host) -> List[Path]:
     if shell == "zsh":
         return [Path(host.env.get("ZDOTDIR") or home) / ".zshrc"]
     if shell == "bash":
-        login = [home / name for name in (".bash_profile", ".bash_login") if (home / name).is_file()]
+        login = [
+            home / name for name in (".bash_profile", ".bash_login") if (home / name).is_file()
+        ]
         return [home / ".bashrc"] + (login or [home / ".profile"])
     if shell == "fish":
         return [home / ".config" / "fish" / "conf.d" / "iflow-doctor.fish"]
@@ -33,7 +39,11 @@ def files(host: Host) -> List[Path]:
 
 def line(folder: Path, profile: Path) -> str:
     quoted = shlex.quote(str(folder))
-    return "set -gx PATH {} $PATH".format(quoted) if profile.suffix == ".fish" else 'export PATH={}:"$PATH"'.format(quoted)
+    return (
+        "set -gx PATH {} $PATH".format(quoted)
+        if profile.suffix == ".fish"
+        else 'export PATH={}:"$PATH"'.format(quoted)
+    )
 
 
 def add(profile: Path, folder: Path) -> bool:
@@ -49,7 +59,9 @@ def add(profile: Path, folder: Path) -> bool:
 
 
 def remove(profile: Path) -> bool:
-    """Take the marked block out again; a file that holds nothing else is deleted. True when something changed."""
+    """Take the marked block out again; a file that holds nothing else is deleted. True when
+    something changed.
+    """
     if not profile.is_file():
         return False
     before = profile.read_text("utf-8", "surrogateescape")

@@ -1,4 +1,6 @@
-"""What the shim says, and whether a file is one. The same for the launcher: `iflow-doctor` in PATH."""
+"""What the shim says, and whether a file is one. The same for the launcher: `iflow-doctor` in
+PATH.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,21 @@ def name(system: str) -> str:
 
 
 def from_here(python: str, folder: str) -> str:
-    """How a batch file in `folder` names the interpreter: from where it lies, so that a user name like 张三 is not written in it."""
+    """How a batch file in `folder` names the interpreter: from where it lies, so that a user name
+    like 张三 is not written in it.
+    """
     drive, place = ntpath.splitdrive(python)[0].lower(), ntpath.splitdrive(folder)[0].lower()
     near = ntpath.relpath(python, folder) if folder and drive == place else ""
-    return ("%~dp0" + near if near and near.isascii() else python).replace("%", "%%").replace("%%~dp0", "%~dp0", 1)
+    return (
+        ("%~dp0" + near if near and near.isascii() else python)
+        .replace("%", "%%")
+        .replace("%%~dp0", "%~dp0", 1)
+    )
 
 
 def render(python: str, system: str, folder: str = "") -> bytes:
-    """Given the interpreter of our private environment and the folder the shim will be in, answer its bytes.
+    """Given the interpreter of our private environment and the folder the shim will be in, answer
+    its bytes.
 
     Raise ValueError for a path cmd cannot hold.
     """
@@ -33,14 +42,23 @@ def render(python: str, system: str, folder: str = "") -> bytes:
         raise ValueError("a path with a line break cannot be used in the shim: {!r}".format(python))
     if system == "win32":
         if '"' in python:
-            raise ValueError("a path with a quotation mark cannot be used in the shim: {}".format(python))
+            raise ValueError(
+                "a path with a quotation mark cannot be used in the shim: {}".format(python)
+            )
         named = from_here(python, folder)
         text = (_HERE / "openclaw.cmd.in").read_text("utf-8").replace("@PYTHON@", named)
         head, rest = text.split("\n", 1)
-        if not named.isascii():  # cmd reads batch files in the console's code page: say which one this file is in
+        if (
+            not named.isascii()
+        ):  # cmd reads batch files in the console's code page: say which one this file is in
             rest = "chcp 65001 >nul\n" + rest
         return (head + "\n" + rest).replace("\n", "\r\n").encode("utf-8")
-    return (_HERE / "openclaw.sh.in").read_text("utf-8").replace("@PYTHON@", shlex.quote(python)).encode("utf-8", "surrogateescape")
+    return (
+        (_HERE / "openclaw.sh.in")
+        .read_text("utf-8")
+        .replace("@PYTHON@", shlex.quote(python))
+        .encode("utf-8", "surrogateescape")
+    )
 
 
 def is_shim(path: Path) -> bool:
@@ -57,7 +75,9 @@ def launcher_name(windows: bool) -> str:
 
 
 def write_launcher(target: Path, python: Path, windows: bool) -> None:
-    """Write the launcher. Raises OSError; refuses (FileExistsError) to replace a file that is not ours."""
+    """Write the launcher. Raises OSError; refuses (FileExistsError) to replace a file that is not
+    ours.
+    """
     if target.exists() and not is_launcher(target):
         raise FileExistsError("{} is not ours and stays".format(target))
     if windows:
@@ -65,7 +85,9 @@ def write_launcher(target: Path, python: Path, windows: bool) -> None:
         page = "" if named.isascii() else "chcp 65001 >nul\r\n"
         text = '@echo off\r\nrem {}\r\n{}"{}" -I -m skill %*\r\n'.format(LAUNCHER_MARK, page, named)
     else:
-        text = '#!/bin/sh\n# {}\nexec {} -I -m skill "$@"\n'.format(LAUNCHER_MARK, shlex.quote(str(python)))
+        text = '#!/bin/sh\n# {}\nexec {} -I -m skill "$@"\n'.format(
+            LAUNCHER_MARK, shlex.quote(str(python))
+        )
     write_atomic(target, text.encode("utf-8", "surrogateescape"), mode=0o755)
 
 

@@ -1,8 +1,12 @@
-"""Level 1 where no service manager is: a small process that starts the gateway, waits for it, and starts it again after a crash.
+"""Level 1 where no service manager is: a small process that starts the gateway, waits for it, and
+starts it again after a crash.
 
-Runs as a script of its own (`python -I -S skill/platforms/keeper/main.py run DIR`), so it imports nothing of ours and nothing heavy. It talks
-through files in DIR (= <state dir>/iflow-doctor): keeper.spec.json says what to start, keeper.env.json what to change in the
-environment, keeper.request is a wish (start | stop | restart | leave), keeper.json is what it knows, keeper.lock is held by it.
+Runs as a script of its own (`python -I -S skill/platforms/keeper/main.py run DIR`), so it imports
+nothing of ours and nothing heavy. It talks
+through files in DIR (= <state dir>/iflow-doctor): keeper.spec.json says what to start,
+keeper.env.json what to change in the
+environment, keeper.request is a wish (start | stop | restart | leave), keeper.json is what it
+knows, keeper.lock is held by it.
 
 kill -9 of the keeper leaves the gateway running; the next keeper adopts it by pid and start time.
 """
@@ -23,13 +27,23 @@ try:
 except ImportError:
     import system as lib  # type: ignore[import-not-found,no-redef]
 
-DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)  # s before the 1st, 2nd, 3rd, ... restart of a gateway that keeps dying young
+DELAYS = (
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+)  # s before the 1st, 2nd, 3rd, ... restart of a gateway that keeps dying young
 YOUNG = 120.0  # s: a gateway that lived longer counts as having worked
-LIMIT, WINDOW = 10, 300.0  # more starts than this within WINDOW seconds: give up, the watchdog decides
+LIMIT, WINDOW = (
+    10,
+    300.0,
+)  # more starts than this within WINDOW seconds: give up, the watchdog decides
 REFUSED = 78  # OpenClaw refuses to start until something changes: starting again cannot help
 CLEAN = (0, 143, -15)  # ended because somebody asked it to
 PORT_PATIENCE = 60.0  # s to wait for a port that another program holds, then try all the same
-SETTLE = 2.0  # s between a clean end and believing in it: a machine that goes down ends the gateway first
+# s between a clean end and believing in it: a machine that goes down ends the gateway first
+SETTLE = 2.0
 
 
 class Keeper:
@@ -63,7 +77,9 @@ class Keeper:
         for key in ("exit_code", "exited_at", "restarts", "starts", "young", "request"):
             if key in before:
                 self.state[key] = before[key]
-        if before.get("boot") == self.state["boot"]:  # else: machine or container was started anew, and everything with it
+        if (
+            before.get("boot") == self.state["boot"]
+        ):  # else: machine or container was started anew, and everything with it
             self.state["wanted"] = before.get("wanted", "up")
             for key in ("pid", "ticks", "started"):
                 self.state[key] = before.get(key)
@@ -79,9 +95,11 @@ class Keeper:
         self.state.update(changes)
         lib.write_json(self.path("keeper.json"), self.state)
 
-    # -- one look -----------------------------------------------------------------------------------------------------
+    # -- one look ----------------------------------------------------------------------------------
     def step(self) -> bool:
-        """Look once; False when the keeper should end. Where its folder is gone nobody wants it any more."""
+        """Look once; False when the keeper should end. Where its folder is gone nobody wants it any
+        more.
+        """
         if not os.path.isdir(self.folder):
             return False
         if not self._obey():
@@ -96,8 +114,16 @@ class Keeper:
             return False
         elif self.state["phase"] == "settling":
             if time.time() >= self.state["next_at"]:
-                self.save(wanted="down", phase="stopped", reason="ended cleanly, nobody asked for a restart")
-        elif self.state["wanted"] == "up" and self.state["phase"] not in ("refused", "gave-up") and time.time() >= self.state["next_at"]:
+                self.save(
+                    wanted="down",
+                    phase="stopped",
+                    reason="ended cleanly, nobody asked for a restart",
+                )
+        elif (
+            self.state["wanted"] == "up"
+            and self.state["phase"] not in ("refused", "gave-up")
+            and time.time() >= self.state["next_at"]
+        ):
             self._start()
         return True
 
@@ -105,10 +131,19 @@ class Keeper:
         wish = lib.take_request(self.path("keeper.request"))
         action = wish.get("action")
         if action == "leave":
-            self.save(phase="left", reason="asked to leave the gateway alone", request=wish.get("id", ""))
+            self.save(
+                phase="left", reason="asked to leave the gateway alone", request=wish.get("id", "")
+            )
             return False
         if action in ("start", "restart"):
-            self.save(wanted="up", request=wish.get("id", ""), next_at=0.0, waiting_since=0.0, starts=[], young=0)
+            self.save(
+                wanted="up",
+                request=wish.get("id", ""),
+                next_at=0.0,
+                waiting_since=0.0,
+                starts=[],
+                young=0,
+            )
             if self.state["phase"] in ("refused", "gave-up", "stopped", "settling"):
                 self.save(phase="starting", reason="asked to start")
         if action in ("stop", "restart"):
@@ -140,7 +175,7 @@ class Keeper:
         except OSError:
             pass
 
-    # -- starting -----------------------------------------------------------------------------------------------------
+    # -- starting ----------------------------------------------------------------------------------
     def _start(self) -> None:
         spec = lib.read_json(self.path("keeper.spec.json"))
         if not spec.get("command"):
@@ -155,22 +190,44 @@ class Keeper:
         now = time.time()
         starts = [at for at in self.state["starts"] if 0 <= now - at < WINDOW]
         if len(starts) >= LIMIT:
-            self.save(phase="gave-up", reason="{} starts within {:.0f} s".format(len(starts), WINDOW), starts=starts)
+            self.save(
+                phase="gave-up",
+                reason="{} starts within {:.0f} s".format(len(starts), WINDOW),
+                starts=starts,
+            )
             return
         lib.rotate(self.path("gateway.log"))
         out = os.open(self.path("gateway.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         first = self.state["started"] is None
         try:
-            os.write(out, "{} [keeper] starting {}\n".format(lib.stamp(), spec["command"][0]).encode("utf-8", "replace"))
+            os.write(
+                out,
+                "{} [keeper] starting {}\n".format(lib.stamp(), spec["command"][0]).encode(
+                    "utf-8", "replace"
+                ),
+            )
             override = lib.read_json(self.path("keeper.env.json"))
             lib.limit_files(override.get("limit_nofile"))
             env = lib.environment(spec, override)
-            flags: Dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+            flags: Dict[str, Any] = (
+                {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+            )
             self.child = subprocess.Popen(
-                spec["command"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=spec.get("cwd") or None, **flags
+                spec["command"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=env,
+                cwd=spec.get("cwd") or None,
+                **flags,
             )
         except (OSError, ValueError) as error:
-            os.write(out, "{} [keeper] cannot start: {}\n".format(lib.stamp(), error).encode("utf-8", "replace"))
+            os.write(
+                out,
+                "{} [keeper] cannot start: {}\n".format(lib.stamp(), error).encode(
+                    "utf-8", "replace"
+                ),
+            )
             self.save(
                 starts=starts + [now],
                 exit_code=127,
@@ -199,7 +256,9 @@ class Keeper:
     def _adopt_what_runs(self) -> None:
         """A gateway that somebody else started: to stop or restart means that one."""
         if not self._running():
-            holder, what = lib.lock_holder(lib.read_json(self.path("keeper.spec.json")).get("state_dir", ""))
+            holder, what = lib.lock_holder(
+                lib.read_json(self.path("keeper.spec.json")).get("state_dir", "")
+            )
             if holder and what == "gateway":
                 self._adopt(holder)
 
@@ -207,7 +266,12 @@ class Keeper:
         """An old gateway is alive: keep that one. Its exit code will be unknown to us."""
         self.child = None
         self.save(
-            pid=pid, ticks=lib.ticks(pid), started=lib.create_time(pid) or time.time(), phase="running", reason="adopted", waiting_since=0.0
+            pid=pid,
+            ticks=lib.ticks(pid),
+            started=lib.create_time(pid) or time.time(),
+            phase="running",
+            reason="adopted",
+            waiting_since=0.0,
         )
 
     def _must_wait(self, holder: int, what: str, spec: Dict[str, Any]) -> bool:
@@ -220,21 +284,36 @@ class Keeper:
         if reason:
             self.state["next_at"] = time.time() + 1.0
             if (self.state["phase"], self.state["reason"]) != ("waiting", reason):
-                self.save(phase="waiting", reason=reason, waiting_since=self.state["waiting_since"] or time.time())
+                self.save(
+                    phase="waiting",
+                    reason=reason,
+                    waiting_since=self.state["waiting_since"] or time.time(),
+                )
         return bool(reason)
 
-    # -- after the end ------------------------------------------------------------------------------------------------
+    # -- after the end -----------------------------------------------------------------------------
     def _after_end(self) -> None:
         code, adopted = (self.child.returncode, False) if self.child is not None else (None, True)
         pid, lived = self.state["pid"], time.time() - (self.state["started"] or 0)
         self.child, asked = None, bool(self.kill_at)
         self.kill_at = 0.0
         young = self.state["young"] + 1 if lived < YOUNG else 1
-        self.save(pid=None, ticks=None, exit_code=code, exited_at=time.time(), phase="ended", reason="exit code {}".format(code))
+        self.save(
+            pid=None,
+            ticks=None,
+            exit_code=code,
+            exited_at=time.time(),
+            phase="ended",
+            reason="exit code {}".format(code),
+        )
         if self.ending:
             return
         if asked:
-            self.save(phase="starting" if self.state["wanted"] == "up" else "stopped", reason="asked to", next_at=0.0)
+            self.save(
+                phase="starting" if self.state["wanted"] == "up" else "stopped",
+                reason="asked to",
+                next_at=0.0,
+            )
             return
         tail = lib.tail(self.path("gateway.log"))
         if lib.RESTART_MARK in tail:
@@ -242,20 +321,32 @@ class Keeper:
         elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
             spec = lib.read_json(self.path("keeper.spec.json"))
             if not adopted and not lib.stop_on_record(str(spec.get("state_dir", "")), pid):
-                # As Restart=always: our own child has no terminal, and whoever wants it stopped says so to OpenClaw or to us.
+                # As Restart=always: our own child has no terminal, and whoever wants it stopped
+                # says so to OpenClaw or to us.
                 delay = max(SETTLE, self._delay(young))
                 reason = "ended cleanly ({}), and nobody asked OpenClaw to stop it".format(code)
                 self.save(phase="waiting", reason=reason, young=young, next_at=time.time() + delay)
             elif lib.handed_over(spec, pid):
-                self.save(phase="starting", reason="the gateway handed over to a fresh process", next_at=0.0)
+                self.save(
+                    phase="starting",
+                    reason="the gateway handed over to a fresh process",
+                    next_at=0.0,
+                )
             else:
                 self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)
         elif code == REFUSED:
-            self.save(phase="refused", reason="exit 78: refuses to start until something changes", young=young)
+            self.save(
+                phase="refused",
+                reason="exit 78: refuses to start until something changes",
+                young=young,
+            )
         else:
             delay = self._delay(young)
             self.save(
-                phase="waiting", reason="crashed ({}), again in {:.1f} s".format(code, delay), young=young, next_at=time.time() + delay
+                phase="waiting",
+                reason="crashed ({}), again in {:.1f} s".format(code, delay),
+                young=young,
+                next_at=time.time() + delay,
             )
 
     @staticmethod
@@ -277,7 +368,9 @@ def run(folder: str) -> int:
             if wake.asked_to_end and not keeper.ending:
                 keeper.ending = True
                 if keeper._running():
-                    keeper._end(float(lib.read_json(keeper.path("keeper.spec.json")).get("grace", 60)))
+                    keeper._end(
+                        float(lib.read_json(keeper.path("keeper.spec.json")).get("grace", 60))
+                    )
     finally:
         os.close(lock)
     return 0
@@ -291,7 +384,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 2
     if words[0] == "run":
         return run(words[1])
-    sys.stdout.write(json.dumps(lib.read_json(os.path.join(words[1], "keeper.json")), indent=1) + "\n")
+    sys.stdout.write(
+        json.dumps(lib.read_json(os.path.join(words[1], "keeper.json")), indent=1) + "\n"
+    )
     return 0
 
 

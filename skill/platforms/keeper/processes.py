@@ -1,4 +1,6 @@
-"""Who is alive, who holds a lock or a port: the process table without psutil. Standard library only, imports nothing of ours."""
+"""Who is alive, who holds a lock or a port: the process table without psutil. Standard library
+only, imports nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def _stat(pid: int) -> List[bytes]:
 
 
 def ticks(pid: int) -> Optional[int]:
-    """Clock ticks after boot at which the process started: with the pid its identity. None where there is no /proc."""
+    """Clock ticks after boot at which the process started: with the pid its identity. None where
+    there is no /proc.
+    """
     try:
         return int(_stat(pid)[19])
     except (OSError, ValueError, IndexError):
@@ -25,7 +29,9 @@ def ticks(pid: int) -> Optional[int]:
 
 
 def create_time(pid: int) -> Optional[float]:
-    """Epoch seconds at which a process started, computed as psutil does. None where there is no /proc."""
+    """Epoch seconds at which a process started, computed as psutil does. None where there is no
+    /proc.
+    """
     try:
         with open("/proc/stat", "rb") as handle:
             boot = next(float(line.split()[1]) for line in handle if line.startswith(b"btime"))
@@ -35,7 +41,9 @@ def create_time(pid: int) -> Optional[float]:
 
 
 def alive(pid: Optional[int], wanted_ticks: Optional[int] = None) -> bool:
-    """True while exactly this process runs. A zombie is dead, and so is a pid that belongs to somebody else now."""
+    """True while exactly this process runs. A zombie is dead, and so is a pid that belongs to
+    somebody else now.
+    """
     if not pid:
         return False
     if WINDOWS:
@@ -52,14 +60,18 @@ def alive(pid: Optional[int], wanted_ticks: Optional[int] = None) -> bool:
         fields = _stat(pid)
     except OSError:
         return False
-    return fields[0] not in (b"Z", b"X") and (wanted_ticks is None or int(fields[19]) == wanted_ticks)
+    return fields[0] not in (b"Z", b"X") and (
+        wanted_ticks is None or int(fields[19]) == wanted_ticks
+    )
 
 
 def _alive_windows(pid: int) -> bool:
     import ctypes
 
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION; os.kill(pid, 0) would end it
+    handle = kernel.OpenProcess(
+        0x1000, False, pid
+    )  # PROCESS_QUERY_LIMITED_INFORMATION; os.kill(pid, 0) would end it
     if not handle:
         return False
     code = ctypes.c_ulong()
@@ -69,7 +81,9 @@ def _alive_windows(pid: int) -> bool:
 
 
 def boot_mark() -> str:
-    """Differs after a reboot of the machine or a restart of the container; "" where that cannot be told."""
+    """Differs after a reboot of the machine or a restart of the container; "" where that cannot be
+    told.
+    """
     try:
         with open("/proc/sys/kernel/random/boot_id") as handle:
             return "{}:{}".format(handle.read().strip(), ticks(1))
@@ -78,10 +92,16 @@ def boot_mark() -> str:
 
 
 def lock_holder(state_dir: str) -> Tuple[int, str]:
-    """(pid, "gateway" | "doctor" | "other") of the live process in OpenClaw's own lock file; (0, "") when the lock is free."""
+    """(pid, "gateway" | "doctor" | "other") of the live process in OpenClaw's own lock file; (0,
+    "") when the lock is free.
+    """
     folder = os.path.join(state_dir, "tmp")
     try:
-        places = [os.path.join(folder, name, "gateway.state.lock") for name in os.listdir(folder) if name.startswith("openclaw-")]
+        places = [
+            os.path.join(folder, name, "gateway.state.lock")
+            for name in os.listdir(folder)
+            if name.startswith("openclaw-")
+        ]
     except OSError:
         return 0, ""
     for place in places:
@@ -91,15 +111,20 @@ def lock_holder(state_dir: str) -> Tuple[int, str]:
             pid, started = int(value["pid"]), value.get("startTime")
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if alive(pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None):
+        if alive(
+            pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None
+        ):
             return pid, kind_of(command_line(pid).split())
     return 0, ""
 
 
 def kind_of(words: List[str]) -> str:
-    """What a lock's holder is: whole words decide, since a folder may be called doctor (ours is)."""
+    """What a lock's holder is: whole words decide, since a folder may be called doctor (ours
+    is).
+    """
     if not words:
-        return "gateway"  # a live holder whose words cannot be read: never start a second one beside it
+        # a live holder whose words cannot be read: never start a second one beside it
+        return "gateway"
     if words[0].startswith("openclaw-doctor") or "doctor" in words[1:6]:
         return "doctor"
     return "gateway" if any("openclaw" in word or "gateway" in word for word in words) else "other"
@@ -116,7 +141,10 @@ def command_line(pid: int) -> str:
         return ""
     try:
         return subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5
+            ["ps", "-o", "command=", "-p", str(pid)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
         ).stdout.decode("utf-8", "replace")[:300]
     except (OSError, subprocess.SubprocessError):
         return ""

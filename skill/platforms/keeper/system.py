@@ -1,4 +1,6 @@
-"""What the keeper needs of the operating system: files, locks, who is alive, waking up. Standard library only, imports nothing of ours."""
+"""What the keeper needs of the operating system: files, locks, who is alive, waking up. Standard
+library only, imports nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,20 @@ except ImportError:  # run as a script
     from processes import alive, boot_mark, create_time, lock_holder, port_taken, ticks  # type: ignore[import-not-found,no-redef]
 
 MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
-RESTART_MARK = "restart mode: full process restart"  # OpenClaw 2026.9.6's last log line before it ends for a fresh process
-CLEAN_MARKS = ("closed: stop (", "completed cleanly")  # its log lines at an orderly stop; both, for a process that was not our child
-__all__ = ["alive", "boot_mark", "create_time", "lock_holder", "port_taken", "ticks"]  # and what is defined here
+# OpenClaw 2026.9.6's last log line before it ends for a fresh process
+RESTART_MARK = "restart mode: full process restart"
+CLEAN_MARKS = (
+    "closed: stop (",
+    "completed cleanly",
+)  # its log lines at an orderly stop; both, for a process that was not our child
+__all__ = [
+    "alive",
+    "boot_mark",
+    "create_time",
+    "lock_holder",
+    "port_taken",
+    "ticks",
+]  # and what is defined here
 WINDOWS = os.name == "nt"
 # What a service manager or Python told us about ourselves must not reach the gateway.
 NOT_FOR_CHILDREN = (
@@ -55,7 +68,9 @@ def read_json(path: str) -> Dict[str, Any]:
 
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:
-    """Replace whole or not at all, 0600. A full disk must not stop the keeper: then the old content stays."""
+    """Replace whole or not at all, 0600. A full disk must not stop the keeper: then the old content
+    stays.
+    """
     temporary = "{}.{}.tmp".format(path, os.getpid())
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -84,7 +99,9 @@ def take_request(path: str) -> Dict[str, Any]:
 
 
 def take_lock(path: str, patience: float = 1.0) -> Optional[int]:
-    """As try_lock(), tried for a moment: whoever asks whether it is held holds it for an instant."""
+    """As try_lock(), tried for a moment: whoever asks whether it is held holds it for an
+    instant.
+    """
     until = time.monotonic() + patience
     while True:
         handle = try_lock(path)
@@ -94,7 +111,9 @@ def take_lock(path: str, patience: float = 1.0) -> Optional[int]:
 
 
 def try_lock(path: str) -> Optional[int]:
-    """Hold an operating-system lock (the same kind filelock uses); the descriptor, or None when somebody else has it."""
+    """Hold an operating-system lock (the same kind filelock uses); the descriptor, or None when
+    somebody else has it.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if WINDOWS:
@@ -112,7 +131,9 @@ def try_lock(path: str) -> Optional[int]:
 
 
 def tail(path: str, limit: int = 4096) -> str:
-    """The end of the log as text. Only what the last boot wrote: from the keeper's last own line on."""
+    """The end of the log as text. Only what the last boot wrote: from the keeper's last own line
+    on.
+    """
     try:
         with open(path, "rb") as handle:
             handle.seek(max(0, handle.seek(0, 2) - limit))
@@ -123,11 +144,15 @@ def tail(path: str, limit: int = 4096) -> str:
 
 
 def rotate(path: str) -> None:
-    """Copy and empty the log when it is too long: the gateway keeps writing to the same open file (O_APPEND)."""
+    """Copy and empty the log when it is too long: the gateway keeps writing to the same open file
+    (O_APPEND).
+    """
     try:
         if os.path.getsize(path) <= MAX_LOG:
             return
-        with open(path, "rb+") as source, open(os.open(path + ".1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+        with open(path, "rb+") as source, open(
+            os.open(path + ".1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+        ) as target:
             source.seek(-MAX_LOG, 2)
             for block in iter(lambda: source.read(1 << 16), b""):
                 target.write(block)
@@ -137,20 +162,28 @@ def rotate(path: str) -> None:
 
 
 def stop_on_record(state_dir: str, pid: object) -> bool:
-    """Did somebody run `openclaw gateway stop` on this process? OpenClaw 2026.9.6 notes it in logs/gateway-restart.log, with the pid."""
+    """Did somebody run `openclaw gateway stop` on this process? OpenClaw 2026.9.6 notes it in
+    logs/gateway-restart.log, with the pid.
+    """
     try:
         with open(os.path.join(state_dir, "logs", "gateway-restart.log"), "rb") as handle:
             handle.seek(max(0, handle.seek(0, 2) - 16384))
             lines = handle.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return False
-    return any("action=stop" in line.split() and "pid={}".format(pid) in line.split() for line in lines)
+    return any(
+        "action=stop" in line.split() and "pid={}".format(pid) in line.split() for line in lines
+    )
 
 
-# -- the gateway's start and end ------------------------------------------------------------------------------------------
-def environment(spec: Mapping[str, Any], override: Mapping[str, Any], base: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
+# -- the gateway's start and end -------------------------------------------------------------------
+def environment(
+    spec: Mapping[str, Any], override: Mapping[str, Any], base: Optional[Mapping[str, str]] = None
+) -> Dict[str, str]:
     """Ours, without what is about ourselves, plus the spec's, plus the repairs' overrides."""
-    env = {k: v for k, v in (os.environ if base is None else base).items() if k not in NOT_FOR_CHILDREN}
+    env = {
+        k: v for k, v in (os.environ if base is None else base).items() if k not in NOT_FOR_CHILDREN
+    }
     for source in (spec, override):
         env.update({str(k): str(v) for k, v in (source.get("set") or {}).items()})
         for name in source.get("unset") or ():
@@ -159,7 +192,9 @@ def environment(spec: Mapping[str, Any], override: Mapping[str, Any], base: Opti
 
 
 def limit_files(wanted: object) -> None:
-    """Set the file limit that the next child inherits: beyond the hard limit where this account may, else up to it. None: as it is."""
+    """Set the file limit that the next child inherits: beyond the hard limit where this account
+    may, else up to it. None: as it is.
+    """
     if not wanted or WINDOWS:
         return
     import resource
@@ -176,7 +211,9 @@ def limit_files(wanted: object) -> None:
 
 
 def handed_over(spec: Mapping[str, Any], pid: int) -> bool:
-    """Ask OpenClaw's documented machine contract whether the ended gateway wants a fresh process (protocol 1, 1 to 8 s)."""
+    """Ask OpenClaw's documented machine contract whether the ended gateway wants a fresh process
+    (protocol 1, 1 to 8 s).
+    """
     consume = spec.get("consume")
     if not consume:
         return False
@@ -192,7 +229,9 @@ def handed_over(spec: Mapping[str, Any], pid: int) -> bool:
         answer = json.loads(done.stdout.decode("utf-8", "replace"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return False
-    return isinstance(answer, dict) and answer.get("ok") is True and answer.get("status") == "accepted"
+    return (
+        isinstance(answer, dict) and answer.get("ok") is True and answer.get("status") == "accepted"
+    )
 
 
 class Wake:

@@ -4,4 +4,6 @@ import os
 
 import psutil
 
-psutil.Process(int(os.environ["GATEWAY_PID"])).suspend()  # SIGSTOP; Windows: every thread is suspended
+psutil.Process(
+    int(os.environ["GATEWAY_PID"])
+).suspend()  # SIGSTOP; Windows: every thread is suspended

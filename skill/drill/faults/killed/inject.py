@@ -3,4 +3,6 @@
 import os
 import signal
 
-os.kill(int(os.environ["GATEWAY_PID"]), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows: SIGTERM is TerminateProcess
+os.kill(
+    int(os.environ["GATEWAY_PID"]), getattr(signal, "SIGKILL", signal.SIGTERM)
+)  # Windows: SIGTERM is TerminateProcess
