@@ -14,8 +14,7 @@ from .checks import config as config_check
 from .checks import models as models_check
 from .checks import port as port_check
 from .checks import validation as validation_check
-from .checks.base import Look
-from .checks.tell import error, info, warning
+from .checks.base import Look, error, info, warning
 from .model import Finding, Severity, Text
 
 CLI_TIMEOUT_S = (

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -238,3 +239,15 @@ def lock_held(path: PathLike) -> bool:
         return False
     probe.release()
     return False
+
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_INSTALLED = Path(sys.prefix) / "share" / "openclaw-iflow-doctor"
+
+
+def shipped_path(*parts: str) -> Path:
+    """Beside the package in a checkout or skill directory; below sys.prefix when installed by pip.
+    May not exist.
+    """
+    root = _CHECKOUT if (_CHECKOUT / "SKILL.md").is_file() else _INSTALLED
+    return root.joinpath(*parts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from . import shipped
+from . import files
 from .errors import Said, SettingsError
 from .files import private_dir, read_json, write_json
 from .host import Host
@@ -25,7 +25,7 @@ from .openclaw import config as openclaw_config
 from .openclaw.home import Home
 
 SKILL = "openclaw-iflow-doctor"
-SHIPPED = shipped.path("config.json")
+SHIPPED = files.shipped_path("config.json")
 SCHEMA = Path(__file__).resolve().parent / "data" / "settings.schema.json"
 
 SENSITIVE = re.compile(

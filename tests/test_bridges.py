@@ -16,6 +16,7 @@ import pytest
 
 from skill.bridges import (
     BRIDGES,
+    base,
     child,
     claude,
     codex,
@@ -23,7 +24,6 @@ from skill.bridges import (
     failures,
     http,
     iflow,
-    json_text,
     openai_http,
     opencode,
     preferred,
@@ -285,7 +285,7 @@ def test_statuses():
     ],
 )
 def test_json_is_found_in_text(text, value):
-    assert json_text.find_object(text) == value
+    assert base.find_object(text) == value
 
 
 def test_a_key_does_not_travel_in_the_clear():

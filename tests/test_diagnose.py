@@ -12,7 +12,7 @@ from checkhouse import errors, ids, installed
 from skill.cases import library as cases
 from skill.cases import matcher
 from skill.checks import run as diagnose
-from skill.checks.tell import error
+from skill.checks.base import error
 from skill.doctor import examine
 from skill.model import Check, Confidence, State, Text, Verdict
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skill.drill import bench, faults, ledger, processes, sandbox
+from skill.drill import bench, evidence, faults, processes, sandbox
 from skill.errors import CannotTell
 from skill.host import Host
 from skill.openclaw.home import Home
@@ -155,12 +155,12 @@ def test_sweep_leaves_a_containers_drill_alone() -> None:
 def test_ledger_compares_by_meaning_and_by_file(tmp_path: Path) -> None:
     home = Home(tmp_path, tmp_path / "openclaw.json")
     home.config_path.write_text('{gateway: {mode: "local"}} // note')
-    before = ledger.take(home)
+    before = evidence.take(home)
     home.config_path.write_text('{"gateway": {"mode": "local"}}')
-    after = ledger.take(home)
-    assert ledger.config_diff(before, after) == []
-    assert ledger.changed_files(before, after) == [str(home.config_path)]
+    after = evidence.take(home)
+    assert evidence.config_diff(before, after) == []
+    assert evidence.changed_files(before, after) == [str(home.config_path)]
     home.config_path.write_text('{"gateway": {"mode": "remote", "port": 1}}')
-    assert ledger.config_diff(before, ledger.take(home)) == ["gateway.mode", "gateway.port"]
+    assert evidence.config_diff(before, evidence.take(home)) == ["gateway.mode", "gateway.port"]
     home.config_path.write_text("{")
-    assert ledger.config_diff(before, ledger.take(home)) == ["<file>"]
+    assert evidence.config_diff(before, evidence.take(home)) == ["<file>"]

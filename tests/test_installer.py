@@ -16,7 +16,7 @@ import pytest
 
 from skill.errors import AlreadyRunning, HealerError
 from skill.host import Completed, Host
-from skill.installer import bundle, install, manifest, places, python_env, uninstall
+from skill.installer import bundle, install, manifest, python_env, uninstall
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links")
@@ -58,7 +58,7 @@ class Machine:
 
     def install(self, **options: Any) -> install.Install:
         run = install.Install(
-            self.host, places.locate(self.host, self.source), install.Options(**options)
+            self.host, manifest.locate(self.host, self.source), install.Options(**options)
         )
         run.begin()
         try:
@@ -70,7 +70,7 @@ class Machine:
         return run
 
     def uninstall(self, purge: bool = False) -> None:
-        for step in uninstall.steps(self.host, places.locate(self.host, self.source), purge):
+        for step in uninstall.steps(self.host, manifest.locate(self.host, self.source), purge):
             step.do()
 
     def tree(self) -> List[str]:
@@ -89,7 +89,7 @@ def test_planning_changes_nothing(machine: Machine) -> None:
     before = machine.tree()
     steps = install.Install(
         machine.host,
-        places.locate(machine.host, machine.source),
+        manifest.locate(machine.host, machine.source),
         install.Options(plugin=True, profile=True),
     ).steps()
     assert machine.tree() == before and not machine.calls
@@ -127,7 +127,7 @@ def test_a_first_run_that_fails_leaves_nothing(machine: Machine) -> None:
     with pytest.raises(HealerError):
         machine.install()
     install.Install(
-        machine.host, places.locate(machine.host, machine.source), install.Options()
+        machine.host, manifest.locate(machine.host, machine.source), install.Options()
     )  # planning makes nothing
     left = [
         name for name in machine.tree() if name not in before and not (machine.home / name).is_dir()
@@ -139,7 +139,7 @@ def test_what_the_lock_makes_is_taken_away_too(machine: Machine) -> None:
     """A first install makes ~/.openclaw itself: nothing of it may stay when everything is taken
     back.
     """
-    found = places.locate(machine.host, machine.source)
+    found = manifest.locate(machine.host, machine.source)
     run = install.Install(machine.host, found, install.Options(profile=True))
     with manifest.only_one(found.doctor_dir / "install.lock"):
         run.begin()
@@ -169,7 +169,7 @@ def test_upgrade_switches_and_keeps_records(machine: Machine) -> None:
     assert (
         new != old
         and not old.exists()
-        and python_env.target_of(places.locate(machine.host, machine.source)) == new
+        and python_env.target_of(manifest.locate(machine.host, machine.source)) == new
     )
     assert (
         machine.home / ".openclaw/skills" / bundle.SKILL / "skill/a.py"
@@ -192,7 +192,7 @@ def test_a_version_that_fails_its_check_leaves_the_old_one_in_place(
     machine.broken = {broken}
     with pytest.raises(HealerError):
         machine.install()
-    where = places.locate(machine.host, machine.source)
+    where = manifest.locate(machine.host, machine.source)
     assert python_env.target_of(where) == old and machine.tree() == before
     assert (where.skill_dir / "skill" / "a.py").read_text() == "A = 1\n"
     assert machine.said("service", "install") - services == (
@@ -204,7 +204,7 @@ def test_a_version_that_fails_its_check_leaves_the_old_one_in_place(
 def test_interrupted_anywhere_it_can_be_run_again_or_undone(machine: Machine, at: int) -> None:
     before = machine.tree()
     run = install.Install(
-        machine.host, places.locate(machine.host, machine.source), install.Options()
+        machine.host, manifest.locate(machine.host, machine.source), install.Options()
     )
     run.begin()
     for step in run.steps()[:at]:  # then kill -9: no roll back
@@ -219,7 +219,7 @@ def test_interrupted_anywhere_it_can_be_run_again_or_undone(machine: Machine, at
 
 
 def test_a_half_made_environment_is_made_again(machine: Machine) -> None:
-    where = places.locate(machine.host, machine.source)
+    where = manifest.locate(machine.host, machine.source)
     env = where.env_dir(bundle.fingerprint(machine.source))
     (env / "bin").mkdir(parents=True)
     (env / "left-over").write_text("")
@@ -277,14 +277,14 @@ def test_an_incomplete_copy_is_refused(machine: Machine) -> None:
     (machine.source / "cases.json").unlink()
     with pytest.raises(HealerError, match="cases.json"):
         install.Install(
-            machine.host, places.locate(machine.host, machine.source), install.Options()
+            machine.host, manifest.locate(machine.host, machine.source), install.Options()
         )
 
 
 def test_profiles_of_openclaw_do_not_mix(machine: Machine) -> None:
     machine.env["OPENCLAW_PROFILE"] = "work"
     assert (
-        places.locate(machine.host, machine.source).doctor_dir
+        manifest.locate(machine.host, machine.source).doctor_dir
         == machine.home / ".openclaw-work" / "iflow-doctor"
     )
 

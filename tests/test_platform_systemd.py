@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
-from skill.platforms import removal, systemdplan
+from skill.platforms import removal, systemdunit
 from skill.platforms import systemdunit as unit
 from skill.platforms.states import read_state
 from skill.platforms.systemd import Systemd
@@ -433,7 +433,7 @@ def both_units(tmp_path: Path) -> list:
         OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"),
         PATH=str(tmp_path / "my lab"),
     )
-    own = systemdplan.gateway(found.host, found.home, found.folder / found.unit)
+    own = systemdunit.gateway(found.host, found.home, found.folder / found.unit)
     return [own.files[0], found.plan_service("watchdog").files[0]]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import failures, http, json_text
+from . import base, failures, http
 from .base import Answer, Question
 
 VERSION = "2023-06-01"
@@ -42,7 +42,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         None,
     )
     if not isinstance(data, dict):
-        data = json_text.find_object("".join(str(p.get("text", "")) for p in parts))
+        data = base.find_object("".join(str(p.get("text", "")) for p in parts))
     if data is None or reply.get("stop_reason") == "max_tokens":
         raise failures.failure(
             "bad-output", "no structured answer ({})".format(reply.get("stop_reason"))

@@ -13,7 +13,7 @@ import json
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Text
-from . import base, child, failures, json_text
+from . import base, child, failures
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
 ENV = (
@@ -63,7 +63,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
         cwd=str(ctx.host.home),
         stdin=b"",
     )
-    found = json_text.find_object(done.out)
+    found = base.find_object(done.out)
     if found is None or "loggedIn" not in found:
         return None
     return bool(found["loggedIn"])
@@ -147,11 +147,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
     )
-    events = (
-        list(json_text.lines(done.out))
-        if question.hands
-        else [json_text.find_object(done.out) or {}]
-    )
+    events = list(base.lines(done.out)) if question.hands else [base.find_object(done.out) or {}]
     result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     data = usable(done, result)
     return Answer(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import PLAN, Answer, Bridge, Question
 
 ENV = (
@@ -152,7 +152,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
     )
-    events = list(json_text.lines(done.out))
+    events = list(base.lines(done.out))
     finished = any(e.get("type") == "turn.completed" for e in events)
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
     if done.missing or done.timed_out or done.code != 0 or not finished:
@@ -163,7 +163,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         if e.get("type") == "item.completed"
         and (e.get("item") or {}).get("type") == "agent_message"
     ]
-    data = json_text.find_object(said[-1]) if said else None
+    data = base.find_object(said[-1]) if said else None
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     calls = [

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import Answer, Bridge, Question
 
 
@@ -53,7 +53,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
     )
-    data = json_text.find_object(done.out) if done.code == 0 else None
+    data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), tuple(argv))

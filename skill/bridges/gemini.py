@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -81,7 +81,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
     )
-    found = json_text.find_object(done.out)
+    found = base.find_object(done.out)
     if done.code != 0 or not found or found.get("error"):
         error = (found or {}).get("error")
         raise failures.of_completed(
@@ -90,7 +90,7 @@ def ask(ctx: Any, question: Question) -> Answer:
             if isinstance(error, dict)
             else "",
         )
-    data = json_text.find_object(str(found.get("response") or ""))
+    data = base.find_object(str(found.get("response") or ""))
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     return Answer(

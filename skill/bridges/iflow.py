@@ -14,7 +14,7 @@ import json
 from typing import Any, Optional
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import Answer, Bridge, Question
 
 ENV = ("IFLOW_*",)
@@ -59,7 +59,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         "",
         failures.hopeless,
     )
-    data = json_text.find_object(done.out) if done.code == 0 else None
+    data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise failures.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), (program, "-p", "<prompt>"))

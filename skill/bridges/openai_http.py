@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from . import failures, http, json_text
+from . import base, failures, http
 from .base import Answer, Question
 
 
@@ -45,7 +45,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     for call in message.get("tool_calls") or []:
         if (call.get("function") or {}).get("name") == http.TOOL:
             data = data or _parse(call["function"].get("arguments"))
-    data = data or json_text.find_object(str(message.get("content") or ""))
+    data = data or base.find_object(str(message.get("content") or ""))
     if data is None:
         raise failures.failure(
             "bad-output", "no structured answer ({})".format(choice.get("finish_reason"))

@@ -13,7 +13,7 @@ import json
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -102,14 +102,14 @@ def ask(ctx: Any, question: Question) -> Answer:
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
     )
-    events: List[Dict[str, Any]] = list(json_text.lines(done.out))
+    events: List[Dict[str, Any]] = list(base.lines(done.out))
     wrong = [e for e in events if e.get("type") == "error"]
     if done.code != 0 or wrong:
         raise failures.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "")
     text = "".join(
         str((e.get("part") or {}).get("text", "")) for e in events if e.get("type") == "text"
     )
-    data = json_text.find_object(text)
+    data = base.find_object(text)
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
     costs = [(e.get("part") or {}).get("cost") for e in events if e.get("type") == "step_finish"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..model import Text
-from . import child, failures, json_text
+from . import base, child, failures
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -101,7 +101,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = (
         structured
         if isinstance(structured, dict)
-        else json_text.find_object(str(result.get("result") or ""))
+        else base.find_object(str(result.get("result") or ""))
     )
     if data is None:
         raise failures.failure("bad-output", "no structured answer")
@@ -122,7 +122,7 @@ def _events(out: str) -> List[Dict[str, Any]]:
         value = json.loads(out[start:]) if start >= 0 else []
     except ValueError:
         value = []
-    return [e for e in value if isinstance(e, dict)] or list(json_text.lines(out))
+    return [e for e in value if isinstance(e, dict)] or list(base.lines(out))
 
 
 BRIDGE = Bridge(

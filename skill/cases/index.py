@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..files import shipped_path
 from ..model import Case
-from ..shipped import path as shipped_path
 from .phrases import Words, count
 from .scope import stem
 from .signature import literals

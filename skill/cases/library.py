@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..errors import SettingsError
-from ..files import owned_lock, private_dir, read_json, write_json
+from ..files import owned_lock, private_dir, read_json, shipped_path, write_json
 from ..model import Case, Evidence, Risk, Text
 from ..openclaw.home import Home
-from ..shipped import path as shipped_path
 
 SHIPPED = shipped_path("cases.json")
 SCHEMA = Path(__file__).resolve().parent.parent / "data" / "case.schema.json"

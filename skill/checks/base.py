@@ -8,9 +8,9 @@ check is called alone.
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..model import State
+from ..model import Finding, Severity, State, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, install, logs
 from ..openclaw import processes as process_table
@@ -191,3 +191,35 @@ class Look:
 
 def looking(ctx: Any) -> Look:
     return ctx if isinstance(ctx, Look) else Look(ctx)
+
+
+Fix = Optional[Tuple[str, str]]
+
+
+def _finding(
+    severity: Severity, check_id: str, en: str, zh: str, path: str, fix: Fix, evidence: Any
+) -> Finding:
+    return Finding(
+        check_id, severity, Text(en, zh), str(path), Text(*fix) if fix else None, evidence
+    )
+
+
+def error(
+    check_id: str, en: str, zh: str, path: Any = "", fix: Fix = None, **evidence: Any
+) -> Finding:
+    """It stops the gateway, or is about to."""
+    return _finding(Severity.ERROR, check_id, en, zh, path, fix, evidence)
+
+
+def warning(
+    check_id: str, en: str, zh: str, path: Any = "", fix: Fix = None, **evidence: Any
+) -> Finding:
+    """Something does not work as it should, and the gateway lives with it."""
+    return _finding(Severity.WARNING, check_id, en, zh, path, fix, evidence)
+
+
+def info(
+    check_id: str, en: str, zh: str, path: Any = "", fix: Fix = None, **evidence: Any
+) -> Finding:
+    """A fact that explains, and asks for nothing."""
+    return _finding(Severity.INFO, check_id, en, zh, path, fix, evidence)

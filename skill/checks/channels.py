@@ -8,8 +8,7 @@ import re
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import warning
+from .base import looking, warning
 
 NOT_CHANNELS = ("startup-sidecars", "gateway-draining")
 _LINE = re.compile(

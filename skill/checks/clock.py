@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import warning
+from .base import looking, warning
 
 YEARS = 5 * 365.25 * 86400
 DAY = 86400.0

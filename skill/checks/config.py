@@ -12,8 +12,7 @@ from ..files import is_something_else
 from ..model import Check, Finding, Text
 from ..openclaw.config import ConfigView, diff, leaves, parse
 from . import config_rules
-from .base import Look, looking
-from .tell import error, info, warning
+from .base import Look, error, info, looking, warning
 
 RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可用副本:iflow-doctor heal")
 

@@ -15,8 +15,7 @@ from urllib.parse import quote
 from ..model import Finding
 from ..openclaw import install
 from ..openclaw.config import ConfigView, missing_variables, resolve
-from .base import Look
-from .tell import error, info, warning
+from .base import Look, error, info, warning
 
 
 def check(look: Look, view: ConfigView) -> Iterator[Finding]:

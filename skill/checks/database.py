@@ -6,8 +6,7 @@ from typing import Any, Iterable, Mapping
 
 from ..model import Check, Finding, Text
 from ..openclaw import database, install
-from .base import looking
-from .tell import error, info, warning
+from .base import error, info, looking, warning
 
 LOST = {
     "state": (

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import error, warning
+from .base import error, looking, warning
 
 FULL_MB = 20  # a gateway needs room for its write-ahead log and its first log lines
 LOW_MB = 300

@@ -11,8 +11,7 @@ from typing import Any, Iterable, Iterator, List, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .base import Look, looking
-from .tell import error, info, warning
+from .base import Look, error, info, looking, warning
 
 _OTHERS = re.compile(r"openclaw|clawdbot|moltbot", re.I)
 _TENDS = re.compile(

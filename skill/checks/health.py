@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import error, info, warning
+from .base import error, info, looking, warning
 
 # a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit
 # of 2 s covers

@@ -8,8 +8,7 @@ from typing import Any, Iterable, Iterator
 
 from ..model import Check, Finding, Text
 from ..openclaw import cli, install
-from .base import Look, looking
-from .tell import error, info, warning
+from .base import Look, error, info, looking, warning
 
 # What node says of a program file that is not what was published.
 BROKEN_CODE = re.compile(

@@ -9,8 +9,7 @@ from typing import Any, Iterable
 from ..model import Check, Finding, Text
 from ..openclaw import processes
 from ..openclaw.gateway import lock_files, read_lock
-from .base import looking
-from .tell import info, warning
+from .base import info, looking, warning
 
 
 def run(ctx: Any) -> Iterable[Finding]:

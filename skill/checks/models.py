@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from ..model import Check, Finding, Text
 from ..openclaw.config import resolve
-from .base import looking
-from .tell import info, warning
+from .base import info, looking, warning
 
 TIMEOUT_S = 2.0
 # Where OpenClaw goes for providers that need no baseUrl, and the variable that holds their key.

@@ -10,8 +10,7 @@ from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import install
-from .base import looking
-from .tell import error
+from .base import error, looking
 
 SMALL_HEAP_MB = (
     400  # a healthy idle gateway has a heap of some 250 MB; 64 and 128 abort at the start

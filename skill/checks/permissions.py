@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Iterable, List, Tuple
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import error, warning
+from .base import error, looking, warning
 
 
 def run(ctx: Any) -> Iterable[Finding]:

@@ -9,8 +9,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
 from ..model import Check, Finding, Text
 from ..openclaw import plugins
-from .base import DOWN, Look, looking
-from .tell import error, info, warning
+from .base import DOWN, Look, error, info, looking, warning
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
 # gateway.

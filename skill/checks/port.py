@@ -8,8 +8,7 @@ from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .base import looking
-from .tell import error, info, warning
+from .base import error, info, looking, warning
 
 
 def run(ctx: Any) -> Iterable[Finding]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from .base import looking
-from .tell import error, info
+from .base import error, info, looking
 
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 

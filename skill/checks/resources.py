@@ -11,8 +11,7 @@ from typing import Any, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
-from .base import Look, looking
-from .tell import error, warning
+from .base import Look, error, looking, warning
 
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
 HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from ..model import Check, Finding, Verdict
-from .base import DOWN, Look
-from .tell import info
+from .base import DOWN, Look, info
 
 BUDGET_S = 4.8  # the whole run is promised in 5 s
 # Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that

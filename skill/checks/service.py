@@ -13,8 +13,7 @@ from ..openclaw import cli
 from ..openclaw.inventory import SERVICE_NAMES
 from ..platforms.states import UNUSABLE
 from ..store import unit_files
-from .base import Look, looking
-from .tell import error, info, warning
+from .base import Look, error, info, looking, warning
 
 # Decide which gateway is started: with another value it is not the one that is watched.
 WHERE = (

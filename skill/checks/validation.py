@@ -15,9 +15,8 @@ from typing import Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import cli
-from .base import looking
+from .base import error, info, looking
 from .config import RESTORE
-from .tell import error, info
 
 
 def run(ctx: Any) -> Iterable[Finding]:

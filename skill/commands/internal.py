@@ -29,7 +29,7 @@ def keep_good(app: Any, look: bool) -> None:
     from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
-    from ..store import disk_reserve, good_copies
+    from ..store import good_copies, snapshots
 
     ctx = app.context()
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
@@ -53,7 +53,7 @@ def keep_good(app: Any, look: bool) -> None:
         raise click.exceptions.Exit(4)
     good_copies.keep(ctx)
     with contextlib.suppress(OSError):
-        disk_reserve.keep(ctx.home)
+        snapshots.keep(ctx.home)
     if seen.process:
         private_dir(ctx.home.doctor_dir)
         write_json(

@@ -301,9 +301,9 @@ class Visit:
             and not self.yes
         ):
             return None
-        from . import ai_round
+        from . import emergency
 
-        return ai_round.consult(self)
+        return emergency.consult(self)
 
     # -- answering ---------------------------------------------------------------------------------
     def _nothing(self) -> Treatment:

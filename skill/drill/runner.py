@@ -12,7 +12,8 @@ from ..host import Host
 from ..model import Text
 from ..store import good_copies
 from . import bench as benches
-from . import ledger, processes
+from . import evidence as ledger
+from . import processes
 from .evidence import NOTHING, WORDS, Evidence
 from .faults import Fault
 from .watcher import LogReader, Watcher

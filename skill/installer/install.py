@@ -18,7 +18,7 @@ from ..files import private_dir, write_atomic
 from ..host import Host
 from ..model import Text
 from . import bundle, manifest, python_env, selfcheck
-from .places import Places
+from .manifest import Places
 from .shim import place, profiles
 from .shim import text as shim_text
 

@@ -13,8 +13,7 @@ from ..errors import HealerError
 from ..host import Host, locale_lang
 from ..model import Text
 from . import install, selfcheck, uninstall
-from .manifest import only_one
-from .places import Places, locate
+from .manifest import Places, locate, only_one
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -17,7 +17,7 @@ from ..errors import HealerError
 from ..host import Host
 from ..model import Text
 from . import bundle
-from .places import Places
+from .manifest import Places
 
 INSTALL_S = 900.0  # a slow mirror and a source build of psutil on a small machine
 

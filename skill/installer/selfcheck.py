@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..host import Completed, Host
-from .places import Places
+from .manifest import Places
 
 DRILL = (
     "drill",

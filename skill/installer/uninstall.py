@@ -14,7 +14,7 @@ from ..host import Host
 from ..model import Text
 from . import manifest, python_env, selfcheck
 from .install import Step
-from .places import Places
+from .manifest import Places
 from .shim import place, profiles
 from .shim import text as shim_text
 

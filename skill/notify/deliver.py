@@ -27,10 +27,9 @@ from ..openclaw.channels import Way
 from . import outbox, render, routes
 from .compose import Batch, compose
 from .http import Post, Unclear, client
-from .journal import language, log, redactor
 from .rate_limits import Pace
 from .senders import SENDERS, THREADS
-from .sending import Call
+from .sending import Call, language, log, redactor
 
 GIVE_UP_S = 14 * 86400.0
 KEEP_ROUTE_S = (

@@ -13,10 +13,9 @@ from ..model import Alert, Text
 from ..openclaw.channels import Source, Way
 from . import incidents, outbox, render, routes
 from .http import Post, client
-from .journal import language, redactor
 from .rate_limits import Pace
 from .senders import SENDERS
-from .sending import Call
+from .sending import Call, language, redactor
 
 TEST = Text(
     "This is a test: alerts about your OpenClaw gateway arrive here.",

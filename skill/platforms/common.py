@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Tuple
 
-from .. import shipped
+from .. import files as shipped
 from ..errors import ServiceError
 from ..files import private_dir, write_atomic
 from ..host import Host
@@ -85,7 +85,7 @@ def render(folder: str, name: str, values: Mapping[str, str]) -> str:
     """Given a file of templates/, answer it with every @NAME@ filled in; a line of its own that
     becomes empty goes.
     """
-    place = shipped.path("templates", folder, name)
+    place = shipped.shipped_path("templates", folder, name)
     try:
         text = place.read_text("utf-8")
     except OSError as error:

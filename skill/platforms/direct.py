@@ -17,7 +17,7 @@ from ..files import lock_held, private_dir, write_json
 from ..host import Host
 from ..model import Text, Write
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, keeperspec
+from . import ServicePlan, ServiceState, keeperstate
 from .keeper import system
 from .keeperstate import fulfilled, read_known
 
@@ -133,7 +133,7 @@ class Direct:
         try:
             self.host.start(
                 [sys.executable, "-I", "-S", "-B", str(KEEPER), "run", str(self.home.doctor_dir)],
-                env=keeperspec.keeper_env(self.host),
+                env=keeperstate.keeper_env(self.host),
                 cwd=str(self.home.doctor_dir),
             )
         except OSError as error:
@@ -212,7 +212,7 @@ class Direct:
         ]
 
     def _spec(self) -> Dict[str, Any]:
-        return keeperspec.spec(self.host, self.home, self.command(), GRACE)
+        return keeperstate.spec(self.host, self.home, self.command(), GRACE)
 
     def _write_spec(self) -> None:
         spec = self._spec()
@@ -223,12 +223,12 @@ class Direct:
     def environment(self) -> Dict[str, str]:
         """What the next start will see."""
         spec = system.read_json(str(self.path("keeper.spec.json"))) or {
-            "set": keeperspec.own_env(self.host)
+            "set": keeperstate.own_env(self.host)
         }
         return system.environment(
             spec,
             system.read_json(str(self.path("keeper.env.json"))),
-            keeperspec.keeper_env(self.host),
+            keeperstate.keeper_env(self.host),
         )
 
     def environment_override(
@@ -236,7 +236,7 @@ class Direct:
     ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
-        content = keeperspec.changed(
+        content = keeperstate.changed(
             system.read_json(target), set, unset, self.environment().get("PATH", "")
         )
         return (

@@ -4,8 +4,13 @@ may be long gone.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import os
+from typing import Any, Dict, Mapping, Sequence
 
+from ..errors import ServiceError
+from ..host import Host
+from ..model import Text
+from ..openclaw.home import Home
 from . import ServiceState
 from .keeper import system
 
@@ -62,3 +67,70 @@ def fulfilled(action: str, known: Mapping[str, Any]) -> bool:
     return phase in ("running", "waiting", "gave-up", "refused") and (
         phase != "running" or bool(known.get("pid"))
     )
+
+
+# What makes a start by hand and a start by the keeper the same, whoever started the keeper.
+KEPT = (
+    "HOME",
+    "USERPROFILE",
+    "PATH",
+    "OPENCLAW_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
+    "OPENCLAW_PROFILE",
+    "OPENCLAW_HOME",
+    "OPENCLAW_GATEWAY_PORT",
+)
+
+
+def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[str, Any]:
+    """keeper.spec.json. grace: s between SIGTERM and SIGKILL. Raises ServiceError without a
+    command.
+    """
+    if not command:
+        raise ServiceError(
+            Text("the openclaw program was not found", "找不到 openclaw 程序"),
+            Text(
+                "put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"
+            ),
+        )
+    openclaw = list(command[:-2]) if list(command[-2:]) == ["gateway", "run"] else []
+    return {
+        "command": list(command),
+        "state_dir": str(home.state_dir),
+        "port": home.port,
+        "set": own_env(host),
+        "unset": [],
+        "grace": grace,
+        "cwd": str(host.home) if host.home.is_dir() else "",
+        "consume": openclaw + ["gateway", "restart-handoff", "consume"] if openclaw else [],
+    }
+
+
+def own_env(host: Host) -> Dict[str, str]:
+    return {
+        "OPENCLAW_SUPERVISOR_MODE": "external",
+        **{name: host.env[name] for name in KEPT if host.env.get(name)},
+    }
+
+
+def keeper_env(host: Host) -> Dict[str, str]:
+    """The keeper's own environment: ours without what is only ours."""
+    return {k: v for k, v in host.env.items() if k not in system.NOT_FOR_CHILDREN}
+
+
+def changed(
+    before: Mapping[str, Any], set: Mapping[str, str], unset: Sequence[str], path: str
+) -> Dict[str, Any]:
+    """keeper.env.json with these values. path: the PATH of the next start."""
+    changes, content = dict(set), {key: before[key] for key in ("limit_nofile",) if key in before}
+    if "LimitNOFILE" in changes:
+        content["limit_nofile"] = int(changes.pop("LimitNOFILE"))
+    if (
+        "ExecStart[0]" in changes
+    ):  # the program is found through PATH: the wanted node comes first in it
+        changes["PATH"] = os.path.dirname(changes.pop("ExecStart[0]")) + os.pathsep + path
+    content["set"] = {
+        k: v for k, v in {**(before.get("set") or {}), **changes}.items() if k not in unset
+    }
+    content["unset"] = sorted({*(before.get("unset") or ()), *unset} - {*changes})
+    return content

@@ -32,7 +32,6 @@ from . import (
     common,
     removal,
     systemctl,
-    systemdplan,
     systemdunit,
 )
 from .states import SHOWN, read_state
@@ -234,7 +233,7 @@ class Systemd:
     # -- installing --------------------------------------------------------------------------------
     def plan_service(self, kind: str) -> ServicePlan:
         if kind == "watchdog":
-            return systemdplan.watchdog(self.host, self.home, self.folder / self.watchdog_unit)
+            return systemdunit.watchdog(self.host, self.home, self.folder / self.watchdog_unit)
         return self._plan_gateway()
 
     def _plan_gateway(self) -> ServicePlan:
@@ -251,7 +250,7 @@ class Systemd:
         program = cli.find(self.host)
         if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
-        return systemdplan.gateway(self.host, self.home, self.folder / self.unit)
+        return systemdunit.gateway(self.host, self.home, self.folder / self.unit)
 
     def _kept_unit(self) -> Optional[bytes]:
         """Our copy of OpenClaw's unit, when what it starts is still there."""
@@ -285,7 +284,7 @@ class Systemd:
             # Measured: OpenClaw's installer can write the unit and report a failure all the same.
             # The file decides.
             if not (self.folder / self.unit).is_file():
-                plan = systemdplan.gateway(self.host, self.home, self.folder / self.unit)
+                plan = systemdunit.gateway(self.host, self.home, self.folder / self.unit)
                 common.run_plan(self.host, plan, user_environment(self.host))
         self.reload()
         self.tend()

@@ -12,7 +12,7 @@ from ..errors import HealerError
 from ..files import lock_held
 from ..model import Text
 from ..openclaw import gateway
-from ..store import disk_reserve
+from ..store import snapshots
 from .alerts import Teller
 from .children import Children
 from .policy import BAD, Decision
@@ -52,7 +52,7 @@ class Acts:
             action(decision, now)
         except (HealerError, OSError) as error:
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-                disk_reserve.drop(watch.home)
+                snapshots.drop(watch.home)
             watch.log.line(
                 "action-failed",
                 watch.host.now(),

@@ -20,7 +20,7 @@ from ..openclaw import config as openclaw_config
 from ..openclaw import gateway
 from ..openclaw import judge as judging
 from ..openclaw.home import Home, locate, remember
-from ..store import disk_reserve
+from ..store import snapshots
 from ..store.watch_log import WatchLog
 from . import fingerprint, policy, state_file
 from .actions import Acts
@@ -268,7 +268,7 @@ class Watchdog:
             try:
                 state_file.save(self.home, self.state)
             except OSError as error:
-                disk_reserve.drop(self.home)  # a full disk: the next save has room again
+                snapshots.drop(self.home)  # a full disk: the next save has room again
                 self.log.line("state-not-saved", self.host.now(), error=str(error))
 
     def alive(self) -> None:

@@ -8,10 +8,10 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Sequence
 
+from ...files import shipped_path
 from ...model import Outcome, Text
 from ...openclaw import config as openclaw_config
 from ...redact import Redactor, drop_chat
-from ...shipped import path as shipped
 from . import plan as plans
 
 LOG_LIMIT = 24_000  # characters of log; the middle goes first, the first error and the end stay
@@ -154,7 +154,7 @@ def prompt(
     """The whole prompt. The data can neither close its own frame (the nonce is new each time) nor
     reach the instructions.
     """
-    text = shipped("templates", "prompts", template + ".md").read_text("utf-8")
+    text = shipped_path("templates", "prompts", template + ".md").read_text("utf-8")
     data = collect(ctx, redactor, more).replace(nonce, "")
     data = re.sub(r"(?m)^={3,}", "==", data)
     values = {
