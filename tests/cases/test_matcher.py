@@ -14,7 +14,7 @@ from skill.cases.matcher import match
 from skill.model import Confidence
 
 LIBRARY = library.shipped()
-DATA = Path(__file__).parent / "data" / "cases"
+DATA = Path(__file__).parent.parent / "data" / "cases"
 SYNTAX = (
     "[gateway] startup failed: Invalid config at ~/.openclaw/openclaw.json: "
     "<root>: JSON5 parse failed: SyntaxError: JSON5: invalid end of input at 7:6"

@@ -18,7 +18,7 @@ import pytest
 
 from skill import cli, errors
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 HAN = re.compile("[\u4e00-\u9fff]")
 # What stays as it is in any language: code, paths, options, ids, names of keys, the operating
 # system's own words.

@@ -285,7 +285,7 @@ def test_a_caught_call_runs_the_command_line(tmp_path: Path) -> None:
         os.environ,
         OPENCLAW_STATE_DIR=str(tmp_path),
         PATH="/usr/bin:/bin",
-        PYTHONPATH=str(Path(__file__).parent.parent),
+        PYTHONPATH=str(Path(__file__).parents[3]),
     )
     env.pop("PYTHONHOME", None)
     words = [

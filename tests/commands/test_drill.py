@@ -16,7 +16,7 @@ import pytest
 from skill.drill import faults, report
 from skill.drill.runner import Result
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def drill(*words: str, **env: str) -> Tuple[int, str, str]:

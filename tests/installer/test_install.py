@@ -18,7 +18,7 @@ from skill.errors import AlreadyRunning, HealerError
 from skill.host import Completed, Host
 from skill.installer import bundle, install, manifest, python_env, uninstall
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links")
 
 

@@ -13,7 +13,7 @@ import pytest
 from skill.drill import faults
 from skill.errors import SettingsError, UsageError
 
-REPLAY = Path(__file__).parent / "e2e" / "faults"
+REPLAY = Path(__file__).parent.parent / "e2e" / "faults"
 SHIPPED = [
     fault
     for folder in (faults.BUILT_IN, REPLAY)
