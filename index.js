@@ -113,9 +113,9 @@ async function page(config, req, res) {
 
 const HELP = "/heal status | diagnose TEXT | check-config | plan | stats | list-cases | explain CASE | repair (owner: /heal_repair)";
 const OWNER_ONLY =
-  "repair: only the owner may ask for it: /heal_repair. /heal plan shows what would be done.\n修复只能由主人要求:/heal_repair。/heal plan 可先看方案。";
+  "repair: only the owner may ask for it: /heal_repair. /heal plan shows what would be done.\n修复只能由主人要求：/heal_repair。/heal plan 可先看方案。";
 const STARTED =
-  "Repair started. If it has to restart this gateway, the answer comes as an alert.\n已开始修复。若需要重启本网关,结果会以告警送达。";
+  "Repair started. If it has to restart this gateway, the answer comes as an alert.\n已开始修复。若需要重启本网关，结果会以告警送达。";
 
 async function chat(config, ctx) {
   const [action = "status", ...rest] = (ctx.args ?? "").trim().split(/\s+/).filter(Boolean);

@@ -37,7 +37,7 @@ find_python() {
 }
 
 python_hint() {
-  echo 'Python 3.8 or newer was not found (需要 Python 3.8 或更高版本). Install it, then run this again:'
+  echo 'Python 3.8 or newer was not found （需要 Python 3.8 或更高版本）. Install it, then run this again:'
   if command -v apt-get >/dev/null 2>&1; then
     echo '  apt install python3 python3-venv'
   elif command -v dnf >/dev/null 2>&1; then
@@ -75,7 +75,7 @@ main() {
   here=$(own_folder) || here=
   if [ -z "$here" ] || [ ! -f "$here/skill/installer/main.py" ]; then
     fail 'install.sh needs the files that ship beside it: clone the repository or unpack the archive, then run ./install.sh there.' \
-      '(请先克隆仓库或解压归档,再在其中运行 ./install.sh)'
+      '（请先克隆仓库或解压归档，再在其中运行 ./install.sh）'
   fi
   python=$(find_python) || {
     python_hint >&2

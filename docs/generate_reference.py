@@ -53,24 +53,24 @@ one error that names the file, the key and the nearest valid key; the watchdog t
 """,
     "zh": """# 配置参考
 
-由 `docs/generate_reference.py` 根据 `skill/data/settings.schema.json` 生成,请勿手工修改。
+由 `docs/generate_reference.py` 根据 `skill/data/settings.schema.json` 生成，请勿手工修改。
 
-无需任何配置即可使用:每个设置都有可用的默认值。
+无需任何配置即可使用：每个设置都有可用的默认值。
 
 ## 取值来源
 
-下面的行优先。
+越靠后的来源优先级越高。
 
 | # | 来源 | 用途 |
 |---|---|---|
 | 1 | schema 中的默认值 | 所有人 |
 | 2 | 技能目录中的 `config.json` | 分发技能的人 |
-| 3 | `openclaw.json`:`skills.entries.openclaw-iflow-doctor.config.*` | `openclaw config set ...`,无需重启 |
+| 3 | `openclaw.json`：`skills.entries.openclaw-iflow-doctor.config.*` | `openclaw config set ...`，无需重启 |
 | 4 | `<状态目录>/iflow-doctor/config.json` | `iflow-doctor config --set KEY=VALUE` |
 | 5 | `<状态目录>/.env` | 文档所列环境变量 |
-| 6 | 进程环境变量 | 同上,仅对一次运行或一个服务 |
+| 6 | 进程环境变量 | 同上，仅对一次运行或一个服务 |
 
-`iflow-doctor config --list` 显示每个值及其来源。未知的键、错误的类型或互相矛盾的组合会合并成一条错误,指出文件、键和最接近的有效键;
+`iflow-doctor config --list` 显示每个值及其来源。未知的键、错误的类型或互相矛盾的组合会合并成一条错误，指出文件、键和最接近的有效键；
 守护进程随后沿用上一次正确的设置并说明这一点。
 
 ## 环境变量

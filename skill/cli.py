@@ -31,9 +31,9 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
         "网关与守护进程的当前状态。",
     ),
     "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
-    "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题(先询问)。"),
-    "watch": ("watch", "Run the watchdog (level 2).", "运行守护进程(第二级)。"),
-    "pause": ("watch", "Do nothing for a while (maintenance).", "暂停一段时间(维护)。"),
+    "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题（先询问）。"),
+    "watch": ("watch", "Run the watchdog (level 2).", "运行守护进程（第二级）。"),
+    "pause": ("watch", "Do nothing for a while (maintenance).", "暂停一段时间（维护）。"),
     "resume": ("watch", "End a pause.", "结束暂停。"),
     "drill": (
         "drill",
@@ -47,9 +47,13 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "add-case": ("cases", "Add a case of your own.", "添加自己的案例。"),
     "stats": ("heal", "Incidents, time to recover, success rates.", "事故、恢复时间、成功率统计。"),
     "snapshots": ("heal", "List or restore what repairs have kept.", "列出或还原修复前的快照。"),
-    "ai": ("ai", "The AI emergency doctor: status, attach, run.", "AI 急救医生:状态、旁观、运行。"),
-    "notify": ("notify", "Alerts: test, list, set up, flush.", "告警:测试、列出、设置、发送。"),
-    "ack": ("notify", "Acknowledge an incident: no more reminders.", "确认事故,不再提醒。"),
+    "ai": (
+        "ai",
+        "The AI emergency doctor: status, attach, run.",
+        "AI 急救医生：状态、旁观、运行。",
+    ),
+    "notify": ("notify", "Alerts: test, list, set up, flush.", "告警：测试、列出、设置、发送。"),
+    "ack": ("notify", "Acknowledge an incident: no more reminders.", "确认事故，不再提醒。"),
     "config": ("config", "Show or change settings.", "查看或修改设置。"),
 }
 HIDDEN: Dict[str, str] = {
@@ -172,7 +176,7 @@ class App:
                 self._complained = str(complaint)  # once is enough
                 told = "settings are wrong, the last good ones are used: {}\n  -> {}"
                 if self.lang == "zh":
-                    told = "设置有误,改用上次正确的设置:{}\n  -> {}"
+                    told = "设置有误，改用上次正确的设置：{}\n  -> {}"
                 click.echo(
                     told.format(complaint.text.to(self.lang), complaint.todo.to(self.lang)),
                     err=True,
@@ -201,7 +205,7 @@ class App:
     "--lang",
     type=click.Choice(["zh", "en"]),
     default=None,
-    help="zh | en (default: the locale). / zh | en(默认按系统语言)。",
+    help="zh | en (default: the locale). / zh | en（默认按系统语言）。",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output. / 输出 JSON。")
 @click.version_option(__version__, "-V", "--version", prog_name="iflow-doctor")
@@ -209,7 +213,7 @@ class App:
 def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
     """OpenClaw Self-Healing: brings the Gateway back, or tells its owner exactly what is wrong.
 
-    让 OpenClaw 网关自愈;自愈不了时,准确告诉主人出了什么问题。
+    让 OpenClaw 网关自愈；自愈不了时，准确告诉主人出了什么问题。
     """
     ctx.obj = App(lang or detect_lang(os.environ), as_json)
 
@@ -295,9 +299,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         # A fault of our own: nobody is helped by a page of source lines at 3 a.m.; its place is
         # what a report needs.
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        what = "内部错误 {!r}({}:{})" if zh else "internal error {!r} at {}:{}"
+        what = "内部错误 {!r}（{}:{}）" if zh else "internal error {!r} at {}:{}"
         hint = (
-            "什么都没有判定;请报告这一行"
+            "什么都没有判定；请报告这一行"
             if zh
             else "nothing was found out; please report this line"
         )
@@ -318,7 +322,9 @@ def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
         )
     else:
         click.echo(
-            "{}: {}{}".format("错误" if zh else "error", message, "\n  -> " + hint if hint else ""),
+            "{}{}{}".format(
+                "错误：" if zh else "error: ", message, "\n  -> " + hint if hint else ""
+            ),
             err=True,
         )
     sys.exit(code)

@@ -105,7 +105,7 @@ def _safely(name: str, run: Any) -> List[Finding]:
         return list(run())
     except Exception as problem:  # a checker that crashes has found nothing out
         why = "{}: {}".format(problem.__class__.__name__, problem)[:200]
-        return [info(name + "/unknown", "Could not tell: " + why, "无法得出结论:" + why)]
+        return [info(name + "/unknown", "Could not tell: " + why, "无法得出结论：" + why)]
 
 
 def _step(name: str, found: List[Finding], skipped: bool = False) -> Step:
@@ -131,7 +131,7 @@ def _models(look: Look, offline: bool, broken: bool) -> Step:
         note = info(
             "models/offline",
             "No network here: the model providers were not tried",
-            "当前没有网络:未测试模型服务的可达性",
+            "当前没有网络：未测试模型服务的可达性",
         )
         return Step("models", TITLES["models"], "skipped", (note,))
     return _step("models", _safely("models", lambda: models_check.run(look)))
@@ -163,7 +163,7 @@ def fields_of(look: Look) -> Iterator[Finding]:
         else:
             fix = "openclaw config set agents.defaults.model {}".format(named)
             en = "models.default is the old form; today OpenClaw reads agents.defaults.model"
-            zh = "models.default 是旧格式;新版 OpenClaw 使用 agents.defaults.model"
+            zh = "models.default 是旧格式；新版 OpenClaw 使用 agents.defaults.model"
             yield warning("config/model-form", en, zh, "models.default", (fix, fix))
     providers = models.get("providers")
     for name, entry in providers.items() if isinstance(providers, Mapping) else ():
@@ -203,7 +203,7 @@ def _unknown_provider(data: Mapping[str, Any], providers: Any) -> Iterator[Findi
         en = "The default model {} names provider {}, and the config has {}".format(
             named, provider, near[0]
         )
-        zh = "默认模型 {} 的服务 {} 未配置,配置中有 {}".format(named, provider, near[0])
+        zh = "默认模型 {} 的服务 {} 未配置，配置中有 {}".format(named, provider, near[0])
         yield warning("config/model-form", en, zh, "agents.defaults.model")
 
 

@@ -141,12 +141,12 @@ class AlreadyRunning(HealerError):
     def __init__(self, what: Said, pid: int, since: str) -> None:
         hint = Text(
             "see it: iflow-doctor status. Wait for it, or end that process first",
-            "查看:iflow-doctor status。请等它结束,或先结束该进程",
+            "查看：iflow-doctor status。请等它结束，或先结束该进程",
         )
         super().__init__(
             Text.of(
                 "{} is already running: pid {}, since {}",
-                "{}已在运行:pid {},始于 {}",
+                "{}已在运行：pid {}，始于 {}",
                 what,
                 pid,
                 since,

@@ -20,7 +20,7 @@ from .model import Text
 PathLike = Union[str, Path]
 REMEDY = Text(
     "correct it there, or move the file away (nothing was changed)",
-    "请在该处改正,或把文件移走(没有改动任何东西)",
+    "请在该处改正，或把文件移走（没有改动任何东西）",
 )
 
 
@@ -121,7 +121,7 @@ def read_json(path: PathLike, default: Any = None) -> Any:
         return default
     except OSError as error:
         raise SettingsError(
-            str(path), [Text.of("cannot be read: {}", "无法读取:{}", error.strerror)], REMEDY
+            str(path), [Text.of("cannot be read: {}", "无法读取：{}", error.strerror)], REMEDY
         ) from error
     try:
         return json.loads(raw.decode("utf-8-sig"))
@@ -137,7 +137,7 @@ def read_json(path: PathLike, default: Any = None) -> Any:
             [
                 Text.of(
                     "line {} column {}: {}",
-                    "第 {} 行第 {} 列:{}",
+                    "第 {} 行第 {} 列：{}",
                     error.lineno,
                     error.colno,
                     error.msg,

@@ -120,7 +120,7 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text
                 near = difflib.get_close_matches(full, keys, 1, 0.5) or difflib.get_close_matches(
                     str(key), keys, 1, 0.5
                 )
-                guess = Text.of(", did you mean {}?", ",是不是 {}?", near[0]) if near else ""
+                guess = Text.of(", did you mean {}?", "，是不是 {}？", near[0]) if near else ""
                 lines.append(Text.of("unknown key {}{}", "没有设置项 {}{}", full, guess))
         else:
             shown: Said = json.dumps(error.instance, ensure_ascii=False)[:80]
@@ -131,12 +131,16 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text
             )
             if SENSITIVE.search(place):  # the message repeats the value
                 shown, said = (
-                    Text("(not shown)", "(不显示)"),
+                    Text("(not shown)", "（不显示）"),
                     Text("{} {}".format(error.validator, rule), said.zh),
                 )
             lines.append(
                 Text.of(
-                    "{} = {}: {}", "{} = {}:{}", place or Text("(file)", "(整个文件)"), shown, said
+                    "{} = {}: {}",
+                    "{} = {}:{}",
+                    place or Text("(file)", "（整个文件）"),
+                    shown,
+                    said,
                 )
             )
     return lines + _impossible(value)
@@ -152,7 +156,9 @@ def _impossible(value: Any) -> List[Text]:
             "gateway_url = {}: only a gateway of this machine can be watched "
             "(http://127.0.0.1:PORT)"
         )
-        return [Text.of(en, "gateway_url = {}:只能看守本机的网关(http://127.0.0.1:端口)", url[:80])]
+        return [
+            Text.of(en, "gateway_url = {}：只能看守本机的网关（http://127.0.0.1:PORT）", url[:80])
+        ]
     interval, timeout = value.get("check_interval"), value.get("probe_timeout")
     budget = value.get("start_budget")
     lines = []
@@ -163,7 +169,7 @@ def _impossible(value: Any) -> List[Text]:
     ):
         en, zh = (
             "probe_timeout = {}: three probes must fit into start_budget ({})",
-            "probe_timeout = {}:start_budget({})须容得下三次探测",
+            "probe_timeout = {}：start_budget（{}）须容得下三次探测",
         )
         lines.append(Text.of(en, zh, timeout, budget))
     if (
@@ -173,7 +179,7 @@ def _impossible(value: Any) -> List[Text]:
     ):
         en, zh = (
             "crash_window = {}: must be at least three times check_interval ({})",
-            "crash_window = {}:至少为 check_interval({})的三倍",
+            "crash_window = {}：至少为 check_interval（{}）的三倍",
         )
         lines.append(Text.of(en, zh, value["crash_window"], interval))
     return lines
@@ -212,7 +218,7 @@ def _from_environment(
                 )  # OpenClaw's own clients write the address of the same port so
         except ValueError:
             issues.append(
-                Text.of("{} = {!r}: must be a number", "{} = {!r}:必须是数字", name, raw[:40])
+                Text.of("{} = {!r}: must be a number", "{} = {!r}：必须是数字", name, raw[:40])
             )
             continue
         target = found
@@ -259,7 +265,7 @@ def load(host: Host, home: Home) -> Settings:
                     issues,
                     Text(
                         "correct the file, or: iflow-doctor config --list",
-                        "请改正该文件,或:iflow-doctor config --list",
+                        "请改正该文件，或：iflow-doctor config --list",
                     ),
                 )
             _overlay(values, layer, name, sources)

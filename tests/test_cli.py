@@ -152,10 +152,10 @@ def test_notify_test_by_its_module(house):
 
 def test_usage_errors_are_chinese_in_chinese(house):
     assert call_here(house, "statsu", lang="zh")[2].startswith(
-        "错误: 没有命令 statsu,是不是 stats?"
+        "错误：没有命令 statsu，是不是 stats？"
     )
-    assert call_here(house, "status", "--bogus", lang="zh")[2].startswith("错误: 没有选项 --bogus")
-    assert call_here(house, "pause", lang="zh")[2].startswith("错误: 缺少参数 DURATION")
+    assert call_here(house, "status", "--bogus", lang="zh")[2].startswith("错误：没有选项 --bogus")
+    assert call_here(house, "pause", lang="zh")[2].startswith("错误：缺少参数 DURATION")
 
 
 DAMAGE = [

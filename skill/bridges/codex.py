@@ -202,5 +202,5 @@ BRIDGE = Bridge(
     login,
     ENV,
     frozenset({PLAN}),
-    Text("no shell, read-only sandbox", "无 shell,只读沙箱"),
+    Text("no shell, read-only sandbox", "无 shell，只读沙箱"),
 )

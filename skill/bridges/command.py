@@ -67,6 +67,6 @@ BRIDGE = Bridge(
     login,
     note=Text(
         "runs without our rules: what it may do is up to it",
-        "不受我们的规则约束,其权限由它自己决定",
+        "不受我们的规则约束，其权限由它自己决定",
     ),
 )

@@ -26,7 +26,7 @@ PASSING: Dict[str, bool] = {
 
 NAMES: Dict[str, Text] = {
     "not-installed": Text("not installed", "未安装"),
-    "not-logged-in": Text("not logged in (or the key is wrong)", "未登录(或密钥不对)"),
+    "not-logged-in": Text("not logged in (or the key is wrong)", "未登录（或密钥不对）"),
     "quota": Text("quota or rate limit reached", "额度或频率已达上限"),
     "overloaded": Text("the vendor is overloaded", "服务商过载"),
     "network": Text("the network did not get there", "网络不通"),

@@ -21,7 +21,7 @@ ENV = ("IFLOW_*",)
 MAX_ARGUMENT = 100_000  # bytes; Linux allows 131,072 for one argument
 CLOSED = Text(
     "the iFlow service closed on 2026-04-17; works only with your own endpoint",
-    "iFlow 服务已于 2026-04-17 关闭,仅可配合自有接口使用",
+    "iFlow 服务已于 2026-04-17 关闭，仅可配合自有接口使用",
 )
 
 

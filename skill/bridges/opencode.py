@@ -130,5 +130,5 @@ BRIDGE = Bridge(
     ask,
     login,
     ENV,
-    note=Text("plan only, everything denied", "仅计划,一切工具被禁"),
+    note=Text("plan only, everything denied", "仅计划，一切工具被禁"),
 )

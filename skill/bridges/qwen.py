@@ -126,5 +126,5 @@ def _events(out: str) -> List[Dict[str, Any]]:
 
 
 BRIDGE = Bridge(
-    "qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划,无工具")
+    "qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划，无工具")
 )

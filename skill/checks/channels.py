@@ -52,7 +52,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 }.get(kind, ""),
             ),
             "频道 {} 无法工作{}".format(
-                name, {"credential": ":凭据被拒绝", "unreachable": ":服务不可达"}.get(kind, "")
+                name, {"credential": "：凭据被拒绝", "unreachable": "：服务不可达"}.get(kind, "")
             ),
             "channels." + name,
             None,
@@ -64,7 +64,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield warning(
                 "channels/credential",
                 "Channel {} ({}): the platform refuses the credential".format(name, account),
-                "频道 {}({}):平台拒绝了凭据".format(name, account),
+                "频道 {}（{}）：平台拒绝了凭据".format(name, account),
                 "channels." + name,
                 (
                     "Put a valid credential into channels.{}".format(name),
@@ -77,7 +77,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield warning(
                 "channels/unreachable",
                 "Channel {} ({}): its service cannot be reached from here".format(name, account),
-                "频道 {}({}):从本机无法访问其服务".format(name, account),
+                "频道 {}（{}）：从本机无法访问其服务".format(name, account),
                 "channels." + name,
                 None,
                 channel=name,
@@ -90,7 +90,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "Not started because the crash-loop breaker is tripped: {}".format(
                 ", ".join(suppressed)
             ),
-            "因崩溃循环保护触发而未启动:{}".format(", ".join(suppressed)),
+            "因崩溃循环保护触发而未启动：{}".format(", ".join(suppressed)),
             "",
             None,
             channels=suppressed,

@@ -21,7 +21,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     taken = float((look.last_good or {}).get("taken") or 0)
     fix = (
         "Set the clock (timedatectl set-ntp true), then restart the gateway",
-        "校准系统时钟(timedatectl set-ntp true),然后重启网关",
+        "校准系统时钟（timedatectl set-ntp true），然后重启网关",
     )
     if built and (now < built - 2 * DAY or now > built + YEARS):
         when = datetime.fromtimestamp(now).strftime("%Y-%m-%d")
@@ -30,7 +30,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "The clock says {}, and the installed OpenClaw was built in {}".format(
                 when, datetime.fromtimestamp(built).strftime("%Y-%m")
             ),
-            "系统时钟显示 {},而已安装的 OpenClaw 构建于 {}".format(
+            "系统时钟显示 {}，而已安装的 OpenClaw 构建于 {}".format(
                 when, datetime.fromtimestamp(built).strftime("%Y-%m")
             ),
             "",

@@ -14,7 +14,7 @@ from ..openclaw.config import ConfigView, diff, leaves, parse
 from . import config_rules
 from .base import Look, error, info, looking, warning
 
-RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可用副本:iflow-doctor heal")
+RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可用副本：iflow-doctor heal")
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -32,7 +32,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield warning(
             "config/encoding",
             en,
-            "配置文件含有非 UTF-8 字节:OpenClaw 会把它们读成替换字符",
+            "配置文件含有非 UTF-8 字节：OpenClaw 会把它们读成替换字符",
             view.path,
         )
     yield from _history(look, view)
@@ -47,7 +47,7 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
         why = (
             (
                 " (a link to {} that does not exist)".format(os.readlink(path)),
-                ",它是一个指向不存在文件的链接",
+                "，它是一个指向不存在文件的链接",
             )
             if link
             else ("", "")
@@ -76,7 +76,7 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
         fix = "chown $(id -un) '{0}' && chmod 600 '{0}'".format(path)
         en, zh = (
             "The config file cannot be read: " + view.message,
-            "配置文件无法读取:" + view.message,
+            "配置文件无法读取：" + view.message,
         )
         yield error("config/unreadable", en, zh, path, (fix, fix), kind="permission")
     elif view.error == "empty":
@@ -105,7 +105,7 @@ def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
     }
     zh = {
         "text-before": "JSON 之前有多余文字",
-        "truncated": "文件不完整(被截断)",
+        "truncated": "文件不完整（被截断）",
         "encoding": "文件不是 UTF-8 编码",
         "nul": "文件内容全是空字节",
     }
@@ -113,8 +113,8 @@ def _syntax(look: Look, view: ConfigView) -> Iterator[Finding]:
     yield error(
         "config/syntax",
         "The config file does not parse{}: {}".format(where, en.get(shape, view.message[:200])),
-        "配置文件语法错误{}:{}".format(
-            "(第 {} 行第 {} 列)".format(view.line, view.column) if place else "",
+        "配置文件语法错误{}：{}".format(
+            "（第 {} 行第 {} 列）".format(view.line, view.column) if place else "",
             zh.get(shape, view.message[:200]),
         ),
         view.path,
@@ -159,7 +159,7 @@ def _include(view: ConfigView) -> Iterator[Finding]:
         yield error(
             "config/include-missing",
             "An included file is missing: {}".format(path),
-            "缺少被 $include 的文件:{}".format(path),
+            "缺少被 $include 的文件：{}".format(path),
             path,
             RESTORE,
             file=str(path),
@@ -169,7 +169,7 @@ def _include(view: ConfigView) -> Iterator[Finding]:
         yield error(
             "config/include-missing",
             "An included file cannot be read: {}: {}".format(path, view.message[:160]),
-            "被 $include 的文件无法解析:{}:{}".format(path, view.message[:160]),
+            "被 $include 的文件无法解析：{}：{}".format(path, view.message[:160]),
             path,
             RESTORE,
             file=str(path),

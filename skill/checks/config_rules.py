@@ -43,7 +43,7 @@ def _mode(gateway: Mapping[str, Any]) -> Iterator[Finding]:
         yield error(
             "config/mode-missing",
             "gateway.mode is not set: the gateway refuses to start (exit 78)",
-            "未设置 gateway.mode:网关拒绝启动(退出码 78)",
+            "未设置 gateway.mode：网关拒绝启动（退出码 78）",
             "gateway.mode",
             ("openclaw config set gateway.mode local", "openclaw config set gateway.mode local"),
         )
@@ -51,7 +51,7 @@ def _mode(gateway: Mapping[str, Any]) -> Iterator[Finding]:
         yield error(
             "config/invalid-value",
             "gateway.mode is remote: no gateway can start on this machine",
-            "gateway.mode 为 remote:本机不会启动网关",
+            "gateway.mode 为 remote：本机不会启动网关",
             "gateway.mode",
             ("openclaw config set gateway.mode local", "openclaw config set gateway.mode local"),
             value="remote",
@@ -91,12 +91,12 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             "gateway.bind={} without authentication: the gateway refuses to start (exit 78)".format(
                 bind or "auto"
             ),
-            "gateway.bind={} 但没有认证:网关拒绝启动(退出码 78)".format(bind or "auto"),
+            "gateway.bind={} 但没有认证：网关拒绝启动（退出码 78）".format(bind or "auto"),
             path,
             (
                 "Put gateway.auth back (mode token and a token), or: openclaw config set "
                 "gateway.bind loopback",
-                "恢复 gateway.auth(mode 为 token 并设置 token),或:openclaw config set "
+                "恢复 gateway.auth（mode 为 token 并设置 token），或：openclaw config set "
                 "gateway.bind loopback",
             ),
             bind=bind,
@@ -107,11 +107,11 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             "config/auth-missing",
             "gateway.auth.mode is password and no password is set: the gateway refuses to "
             "start (exit 78)",
-            "gateway.auth.mode 为 password 但未设置密码:网关拒绝启动(退出码 78)",
+            "gateway.auth.mode 为 password 但未设置密码：网关拒绝启动（退出码 78）",
             "gateway.auth.password",
             (
                 "Put gateway.auth.password back, or: openclaw config set gateway.auth.mode token",
-                "恢复 gateway.auth.password,或:openclaw config set gateway.auth.mode token",
+                "恢复 gateway.auth.password，或：openclaw config set gateway.auth.mode token",
             ),
             name="password",
         )
@@ -125,7 +125,7 @@ def _auth(look: Look, gateway: Mapping[str, Any]) -> Iterator[Finding]:
             "config/auth-missing",
             "gateway.auth.token is not set: each start makes up a new token and locks the "
             "clients out",
-            "未设置 gateway.auth.token:每次启动都会生成新令牌,客户端会被拒之门外",
+            "未设置 gateway.auth.token：每次启动都会生成新令牌，客户端会被拒之门外",
             "gateway.auth.token",
             ("Put gateway.auth.token back", "恢复 gateway.auth.token"),
             name="token",
@@ -153,7 +153,7 @@ def _tls(gateway: Mapping[str, Any]) -> Iterator[Finding]:
                 "config/tls-created",
                 "The TLS file {} is missing: OpenClaw makes a self-signed one, which clients "
                 "may not trust".format(path),
-                "TLS 文件 {} 缺失:OpenClaw 会生成自签名证书,客户端可能不信任".format(path),
+                "TLS 文件 {} 缺失：OpenClaw 会生成自签名证书，客户端可能不信任".format(path),
                 "gateway.tls." + key,
                 None,
                 file=path,
@@ -162,9 +162,12 @@ def _tls(gateway: Mapping[str, Any]) -> Iterator[Finding]:
         yield error(
             "config/tls-files",
             "The TLS file {} (gateway.tls.{}) is missing or cannot be read".format(path, key),
-            "TLS 文件 {}(gateway.tls.{})缺失或无法读取".format(path, key),
+            "TLS 文件 {}（gateway.tls.{}）缺失或无法读取".format(path, key),
             "gateway.tls." + key,
-            ("Put the file back, or set the paths as they were", "把文件放回原处,或改回原来的路径"),
+            (
+                "Put the file back, or set the paths as they were",
+                "把文件放回原处，或改回原来的路径",
+            ),
             file=path,
         )
 
@@ -204,7 +207,7 @@ def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
             yield say(
                 "config/secret-missing",
                 "{}: the secret cannot be resolved: {}".format(path, why[0]),
-                "{}:密钥无法解析:{}".format(path, why[1]),
+                "{}：密钥无法解析：{}".format(path, why[1]),
                 path,
                 ("Put the secret back, then start the gateway", "恢复该密钥后再启动网关"),
                 source=ref["source"],
@@ -228,7 +231,7 @@ def _unresolved(
         if not place or not os.access(place, os.R_OK):
             return "file {} is missing or unreadable".format(
                 place or "(none)"
-            ), "文件 {} 缺失或不可读".format(place or "(无)")
+            ), "文件 {} 缺失或不可读".format(place or "（无）")
     if ref["source"] == "exec":
         place = os.path.expanduser(str(provider.get("command", "")))
         if os.path.isabs(place) and not os.access(place, os.X_OK):
@@ -268,7 +271,7 @@ def _variables(look: Look, view: ConfigView) -> Iterator[Finding]:
         yield say(
             "config/variable-missing",
             "{} needs the variable {}, which nothing sets".format(path, name),
-            "{} 需要变量 {},但没有任何地方设置它".format(path, name),
+            "{} 需要变量 {}，但没有任何地方设置它".format(path, name),
             path,
             (
                 "Put {}=... into {}".format(name, look.home.env_file),
@@ -286,7 +289,7 @@ def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
             "config/version-newer",
             "The config was last written by OpenClaw {}, and {} is installed: it refuses to "
             "start".format(stamp, look.version),
-            "配置由更新的 OpenClaw {} 写入,而当前安装的是 {}:网关拒绝启动".format(
+            "配置由更新的 OpenClaw {} 写入，而当前安装的是 {}：网关拒绝启动".format(
                 stamp, look.version
             ),
             "meta.lastTouchedVersion",
@@ -294,7 +297,7 @@ def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
                 "Install OpenClaw {} again, or go back to the config of {}".format(
                     stamp, look.version
                 ),
-                "重新安装 OpenClaw {},或恢复 {} 时的配置".format(stamp, look.version),
+                "重新安装 OpenClaw {}，或恢复 {} 时的配置".format(stamp, look.version),
             ),
             config=stamp,
             installed=look.version,
@@ -309,6 +312,6 @@ def _models(data: Mapping[str, Any]) -> Iterator[Finding]:
         yield info(
             "config/models-missing",
             "No model is configured: OpenClaw uses its default model",
-            "未配置模型:OpenClaw 将使用默认模型",
+            "未配置模型：OpenClaw 将使用默认模型",
             "agents.defaults.model",
         )

@@ -36,11 +36,11 @@ def _one(
         yield error(
             "database/corrupt",
             "The database {} is damaged: {}".format(path, found.detail or found.problem),
-            "数据库 {} 已损坏:{}".format(path, found.detail or found.problem),
+            "数据库 {} 已损坏：{}".format(path, found.detail or found.problem),
             path,
             (
                 "Stop the gateway, then: iflow-doctor heal. What may be lost: " + lost[0],
-                "停止网关后运行:iflow-doctor heal。可能丢失:" + lost[1],
+                "停止网关后运行：iflow-doctor heal。可能丢失：" + lost[1],
             ),
             kind=found.kind,
             problem=found.problem,
@@ -52,7 +52,7 @@ def _one(
             "The database {} is {}: OpenClaw would start empty and lose {}".format(
                 path, "empty" if found.problem == "zero" else "gone", lost[0]
             ),
-            "数据库 {} {}:OpenClaw 会以空数据启动,丢失{}".format(
+            "数据库 {} {}：OpenClaw 会以空数据启动，丢失{}".format(
                 path, "为空" if found.problem == "zero" else "已消失", lost[1]
             ),
             path,
@@ -65,7 +65,7 @@ def _one(
         yield error(
             "database/unreadable",
             "The database {} cannot be opened: {}".format(path, found.detail),
-            "数据库 {} 无法打开:{}".format(path, found.detail),
+            "数据库 {} 无法打开：{}".format(path, found.detail),
             path,
             None,
             kind=found.kind,
@@ -85,13 +85,13 @@ def _one(
             "The database {} has schema {}, and the installed OpenClaw reads up to {}".format(
                 path, found.user_version, supported
             ),
-            "数据库 {} 的结构版本是 {},当前安装的 OpenClaw 最高支持 {}".format(
+            "数据库 {} 的结构版本是 {}，当前安装的 OpenClaw 最高支持 {}".format(
                 path, found.user_version, supported
             ),
             path,
             (
                 "Install the OpenClaw that wrote it, or restore a backup from before the update",
-                "安装写入它的 OpenClaw 版本,或恢复升级前的备份",
+                "安装写入它的 OpenClaw 版本，或恢复升级前的备份",
             ),
             kind=found.kind,
             schema=found.user_version,
@@ -108,14 +108,14 @@ def _one(
             "database/replaced",
             "The database {} is not that of the last healthy run: it was made anew, and {} in "
             "it are gone".format(path, lost[0]),
-            "数据库 {} 已不是上次健康运行时的那个:它被重新创建过,原有的{}已丢失".format(
+            "数据库 {} 已不是上次健康运行时的那个：它被重新创建过，原有的{}已丢失".format(
                 path, lost[1]
             ),
             path,
             (
                 "If you did not do this: stop the gateway and put a backup back (openclaw "
                 "backup sqlite restore)",
-                "如果不是你本人所为:停止网关并恢复备份(openclaw backup sqlite restore)",
+                "如果不是你本人所为：停止网关并恢复备份（openclaw backup sqlite restore）",
             ),
             kind=found.kind,
             before_size=before.get("size"),

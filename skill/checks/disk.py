@@ -72,7 +72,7 @@ def _room(place: Path) -> Iterator[Finding]:
         yield error(
             "disk/full",
             "The disk of {} is full ({:.0f} MB free)".format(place, free),
-            "{} 所在磁盘已满(剩余 {:.0f} MB)".format(place, free),
+            "{} 所在磁盘已满（剩余 {:.0f} MB）".format(place, free),
             place,
             None,
             free_mb=round(free, 1),
@@ -90,7 +90,7 @@ def _room(place: Path) -> Iterator[Finding]:
         yield warning(
             "disk/low",
             "The disk of {} is nearly full ({:.0f} MB free)".format(place, free),
-            "{} 所在磁盘即将写满(剩余 {:.0f} MB)".format(place, free),
+            "{} 所在磁盘即将写满（剩余 {:.0f} MB）".format(place, free),
             place,
             None,
             free_mb=round(free, 1),

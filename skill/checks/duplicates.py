@@ -41,11 +41,11 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield warning(
             "duplicates/watchdog",
             "Another watchdog tends an OpenClaw here: pid {}: {}".format(pid, line),
-            "另有守护程序在管理 OpenClaw:pid {}:{}".format(pid, line),
+            "另有守护程序在管理 OpenClaw：pid {}：{}".format(pid, line),
             "",
             (
                 "Stop one of the two: two watchdogs fight each other",
-                "停用其中之一:两个守护程序会互相干扰",
+                "停用其中之一：两个守护程序会互相干扰",
             ),
             pid=pid,
             name=line,
@@ -96,7 +96,7 @@ def _units(look: Look) -> Iterator[Finding]:
             yield warning(
                 "service/duplicate",
                 "A second service for the same gateway: {}".format(name),
-                "同一网关存在第二个服务:{}".format(name),
+                "同一网关存在第二个服务：{}".format(name),
                 name,
                 None,
                 first=own,

@@ -43,7 +43,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield say(
             "health/not-ready",
             "The gateway is not ready: {}".format(", ".join(failing) or seen.get("startup") or "?"),
-            "网关未就绪:{}".format(", ".join(failing) or seen.get("startup") or "?"),
+            "网关未就绪：{}".format(", ".join(failing) or seen.get("startup") or "?"),
             "",
             None,
             failing=failing,
@@ -55,7 +55,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "health/suppressed",
             "OpenClaw's crash-loop breaker is tripped: green, "
             "and these channels do not run: {}".format(", ".join(suppressed)),
-            "OpenClaw 的崩溃循环保护已触发:看似正常,但这些频道未运行:{}".format(
+            "OpenClaw 的崩溃循环保护已触发：看似正常，但这些频道未运行：{}".format(
                 ", ".join(suppressed)
             ),
             "",

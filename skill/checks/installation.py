@@ -62,7 +62,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield info(
             "installation/version-changed",
             "OpenClaw went from {} to {} since the last healthy run".format(before, look.version),
-            "自上次健康运行以来,OpenClaw 从 {} 变为 {}".format(before, look.version),
+            "自上次健康运行以来，OpenClaw 从 {} 变为 {}".format(before, look.version),
             package,
             None,
             before=before,
@@ -100,7 +100,7 @@ def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Findin
             "{} of the installation are missing or damaged: {}".format(
                 "Files" if len(missing) > 1 else "Parts", ", ".join(missing[:3])
             ),
-            "安装文件缺失或已损坏:{}".format(", ".join(missing[:3])),
+            "安装文件缺失或已损坏：{}".format(", ".join(missing[:3])),
             package,
             hint,
             files=missing[:20],
@@ -114,7 +114,7 @@ def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Findin
         yield say(
             "installation/missing-file",
             "Packages that OpenClaw needs are missing: {}".format(", ".join(gone[:4])),
-            "缺少 OpenClaw 依赖的包:{}".format(", ".join(gone[:4])),
+            "缺少 OpenClaw 依赖的包：{}".format(", ".join(gone[:4])),
             package,
             hint,
             packages=gone[:20],

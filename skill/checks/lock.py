@@ -20,7 +20,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "lock/doctor-running",
                 "An `openclaw doctor` (pid {}) is at work: "
                 "the gateway cannot start beside it".format(row.pid),
-                "`openclaw doctor`(pid {})正在运行:此时网关无法启动".format(row.pid),
+                "`openclaw doctor`(pid {})正在运行：此时网关无法启动".format(row.pid),
                 "",
                 None,
                 pid=row.pid,
@@ -46,7 +46,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield info(
             "lock/stale",
             "A lock of a process that is gone lies there; the gateway takes it over by itself",
-            "存在已消失进程留下的锁文件;网关会自行接管",
+            "存在已消失进程留下的锁文件；网关会自行接管",
             files[0],
             None,
             pid=held.get("pid"),
@@ -57,7 +57,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield info(
             "lock/none",
             "A gateway runs and holds no lock yet: it is starting",
-            "网关正在运行但尚未持锁:仍在启动",
+            "网关正在运行但尚未持锁：仍在启动",
         )
 
 

@@ -103,7 +103,7 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         r"Process will stay alive; fix the issue and restart",
         Text(
             "A restart failed and the process stays alive without a port",
-            "重启失败,进程存活但无端口",
+            "重启失败，进程存活但无端口",
         ),
     ),
     (
@@ -116,7 +116,7 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         r"Generated a runtime token for this startup",
         Text(
             "The gateway made up a token: clients are locked out",
-            "网关生成了临时令牌:客户端会被拒绝",
+            "网关生成了临时令牌：客户端会被拒绝",
         ),
     ),
     (
@@ -124,7 +124,7 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         r"Failed to install missing configured plugin",
         Text(
             "A plugin download failed: the registry cannot be reached",
-            "插件下载失败:无法访问注册表",
+            "插件下载失败：无法访问注册表",
         ),
     ),
     (

@@ -42,7 +42,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield (info if alone and not local else warning)(
             "models/unreachable",
             "Model provider {} cannot be reached at {}: {}".format(name, url, why),
-            "模型服务 {} 无法访问({}):{}".format(name, url, why),
+            "模型服务 {} 无法访问（{}）：{}".format(name, url, why),
             "models.providers." + name,
             None,
             provider=name,

@@ -83,7 +83,7 @@ def _options(look: Any) -> Iterable[Finding]:
         yield error(
             "node/bad-options",
             "Node refuses {} in NODE_OPTIONS: the gateway ends at once (exit 9)".format(word),
-            "NODE_OPTIONS 中的 {} 不被 Node 接受:网关立即退出(退出码 9)".format(word),
+            "NODE_OPTIONS 中的 {} 不被 Node 接受：网关立即退出（退出码 9）".format(word),
             "NODE_OPTIONS",
             ("Remove NODE_OPTIONS from the service's environment", "从服务环境中移除 NODE_OPTIONS"),
             option=word,
@@ -96,7 +96,7 @@ def _options(look: Any) -> Iterable[Finding]:
         yield error(
             "node/small-heap",
             "Node may use only {} MB of heap (NODE_OPTIONS): the gateway aborts".format(size),
-            "NODE_OPTIONS 把堆内存限制为 {} MB:网关会中止".format(size),
+            "NODE_OPTIONS 把堆内存限制为 {} MB：网关会中止".format(size),
             "NODE_OPTIONS",
             (
                 "Remove --max-old-space-size from the service's NODE_OPTIONS",

@@ -31,7 +31,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield error(
                 "permissions/not-owner",
                 "{} cannot be reached: {}".format(path, problem.strerror),
-                "无法访问 {}:{}".format(path, problem.strerror),
+                "无法访问 {}：{}".format(path, problem.strerror),
                 path,
                 _fix(path),
                 reason=problem.strerror,
@@ -44,12 +44,12 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "permissions/not-a-folder",
                 "{} is not a folder, "
                 "and the gateway keeps its data in a folder of that name".format(path),
-                "{} 不是文件夹,而网关要在同名文件夹里存放数据".format(path),
+                "{} 不是文件夹，而网关要在同名文件夹里存放数据".format(path),
                 path,
                 (
                     "look what it is: ls -ld '{0}'; "
                     "then move it away and put the folder back".format(path),
-                    "查看它是什么:ls -ld '{0}';然后移走它并放回原文件夹".format(path),
+                    "查看它是什么：ls -ld '{0}'；然后移走它并放回原文件夹".format(path),
                 ),
             )
             continue
@@ -92,7 +92,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "{} belongs to uid {}, the state directory to uid {}".format(
                     path, found.st_uid, account
                 ),
-                "{} 属于 uid {},而状态目录属于 uid {}".format(path, found.st_uid, account),
+                "{} 属于 uid {}，而状态目录属于 uid {}".format(path, found.st_uid, account),
                 path,
                 _fix(path),
                 owner=found.st_uid,
@@ -104,7 +104,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "{} has mode {}: nobody but root could write it".format(
                     path, oct(found.st_mode & 0o7777)
                 ),
-                "{} 的权限是 {}:除 root 外无人可写".format(path, oct(found.st_mode & 0o7777)),
+                "{} 的权限是 {}：除 root 外无人可写".format(path, oct(found.st_mode & 0o7777)),
                 path,
                 _fix(path),
                 mode=oct(found.st_mode & 0o7777),
@@ -135,11 +135,11 @@ def _dangling(look: Any, path: Path) -> Finding:
     return (warning if look.up else error)(
         "permissions/dangling-link",
         "{} is a link to {}, which does not exist: a volume that is not mounted?".format(path, to),
-        "{} 是指向 {} 的链接,而目标不存在:卷未挂载?".format(path, to),
+        "{} 是指向 {} 的链接，而目标不存在：卷未挂载？".format(path, to),
         path,
         (
             "mount the volume of {}, or put the folder back".format(to),
-            "请挂载 {} 所在的卷,或放回该文件夹".format(to),
+            "请挂载 {} 所在的卷，或放回该文件夹".format(to),
         ),
         target=to,
     )

@@ -26,7 +26,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield error(
             "plugins/crash",
             "Plugin {} ended the gateway: {}".format(*crashed),
-            "插件 {} 使网关崩溃:{}".format(*crashed),
+            "插件 {} 使网关崩溃：{}".format(*crashed),
             "plugins.entries." + crashed[0],
             _disable(crashed[0]),
             plugin=crashed[0],
@@ -39,7 +39,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield warning(
             "plugins/load-failed",
             "Plugin {} failed to load: {}".format(name, said[-160:]),
-            "插件 {} 加载失败:{}".format(name, said[-160:]),
+            "插件 {} 加载失败：{}".format(name, said[-160:]),
             "plugins.entries." + name,
             _disable(name),
             plugin=name,
@@ -49,7 +49,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield info(
             "plugins/new-since-good",
             "New or changed since the last healthy run: {}".format(", ".join(fresh)),
-            "自上次健康运行以来新增或变更的插件:{}".format(", ".join(fresh)),
+            "自上次健康运行以来新增或变更的插件：{}".format(", ".join(fresh)),
             "",
             None,
             plugins=fresh,
@@ -100,7 +100,7 @@ def _suspect(
             yield info(
                 "plugins/suspect",
                 "A plugin may be the cause ({}): {}".format(how, ", ".join(names or active)),
-                "可能由插件引起({}):{}".format(how, ", ".join(names or active)),
+                "可能由插件引起（{}）：{}".format(how, ", ".join(names or active)),
                 "",
                 None,
                 plugins=names or active,
@@ -114,7 +114,7 @@ def _suspect(
             how,
             "new since the last healthy run" if compared else "the only plugin from elsewhere",
         ),
-        "插件 {} 很可能是原因({}):{}".format(
+        "插件 {} 很可能是原因（{}）：{}".format(
             names[0], how, "上次健康运行之后新增" if compared else "唯一的外部插件"
         ),
         "plugins.entries." + names[0],
@@ -139,13 +139,13 @@ def _missing(look: Look, data: Mapping[str, Any], here: Mapping[str, Any]) -> It
             yield warning(
                 "plugins/missing",
                 "Plugin {} is configured and its package is missing".format(name),
-                "已配置插件 {},但其软件包缺失".format(name),
+                "已配置插件 {}，但其软件包缺失".format(name),
                 "plugins.entries." + name,
                 (
                     "openclaw update repair, or: openclaw config unset plugins.entries.{}".format(
                         name
                     ),
-                    "openclaw update repair,或:openclaw config unset plugins.entries.{}".format(
+                    "openclaw update repair，或：openclaw config unset plugins.entries.{}".format(
                         name
                     ),
                 ),

@@ -57,11 +57,11 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "Another gateway (pid {}, state directory {}) holds port {}".format(
                     pid, place or "?", port
                 ),
-                "另一个网关(pid {},状态目录 {})占用了端口 {}".format(pid, place or "?", port),
+                "另一个网关（pid {}，状态目录 {}）占用了端口 {}".format(pid, place or "?", port),
                 "",
                 (
                     "Give one of the two another port: openclaw config set gateway.port N",
-                    "为其中一个改用其他端口:openclaw config set gateway.port N",
+                    "为其中一个改用其他端口：openclaw config set gateway.port N",
                 ),
                 pid=pid,
                 command=line,
@@ -74,13 +74,13 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield error(
                 "port/foreign-owner",
                 "Another program holds port {}: pid {} ({}): {}".format(port, pid, user, line),
-                "端口 {} 被其他程序占用:pid {}({}):{}".format(port, pid, user, line),
+                "端口 {} 被其他程序占用：pid {}（{}）：{}".format(port, pid, user, line),
                 "",
                 (
                     "Stop that program (kill {}), or: openclaw config set gateway.port N".format(
                         pid
                     ),
-                    "停止该程序(kill {}),或:openclaw config set gateway.port N".format(pid),
+                    "停止该程序（kill {}），或：openclaw config set gateway.port N".format(pid),
                 ),
                 pid=pid,
                 command=line,

@@ -18,7 +18,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield info(
             "process/starting",
             "A gateway is starting (pid {})".format(pid),
-            "网关正在启动(pid {})".format(pid),
+            "网关正在启动（pid {}）".format(pid),
             "",
             None,
             pid=pid,
@@ -37,7 +37,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "process/stopped",
             "The gateway (pid {}) is suspended (state T): it answers nothing and ignores "
             "SIGTERM".format(row.pid),
-            "网关进程(pid {})已被挂起(状态 T):不应答,也不响应 SIGTERM".format(row.pid),
+            "网关进程（pid {}）已被挂起（状态 T）：不应答，也不响应 SIGTERM".format(row.pid),
             "",
             None,
             pid=row.pid,
@@ -48,7 +48,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield error(
                 "process/busy",
                 "The gateway (pid {}) uses a whole core and answers nothing".format(row.pid),
-                "网关进程(pid {})占满一个核心且不应答".format(row.pid),
+                "网关进程（pid {}）占满一个核心且不应答".format(row.pid),
                 pid=row.pid,
                 started=row.started,
             )
@@ -60,7 +60,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "The gateway (pid {}) lives and does not listen on port {}".format(
                     row.pid, look.home.port
                 ),
-                "网关进程(pid {})存活但未监听端口 {}".format(row.pid, look.home.port),
+                "网关进程（pid {}）存活但未监听端口 {}".format(row.pid, look.home.port),
                 "",
                 None,
                 pid=row.pid,
@@ -74,7 +74,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "{} gateways run on the same state directory: pids {}".format(
                 len(rows), ", ".join(str(r.pid) for r in rows)
             ),
-            "同一状态目录上运行着 {} 个网关:pid {}".format(
+            "同一状态目录上运行着 {} 个网关：pid {}".format(
                 len(rows), ", ".join(str(r.pid) for r in rows)
             ),
             "",

@@ -18,7 +18,7 @@ HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
 RAISE = ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE")
 RAISE_MEMORY = (
     "raise MemoryMax (systemctl --user edit {}), a healthy gateway needs about 1 GB",
-    "提高 MemoryMax(systemctl --user edit {}),健康的网关约需 1 GB",
+    "提高 MemoryMax(systemctl --user edit {})，健康的网关约需 1 GB",
 )
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
@@ -38,7 +38,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "The gateway (pid {}) uses {:.0f} MB; {:.0f} MB was usual".format(
                     row.pid, memory, normal
                 ),
-                "网关(pid {})占用 {:.0f} MB,平时约 {:.0f} MB".format(row.pid, memory, normal),
+                "网关（pid {}）占用 {:.0f} MB，平时约 {:.0f} MB".format(row.pid, memory, normal),
                 "",
                 None,
                 pid=row.pid,
@@ -50,7 +50,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield error(
                 "resources/fd-limit",
                 "The gateway (pid {}) has {:.0f} of {:.0f} files open".format(row.pid, fds, most),
-                "网关(pid {})已打开 {:.0f}/{:.0f} 个文件".format(row.pid, fds, most),
+                "网关（pid {}）已打开 {:.0f}/{:.0f} 个文件".format(row.pid, fds, most),
                 "",
                 RAISE,
                 pid=row.pid,
@@ -84,7 +84,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "resources/oom-killed",
             "The system killed the gateway for want of memory"
             + (" (the service may use {})".format(cap) if cap else ""),
-            "系统因内存不足杀死了网关" + ("(服务的内存上限为 {})".format(cap) if cap else ""),
+            "系统因内存不足杀死了网关" + ("（服务的内存上限为 {}）".format(cap) if cap else ""),
             unit if cap else "",
             hint if cap else None,
             limit=cap,
@@ -108,7 +108,7 @@ def _few_files(look: Look) -> Iterator[Finding]:
         zh = (
             "网关最多只能打开 {} 个文件".format(limit)
             if limit
-            else "网关无法打开数据库,而本账户可以:可打开的文件数过少"
+            else "网关无法打开数据库，而本账户可以：可打开的文件数过少"
         )
         yield error("resources/fd-limit", en, zh, "", RAISE, limit=limit)
 

@@ -75,7 +75,7 @@ def unknown(check_id: str, why: str) -> Finding:
     return info(
         check_id + "/unknown",
         "The check {} could not tell: {}".format(check_id, why[:200]),
-        "检查 {} 无法得出结论:{}".format(check_id, why[:200]),
+        "检查 {} 无法得出结论：{}".format(check_id, why[:200]),
         "",
         None,
         reason=why[:200],

@@ -84,7 +84,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         yield say(
             "service/missing",
             "The gateway's service is not installed: nothing starts it after a crash or a reboot",
-            "未安装网关服务:崩溃或重启后无人拉起",
+            "未安装网关服务：崩溃或重启后无人拉起",
             path,
             ("iflow-doctor service install", "iflow-doctor service install"),
             manager=name,
@@ -94,14 +94,14 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         yield info(
             "service/stopped-by-operator",
             "A person stopped the gateway: it stays stopped",
-            "网关由人工停止:保持停止状态",
+            "网关由人工停止：保持停止状态",
             path,
         )
     if state.enabled is False and name != "direct":
         yield warning(
             "service/disabled",
             "The gateway's service is not enabled: it will not come back after a reboot",
-            "网关服务未启用:重启后不会自动启动",
+            "网关服务未启用：重启后不会自动启动",
             path,
             ("iflow-doctor service install", "iflow-doctor service install"),
         )
@@ -112,7 +112,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
             "The service manager gave up: {} (exit {})".format(
                 state.result or state.sub or "failed", state.exit_code
             ),
-            "服务管理器已放弃:{}(退出码 {})".format(
+            "服务管理器已放弃：{}（退出码 {}）".format(
                 state.result or state.sub or "failed", state.exit_code
             ),
             path,
@@ -126,7 +126,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         yield error(
             "service/start-limit",
             "The service hit its start limit and is parked",
-            "服务达到启动次数上限,已停放",
+            "服务达到启动次数上限，已停放",
             path,
             None,
             restarts=state.restarts,
@@ -136,7 +136,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
             "service/exit-78",
             "The gateway refused to start (exit 78); the service manager will not try again by "
             "itself",
-            "网关拒绝启动(退出码 78);服务管理器不会自行重试",
+            "网关拒绝启动（退出码 78）；服务管理器不会自行重试",
             path,
             None,
             exit_code=78,
@@ -164,7 +164,7 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
         yield error(
             "service/unit-broken",
             "systemd cannot start the gateway's program as its unit says: {}".format(why),
-            "systemd 无法按单元的设置启动网关程序:{}".format(why),
+            "systemd 无法按单元的设置启动网关程序：{}".format(why),
             getattr(state, "path", ""),
             (
                 "openclaw gateway install --force    # writes the unit anew",
@@ -184,7 +184,7 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
             "The service's definition is not what it was in the last good run: {}".format(
                 ", ".join(changed)
             ),
-            "服务定义与最近一次正常运行时不同:{}".format("、".join(changed)),
+            "服务定义与最近一次正常运行时不同：{}".format("、".join(changed)),
             changed[0],
             None,
             files=changed,
@@ -280,7 +280,7 @@ def _environment(look: Look) -> Iterator[Finding]:
             "The service's HOME is {}, and this gateway lives below {}".format(
                 home, look.host.home
             ),
-            "服务的 HOME 是 {},而网关位于 {}".format(home, look.host.home),
+            "服务的 HOME 是 {}，而网关位于 {}".format(home, look.host.home),
             "HOME",
             None,
             name="HOME",

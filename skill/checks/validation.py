@@ -25,7 +25,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         return
     validation = cli.validate(look, look.cli_timeout)
     if not validation.known:
-        en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置:"
+        en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置："
         yield info("config/unvalidated", en + validation.error, zh + validation.error)
     elif not validation.valid:
         yield from issues(validation.issues, validation.source, str(look.config.path))
@@ -71,13 +71,13 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
         return error(
             "config/channel-plugin-missing",
             "Channel {} is configured, and its plugin is not installed".format(channel),
-            "已配置频道 {},但对应插件未安装".format(channel),
+            "已配置频道 {}，但对应插件未安装".format(channel),
             path,
             (
                 "{}; or: openclaw plugins install <plugin of {}>".format(
                     take_out(path, file)[0], channel
                 ),
-                "{};或:openclaw plugins install <{} 的插件>".format(
+                "{}；或：openclaw plugins install <{} 的插件>".format(
                     take_out(path, file)[1], channel
                 ),
             ),
@@ -100,7 +100,7 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
         return error(
             "plugins/missing",
             "{}: {}".format(path, message),
-            "{}:找不到插件 {}".format(path, missing.group(1)),
+            "{}：找不到插件 {}".format(path, missing.group(1)),
             path,
             None,
             plugin=missing.group(1),
@@ -116,7 +116,7 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
         return error(
             "config/include-missing",
             message,
-            "被 $include 的文件有问题:" + message,
+            "被 $include 的文件有问题：" + message,
             path,
             RESTORE,
             source=source,
@@ -124,7 +124,7 @@ def _issue(path: str, message: str, allowed: Any, source: str, file: str) -> Fin
     return error(
         "config/invalid-value",
         "{}: {}{}".format(path or "the config", message, hint),
-        "{} 的值无效:{}{}".format(path or "配置", message, hint),
+        "{} 的值无效：{}{}".format(path or "配置", message, hint),
         path,
         RESTORE,
         message=message,

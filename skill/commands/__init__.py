@@ -10,7 +10,7 @@ from typing import Any, Optional
 import click
 
 _TWO = re.compile(r"^(.*?\S)\s*(?: / |\n\n)(?=[^/]*[\u4e00-\u9fff])(.*)$", re.S)
-CLICK = {"Options": "选项", "Commands": "命令", "Usage: ": "用法: "}
+CLICK = {"Options": "选项", "Commands": "命令", "Usage: ": "用法："}
 FLAGS_OF_CLICK = {
     "Show this message and exit.": "显示本帮助。",
     "Show the version and exit.": "显示版本。",
@@ -54,22 +54,22 @@ class ChineseHelp(click.HelpFormatter):
 def usage_zh(error: click.ClickException) -> str:
     """click's commonest complaints in Chinese; of the others its own words."""
     if isinstance(error, click.NoSuchOption):
-        near = ",是不是 {}?".format(error.possibilities[0]) if error.possibilities else ""
+        near = "，是不是 {}？".format(error.possibilities[0]) if error.possibilities else ""
         return "没有选项 {}{}".format(error.option_name, near)
     if isinstance(error, click.MissingParameter):
         return "缺少参数 {}".format(error.param.human_readable_name if error.param else "")
     if isinstance(error, click.BadParameter):
-        return "{} 的值不对:{}".format(
+        return "{} 的值不对：{}".format(
             error.param.human_readable_name if error.param else "参数", error.message
         )
     said = error.format_message()
     for pattern, chinese in (
         (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),
         (r"(Missing command)", "缺少子命令"),
-        (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数:{0}"),
+        (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数：{0}"),
     ):
         found = re.match(pattern, said)
         if found:
             parts = list(found.groups()) + [None]
-            return chinese.format(parts[0], ",是不是 {}?".format(parts[1]) if parts[1] else "")
+            return chinese.format(parts[0], "，是不是 {}？".format(parts[1]) if parts[1] else "")
     return said

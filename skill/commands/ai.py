@@ -21,7 +21,7 @@ def ai() -> None:
 @click.pass_obj
 def status(app: Any) -> None:
     """Which AIs are there, version, logged in or not. Costs nothing. / 有哪些
-    AI、版本、是否登录,不产生费用。
+    AI、版本、是否登录，不产生费用。
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -51,7 +51,7 @@ def status(app: Any) -> None:
     else:
         head = Text(
             "AI stage: {}, mode {}, {} of {} calls used today",
-            "AI 阶段:{},模式 {},今日已用 {}/{} 次调用",
+            "AI 阶段：{}，模式 {}，今日已用 {}/{} 次调用",
         ).to(app.lang)
         on = Text("on", "开启") if settings["ai.enabled"] else Text("off", "关闭")
         app.say(
@@ -66,7 +66,7 @@ def status(app: Any) -> None:
                 Text(
                     "No AI can be asked. Install one and log in, or set ai.anthropic_http / "
                     "ai.openai_http.",
-                    "没有可用的 AI。请安装并登录其中之一,或设置 ai.anthropic_http / "
+                    "没有可用的 AI。请安装并登录其中之一，或设置 ai.anthropic_http / "
                     "ai.openai_http。",
                 )
             )
@@ -132,7 +132,7 @@ def attach(app: Any) -> None:
         lines += [
             Text(
                 "Look into the session (for watching; nothing is confirmed for you):",
-                "查看会话(仅供查看,不会替您确认任何操作):",
+                "查看会话（仅供查看，不会替您确认任何操作）：",
             ).to(app.lang)
         ]
         lines += ["  cd '{}' && {}".format(last.get("workdir"), resume)]
@@ -168,7 +168,7 @@ def _resume(last: Dict[str, Any]) -> str:
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Ask, show the plan, carry nothing out. / 只询问并显示计划,不执行。",
+    help="Ask, show the plan, carry nothing out. / 只询问并显示计划，不执行。",
 )
 @click.option(
     "--mode",
@@ -196,7 +196,7 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
         values = dict(ctx.settings.values, ai=dict(ctx.settings.values["ai"], mode=mode))
         ctx = replace(ctx, settings=Settings(values, ctx.settings.sources))
     if not app.as_json:
-        app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
+        app.say(Text("Looking (a few seconds) ...", "正在检查（需几秒）……"))
     ctx = examine.examined(ctx)
     if show_prompt:
         from ..doctor.emergency import evidence
@@ -240,5 +240,5 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
             if text.en:
                 app.say("{}: {}".format(head.to(app.lang), text.to(app.lang)))
         if result.report:
-            app.say(Text("Report: ", "报告:").to(app.lang) + result.report)
+            app.say(Text("Report: ", "报告：").to(app.lang) + result.report)
     raise click.exceptions.Exit(0 if result.healed else 1)

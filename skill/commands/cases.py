@@ -79,7 +79,7 @@ def diagnose(
         raise UsageError(
             Text(
                 "nothing to diagnose: give a TEXT or --log FILE",
-                "没有可诊断的内容:请给出一段描述,或 --log 文件",
+                "没有可诊断的内容：请给出一段描述，或 --log 文件",
             ),
             Text(
                 'e.g. iflow-doctor diagnose "gateway will not start"',
@@ -106,10 +106,10 @@ def _read_log(name: str) -> str:
     else:
         if not Path(name).is_file():
             raise UsageError(
-                Text.of("no such log file: {}", "没有这个日志文件:{}", name),
+                Text.of("no such log file: {}", "没有这个日志文件：{}", name),
                 Text(
                     "openclaw logs --limit 200 shows the gateway's own",
-                    "网关自己的日志:openclaw logs --limit 200",
+                    "网关自己的日志：openclaw logs --limit 200",
                 ),
             )
         raw = tail_bytes(name, LOG_BYTES)
@@ -123,8 +123,8 @@ def _batch(name: str) -> int:
     library = _library()
     if name != "-" and not Path(name).is_file():
         raise UsageError(
-            Text.of("no such file: {}", "没有这个文件:{}", name),
-            Text('a line each: {"id", "symptom", "log"}', '每行一个:{"id", "symptom", "log"}'),
+            Text.of("no such file: {}", "没有这个文件：{}", name),
+            Text('a line each: {"id", "symptom", "log"}', '每行一个：{"id", "symptom", "log"}'),
         )
     source = sys.stdin if name == "-" else open(name, encoding="utf-8", errors="replace")
     with source:
@@ -140,8 +140,8 @@ def _batch(name: str) -> int:
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise UsageError(
-                    Text.of("{} line {}: {!r}", "{} 第 {} 行:{!r}", name, number, error),
-                    Text('each line: {"id", "symptom", "log"}', '每行:{"id", "symptom", "log"}'),
+                    Text.of("{} line {}: {!r}", "{} 第 {} 行：{!r}", name, number, error),
+                    Text('each line: {"id", "symptom", "log"}', '每行：{"id", "symptom", "log"}'),
                 ) from error
             found = match(library, symptom, log)
             click.echo(
@@ -361,7 +361,7 @@ def add_case(
         raise UsageError(
             Text(
                 "add-case needs --from FILE, --incident ID, or a terminal to ask in",
-                "add-case 需要 --from 文件、--incident 编号,或一个可以提问的终端",
+                "add-case 需要 --from 文件、--incident 编号，或一个可以提问的终端",
             ),
             Text(
                 "docs/adding-a-case.md shows what a FILE looks like",
@@ -388,7 +388,7 @@ def _case_file(name: str) -> Dict[str, Any]:
         raise SettingsError(name, [str(error)]) from error
     if not isinstance(raw, dict):
         raise SettingsError(
-            name, [Text("must be one case (a JSON object)", "必须是一个案例(JSON 对象)")]
+            name, [Text("must be one case (a JSON object)", "必须是一个案例（JSON 对象）")]
         )
     return raw
 

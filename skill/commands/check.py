@@ -14,7 +14,7 @@ RESULT = {
     0: Text("The config is fine.", "配置没有问题。"),
     1: Text(
         "The config has errors: the gateway will not work like this.",
-        "配置有错误:网关将无法正常工作。",
+        "配置有错误：网关将无法正常工作。",
     ),
     2: Text("The config could not be checked completely.", "未能完成全部检查。"),
 }
@@ -32,7 +32,7 @@ def add(main: click.Group) -> None:
     "--timeout",
     type=click.FloatRange(1, 300),
     default=30.0,
-    help="Seconds for OpenClaw's own validation. / 校验超时(秒)。",
+    help="Seconds for OpenClaw's own validation. / 校验超时（秒）。",
 )
 @click.option("--json", "json_here", is_flag=True, help="JSON output. / 以 JSON 输出。")
 @click.pass_obj

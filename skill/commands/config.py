@@ -25,7 +25,7 @@ def add(main: click.Group) -> None:
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Set a value; may be repeated. / 设置一个值,可重复。",
+    help="Set a value; may be repeated. / 设置一个值，可重复。",
 )
 @click.option(
     "--unset", "removed", metavar="KEY", multiple=True, help="Back to the default. / 恢复默认。"
@@ -87,7 +87,7 @@ def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
         near = difflib.get_close_matches(dotted, known_keys(node), 1, 0.5)
         raise UsageError(
             Text.of("unknown key {}", "没有设置项 {}", dotted),
-            Text.of("did you mean {}?", "是不是 {}?", near[0])
+            Text.of("did you mean {}?", "是不是 {}？", near[0])
             if near
             else "iflow-doctor config --list",
         )
@@ -144,7 +144,7 @@ def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise UsageError(
-            Text.of("--set {}: must be KEY=VALUE", "--set {}:必须写成 键=值", text),
+            Text.of("--set {}: must be KEY=VALUE", "--set {}：必须写成 键=值", text),
             "iflow-doctor config --set auto_heal=true",
         )
     value = parse_value(value, rule(node, key.strip()))
@@ -162,7 +162,7 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
         app.say(
             Text(
                 "{} = {} still: {} wins".format(key, shown, source),
-                "{} 仍为 {}:{} 优先".format(key, shown, source),
+                "{} 仍为 {}：{} 优先".format(key, shown, source),
             )
         )
     else:

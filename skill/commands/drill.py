@@ -40,7 +40,7 @@ def drill(
     app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], only_list: bool, keep: bool
 ) -> None:
     """Break a practice gateway and watch it heal. Your own gateway is never touched. /
-    演练:绝不触碰你自己的网关。
+    演练：绝不触碰你自己的网关。
     """
     from ..drill import faults, report, runner
 
@@ -54,7 +54,7 @@ def drill(
         click.echo("\n" + said if second < 0 else "  {:6.1f} s  {}".format(second, said), err=True)
 
     for item in skipped:
-        say(0.0, Text.of("skipped {}: {}", "跳过 {}:{}", item["id"], item["reason"]))
+        say(0.0, Text.of("skipped {}: {}", "跳过 {}：{}", item["id"], item["reason"]))
     results = runner.run_all(chosen, real, app.host, say, keep)
     if app.as_json:
         app.out(report.to_json(results, skipped))
@@ -79,7 +79,7 @@ def _choose(
     if unknown:
         raise UsageError(
             Text.of("no fault {}", "没有故障 {}", ", ".join(unknown)),
-            Text.of("known: {}", "已有:{}", ", ".join(fault.id for fault in found)),
+            Text.of("known: {}", "已有：{}", ", ".join(fault.id for fault in found)),
         )
     target = "real" if real else "practice"
     wanted = [
@@ -118,7 +118,7 @@ def _list(app: Any, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
         app.say(
             Text(
                 "{}: skipped, {}".format(item["id"], item["reason"]),
-                "{}:跳过,{}".format(item["id"], item["reason"]),
+                "{}：跳过，{}".format(item["id"], item["reason"]),
             )
         )
 

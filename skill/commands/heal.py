@@ -15,7 +15,7 @@ def add(main: click.Group) -> None:
 
 @click.command()
 @click.option(
-    "--dry-run", is_flag=True, help="Show the plan, change nothing. / 只显示方案,不做改动。"
+    "--dry-run", is_flag=True, help="Show the plan, change nothing. / 只显示方案，不做改动。"
 )
 @click.option("--yes", is_flag=True, help="Carry it out without asking. / 不询问直接执行。")
 @click.option("--json", "as_json", is_flag=True)
@@ -34,13 +34,13 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
         else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
     )
     if not as_json:
-        app.say(Text("Looking (a few seconds) ...", "正在检查(需几秒)……"))
+        app.say(Text("Looking (a few seconds) ...", "正在检查（需几秒）……"))
     budget = float(ctx.settings.get("start_budget", 300))
     result = visit.treat(ctx, name, plan_only=True, say=say, patience=budget)
     if not dry_run and result.outcome == "asked":
         if not yes and not as_json:
             _show(app, result)
-            yes = click.confirm(Text("Carry this out?", "执行吗?").to(app.lang), default=False)
+            yes = click.confirm(Text("Carry this out?", "执行吗？").to(app.lang), default=False)
         if yes:
             result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
     if as_json:
@@ -55,13 +55,13 @@ def _show(app: Any, result: Any) -> None:
     from ..model import Text
 
     heads = {
-        "healed": Text("Healed: the gateway is ready.", "已修复:网关已就绪。"),
+        "healed": Text("Healed: the gateway is ready.", "已修复：网关已就绪。"),
         "nothing": Text("Nothing to repair.", "无需修复。"),
         "asked": Text("This can be repaired.", "可以修复。"),
         "escalate": Text("This needs you.", "需要您处理。"),
     }
     app.say(heads[result.outcome])
-    app.say(Text("Cause: ", "原因:").to(app.lang) + result.cause.to(app.lang))
+    app.say(Text("Cause: ", "原因：").to(app.lang) + result.cause.to(app.lang))
     for action in result.actions:
         app.say(
             "  - {}: {} ({} s)".format(
@@ -70,20 +70,22 @@ def _show(app: Any, result: Any) -> None:
         )
         if action.get("config_diff"):
             app.say(
-                Text("    config differs at: ", "    配置变化:").to(app.lang)
+                Text("    config differs at: ", "    配置变化：").to(app.lang)
                 + ", ".join(action["config_diff"])
             )
         if action.get("advice"):
             app.say("    " + action["advice"])
     for plan in result.plans:
         app.say(
-            Text("Plan: {} ({})", "方案:{}({})").to(app.lang).format(plan.repair, plan.risk.value)
+            Text("Plan: {} ({})", "方案：{}（{}）")
+            .to(app.lang)
+            .format(plan.repair, plan.risk.value)
         )
         app.say("  " + plan.why.to(app.lang))
         for number, step in enumerate(plan.steps, 1):
             app.say("  {}. {}".format(number, steps.describe(step, app.lang)))
     if result.next_step:
-        app.say(Text("Next: ", "下一步:").to(app.lang) + result.next_step.to(app.lang))
+        app.say(Text("Next: ", "下一步：").to(app.lang) + result.next_step.to(app.lang))
 
 
 @click.command(hidden=True)
@@ -132,14 +134,14 @@ def stats(app: Any, as_json: bool) -> None:
         return
     took = value["time_to_recover_s"]
     app.say(
-        Text("Incidents: {}, healed: {}", "事故:{},已恢复:{}")
+        Text("Incidents: {}, healed: {}", "事故：{}，已恢复：{}")
         .to(app.lang)
         .format(value["incidents"], value["healed"])
     )
     if took["n"]:
         line = Text(
             "Time to recover: half within {:.0f} s, 95 % within {:.0f} s",
-            "恢复时间:一半在 {:.0f} 秒内,95% 在 {:.0f} 秒内",
+            "恢复时间：一半在 {:.0f} 秒内，95% 在 {:.0f} 秒内",
         ).to(app.lang)
         app.say(line.format(took["p50"], took["p95"]))
     for title, key in (
@@ -156,7 +158,8 @@ def stats(app: Any, as_json: bool) -> None:
     for case, row in sorted(value["by_case"].items()):
         rate = "-" if row["success_rate"] is None else "{:.0%}".format(row["success_rate"])
         line = Text(
-            "{}: {} incidents, {} healed, success at least {}", "{}:{} 次,恢复 {} 次,成功率下限 {}"
+            "{}: {} incidents, {} healed, success at least {}",
+            "{}：{} 次，恢复 {} 次，成功率下限 {}",
         ).to(app.lang)
         app.say(
             "  "
@@ -167,13 +170,13 @@ def stats(app: Any, as_json: bool) -> None:
         app.say("  {}: {} / {}".format(week, row["healed"], row["incidents"]))
     if value["ai"]["calls"]:
         app.say(
-            Text("AI calls: {}, cost {} USD", "AI 调用:{} 次,费用 {} 美元")
+            Text("AI calls: {}, cost {} USD", "AI 调用：{} 次，费用 {} 美元")
             .to(app.lang)
             .format(value["ai"]["calls"], value["ai"]["cost_usd"])
         )
     if value["set_aside"]:
         app.say(
-            Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至:{}")
+            Text("A damaged records.json was set aside: {}", "损坏的 records.json 已移至：{}")
             .to(app.lang)
             .format(value["set_aside"])
         )
@@ -208,7 +211,7 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
         app.say(
             Text(
                 "No repair has changed a file yet: nothing to restore.",
-                "还没有修复改动过文件:没有可还原的快照。",
+                "还没有修复改动过文件：没有可还原的快照。",
             )
         )
     for snapshot in found:
@@ -221,7 +224,7 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 @click.pass_obj
 def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. /
-    还原快照(先保存现状)。
+    还原快照（先保存现状）。
     """
     from ..doctor import execute
     from ..errors import UsageError
@@ -251,7 +254,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
         app.out({"ok": True, "restored": changed, "as_it_was": before.id})
         return
     app.say(
-        Text("Put back: {}. As it was: {}", "已还原:{}。还原前的状态:{}")
+        Text("Put back: {}. As it was: {}", "已还原：{}。还原前的状态：{}")
         .to(app.lang)
         .format(", ".join(changed) or "-", before.id)
     )

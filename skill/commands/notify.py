@@ -21,13 +21,13 @@ def add(main: click.Group) -> None:
 
 @click.group(no_args_is_help=False)  # the versions of click do not agree on its exit code
 def notify() -> None:
-    """Alerts: who is told, and how. / 告警:通知谁、如何通知。"""
+    """Alerts: who is told, and how. / 告警：通知谁、如何通知。"""
 
 
 @notify.command("list")
 @click.pass_obj
 def list_ways(app: Any) -> None:
-    """What was found, where, and whom it would reach. / 找到了哪些通道,会通知谁。"""
+    """What was found, where, and whom it would reach. / 找到了哪些通道，会通知谁。"""
     from ..notify import report
 
     value = report.overview(app.context())
@@ -53,7 +53,7 @@ def test(app: Any, everyone: bool) -> None:
         app.say(
             Text(
                 "No channel with a known recipient and no webhook: nothing to test.",
-                "没有可用的通道或 Webhook:无需测试。",
+                "没有可用的通道或 Webhook：无需测试。",
             )
         )
     for row in [] if app.as_json else results:
@@ -75,7 +75,7 @@ def flush(app: Any, deadline: float) -> None:
         app.say(
             Text(
                 "{} alerts delivered, {} waiting".format(done.delivered, done.waiting),
-                "已送达 {} 条,等待 {} 条".format(done.delivered, done.waiting),
+                "已送达 {} 条，等待 {} 条".format(done.delivered, done.waiting),
             )
         )
         for way, error in done.errors[-5:]:
@@ -98,13 +98,13 @@ def preview(app: Any, kind: str, platform: str) -> None:
 
     if kind != "all" and kind not in SAMPLES:
         raise UsageError(
-            Text.of("no such kind: {}", "没有这种消息:{}", kind),
-            Text.of("one of: all, {}", "可选:all, {}", ", ".join(SAMPLES)),
+            Text.of("no such kind: {}", "没有这种消息：{}", kind),
+            Text.of("one of: all, {}", "可选：all, {}", ", ".join(SAMPLES)),
         )
     if platform and platform not in SENDERS:
         raise UsageError(
-            Text.of("no such platform: {}", "没有这个平台:{}", platform),
-            Text.of("one of: {}", "可选:{}", ", ".join(SENDERS)),
+            Text.of("no such platform: {}", "没有这个平台：{}", platform),
+            Text.of("one of: {}", "可选：{}", ", ".join(SENDERS)),
         )
     ctx = app.context()
     shown: List[Dict[str, Any]] = []
@@ -127,7 +127,7 @@ def preview(app: Any, kind: str, platform: str) -> None:
 @click.option("--all", "everyone", is_flag=True, help="Every open incident. / 所有未恢复的事件。")
 @click.pass_obj
 def ack(app: Any, code: str, everyone: bool) -> None:
-    """Acknowledge an incident: no more reminders. / 确认事件,不再提醒。"""
+    """Acknowledge an incident: no more reminders. / 确认事件，不再提醒。"""
     from ..notify import incidents
     from ..openclaw.home import locate
 
@@ -137,10 +137,10 @@ def ack(app: Any, code: str, everyone: bool) -> None:
         raise UsageError(
             Text.of(
                 "several incidents are open: {}",
-                "有多个未结束的事故:{}",
+                "有多个未结束的事故：{}",
                 ", ".join(item["code"] for item in known),
             ),
-            Text("iflow-doctor ack CODE, or ack --all", "iflow-doctor ack 代码,或 ack --all"),
+            Text("iflow-doctor ack CODE, or ack --all", "iflow-doctor ack 代码，或 ack --all"),
         )
     done = incidents.ack(home, code, app.host.now())
     if app.as_json:
@@ -149,7 +149,7 @@ def ack(app: Any, code: str, everyone: bool) -> None:
         app.say(
             Text(
                 "No more reminders for {}.".format(", ".join(done)),
-                "已确认 {},不再提醒。".format("、".join(done)),
+                "已确认 {}，不再提醒。".format("、".join(done)),
             )
         )
     else:
@@ -178,13 +178,13 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
         if app.as_json:
             app.out({"ok": True, "platform": platform, "removed": True})
             return
-        app.say(Text("{}: removed".format(platform), "{}:已移除".format(platform)))
+        app.say(Text("{}: removed".format(platform), "{}：已移除".format(platform)))
         return
     if not url.startswith("${"):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(
-                Text.of("not a web address: {}", "不是网址:{}", url[:60]),
+                Text.of("not a web address: {}", "不是网址：{}", url[:60]),
                 Text("it starts with https://", "应以 https:// 开头"),
             )
     value: Dict[str, Any] = {"url": url}
@@ -196,7 +196,7 @@ def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str)
     app.say(
         Text(
             "{}: saved. Try it: iflow-doctor notify test".format(platform),
-            "{}:已保存。试一下:iflow-doctor notify test".format(platform),
+            "{}：已保存。试一下：iflow-doctor notify test".format(platform),
         )
     )
 

@@ -50,7 +50,7 @@ def install(app: Any, dry_run: bool, only: Any) -> None:
 @service.command()
 @_both
 def uninstall(app: Any, dry_run: bool, only: Any) -> None:
-    """Remove our services; OpenClaw's own stay. / 移除我们的服务,保留 OpenClaw 自己的。"""
+    """Remove our services; OpenClaw's own stay. / 移除我们的服务，保留 OpenClaw 自己的。"""
     platform = _platform(app)
 
     def watchdog(plan_only: bool) -> Any:
@@ -108,7 +108,7 @@ def status(app: Any) -> None:
             }
         )
     else:
-        app.say(Text("service manager: " + platform.name, "服务管理器:" + platform.name))
+        app.say(Text("service manager: " + platform.name, "服务管理器：" + platform.name))
         for kind, state in states.items():
             app.say(_line(kind, state))
     raise click.exceptions.Exit(code)
@@ -124,12 +124,12 @@ WORDS_ZH = {
 }
 # what the platforms add to a state, see platforms/
 DETAILS_ZH = {
-    "started by somebody else; nothing keeps it alive": "由别处启动,没有保活",
+    "started by somebody else; nothing keeps it alive": "由别处启动，没有保活",
     "no keeper was ever started here": "这里从未启动过守护器",
-    "not a service: started by hand or by the container": "不是系统服务:由人或容器启动",
+    "not a service: started by hand or by the container": "不是系统服务：由人或容器启动",
     "needs daemon-reload": "需要 daemon-reload",
     "loaded; launchd starts it within ThrottleInterval (10 s)": (
-        "已加载,launchd 会在 ThrottleInterval(10 秒)内启动它"
+        "已加载，launchd 会在 ThrottleInterval（10 秒）内启动它"
     ),
     "schtasks did not answer": "schtasks 没有回答",
 }
@@ -141,16 +141,16 @@ def _line(kind: str, state: Any) -> Text:
     ]
     en, zh = ", ".join(parts), "、".join([WORDS_ZH.get(parts[0], parts[0])] + parts[1:])
     if state.main_pid:
-        en, zh = en + ", pid {}".format(state.main_pid), zh + ",进程 {}".format(state.main_pid)
+        en, zh = en + ", pid {}".format(state.main_pid), zh + "，进程 {}".format(state.main_pid)
     if state.restarts:
         en, zh = (
             en + ", restarted {} times".format(state.restarts),
-            zh + ",已重启 {} 次".format(state.restarts),
+            zh + "，已重启 {} 次".format(state.restarts),
         )
     if state.stopped_by_operator:
-        en, zh = en + ", stopped by a person", zh + ",由人停止"
+        en, zh = en + ", stopped by a person", zh + "，由人停止"
     if not state.exists:
-        en, zh = en + ", not installed", zh + ",未安装"
+        en, zh = en + ", not installed", zh + "，未安装"
     tail = (
         Text.of("  [{}]", "  [{}]", Text(state.detail, DETAILS_ZH.get(state.detail, state.detail)))
         if state.detail
@@ -218,11 +218,11 @@ def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:
     app.say(
         Text(
             "{}: {}".format(kind, "would do" if dry_run else "done"),
-            "{}:{}".format(kind, "将执行" if dry_run else "完成"),
+            "{}：{}".format(kind, "将执行" if dry_run else "完成"),
         )
     )
     for path, content in plan.files:
-        app.say(Text.of("  write {} ({} bytes)", "  写入 {}({} 字节)", path, len(content)))
+        app.say(Text.of("  write {} ({} bytes)", "  写入 {}（{} 字节）", path, len(content)))
         if dry_run:
             text = content.decode(
                 "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace"

@@ -90,7 +90,7 @@ def _once(app: Any, dog: Any, code: int) -> None:
     )
     if until:
         paused = Text(
-            "Paused until {}: only looked, did nothing.", "已暂停至 {}:只看了一眼,没有任何动作。"
+            "Paused until {}: only looked, did nothing.", "已暂停至 {}：只看了一眼，没有任何动作。"
         ).to(app.lang)
         app.say("   " + paused.format(clock_stamp(until)))
     elif incident:
@@ -98,9 +98,7 @@ def _once(app: Any, dog: Any, code: int) -> None:
             "   "
             + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id)
         )
-    app.say(
-        "   " + Text("Log", "日志").to(app.lang) + ": " + str(dog.home.logs_dir / "watchdog.log")
-    )
+    app.say("   " + Text("Log: ", "日志：").to(app.lang) + str(dog.home.logs_dir / "watchdog.log"))
 
 
 def _test(app: Any) -> None:
@@ -199,7 +197,7 @@ def show(app: Any, report: Any) -> None:
     if watch["running"]:
         app.say(
             (
-                "   守护进程:运行中(进程 {},自 {})"
+                "   守护进程：运行中（进程 {}，自 {}）"
                 if zh
                 else "   Watchdog: running (pid {}, since {})"
             ).format(watch["pid"], watch["since"])
@@ -211,7 +209,7 @@ def show(app: Any, report: Any) -> None:
             else "iflow-doctor service install"
         )
         app.say(
-            ("   守护进程:未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how)
+            ("   守护进程：未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how)
         )
     if report["paused_until"]:
         app.say(
@@ -224,7 +222,7 @@ def show(app: Any, report: Any) -> None:
     for issue in report["damaged"]:
         if "pause.json" in issue:
             line = (
-                "   文件损坏,暂停无效:{} -> iflow-doctor resume"
+                "   文件损坏，暂停无效：{} -> iflow-doctor resume"
                 if zh
                 else "   damaged, so not paused: {} -> iflow-doctor resume"
             )
@@ -232,7 +230,7 @@ def show(app: Any, report: Any) -> None:
         else:
             app.say(
                 (
-                    "   文件损坏,守护进程会将其移开:{}"
+                    "   文件损坏，守护进程会将其移开：{}"
                     if zh
                     else "   damaged, the watchdog will set it aside: {}"
                 ).format(issue)
@@ -241,13 +239,13 @@ def show(app: Any, report: Any) -> None:
     if incident:
         app.say(
             (
-                "   事故 {} 自 {} 起,重启 {} 次。{}"
+                "   事故 {} 自 {} 起，重启 {} 次。{}"
                 if zh
                 else "   Incident {} since {}, {} restarts. {}"
             ).format(incident["id"], incident["since"], incident["restarts"], incident["cause"])
         )
     if report["exit_code"] == 1:
-        app.say("   下一步: iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
+        app.say("   下一步：iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
 
 
 @click.command()
@@ -272,7 +270,7 @@ def pause(app: Any, duration: str) -> None:
     if seconds is None:
         raise UsageError(
             Text.of("{!r} is not a duration", "{!r} 不是时长", duration),
-            Text("examples: 30m, 2h, 1d (at most 30d)", "例如 30m、2h、1d(最长 30d)"),
+            Text("examples: 30m, 2h, 1d (at most 30d)", "例如 30m、2h、1d（最长 30d）"),
         )
     home = locate(app.host)
     private_dir(home.doctor_dir)
@@ -284,7 +282,7 @@ def pause(app: Any, duration: str) -> None:
         app.say(
             Text(
                 "Paused until {}. End it with: iflow-doctor resume".format(clock_stamp(until)),
-                "已暂停至 {}。提前结束:iflow-doctor resume".format(clock_stamp(until)),
+                "已暂停至 {}。提前结束：iflow-doctor resume".format(clock_stamp(until)),
             )
         )
 

@@ -27,7 +27,7 @@ def examined(ctx: Context, loop: bool = False) -> Context:
     ctx = replace(ctx, last_good=good_copies.newest(ctx.home), logs=_logs(ctx))
     ctx = judged(ctx)
     if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
-        reason = Text("it keeps dying (crash loop)", "反复崩溃(崩溃循环)")
+        reason = Text("it keeps dying (crash loop)", "反复崩溃（崩溃循环）")
         ctx = ctx.with_verdict(replace(ctx.verdict, state=State.DOWN, reason=reason))
     if stuck and ctx.verdict.state is State.STARTING:
         reason = Text(

@@ -52,7 +52,7 @@ def execute(
         return Outcome(
             plan,
             False,
-            said if not plan.steps else Text("dry run: nothing was changed", "预演:未做任何改动"),
+            said if not plan.steps else Text("dry run: nothing was changed", "预演：未做任何改动"),
         )
     with owned_lock(lock_path(ctx.home), "a repair"):
         return _Execution(ctx, plan).run(cured)
@@ -84,11 +84,11 @@ class _Execution:
             self._guard_own()
         except (RepairError, HealerError, OSError) as error:
             return self._roll_back(
-                Text.of("did not work: {}", "没有成功:{}", getattr(error, "text", str(error)))
+                Text.of("did not work: {}", "没有成功：{}", getattr(error, "text", str(error)))
             )
         self._journal(len(plan.steps), "verify")
         if plan.verify == "none":
-            return self._keep(False, Text("done; there is nothing to verify", "已完成;无需验证"))
+            return self._keep(False, Text("done; there is nothing to verify", "已完成；无需验证"))
         ready = verify(ctx, plan)
         if ready:
             lost = self._lost()
@@ -96,14 +96,14 @@ class _Execution:
                 return self._roll_back(
                     Text(
                         "config keys were lost: {}".format(", ".join(lost[:5])),
-                        "配置项丢失:{}".format("、".join(lost[:5])),
+                        "配置项丢失：{}".format("、".join(lost[:5])),
                     )
                 )
             return self._keep(True, Text("the gateway is ready", "网关已就绪"))
         if cured is not None and cured(ctx):
             return self._keep(
                 False,
-                Text("this fault is gone, another one remains", "该故障已消除,但仍有其他故障"),
+                Text("this fault is gone, another one remains", "该故障已消除，但仍有其他故障"),
             )
         return self._roll_back(Text("the gateway did not become ready", "网关没有恢复就绪"))
 
@@ -138,7 +138,7 @@ class _Execution:
             raise RepairError(
                 Text.of(
                     "it damaged the config: {}",
-                    "它损坏了配置:{}",
+                    "它损坏了配置：{}",
                     ", ".join(put_back[:5]) or Text("it does not parse", "无法解析"),
                 )
             )
@@ -158,7 +158,7 @@ class _Execution:
             raise RepairError(
                 Text.of(
                     "the config changed outside the fault: {}",
-                    "配置在故障之外也变了:{}",
+                    "配置在故障之外也变了：{}",
                     ", ".join(outside[:5]),
                 )
             )

@@ -62,14 +62,14 @@ def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snaps
         execute.forget_journal(ctx.home)
         detail = Text(
             "an interrupted repair was finished: the gateway is ready",
-            "已完成一次被中断的修复:网关已就绪",
+            "已完成一次被中断的修复：网关已就绪",
         )
         return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
     if _written_since(ctx, snapshot, journal.get("moves", ())):
         set_aside(execute.journal_path(ctx.home))
         detail = Text(
             "an interrupted repair is left as it is: its files were changed long after it",
-            "被中断的修复保持原样:其文件之后又被修改过",
+            "被中断的修复保持原样：其文件之后又被修改过",
         )
         return Outcome(plan, False, detail, seconds=ctx.host.monotonic() - began)
     execute.undo(ctx, snapshot, journal.get("moves", ()))

@@ -103,7 +103,7 @@ def _answer(
             }
         step = Text(
             "nothing to repair. If a chat stays silent: openclaw channels status --probe",
-            "无需修复。若某个聊天没有反应:openclaw channels status --probe",
+            "无需修复。若某个聊天没有反应：openclaw channels status --probe",
         )
         return {"cause": cause, "next": step, "exit_code": 0}
     if errors:
@@ -197,11 +197,11 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
         best = report["matches"][0]
         words = "你的描述最像案例" if zh else "Your words sound like"
         app.say("{}: {} {}".format(words, best.case.id, best.case.title.to(lang)))
-    app.say("{}: {}".format("下一步" if zh else "Next", report["next"].to(lang)))
+    app.say("{}{}".format("下一步：" if zh else "Next: ", report["next"].to(lang)))
     if report["exit_code"] == 1 and "iflow-doctor heal" not in report["next"].to(lang):
         app.say(
             "   iflow-doctor heal"
-            + ("   # 自动修复(先给你看计划)" if zh else "   # repair it (shows the plan first)")
+            + ("   # 自动修复（先给你看计划）" if zh else "   # repair it (shows the plan first)")
         )
     if os.path.exists(report["log"]):
-        app.say("{}: {}".format("日志" if zh else "Log", report["log"]))
+        app.say("{}{}".format("日志：" if zh else "Log: ", report["log"]))

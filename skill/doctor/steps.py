@@ -179,7 +179,7 @@ def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
                 Text(
                     "the gateway works on {} run(s): "
                     "the restart waits, up to {:.0f} minutes".format(runs, minutes),
-                    "网关正在执行 {} 个任务:重启将等待,最多 {:.0f} 分钟".format(runs, minutes),
+                    "网关正在执行 {} 个任务：重启将等待，最多 {:.0f} 分钟".format(runs, minutes),
                 )
             )
         ctx.host.sleep(2.0)
@@ -320,7 +320,7 @@ def describe(step: Any, lang: str = "en") -> str:
     """One line without secrets: contents and environments are never shown."""
     if isinstance(step, Write):
         return (
-            Text("write {} ({} bytes)", "写入 {}({} 字节)")
+            Text("write {} ({} bytes)", "写入 {}（{} 字节）")
             .to(lang)
             .format(step.path, len(step.content))
         )
@@ -335,7 +335,7 @@ def describe(step: Any, lang: str = "en") -> str:
     if isinstance(step, EndProcess):
         return Text("end process {}", "结束进程 {}").to(lang).format(step.pid)
     if isinstance(step, Service):
-        return Text("{} the gateway service", "网关服务:{}").to(lang).format(step.action)
+        return Text("{} the gateway service", "网关服务：{}").to(lang).format(step.action)
     return type(step).__name__
 
 

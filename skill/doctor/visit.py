@@ -133,7 +133,7 @@ class Visit:
             self.say(
                 Text.of(
                     "it is starting; waiting for up to {:.0f} s",
-                    "正在启动;最多等待 {:.0f} 秒",
+                    "正在启动；最多等待 {:.0f} 秒",
                     patience,
                 )
             )

@@ -207,7 +207,7 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
                 Text("openclaw was not found in PATH", "PATH 中没有 openclaw"),
                 Text(
                     "install it (npm install -g openclaw), or run the drill without --real",
-                    "请安装(npm install -g openclaw),或不带 --real 演练",
+                    "请安装（npm install -g openclaw），或不带 --real 演练",
                 ),
             )
         if fault.copy_install:

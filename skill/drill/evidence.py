@@ -21,8 +21,8 @@ Process = Tuple[int, float]
 KINDS = {
     "opened": "发现异常",
     "restart": "决定重启",
-    "heal": "交给医生(第三级)",
-    "escalate": "通知主人(第四级)",
+    "heal": "交给医生（第三级）",
+    "escalate": "通知主人（第四级）",
     "resume-channels": "恢复通道",
     "action-failed": "动作失败",
     "notify-failed": "通知失败",
@@ -91,10 +91,10 @@ class Evidence:
             )
             return Text(
                 "{}: {}".format(entry.get("state"), entry.get("reason", "")),
-                "状态:{}".format(name.zh),
+                "状态：{}".format(name.zh),
             )
         if event == "restart":
-            return Text.of("restart by {}", "重启,由 {}", entry.get("by", "?"))
+            return Text.of("restart by {}", "重启，由 {}", entry.get("by", "?"))
         if event == "treated":
             names = [str(a) for a in entry.get("actions") or []]
             self.actions += names
@@ -103,12 +103,12 @@ class Evidence:
             english = "doctor: {} {} {}".format(outcome, ", ".join(names), cause).strip()
             return Text(
                 english,
-                "医生:{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip(),
+                "医生：{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip(),
             )
         if event == "recovered":
             self.recovered, self.open_incident, self.by = at, False, str(entry.get("by", ""))
             return Text(
-                "recovered by {}".format(self.by), "已恢复,由 {}".format(healer_zh(self.by))
+                "recovered by {}".format(self.by), "已恢复，由 {}".format(healer_zh(self.by))
             )
         if event in ("action-failed", "notify-failed", "clock", "endpoint", "level"):
             said = entry.get("error") or entry.get("detail") or entry.get("reason") or ""
@@ -206,7 +206,7 @@ def healer_zh(by: str) -> str:
     number = level[6:] if level.startswith("level ") else ""
     said = words.get(rest or by, rest or by)
     return (
-        "第 {} 级:{}".format(number, said)
+        "第 {} 级：{}".format(number, said)
         if number and rest
         else "第 {} 级".format(number)
         if number

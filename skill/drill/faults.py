@@ -109,7 +109,7 @@ def find(folder: Path) -> List[Fault]:
     there is none.
     """
     if not folder.is_dir():
-        raise UsageError(Text.of("no such directory: {}", "没有这个目录:{}", folder))
+        raise UsageError(Text.of("no such directory: {}", "没有这个目录：{}", folder))
     places = (
         [folder]
         if (folder / "fault.json").is_file()
@@ -120,7 +120,7 @@ def find(folder: Path) -> List[Fault]:
             Text.of("no fault.json in or below {}", "{} 及其下没有 fault.json", folder),
             Text(
                 "a fault is a directory with fault.json and an executable inject",
-                "一个故障是一个目录,内有 fault.json 和可执行的 inject",
+                "一个故障是一个目录，内有 fault.json 和可执行的 inject",
             ),
         )
     return [read(place) for place in places]

@@ -97,13 +97,13 @@ def _prepare(
     bench: benches.Bench, watcher: Watcher, result: Result, tell: Callable[[Text], None]
 ) -> None:
     """Setup, first start, watchdog, good copy."""
-    tell(Text.of("state in {}, port {}", "状态目录 {},端口 {}", bench.root, bench.home.port))
+    tell(Text.of("state in {}, port {}", "状态目录 {}，端口 {}", bench.root, bench.home.port))
     code, words = bench.script("setup")
     if code != 0:
         raise CannotTell(
             Text.of(
                 "setup of {} ended with {}: {}",
-                "{} 的 setup 以 {} 结束:{}",
+                "{} 的 setup 以 {} 结束：{}",
                 result.fault.id,
                 code,
                 words.strip()[-300:],
@@ -113,7 +113,7 @@ def _prepare(
     tell(
         Text.of(
             "gateway ready after {:.1f} s (pid {})",
-            "网关 {:.1f} 秒后就绪(进程 {})",
+            "网关 {:.1f} 秒后就绪（进程 {}）",
             result.boot_s,
             bench.gateway_pid(),
         )
@@ -125,7 +125,7 @@ def _prepare(
             raise CannotTell(
                 Text.of(
                     "the watchdog ended by itself: {}",
-                    "守护进程自己结束了:{}",
+                    "守护进程自己结束了：{}",
                     watcher.words()[-400:],
                 )
             )
@@ -147,7 +147,7 @@ def _prepare(
     missing = (
         Text("", "")
         if kept
-        else Text(", without a good copy of the config", ",但没有配置的正确副本")
+        else Text(", without a good copy of the config", "，但没有配置的正确副本")
     )
     tell(Text.of("the watchdog is on guard{}", "守护进程已就位{}", missing))
 
@@ -162,13 +162,13 @@ def _follow(
     list(reader.new())
     first = processes.identity(bench.gateway_pid())
     evidence = Evidence(time.time(), first, time.time())
-    tell(Text.of("inject: {}", "注入故障:{}", fault.title))
+    tell(Text.of("inject: {}", "注入故障：{}", fault.title))
     if fault.gateway_env:
         bench.change_launch(fault.gateway_env)
     code, words = bench.script("inject", WATCHDOG_PID=str(watcher.pid or 0))
     if code != 0:
         result.detail = Text.of(
-            "inject ended with {}: {}", "inject 以 {} 结束:{}", code, words.strip()[-300:]
+            "inject ended with {}: {}", "inject 以 {} 结束：{}", code, words.strip()[-300:]
         )
         return
     evidence.injected = time.time()
@@ -183,7 +183,7 @@ def _follow(
                 tell(text)
         evidence.look(at, bench.ready(1.0), processes.identity(bench.gateway_pid()))
         if watcher.keep_alive():
-            tell(Text("the watchdog was gone and was started again", "守护进程不见了,已重新启动"))
+            tell(Text("the watchdog was gone and was started again", "守护进程不见了，已重新启动"))
         if _over(evidence, fault, at, settle) or (
             at >= deadline and not _closing(evidence, fault, at, deadline)
         ):
@@ -252,16 +252,16 @@ def _judge(
             time.sleep(1.0)
         if not result.oracle:
             result.detail = Text.of(
-                "oracle ended with {}: {}", "oracle 以 {} 结束:{}", code, words.strip()[-300:]
+                "oracle ended with {}: {}", "oracle 以 {} 结束：{}", code, words.strip()[-300:]
             )
     refused = (
-        Text(", but the oracle says no", ",但 oracle 认为不对")
+        Text(", but the oracle says no", "，但 oracle 认为不对")
         if result.oracle is False
         else Text("", "")
     )
     tell(
         Text.of(
-            "outcome: {}{}", "结果:{}{}", Text(result.outcome, WORDS[result.outcome].zh), refused
+            "outcome: {}{}", "结果：{}{}", Text(result.outcome, WORDS[result.outcome].zh), refused
         )
     )
 
@@ -304,6 +304,6 @@ def run_all(
         try:
             results.append(run(fault, real, host, say, keep, base, watch))
         except HealerError as error:
-            say(0.0, Text.of("could not be run: {}", "无法演练:{}", error.text))
+            say(0.0, Text.of("could not be run: {}", "无法演练：{}", error.text))
             results.append(Result(fault, detail=error.text))
     return results

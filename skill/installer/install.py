@@ -56,13 +56,13 @@ class Install:
             raise HealerError(
                 Text.of(
                     "{} is not a complete copy of the skill: {} missing",
-                    "{} 不是完整的技能副本:缺少 {}",
+                    "{} 不是完整的技能副本：缺少 {}",
                     self.places.source,
                     ", ".join(missing),
                 ),
                 Text(
                     "unpack the whole archive, or clone the repository, and run its install.sh",
-                    "请解压整个归档或克隆仓库,再运行其中的 install.sh",
+                    "请解压整个归档或克隆仓库，再运行其中的 install.sh",
                 ),
             )
         self.fingerprint = bundle.fingerprint(self.places.source)
@@ -102,7 +102,7 @@ class Install:
             )
         add(
             "check it: list the cases{}".format(", heal a practice gateway" if o.drill else ""),
-            "自检:列出案例{}".format(",修复一次演练网关" if o.drill else ""),
+            "自检：列出案例{}".format("，修复一次演练网关" if o.drill else ""),
             self.check,
         )
         if not self.in_place():
@@ -114,7 +114,7 @@ class Install:
         if self.previous != self.env:
             add(
                 "use it: {} -> {}".format(p.current, self.env.name),
-                "启用:{} -> {}".format(p.current, self.env.name),
+                "启用：{} -> {}".format(p.current, self.env.name),
                 self.switch,
             )
         folder = self.where.folder
@@ -139,14 +139,14 @@ class Install:
         if o.service:
             add(
                 "install and start the services (iflow-doctor service install)",
-                "安装并启动服务(iflow-doctor service install)",
+                "安装并启动服务（iflow-doctor service install）",
                 self.service,
             )
         if o.plugin:
             add("link the plugin into OpenClaw", "把插件链接到 OpenClaw", self.link_plugin)
         add(
             "verify: status, one watch tick, notify list",
-            "验证:状态、一次巡检、通知列表",
+            "验证：状态、一次巡检、通知列表",
             self.verify,
         )
         add("remove environments of older versions", "删除旧版本环境", self.tidy)
@@ -223,7 +223,7 @@ class Install:
         try:
             shim_text.write_launcher(target, self.stable_python(), self.places.windows)
         except FileExistsError as error:
-            self.notes.append(Text(str(error), "{}:已有同名文件,未改动".format(target)))
+            self.notes.append(Text(str(error), "{}：已有同名文件，未改动".format(target)))
             return
         self.note(launcher=str(target))
 
@@ -252,7 +252,8 @@ class Install:
             tail = (done.err or done.out).strip()[-400:]
             self.notes.append(
                 Text(
-                    "the service was not installed: {}".format(tail), "服务没有装上:{}".format(tail)
+                    "the service was not installed: {}".format(tail),
+                    "服务没有装上：{}".format(tail),
                 )
             )
         elif (
@@ -265,7 +266,8 @@ class Install:
             self.notes.append(
                 Text(
                     en,
-                    "这里没有系统服务管理器,守护进程不会自动运行。请随容器启动:iflow-doctor watch",
+                    "这里没有系统服务管理器，守护进程不会自动运行。"
+                    "请随容器启动：iflow-doctor watch",
                 )
             )
 
@@ -278,7 +280,7 @@ class Install:
             self.notes.append(
                 Text(
                     "openclaw is not in PATH: the plugin was not linked",
-                    "PATH 中没有 openclaw:未链接插件",
+                    "PATH 中没有 openclaw：未链接插件",
                 )
             )
             return
@@ -299,7 +301,7 @@ class Install:
             self.notes.append(
                 Text(
                     "OpenClaw did not take the plugin: {}".format(tail),
-                    "OpenClaw 没有接受插件:{}".format(tail),
+                    "OpenClaw 没有接受插件：{}".format(tail),
                 )
             )
 

@@ -76,19 +76,19 @@ def main(source: str, arguments: Sequence[str]) -> int:
         return _install(host, places, args, lang)
     except HealerError as error:
         print(
-            Text.of("error: {}", "错误:{}", Text(error.told("en"), error.told("zh"))).to(lang),
+            Text.of("error: {}", "错误：{}", Text(error.told("en"), error.told("zh"))).to(lang),
             file=sys.stderr,
         )
         return error.exit_code
     except OSError as error:
-        print(Text.of("error: {}", "错误:{}", error).to(lang), file=sys.stderr)
+        print(Text.of("error: {}", "错误：{}", error).to(lang), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(
             "\n"
             + Text(
                 "interrupted; run it again to finish or --uninstall to undo",
-                "已中断;可再次运行以完成,或用 --uninstall 撤销",
+                "已中断；可再次运行以完成，或用 --uninstall 撤销",
             ).to(lang),
             file=sys.stderr,
         )
@@ -104,7 +104,7 @@ def _known_prefix(host: Host, source: str) -> Optional[str]:
 def _agree(args: argparse.Namespace, lang: str) -> bool:
     if args.yes or not sys.stdin.isatty():
         return True
-    return input(Text("Go on? [Y/n] ", "继续吗?[Y/n] ").to(lang)).strip().lower() in (
+    return input(Text("Go on? [Y/n] ", "继续吗？[Y/n] ").to(lang)).strip().lower() in (
         "",
         "y",
         "yes",
@@ -120,7 +120,7 @@ def _shown(steps: List[install.Step], args: argparse.Namespace, lang: str) -> Op
     for step in steps:
         print("  - " + step.what.to(lang))
     if args.dry_run:
-        print(Text("dry run: nothing was changed", "预演:没有改动任何东西").to(lang))
+        print(Text("dry run: nothing was changed", "预演：没有改动任何东西").to(lang))
         return 0
     return None if _agree(args, lang) else 1
 
@@ -141,11 +141,11 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
     )
     steps = run.steps()
     head = (
-        Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级:".format(places.state_dir))
+        Text("Upgrade in {}:".format(places.state_dir), "在 {} 升级：".format(places.state_dir))
         if run.upgrade
         else Text(
             "Install for OpenClaw in {}:".format(places.state_dir),
-            "为 {} 的 OpenClaw 安装:".format(places.state_dir),
+            "为 {} 的 OpenClaw 安装：".format(places.state_dir),
         )
     )
     print(head.to(lang))
@@ -184,7 +184,7 @@ def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) ->
         Text(
             "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: "
             "none).",
-            "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警(空行跳过)。",
+            "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警（空行跳过）。",
         ).to(lang)
     )
     for kind, host_part in (
@@ -207,14 +207,14 @@ def _summary(run: install.Install, lang: str) -> None:
         print("! " + note.to(lang))
     program = run.done["launcher"] or str(run.places.program(run.current()))
     print(
-        Text("Done. Proved by running: ", "完成。已通过实际运行验证:").to(lang)
+        Text("Done. Proved by running: ", "完成。已通过实际运行验证：").to(lang)
         + ", ".join("{} {:.1f} s".format(proof.name, proof.seconds) for proof in run.proofs)
     )
     if not run.where.in_path:
         print(
             Text(
                 'Open a new shell, or: export PATH={}:"$PATH"'.format(run.where.folder),
-                '打开新的终端,或执行:export PATH={}:"$PATH"'.format(run.where.folder),
+                '打开新的终端，或执行：export PATH={}:"$PATH"'.format(run.where.folder),
             ).to(lang)
         )
     print(
@@ -228,9 +228,9 @@ def _summary(run: install.Install, lang: str) -> None:
 def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> int:
     steps = uninstall.steps(host, places, args.purge)
     print(
-        Text("Remove from {}:".format(places.state_dir), "从 {} 移除:".format(places.state_dir)).to(
-            lang
-        )
+        Text(
+            "Remove from {}:".format(places.state_dir), "从 {} 移除：".format(places.state_dir)
+        ).to(lang)
     )
     over = _shown(steps, args, lang)
     if over is not None:
@@ -247,7 +247,7 @@ def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> 
         Text("Done.", "完成。").to(lang)
         + (
             " "
-            + Text("Kept in {}: {} (--purge removes them)", "保留在 {}:{}(--purge 一并删除)")
+            + Text("Kept in {}: {} (--purge removes them)", "保留在 {}：{}（--purge 一并删除）")
             .to(lang)
             .format(places.doctor_dir, ", ".join(left))
             if left

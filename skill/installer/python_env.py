@@ -44,7 +44,7 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
             Text(
                 "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, "
                 "pip.conf), or use --wheelhouse DIR",
-                "在代理或镜像之后,请设置 pip 自己的配置(PIP_INDEX_URL、PIP_PROXY、pip.conf),或"
+                "在代理或镜像之后，请设置 pip 自己的配置（PIP_INDEX_URL、PIP_PROXY、pip.conf），或"
                 "用 --wheelhouse 目录",
             ),
         )
@@ -73,7 +73,7 @@ def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
     raise HealerError(
         Text.of(
             "{} cannot make environments: it has no ensurepip",
-            "{} 不能创建虚拟环境:缺少 ensurepip",
+            "{} 不能创建虚拟环境：缺少 ensurepip",
             sys.executable,
         ),
         Text(

@@ -60,9 +60,9 @@ def missed(ctx: "Context", now: float) -> Optional[Alert]:
         "It had been stopped on purpose (or the machine was shut down)."
         if stopped
         else "It was not stopped on purpose: killed, power loss, or the machine slept.",
-        "它是被正常停止的(或机器已关机)。"
+        "它是被正常停止的（或机器已关机）。"
         if stopped
-        else "它不是被正常停止的:被强制结束、断电或机器休眠。",
+        else "它不是被正常停止的：被强制结束、断电或机器休眠。",
     )
     return Alert(
         "watch-{}".format(int(last)),
@@ -72,11 +72,11 @@ def missed(ctx: "Context", now: float) -> Optional[Alert]:
         now,
         Text(
             "I was not watching from {} to {} ({}). {}".format(begin, end, length.en, why.en),
-            "{} 到 {}(共 {})期间我没有在值守。{}".format(begin, end, length.zh, why.zh),
+            "{} 到 {}（共 {}）期间我没有在值守。{}".format(begin, end, length.zh, why.zh),
         ),
         next_step=Text(
             "If this was not planned: iflow-doctor status",
-            "如果不是计划内的停机,请运行:iflow-doctor status",
+            "如果不是计划内的停机，请运行：iflow-doctor status",
         ),
     )
 

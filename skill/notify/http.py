@@ -75,7 +75,7 @@ def check(answer: Answer) -> None:
     status = answer.status
     if status == 429:
         raise NotifyError(
-            Text("HTTP 429, too many requests", "HTTP 429,请求过多"),
+            Text("HTTP 429, too many requests", "HTTP 429，请求过多"),
             retry_after=answer.retry_after or 5.0,
         )
     if status >= 500 or status == 408:
@@ -146,14 +146,14 @@ def client(env: Mapping[str, str]) -> Post:
             requests.exceptions.SSLError,
         ) as error:
             raise NotifyError(
-                Text.of("cannot connect: {}", "无法连接:{}", type(error).__name__)
+                Text.of("cannot connect: {}", "无法连接：{}", type(error).__name__)
             ) from None
         except requests.exceptions.ConnectionError as error:
             if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
                 raise NotifyError(
                     Text(
                         "cannot connect: network or name service is down",
-                        "无法连接:网络或域名解析不通",
+                        "无法连接：网络或域名解析不通",
                     )
                 ) from None
             raise Unclear(
@@ -167,7 +167,7 @@ def client(env: Mapping[str, str]) -> Post:
             raise NotifyError(
                 Text(
                     "this kind of proxy or address is not supported here (SOCKS needs PySocks)",
-                    "此处不支持这种代理或地址(SOCKS 需要 PySocks)",
+                    "此处不支持这种代理或地址（SOCKS 需要 PySocks）",
                 ),
                 permanent=True,
             ) from None
@@ -177,7 +177,7 @@ def client(env: Mapping[str, str]) -> Post:
             ) from None
         except requests.exceptions.RequestException as error:
             raise Unclear(
-                Text.of("no usable answer: {}", "没有可用的回答:{}", type(error).__name__)
+                Text.of("no usable answer: {}", "没有可用的回答：{}", type(error).__name__)
             ) from None
 
     def post(

@@ -128,7 +128,7 @@ def remind(ctx: "Context", now: float) -> int:
             str(incident["level"]),
             Text(*incident["title"]),
             float(incident["at"]) + step,
-            Text("Still not working after {}.".format(en), "已经 {},仍未恢复。".format(zh)),
+            Text("Still not working after {}.".format(en), "已经 {}，仍未恢复。".format(zh)),
             next_step=Text(*incident["next_step"]) if incident.get("next_step") else None,
         )
         enqueue(ctx, alert)

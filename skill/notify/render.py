@@ -30,16 +30,16 @@ WORDS: Mapping[str, Text] = {
     "next": Text("What to do now", "现在请这样做"),
     "wait": Text(
         "Nothing yet: the repair is under way, you will be told how it ends.",
-        "暂时不用做什么:正在自动修复,结果会再通知你。",
+        "暂时不用做什么：正在自动修复，结果会再通知你。",
     ),
     "log": Text("Last log lines", "最近的日志"),
     "paths": Text("Files", "相关文件"),
     "cut": Text("lines left out", "行已省略"),
     "ack": Text(
-        "Seen it? Stop the reminders: iflow-doctor ack {}", "已知晓?停止提醒:iflow-doctor ack {}"
+        "Seen it? Stop the reminders: iflow-doctor ack {}", "已知晓？停止提醒：iflow-doctor ack {}"
     ),
     "incident": Text("Incident", "事件"),
-    "digest": Text("{} incidents since {}", "{} 起事件(自 {} 起)"),
+    "digest": Text("{} incidents since {}", "{} 起事件（自 {} 起）"),
     "opened_line": Text("opened", "发生"),
     "note_line": Text("note", "通知"),
     "test": Text("test", "测试"),

@@ -19,7 +19,7 @@ from .sending import Call, language, redactor
 
 TEST = Text(
     "This is a test: alerts about your OpenClaw gateway arrive here.",
-    "这是测试:OpenClaw 网关的告警会发到这里。",
+    "这是测试：OpenClaw 网关的告警会发到这里。",
 )
 
 
@@ -84,7 +84,7 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
     zh = lang == "zh"
     if not value["ways"]:
         return (
-            "没有找到可用的通道或 Webhook:不会发送告警。\n设置一个:iflow-doctor notify "
+            "没有找到可用的通道或 Webhook：不会发送告警。\n设置一个：iflow-doctor notify "
             "set-feishu URL [--secret]"
             if zh
             else "No channel with a known recipient and no webhook: nobody will be told.\n"
@@ -98,7 +98,7 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
             else row["role"]
         )
         lines.append("- {} [{}]".format(row["way"], role))
-        lines.append("    {}: {}".format("依据" if zh else "found by", row["because"]))
+        lines.append("    {}{}".format("依据：" if zh else "found by: ", row["because"]))
         lines.append(
             "    {}: {} ({})".format(
                 "凭据" if zh else "credentials",
@@ -110,7 +110,7 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
             lines.append("    ✗ {}".format(row["problem"]))
     lines.append(
         (
-            "等待发送 {} 条,未恢复事件 {} 起" if zh else "{} alerts waiting, {} incidents open"
+            "等待发送 {} 条，未恢复事件 {} 起" if zh else "{} alerts waiting, {} incidents open"
         ).format(value["waiting"], len(value["open_incidents"]))
     )
     for item in value["open_incidents"]:

@@ -78,7 +78,7 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
         state = State.SUSPENDED
         reason = Text(
             "the clock moved by {:.0f} s: the host slept or its clock was set".format(slept),
-            "时钟跳动了 {:.0f} 秒:主机休眠过或时钟被修改".format(slept),
+            "时钟跳动了 {:.0f} 秒：主机休眠过或时钟被修改".format(slept),
         )
     pid = seen.process.pid if seen.process else None
     return Verdict(
@@ -181,7 +181,7 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
             State.IMPOSTOR,
             Text(
                 "another gateway (pid {}) answers on our port".format(pid),
-                "另一个网关(进程 {})占用了我们的端口".format(pid),
+                "另一个网关（进程 {}）占用了我们的端口".format(pid),
             ),
             None,
         )
@@ -202,7 +202,7 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
                 State.UNKNOWN,
                 Text(
                     "something that is not OpenClaw answered; looking again",
-                    "端口上有非 OpenClaw 的回答,再看一次",
+                    "端口上有非 OpenClaw 的回答，再看一次",
                 ),
                 None,
             )
@@ -210,7 +210,7 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
         return (
             State.IMPOSTOR,
             Text(
-                "another program answers on our port: " + who, "另一个程序占用了我们的端口:" + who
+                "another program answers on our port: " + who, "另一个程序占用了我们的端口：" + who
             ),
             None,
         )
@@ -228,20 +228,20 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
 def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
     if seen.startup == "draining" and seen.shutdown_stuck:
         return State.HUNG, Text(
-            "its shutdown hangs: not a word for over a minute", "关闭过程卡住:一分多钟没有任何日志"
+            "its shutdown hangs: not a word for over a minute", "关闭过程卡住：一分多钟没有任何日志"
         )
     if seen.startup == "draining":
         return State.DRAINING, Text("the gateway is draining or suspended", "网关正在排空或已挂起")
     if seen.answer == "not-ready":
         names = ", ".join(seen.failing) or "?"
         if seen.startup == "starting" or "startup-sidecars" in seen.failing:
-            return State.STARTING, Text("starting, waiting for " + names, "正在启动,等待 " + names)
-        return State.DEGRADED, Text("alive, but not ready: " + names, "存活但未就绪:" + names)
+            return State.STARTING, Text("starting, waiting for " + names, "正在启动，等待 " + names)
+        return State.DEGRADED, Text("alive, but not ready: " + names, "存活但未就绪：" + names)
     if seen.suppressed:
         names = ", ".join(seen.suppressed)
         return State.SAFE_MODE, Text(
             "OpenClaw's crash-loop breaker is on: {} do not run".format(names),
-            "OpenClaw 的崩溃循环保护已触发:{} 未运行".format(names),
+            "OpenClaw 的崩溃循环保护已触发：{} 未运行".format(names),
         )
     return State.HEALTHY, Text("ready", "就绪")
 
@@ -254,7 +254,7 @@ def _alive(
     if seen.process.status == "T" and confirmed:
         return State.HUNG, Text(
             "process {} is stopped (SIGSTOP) and does not answer".format(pid),
-            "进程 {} 已被暂停(SIGSTOP),没有回应".format(pid),
+            "进程 {} 已被暂停（SIGSTOP），没有回应".format(pid),
         )
     busy = seen.mono - memory.busy_since if memory.busy_since is not None else 0.0
     if min(busy, age, seen.silent_s or 0.0) >= BOOT_LOOP and confirmed:
@@ -262,21 +262,21 @@ def _alive(
             "process {} is busy and silent for {:.0f} s: no start looks like that".format(
                 pid, busy
             ),
-            "进程 {} 持续占用 CPU 且无日志已 {:.0f} 秒:正常启动不会这样".format(pid, busy),
+            "进程 {} 持续占用 CPU 且无日志已 {:.0f} 秒：正常启动不会这样".format(pid, busy),
         )
     if seen.answer == "silent":
         if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid:
             return State.IMPOSTOR, Text(
                 "another program (pid {}) holds our port and is silent".format(seen.owner.pid),
-                "另一个程序(进程 {})占着我们的端口且不回应".format(seen.owner.pid),
+                "另一个程序（进程 {}）占着我们的端口且不回应".format(seen.owner.pid),
             )
         if memory.ready_pid != pid and age < limits.start_budget:
             return State.STARTING, Text(
                 "starting for {:.0f} s, port open, no answer yet".format(age),
-                "已启动 {:.0f} 秒,端口已开,尚无回应".format(age),
+                "已启动 {:.0f} 秒，端口已开，尚无回应".format(age),
             )
         if not confirmed:
-            return State.UNKNOWN, Text("no answer; looking again", "没有回应,再看一次")
+            return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次")
         return State.HUNG, Text(
             "process {} accepts connections and answers nothing".format(pid),
             "进程 {} 接受连接但不回应".format(pid),
@@ -285,12 +285,12 @@ def _alive(
     if seen.log_says_staying_alive and confirmed:
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid),
-            "进程 {} 活着但没有端口:重启失败".format(pid),
+            "进程 {} 活着但没有端口：重启失败".format(pid),
         )
     if seen.port_lost and confirmed and closed >= PORT_LOST:
         return State.ZOMBIE, Text(
             "process {} was ready and lost its port".format(pid),
-            "进程 {} 曾就绪,现已失去端口".format(pid),
+            "进程 {} 曾就绪，现已失去端口".format(pid),
         )
     if seen.shutdown_stuck and confirmed:
         return State.ZOMBIE, Text(
@@ -299,18 +299,18 @@ def _alive(
     if memory.drain_since is not None and seen.mono - memory.drain_since < DRAIN_BUDGET:
         return State.DRAINING, Text(
             "the port is closed, the gateway is finishing its work",
-            "端口已关闭,网关正在完成收尾工作",
+            "端口已关闭，网关正在完成收尾工作",
         )
     if min(age, closed) < limits.start_budget or (
         seen.log_age is not None and seen.log_age < 30 and closed < 4 * limits.start_budget
     ):
         return State.STARTING, Text(
             "process {} is up for {:.0f} s, its port is not open yet".format(pid, min(age, closed)),
-            "进程 {} 已运行 {:.0f} 秒,端口尚未打开".format(pid, min(age, closed)),
+            "进程 {} 已运行 {:.0f} 秒，端口尚未打开".format(pid, min(age, closed)),
         )
     return State.ZOMBIE, Text(
         "process {} is alive, its port closed for {:.0f} s".format(pid, closed),
-        "进程 {} 活着,端口已关闭 {:.0f} 秒".format(pid, closed),
+        "进程 {} 活着，端口已关闭 {:.0f} 秒".format(pid, closed),
     )
 
 
@@ -322,7 +322,7 @@ def _absent(
     active = getattr(service, "active", "unknown")
     if seen.answer == "silent":
         if not confirmed:
-            return State.UNKNOWN, Text("no answer; looking again", "没有回应,再看一次"), code
+            return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次"), code
         return (
             State.IMPOSTOR,
             Text(
@@ -345,7 +345,7 @@ def _absent(
             State.STOPPED,
             Text(
                 "stopped by its operator; not started against their will",
-                "由操作者停止,不会违背其意愿启动",
+                "由操作者停止，不会违背其意愿启动",
             ),
             code,
         )
@@ -359,21 +359,21 @@ def _absent(
         if not confirmed:
             return (
                 State.UNKNOWN,
-                Text("another one held the lock; looking again", "锁曾被占用,再看一次"),
+                Text("another one held the lock; looking again", "锁曾被占用，再看一次"),
                 code,
             )
         return (
             State.DOWN,
             Text(
                 "the start was refused because another OpenClaw held its lock; that one is gone",
-                "启动曾因锁被另一个 OpenClaw 占用而被拒;对方已退出",
+                "启动曾因锁被另一个 OpenClaw 占用而被拒；对方已退出",
             ),
             code,
         )
     if code == REFUSED and active in ("failed", "inactive"):
         return (
             State.MISCONFIGURED,
-            Text("the gateway refused to start (exit 78)", "网关拒绝启动(退出码 78)"),
+            Text("the gateway refused to start (exit 78)", "网关拒绝启动（退出码 78）"),
             code,
         )
     # It may have exited this very moment, with 78: the manager's word decides, and on a busy
@@ -383,13 +383,13 @@ def _absent(
         active, 0.0
     )
     if not confirmed or unsettled:
-        return State.UNKNOWN, Text("no process; looking again", "没有进程,再看一次"), code
+        return State.UNKNOWN, Text("no process; looking again", "没有进程，再看一次"), code
     said = "" if code is None else ", exit code {}".format(code)
     return (
         State.DOWN,
         Text(
             "no gateway process, port closed" + said,
-            "没有网关进程,端口已关闭" + ("" if code is None else ",退出码 {}".format(code)),
+            "没有网关进程，端口已关闭" + ("" if code is None else "，退出码 {}".format(code)),
         ),
         code,
     )

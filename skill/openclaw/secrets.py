@@ -71,7 +71,7 @@ class Secrets:
                 raise CannotTell(
                     Text.of(
                         "SecretRef env:{}: not in the provider's allowlist",
-                        "SecretRef env:{}:不在提供方的允许列表中",
+                        "SecretRef env:{}：不在提供方的允许列表中",
                         name,
                     )
                 )
@@ -82,7 +82,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "SecretRef {}:{}: no provider {!r} is configured",
-                    "SecretRef {}:{}:没有配置提供方 {!r}",
+                    "SecretRef {}:{}：没有配置提供方 {!r}",
                     source,
                     name,
                     alias,
@@ -114,7 +114,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "SecretRef store:{}: no such entry (openclaw secrets store list)",
-                    "SecretRef store:{}:没有这一项(openclaw secrets store list)",
+                    "SecretRef store:{}：没有这一项（openclaw secrets store list）",
                     name,
                 )
             )
@@ -128,7 +128,7 @@ class Secrets:
         try:
             value: Any = json.loads(text)
         except ValueError:
-            raise CannotTell(Text.of("{}: is not JSON", "{}:不是 JSON", path)) from None
+            raise CannotTell(Text.of("{}: is not JSON", "{}：不是 JSON", path)) from None
         for part in pointer.split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and part.isdigit() and int(part) < len(value):
@@ -137,10 +137,10 @@ class Secrets:
                 value = value[part]
             else:
                 raise CannotTell(
-                    Text.of("{}: has nothing at {}", "{}:{} 处没有内容", path, pointer)
+                    Text.of("{}: has nothing at {}", "{}：{} 处没有内容", path, pointer)
                 )
         if not isinstance(value, str) or not value:
-            raise CannotTell(Text.of("{}: {} is not text", "{}:{} 不是文本", path, pointer))
+            raise CannotTell(Text.of("{}: {} is not text", "{}：{} 不是文本", path, pointer))
         return value
 
     def _exec(self, provider: Mapping[str, Any], alias: str, name: str) -> str:
@@ -152,7 +152,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: command is not an absolute path",
-                    "密钥提供方 {!r}:command 不是绝对路径",
+                    "密钥提供方 {!r}：command 不是绝对路径",
                     alias,
                 )
             )
@@ -170,7 +170,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: {}",
-                    "密钥提供方 {!r}:{}",
+                    "密钥提供方 {!r}：{}",
                     alias,
                     Text("timed out", "超时")
                     if done.timed_out
@@ -185,7 +185,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: answered no JSON",
-                    "密钥提供方 {!r}:回答不是 JSON",
+                    "密钥提供方 {!r}：回答不是 JSON",
                     alias,
                 )
             ) from None
@@ -194,7 +194,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: has no value for {}",
-                    "密钥提供方 {!r}:没有 {} 的值",
+                    "密钥提供方 {!r}：没有 {} 的值",
                     alias,
                     name,
                 )
@@ -217,7 +217,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: the program is a link or others may write it",
-                    "密钥提供方 {!r}:该程序是链接,或别人可以改写它",
+                    "密钥提供方 {!r}：该程序是链接，或别人可以改写它",
                     alias,
                 )
             )
@@ -232,15 +232,17 @@ def read_private(path: Path, limit: int = _MAX) -> str:
     try:
         seen = os.lstat(path)
         if not stat.S_ISREG(seen.st_mode):
-            raise CannotTell(Text.of("{}: is not a regular file", "{}:不是普通文件", path))
+            raise CannotTell(Text.of("{}: is not a regular file", "{}：不是普通文件", path))
         if seen.st_size > limit:
-            raise CannotTell(Text.of("{}: is larger than {} bytes", "{}:大于 {} 字节", path, limit))
+            raise CannotTell(
+                Text.of("{}: is larger than {} bytes", "{}：大于 {} 字节", path, limit)
+            )
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotTell(
             Text.of(
                 "{}: cannot be read: {}",
-                "{}:无法读取:{}",
+                "{}：无法读取：{}",
                 path,
                 getattr(error, "strerror", "") or Text("not UTF-8", "不是 UTF-8"),
             )

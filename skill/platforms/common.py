@@ -91,7 +91,7 @@ def render(folder: str, name: str, values: Mapping[str, str]) -> str:
     except OSError as error:
         raise ServiceError(
             Text.of(
-                "the template {} cannot be read: {}", "模板 {} 无法读取:{}", place, error.strerror
+                "the template {} cannot be read: {}", "模板 {} 无法读取：{}", place, error.strerror
             ),
             Text("install openclaw-iflow-doctor again", "请重新安装 openclaw-iflow-doctor"),
         ) from error
@@ -117,7 +117,7 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
         except OSError as error:
             raise ServiceError(
                 Text.of(
-                    "{} cannot be written: {}", "{} 无法写入:{}", path, error.strerror or error
+                    "{} cannot be written: {}", "{} 无法写入：{}", path, error.strerror or error
                 ),
                 Text("check the rights of that directory", "请检查该目录的权限"),
             ) from error
@@ -148,7 +148,7 @@ def run_plan(host: Host, plan: ServicePlan, env: Mapping[str, str], timeout: flo
             raise ServiceError(
                 Text.of(
                     "{} failed: {}",
-                    "{} 失败:{}",
+                    "{} 失败：{}",
                     " ".join(argv),
                     (done.err or done.out).strip()[-300:] or done.code,
                 )

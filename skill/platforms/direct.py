@@ -86,7 +86,7 @@ class Direct:
             raise ServiceError(
                 Text.of(
                     "the keeper did not start the gateway: {}",
-                    "守护器没有启动网关:{}",
+                    "守护器没有启动网关：{}",
                     known.get("reason"),
                 ),
                 Text.of("see {}", "见 {}", self.path("gateway.log")),
@@ -138,7 +138,7 @@ class Direct:
             )
         except OSError as error:
             raise ServiceError(
-                Text.of("the keeper cannot be started: {}", "守护器无法启动:{}", error)
+                Text.of("the keeper cannot be started: {}", "守护器无法启动：{}", error)
             ) from error
         return True
 
@@ -305,7 +305,7 @@ class Direct:
                 ),
                 Text(
                     "run it as the container's process: iflow-doctor watch",
-                    "请作为容器的进程运行:iflow-doctor watch",
+                    "请作为容器的进程运行：iflow-doctor watch",
                 ),
             )
         plan: ServicePlan = native.install_watchdog(dry_run)

@@ -90,7 +90,8 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
         raise ServiceError(
             Text("the openclaw program was not found", "找不到 openclaw 程序"),
             Text(
-                "put it into PATH, or set gateway_command", "请把它加入 PATH,或设置 gateway_command"
+                "put it into PATH, or set gateway_command",
+                "请把它加入 PATH，或设置 gateway_command",
             ),
         )
     openclaw = list(command[:-2]) if list(command[-2:]) == ["gateway", "run"] else []

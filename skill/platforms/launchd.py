@@ -32,7 +32,7 @@ BOOTSTRAP_PATIENCE = 30.0  # s: an agent that is just being torn down answers EI
 NO_GUI = Text(
     "log in on the Mac's screen as this user: agents need a GUI session (launchctl's gui/<uid> "
     "domain)",
-    "请以该用户登录 Mac 的图形界面:LaunchAgent 需要图形会话(launchctl 的 gui/<uid> 域)",
+    "请以该用户登录 Mac 的图形界面：LaunchAgent 需要图形会话（launchctl 的 gui/<uid> 域）",
 )
 
 
@@ -142,7 +142,7 @@ class Launchd:
             raise ServiceError(
                 Text.of(
                     "launchctl bootout failed: {}",
-                    "launchctl bootout 失败:{}",
+                    "launchctl bootout 失败：{}",
                     (done.err or done.out).strip()[:200],
                 )
             )
@@ -182,7 +182,7 @@ class Launchd:
             unsupported = "domain does not support" in text.lower() or "125" in text
             raise ServiceError(
                 Text.of(
-                    "launchctl bootstrap failed: {}", "launchctl bootstrap 失败:{}", text[:200]
+                    "launchctl bootstrap failed: {}", "launchctl bootstrap 失败：{}", text[:200]
                 ),
                 NO_GUI if unsupported else "openclaw gateway install --force",
             )

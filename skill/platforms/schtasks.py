@@ -56,7 +56,7 @@ class Schtasks:
             raise ServiceError(
                 Text.of(
                     "schtasks {} failed: {}",
-                    "schtasks {} 失败:{}",
+                    "schtasks {} 失败：{}",
                     words[0],
                     (done.err or done.out).strip()[-200:],
                 ),

@@ -13,7 +13,7 @@ from .keeper.system import NOT_FOR_CHILDREN
 
 NO_BUS = (
     "loginctl enable-linger {}, or log in as this user, then try again",
-    "loginctl enable-linger {},或以该用户登录,然后重试",
+    "loginctl enable-linger {}，或以该用户登录，然后重试",
 )
 
 
@@ -57,7 +57,7 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
         raise ServiceError(
             Text.of(
                 "systemd's user manager cannot be reached: {}",
-                "连不上 systemd 用户管理器:{}",
+                "连不上 systemd 用户管理器：{}",
                 text[:200],
             ),
             Text.of(*NO_BUS, user),
@@ -65,7 +65,7 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
     raise ServiceError(
         Text.of(
             "systemctl --user {} failed: {}",
-            "systemctl --user {} 失败:{}",
+            "systemctl --user {} 失败：{}",
             " ".join(words[:2]),
             text[-300:] or done.code,
         ),

@@ -270,7 +270,7 @@ class Systemd:
                 Text.of("{} already keeps a gateway alive", "{} 已在保活一个网关", other),
                 Text(
                     "a second service beside it would fight it: use systemctl without --user",
-                    "再装一个服务会与它冲突:请用不带 --user 的 systemctl",
+                    "再装一个服务会与它冲突：请用不带 --user 的 systemctl",
                 ),
             )
         plan = self._plan_gateway()

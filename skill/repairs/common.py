@@ -37,7 +37,7 @@ def current(ctx: Context) -> openclaw_config.ConfigView:
         raise CannotPlan(
             Text.of(
                 "the config cannot be edited by key: {} ({})",
-                "配置不能按键编辑:{}({})",
+                "配置不能按键编辑：{}（{}）",
                 view.error,
                 view.message,
             )

@@ -56,7 +56,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         Text(
             "the plugin {} stops the gateway; it is disabled, its files stay. Enable it again "
             "with: openclaw plugins enable {}".format(name, name),
-            "插件 {} 使网关停止;将其停用,文件保留。重新启用:openclaw plugins enable {}".format(
+            "插件 {} 使网关停止；将其停用，文件保留。重新启用：openclaw plugins enable {}".format(
                 name, name
             ),
         ),

@@ -69,7 +69,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
                 "none of the files that fill the disk is ours to delete",
                 "占满磁盘的文件都不归我们删除",
             ),
-            hint=Text("free space, then: iflow-doctor heal", "请腾出空间,然后:iflow-doctor heal"),
+            hint=Text("free space, then: iflow-doctor heal", "请腾出空间，然后：iflow-doctor heal"),
         )
     return Plan(
         "free-disk",
@@ -79,7 +79,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "{} old log files and spare copies of our own, {:.1f} MB".format(
                 len(chosen), size / 1e6
             ),
-            "删除 {} 个旧日志和我们自己的多余副本,共 {:.1f} MB".format(len(chosen), size / 1e6),
+            "删除 {} 个旧日志和我们自己的多余副本，共 {:.1f} MB".format(len(chosen), size / 1e6),
         ),
     )
 

@@ -49,8 +49,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "OpenClaw's own doctor, allowed to change only: {}".format(
                 ", ".join(paths) or "nothing in the config"
             ),
-            "运行 OpenClaw 自带的 doctor,只允许它修改:{}".format(
-                "、".join(paths) or "(不得修改配置)"
+            "运行 OpenClaw 自带的 doctor，只允许它修改：{}".format(
+                "、".join(paths) or "（不得修改配置）"
             ),
         ),
         touches=common.config_files(ctx)

@@ -18,12 +18,12 @@ LOST = Text(
     "pairings of chats and devices, scheduled jobs, stored secrets and the session index that "
     "were in it; conversations and memory "
     "files on disk stay. Channels may ask for pairing again",
-    "其中的聊天与设备配对、定时任务、保存的密钥和会话索引;磁盘上的对话与记忆文件不受影响。渠道"
+    "其中的聊天与设备配对、定时任务、保存的密钥和会话索引；磁盘上的对话与记忆文件不受影响。渠道"
     "可能需要重新配对",
 )
 AGENT_LOST = Text(
     "this agent's conversations index that was in it; workspace and memory files stay",
-    "该智能体的会话索引;工作区与记忆文件不受影响",
+    "该智能体的会话索引；工作区与记忆文件不受影响",
 )
 
 
@@ -62,10 +62,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     where = str(ctx.home.doctor_dir / "quarantine")
     after = Text(
         " A backup takes its place: {}.".format(", ".join(sources)),
-        "将用备份代替:{}。".format("、".join(sources)),
+        "将用备份代替：{}。".format("、".join(sources)),
     )
     none = Text(
-        " There is no backup: lost is {}.".format(lost.en), "没有备份:将丢失{}。".format(lost.zh)
+        " There is no backup: lost is {}.".format(lost.en), "没有备份：将丢失{}。".format(lost.zh)
     )
     return Plan(
         "quarantine-database",
@@ -75,12 +75,14 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "{} is corrupt and is moved to {} (not deleted).{}".format(
                 names, where, (after if sources else none).en
             ),
-            "{} 已损坏,移至 {}(不删除)。{}".format(names, where, (after if sources else none).zh),
+            "{} 已损坏，移至 {}（不删除）。{}".format(
+                names, where, (after if sources else none).zh
+            ),
         ),
         advice=Text(
             "Lost: {}. The damaged file is in {}; for the next time: openclaw backup sqlite "
             "create --global --repository DIR".format(lost.en, where),
-            "丢失:{}。损坏的文件在 {};今后可用 `openclaw backup sqlite create --global "
+            "丢失：{}。损坏的文件在 {}；今后可用 `openclaw backup sqlite create --global "
             "--repository DIR` 做备份".format(lost.zh, where),
         ),
     )

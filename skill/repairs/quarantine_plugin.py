@@ -44,7 +44,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "the plugin {} stops the gateway; its folder is moved to {} (not deleted)".format(
                 name, aside
             ),
-            "插件 {} 使网关停止;其目录移至 {}(不删除)".format(name, aside),
+            "插件 {} 使网关停止；其目录移至 {}（不删除）".format(name, aside),
         ),
     )
 

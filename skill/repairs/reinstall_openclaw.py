@@ -90,7 +90,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         Risk.GUARDED,
         Text(
             "files of {} are gone; the same version is installed again".format(package),
-            "{} 的文件缺失;重新安装同一版本".format(package),
+            "{} 的文件缺失；重新安装同一版本".format(package),
         ),
     )
 

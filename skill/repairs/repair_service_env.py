@@ -75,7 +75,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         Risk.SAFE,
         Text(
             "the gateway's start environment: {}".format("; ".join(done_en)),
-            "网关的启动环境:{}".format(";".join(done_zh)),
+            "网关的启动环境：{}".format(";".join(done_zh)),
         ),
         touches=touched,
     )

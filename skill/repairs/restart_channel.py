@@ -53,7 +53,7 @@ def _alive(ctx: Context) -> None:
         raise CannotPlan(
             Text.of(
                 "the gateway is {}: its channels cannot be reached",
-                "网关状态为 {}:够不到它的通道",
+                "网关状态为 {}：够不到它的通道",
                 ctx.verdict.state.value,
             )
         )
@@ -86,7 +86,7 @@ def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(Text("no channel is suppressed", "没有被抑制的通道"))
     why = Text(
         "OpenClaw's crash-loop breaker keeps these channels silent: {}".format(", ".join(names)),
-        "OpenClaw 的崩溃循环保护使以下渠道静默:{}".format("、".join(names)),
+        "OpenClaw 的崩溃循环保护使以下渠道静默：{}".format("、".join(names)),
     )
     return Plan(
         "resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why, verify="channels"

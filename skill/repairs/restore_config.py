@@ -32,7 +32,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     main = str(ctx.home.config_path)
     if view.error == "unreadable" and not is_something_else(main):
         raise CannotPlan(
-            Text.of("the config cannot be read: {}", "配置无法读取:{}", view.message),
+            Text.of("the config cannot be read: {}", "配置无法读取：{}", view.message),
             hint=Text(
                 "give it back to the account that runs the gateway",
                 "请把它的属主改回运行网关的账户",
@@ -42,7 +42,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(
             Text(
                 "the config parses and nothing says that it was clobbered",
-                "配置可以解析,也没有迹象表明被覆盖",
+                "配置可以解析，也没有迹象表明被覆盖",
             )
         )
     good = common.best_good(ctx)
@@ -87,7 +87,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
                 if good.verified
                 else "a backup that OpenClaw left",
             ),
-            "{} {};将恢复副本 {}({})".format(
+            "{} {}；将恢复副本 {}（{}）".format(
                 main,
                 _zh(view.error),
                 good.source,
@@ -109,7 +109,7 @@ def _cure(ctx: Context, cured: bytes) -> Plan:
         Text(
             "{} does not parse; text before it or a missing bracket is corrected, every key is "
             "there".format(main),
-            "{} 无法解析;去掉多余文字或补上缺失的括号即可,所有配置项都在".format(main),
+            "{} 无法解析；去掉多余文字或补上缺失的括号即可，所有配置项都在".format(main),
         ),
         touches=(main,),
         config_paths=("*",),

@@ -48,7 +48,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(
             Text(
                 "nothing that is implicated changed since the last good copy",
-                "自上次正确副本以来,相关内容没有变化",
+                "自上次正确副本以来，相关内容没有变化",
             )
         )
     shown = [json_edit.dotted(path) for path in paths] + [
@@ -63,7 +63,9 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "changed since the gateway last ran well ({}), put back: {}".format(
                 good.source, ", ".join(shown)
             ),
-            "自网关上次正常运行({})以来被改动、现恢复原值:{}".format(good.source, "、".join(shown)),
+            "自网关上次正常运行（{}）以来被改动、现恢复原值：{}".format(
+                good.source, "、".join(shown)
+            ),
         ),
         touches=tuple(
             step.path for step in steps if not step.path.startswith(str(ctx.home.doctor_dir))
@@ -154,7 +156,7 @@ def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath
         raise CannotPlan(
             Text(
                 "the implicated keys did not change since the last good copy",
-                "自上次正确副本以来,相关的键没有变化",
+                "自上次正确副本以来，相关的键没有变化",
             )
         )
     return changed

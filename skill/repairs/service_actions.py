@@ -21,7 +21,7 @@ def _plan(
             raise CannotPlan(
                 Text.of(
                     "the gateway is {}: nothing to start",
-                    "网关状态为 {}:无需启动",
+                    "网关状态为 {}：无需启动",
                     ctx.verdict.state.value,
                 )
             )
@@ -48,13 +48,13 @@ RELOAD_KEEPALIVE = _repair(
     "reload-keepalive",
     ("reload", "start"),
     Risk.SAFE,
-    Text("Load and enable the service again, then start", "重新加载并启用服务,然后启动"),
+    Text("Load and enable the service again, then start", "重新加载并启用服务，然后启动"),
 )
 REINSTALL_SERVICE = _repair(
     "reinstall-service",
     ("install", "start"),
     Risk.GUARDED,
     Text(
-        "Install OpenClaw's own service again, then start", "重新安装 OpenClaw 自己的服务,然后启动"
+        "Install OpenClaw's own service again, then start", "重新安装 OpenClaw 自己的服务，然后启动"
     ),
 )

@@ -42,7 +42,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(
             Text(
                 "without TLS a gateway that others reach would speak in clear text",
-                "没有 TLS 时,别人可达的网关会以明文通信",
+                "没有 TLS 时，别人可达的网关会以明文通信",
             )
         )
     steps = list(common.writes(ctx, [(path, value)]))

@@ -22,10 +22,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     en += [hint.en for hint in hints if hint.en not in en]
     zh += [hint.zh for hint in hints if hint.zh not in zh]
     said = Text(
-        "; ".join(part.rstrip(". ") for part in en), ";".join(part.rstrip("。 ") for part in zh)
+        "; ".join(part.rstrip(". ") for part in en), "；".join(part.rstrip("。 ") for part in zh)
     )
     advice = Text(
-        said.en or "Look at: iflow-doctor diagnose", said.zh or "请查看:iflow-doctor diagnose"
+        said.en or "Look at: iflow-doctor diagnose", said.zh or "请查看：iflow-doctor diagnose"
     )
     return Plan("tell-person", (), Risk.READ, ctx.verdict.reason, verify="none", advice=advice)
 

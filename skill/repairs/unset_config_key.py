@@ -71,7 +71,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             "OpenClaw does not accept {}; it is removed, its value is kept in the snapshot".format(
                 ", ".join(wanted)
             ),
-            "OpenClaw 不认识 {};将其移除,原值保存在快照中".format("、".join(wanted)),
+            "OpenClaw 不认识 {}；将其移除，原值保存在快照中".format("、".join(wanted)),
         ),
         touches=tuple(step.path for step in steps),
         config_paths=tuple(json_edit.dotted(path) for path, _value in edits),

@@ -62,7 +62,7 @@ def take(
         root = private_dir(folder_of(home))
     except OSError as error:
         raise RepairError(
-            Text.of("no snapshot: {}", "没有快照:{}", error),
+            Text.of("no snapshot: {}", "没有快照：{}", error),
             hint=Text("nothing was changed", "没有改动任何东西"),
         ) from error
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
@@ -78,7 +78,7 @@ def take(
             raise RepairError(
                 Text.of(
                     "no room for a snapshot: {} bytes needed, {} free",
-                    "放不下快照:需要 {} 字节,剩余 {}",
+                    "放不下快照：需要 {} 字节，剩余 {}",
                     need + RESERVE_BYTES,
                     free,
                 ),
@@ -97,7 +97,7 @@ def take(
     except OSError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
         raise RepairError(
-            Text.of("no snapshot: {}", "没有快照:{}", error),
+            Text.of("no snapshot: {}", "没有快照：{}", error),
             hint=Text("nothing was changed", "没有改动任何东西"),
         ) from error
     _prune(root, folder)

@@ -19,9 +19,9 @@ STATE_NAMES = {
     State.HUNG: Text("hung", "卡死"),
     State.ZOMBIE: Text("alive but not listening", "进程在但无端口"),
     State.DOWN: Text("down", "已停机"),
-    State.MISCONFIGURED: Text("refuses to start (exit 78)", "拒绝启动(退出码 78)"),
+    State.MISCONFIGURED: Text("refuses to start (exit 78)", "拒绝启动（退出码 78）"),
     State.IMPOSTOR: Text("another program holds the port", "端口被其他程序占用"),
-    State.SAFE_MODE: Text("safe mode: channels are off", "安全模式:通道已停"),
+    State.SAFE_MODE: Text("safe mode: channels are off", "安全模式：通道已停"),
     State.UPDATING: Text("updating", "正在更新"),
     State.STOPPED: Text("stopped by its operator", "被操作者停止"),
     State.SUSPENDED: Text("the host slept", "主机刚从休眠恢复"),
@@ -31,14 +31,14 @@ STATE_NAMES = {
 NOTES = {
     "safe_mode": (
         Text(
-            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线,但所有聊天通道已停用"
+            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线，但所有聊天通道已停用"
         ),
         Text(
             "It crashed several times in a row, so OpenClaw's own crash-loop protection "
             "switched the channels off. "
             "They are started again after a quiet time without crashes.",
-            "它连续崩溃了几次,OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间(无崩"
-            "溃)后会自动重新启动它们。",
+            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间（无崩"
+            "溃）后会自动重新启动它们。",
         ),
         Text(
             "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
@@ -49,7 +49,7 @@ NOTES = {
         Text("OpenClaw's chat channels run again", "OpenClaw 的聊天通道已恢复"),
         Text(
             "It stayed up, and the channels that were switched off are on again.",
-            "它一直平稳运行,先前停用的通道已重新启动。",
+            "它一直平稳运行，先前停用的通道已重新启动。",
         ),
         Text(
             "iflow-doctor stats      # how often it crashed, and why",
@@ -58,12 +58,12 @@ NOTES = {
     ),
     "resume_failed": (
         Text(
-            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线,但聊天通道仍未恢复"
+            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线，但聊天通道仍未恢复"
         ),
         Text(
             "They were started again after a quiet time and are still off. Something keeps "
             "them from starting.",
-            "平稳运行一段时间后已尝试重新启动它们,但仍未恢复,说明有别的原因阻止它们启动。",
+            "平稳运行一段时间后已尝试重新启动它们，但仍未恢复，说明有别的原因阻止它们启动。",
         ),
         Text("openclaw channels status --probe", "openclaw channels status --probe"),
     ),
@@ -79,11 +79,11 @@ NOTES = {
         ),
     ),
     "degraded": (
-        Text("OpenClaw answers, but is not ready", "OpenClaw 在线,但尚未就绪"),
+        Text("OpenClaw answers, but is not ready", "OpenClaw 在线，但尚未就绪"),
         Text(
             "It has not been ready for five minutes. A restart does not mend that, so nothing "
             "was restarted",
-            "已有五分钟未就绪。重启解决不了这个问题,因此没有重启",
+            "已有五分钟未就绪。重启解决不了这个问题，因此没有重启",
         ),
         Text("openclaw channels status --probe", "openclaw channels status --probe"),
     ),
@@ -94,7 +94,7 @@ NOTES = {
 HEADS = {
     State.DOWN: Text("OpenClaw is down", "OpenClaw 已停机"),
     State.HUNG: Text("OpenClaw hangs", "OpenClaw 卡死"),
-    State.ZOMBIE: Text("OpenClaw runs, but nobody can reach it", "OpenClaw 进程还在,但无法连接"),
+    State.ZOMBIE: Text("OpenClaw runs, but nobody can reach it", "OpenClaw 进程还在，但无法连接"),
     State.MISCONFIGURED: Text("OpenClaw refuses to start", "OpenClaw 拒绝启动"),
     State.IMPOSTOR: Text("Another program holds OpenClaw's port", "OpenClaw 的端口被其他程序占用"),
 }
@@ -125,7 +125,7 @@ LEVELS = {
         Text("OpenClaw crashes often", "OpenClaw 崩溃频繁"),
         Text(
             "Each time it was brought back, but something makes it crash.",
-            "每次都已恢复,但有原因导致它反复崩溃。",
+            "每次都已恢复，但有原因导致它反复崩溃。",
         ),
         Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
     ),
@@ -144,7 +144,7 @@ HEALERS = {
     "level 2: restart": Text("the watchdog restarted it", "守护进程重启了它"),
     "level 2: started after a change": Text(
         "the watchdog started it once what it needs was changed",
-        "所需的文件被改动后,守护进程重新启动了它",
+        "所需的文件被改动后，守护进程重新启动了它",
     ),
 }
 
@@ -184,7 +184,8 @@ def alert(
         title, what, step = _note(reason, verdict)
     elif kind == "recovered":
         title = Text(
-            "OpenClaw is back after {}".format(took.en), "OpenClaw 已恢复,共中断 {}".format(took.zh)
+            "OpenClaw is back after {}".format(took.en),
+            "OpenClaw 已恢复，共中断 {}".format(took.zh),
         )
         what, step = _recovered(reason, verdict, incident), None
     else:
@@ -192,9 +193,9 @@ def alert(
         head = LOOP if incident and incident.loop else HEADS.get(now_state, HEADS[State.DOWN])
         what = _why(reason, verdict, incident)
         if kind == "opened":
-            title, step = Text(head.en + "; it is being repaired", head.zh + ",正在自动修复"), None
+            title, step = Text(head.en + "; it is being repaired", head.zh + "，正在自动修复"), None
         else:
-            title = Text(head.en + " and needs you", head.zh + ",需要你处理")
+            title = Text(head.en + " and needs you", head.zh + "，需要你处理")
             step = (
                 step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
             )
@@ -230,20 +231,20 @@ def _note(reason: str, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional
         return (
             Text(
                 "OpenClaw is down, and another watchdog tends it",
-                "OpenClaw 已停机,而另有守护程序在管理它",
+                "OpenClaw 已停机，而另有守护程序在管理它",
             ),
             Text(
                 "Left to it: {}. Two watchdogs would fight each other.".format(name),
-                "交由它处理:{}。两个守护程序会互相干扰。".format(name),
+                "交由它处理：{}。两个守护程序会互相干扰。".format(name),
             ),
             Text(
                 "Stop one of the two; for ours: iflow-doctor service uninstall",
-                "停用其中之一;停用本程序:iflow-doctor service uninstall",
+                "停用其中之一；停用本程序：iflow-doctor service uninstall",
             ),
         )
     if reason not in NOTES:
         return (
-            Text("OpenClaw: " + reason, "OpenClaw:" + reason),
+            Text("OpenClaw: " + reason, "OpenClaw：" + reason),
             verdict.reason if verdict else Text(reason, reason),
             None,
         )
@@ -251,7 +252,8 @@ def _note(reason: str, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional
     if verdict and verdict.failing:
         en, zh = ", ".join(verdict.failing), "、".join(verdict.failing)
         what = Text(
-            "{} ({}).".format(what.en.rstrip("."), en), "{}({})。".format(what.zh.rstrip("。"), zh)
+            "{} ({}).".format(what.en.rstrip("."), en),
+            "{}（{}）。".format(what.zh.rstrip("。"), zh),
         )
     elif not what.en.endswith("."):
         what = Text(what.en + ".", what.zh + "。")
@@ -277,19 +279,19 @@ def _recovered(by: str, verdict: Optional[Verdict], incident: Any) -> Text:
         steps = [_action(action) for action in by[len("level 3: ") :].split(", ") if action]
         how = Text(
             "the doctor repaired it: " + ", ".join(t.en for t in steps),
-            "医生完成了修复:" + "、".join(t.zh for t in steps),
+            "医生完成了修复：" + "、".join(t.zh for t in steps),
         )
     else:
         how = Text(by, by)
     text = Text(
         "{}. Brought back: {}.".format(cause.en.rstrip("."), how.en),
-        "{}。恢复方式:{}。".format(cause.zh.rstrip("。"), how.zh),
+        "{}。恢复方式：{}。".format(cause.zh.rstrip("。"), how.zh),
     )
     if verdict and verdict.state == State.DEGRADED and verdict.failing:
         names = verdict.failing
         return Text(
             "{} Still not ready: {}.".format(text.en, ", ".join(names)),
-            "{}仍未就绪:{}。".format(text.zh, "、".join(names)),
+            "{}仍未就绪：{}。".format(text.zh, "、".join(names)),
         )
     return text
 
@@ -319,7 +321,7 @@ def _tried(incident: Any, reason: str, kind: str) -> Tuple[Text, ...]:
     if incident.restarts and kind != "recovered":
         times = "once" if incident.restarts == 1 else "{} times".format(incident.restarts)
         vain = (
-            Text(", in vain", ",没有恢复") if kind == "escalated" else Text("", "")
+            Text(", in vain", "，没有恢复") if kind == "escalated" else Text("", "")
         )  # while it is being repaired that is not known
         done.append(
             Text("restarted " + times + vain.en, "已重启 {} 次".format(incident.restarts) + vain.zh)
@@ -336,14 +338,14 @@ def _tried(incident: Any, reason: str, kind: str) -> Tuple[Text, ...]:
         done.append(
             Text(
                 "the doctor (level 3) was called and gave no answer",
-                "已调用医生(第三级),但没有得到结果",
+                "已调用医生（第三级），但没有得到结果",
             )
         )
     elif kind == "escalated" and not incident.tried and incident.treated and incident.cause:
         done.append(
             Text(
                 "the doctor (level 3) found no repair that may run unattended",
-                "医生(第三级)没有找到可以无人值守执行的修复",
+                "医生（第三级）没有找到可以无人值守执行的修复",
             )
         )
     return tuple(done)
@@ -360,14 +362,14 @@ def _action(action: str) -> Text:
     if not words:
         return Text(action, action)
     title = repairs.ALL[repair].title if repair in repairs.ALL else Text(repair, repair)
-    return Text("{} ({})".format(title.en, words.en), "{}({})".format(title.zh, words.zh))
+    return Text("{} ({})".format(title.en, words.en), "{}（{}）".format(title.zh, words.zh))
 
 
 def _measured(name: str, measured: str) -> str:
     """The English detail of a level in Chinese: the same numbers, other words."""
     numbers = re.findall(r"\d+(?:\.\d+)?", measured)
     shapes = {
-        "memory": "当前内存 {} MB(超过 {} MB 即警告)",
+        "memory": "当前内存 {} MB（超过 {} MB 即警告）",
         "response": "一次响应用了 {} 秒",
         "crashes": "一小时内崩溃 {} 次",
     }
@@ -395,7 +397,7 @@ def _capital(text: str) -> str:
 
 def quiet(name: str, what: Text, hint: Text, now: float, home: Home) -> Alert:
     """Given damage that no health endpoint shows, build its Alert."""
-    title = Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看起来健康,但有问题")
+    title = Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看起来健康，但有问题")
     return Alert(
         name,
         "escalated",

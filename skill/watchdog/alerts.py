@@ -82,8 +82,8 @@ class Teller:
         if not found or (read_json(told) or {}).get("key") == key:
             return
         write_json(told, {"key": key, "at": now})
-        what = Text("; ".join(row[1] for row in found), ";".join(row[2] for row in found))
-        hint = Text("; ".join(row[3] for row in found), ";".join(row[4] for row in found))
+        what = Text("; ".join(row[1] for row in found), "；".join(row[2] for row in found))
+        hint = Text("; ".join(row[3] for row in found), "；".join(row[4] for row in found))
         self.log.line(
             "decision", now, kind="escalate", reason=what.en, state="healthy", incident=name
         )

@@ -160,7 +160,7 @@ def _count_crash(
         return state, [Decision("none", "the process ended by itself" + code)]
     en, zh = (
         "the gateway process ended by itself" + code,
-        "网关进程自行退出" + (code and ",退出码 {}".format(verdict.exit_code)),
+        "网关进程自行退出" + (code and "，退出码 {}".format(verdict.exit_code)),
     )
     incident = Incident(
         name or "incident-{:.0f}".format(now), now, State.DOWN.value, en, reason_zh=zh

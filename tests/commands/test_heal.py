@@ -58,4 +58,4 @@ def test_stats_of_nothing_and_of_something(tmp_path: Path) -> None:
         }
     )
     code, out = run(tmp_path, "--lang", "zh", "stats")
-    assert code == 0 and "已恢复:1" in out and "12" in out
+    assert code == 0 and "已恢复：1" in out and "12" in out

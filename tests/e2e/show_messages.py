@@ -29,10 +29,10 @@ BASE = Incident(
     reason_zh="网关进程自行退出",
 )
 SEEN = WatchState(crashes=(NOW - 95,), last_good=NOW - 100)
-DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程,端口已关闭"))
+DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程，端口已关闭"))
 REFUSED = Verdict(
     State.MISCONFIGURED,
-    Text("the gateway refused to start (exit 78)", "网关拒绝启动(退出码 78)"),
+    Text("the gateway refused to start (exit 78)", "网关拒绝启动（退出码 78）"),
     exit_code=78,
 )
 TAKEN = Verdict(
@@ -46,9 +46,9 @@ def incident(cause: str, zh: str, **more: object) -> Incident:
 
 CUT = incident(
     "The config file does not parse (line 8 column 30): The file ends too early",
-    "配置文件语法错误(第 8 行第 30 列):文件不完整",
+    "配置文件语法错误（第 8 行第 30 列）：文件不完整",
 )
-PORT = incident("Port 18789 is taken by nginx (pid 812)", "端口 18789 被 nginx(进程 812)占用")
+PORT = incident("Port 18789 is taken by nginx (pid 812)", "端口 18789 被 nginx（进程 812）占用")
 DISK = incident("The disk of /home is full", "/home 所在磁盘已满", tried=("free-disk: failed",))
 LOOP = incident(
     "The plugin weather ends the gateway at every start",
@@ -65,9 +65,15 @@ SIX = (
         "port",
         TAKEN,
         PORT,
-        Text("kill 812, or give nginx another port", "kill 812,或让 nginx 改用其他端口"),
+        Text("kill 812, or give nginx another port", "kill 812，或让 nginx 改用其他端口"),
     ),
-    ("escalated", "disk", DOWN, DISK, Text("df -h; free at least 200 MB", "df -h;至少腾出 200 MB")),
+    (
+        "escalated",
+        "disk",
+        DOWN,
+        DISK,
+        Text("df -h; free at least 200 MB", "df -h；至少腾出 200 MB"),
+    ),
     ("opened", "loop", DOWN, LOOP, None),
     ("note", "safe_mode", KEY, None, None),
 )

@@ -17,7 +17,7 @@ from skill.watchdog.policy import Incident, Rules, WatchState, step
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/张 三/.openclaw"), Path("/home/张 三/.openclaw/openclaw.json"), "", 18789)
-DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程,端口已关闭"))
+DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程，端口已关闭"))
 OPENED = Incident(
     "20261121T031500-3f2a",
     NOW - 400,
@@ -57,13 +57,13 @@ def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
     alert = told(
         "escalated", "The disk is full", incident=incident, next_step=Text("df -h", "df -h")
     )
-    assert alert.title == Text("OpenClaw is down and needs you", "OpenClaw 已停机,需要你处理")
+    assert alert.title == Text("OpenClaw is down and needs you", "OpenClaw 已停机，需要你处理")
     assert alert.what == Text("The disk is full", "磁盘已满")
     deleted = "Delete old rotated logs and our own spare copies (did not help)"
     assert [text.en for text in alert.done] == ["restarted 2 times, in vain", deleted]
     assert [text.zh for text in alert.done] == [
-        "已重启 2 次,没有恢复",
-        "删除旧的轮转日志和我们自己的多余副本(无效)",
+        "已重启 2 次，没有恢复",
+        "删除旧的轮转日志和我们自己的多余副本（无效）",
     ]
     assert dict((label.en, value) for label, value in alert.details)["Lasted"] == Text(
         "6 min 40 s", "6 分 40 秒"
@@ -93,7 +93,7 @@ def test_titles_hold_no_numbers_so_that_the_alert_window_knows_them_again():
 def test_a_crash_loop_is_called_one():
     assert (
         told("escalated", incident=replace(OPENED, loop=True)).title.zh
-        == "OpenClaw 反复崩溃,需要你处理"
+        == "OpenClaw 反复崩溃，需要你处理"
     )
 
 
@@ -102,12 +102,12 @@ def test_a_crash_loop_is_called_one():
     [
         ("level 1: restarted by the service manager", "系统服务管理器重新启动了它"),
         ("level 2: restart", "守护进程重启了它"),
-        ("level 3: restore-config: healed", "从最近的可用副本恢复配置(有效)"),
+        ("level 3: restore-config: healed", "从最近的可用副本恢复配置（有效）"),
     ],
 )
 def test_a_recovery_says_what_it_was_and_who_did_it(by, zh):
     alert = told("recovered", by, Verdict(State.HEALTHY, Text("ready", "就绪")))
-    assert alert.title.zh == "OpenClaw 已恢复,共中断 6 分 40 秒"
+    assert alert.title.zh == "OpenClaw 已恢复，共中断 6 分 40 秒"
     assert "网关进程自行退出" in alert.what.zh and zh in alert.what.zh
     assert "The gateway process ended by itself" in alert.what.en and alert.next_step is None
 
@@ -116,7 +116,7 @@ def test_a_recovery_with_a_channel_still_red_says_so():
     alert = told(
         "recovered", "level 2: restart", Verdict(State.DEGRADED, Text("", ""), failing=("discord",))
     )
-    assert alert.what.zh.endswith("仍未就绪:discord。") and alert.what.en.endswith(
+    assert alert.what.zh.endswith("仍未就绪：discord。") and alert.what.en.endswith(
         "Still not ready: discord."
     )
 
@@ -160,7 +160,7 @@ def test_what_policy_opens_is_told_in_chinese_without_english(kind, reason):
     """The incident comes from the policy itself: its reason has both languages."""
     died = replace(DOWN, unclean=True, exit_code=137)
     state, _ = step(WatchState(pid=7, ready_pid=7), died, NOW - 60, Rules(), name="i-1")
-    assert state.incident.reason_zh == "网关进程自行退出,退出码 137"
+    assert state.incident.reason_zh == "网关进程自行退出，退出码 137"
     alert = told(kind, reason, Verdict(State.HEALTHY, Text("ready", "就绪")), state.incident, state)
     assert not ENGLISH.search(chinese(alert)), chinese(alert)
 
@@ -168,5 +168,5 @@ def test_what_policy_opens_is_told_in_chinese_without_english(kind, reason):
 def test_an_unanswering_doctor_is_told():
     assert (
         told("escalated", "level 3 gave no answer; see x").done[-1].zh
-        == "已调用医生(第三级),但没有得到结果"
+        == "已调用医生（第三级），但没有得到结果"
     )

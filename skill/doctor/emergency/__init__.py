@@ -75,7 +75,7 @@ def consult(visit: Any) -> Optional[Any]:
         key = "ai " + key_of(plan.repair, {"steps": [steps.describe(step) for step in plan.steps]})
         if not visit.incident.may_try(key):
             raise RepairError(
-                Text("this was tried in this incident and did not help", "本次事故中已试过,没有用")
+                Text("this was tried in this incident and did not help", "本次事故中已试过，没有用")
             )
         visit.wait_for_runs(plan)
         visit.incident.begin(key)

@@ -153,7 +153,7 @@ class Asking:
         self.say(
             Text(
                 "Asking {} (round {}, at most {:.0f} s)".format(bridge.title, number, deadline),
-                "正在询问 {}(第 {} 轮,最多 {:.0f} 秒)".format(bridge.title, number, deadline),
+                "正在询问 {}（第 {} 轮，最多 {:.0f} 秒）".format(bridge.title, number, deadline),
             )
         )
         started = {"bridge": bridge.id, "run": run_id, "workdir": folder, "incident": self.incident}

@@ -73,7 +73,7 @@ def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
         raise plans.Refused(
             Text(
                 "the copy of the config is gone or no longer a plain file",
-                "配置副本不见了,或不再是普通文件",
+                "配置副本不见了，或不再是普通文件",
             )
         )
     edited = target.read_text("utf-8", "replace")
@@ -142,7 +142,7 @@ def _before(ctx: Any) -> Any:
         raise plans.Refused(
             Text(
                 "the config does not parse and there is no good copy to measure an edit by",
-                "配置无法解析,且没有可比对的正确副本",
+                "配置无法解析，且没有可比对的正确副本",
             )
         )
     return good

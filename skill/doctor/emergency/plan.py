@@ -139,13 +139,13 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     )
     if error is not None:
         raise Refused(
-            Text.of("params of {}: {}", "{} 的 params:{}", repair.id, error.message[:200])
+            Text.of("params of {}: {}", "{} 的 params：{}", repair.id, error.message[:200])
         )
     try:
         plan = repair.plan(ctx, value["params"])
     except HealerError as refused:
         raise Refused(
-            Text.of("{} does not apply: {}", "{} 不适用:{}", repair.id, refused.message)
+            Text.of("{} does not apply: {}", "{} 不适用：{}", repair.id, refused.message)
         ) from None
     check(ctx, plan, tried)
     return replace(plan, params=dict(value["params"]))
@@ -159,7 +159,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
         raise Refused(
             Text.of(
                 "{} needs a finding that asks for it, and there is none",
-                "{} 需要有发现项要求,目前没有",
+                "{} 需要有发现项要求，目前没有",
                 plan.repair,
             )
         )
@@ -170,7 +170,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
         raise Refused(
             Text.of(
                 "{} was tried already in this incident and did not heal it",
-                "{} 在本次事故中已试过,没有修好",
+                "{} 在本次事故中已试过，没有修好",
                 plan.repair,
             )
         )
@@ -194,7 +194,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
         )
     if disruptive and ready(ctx):
         raise Refused(
-            Text("the gateway is ready now: it is not restarted", "网关现在已就绪:不重启")
+            Text("the gateway is ready now: it is not restarted", "网关现在已就绪：不重启")
         )
     _check_writes(ctx, plan)
 

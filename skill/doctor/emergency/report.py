@@ -49,10 +49,10 @@ def render(
         return zh if lang == "zh" else en
 
     verdict = ctx.verdict
-    lines = ["# " + say("Recovery report: {}", "恢复报告:{}").format(incident), ""]
+    lines = ["# " + say("Recovery report: {}", "恢复报告：{}").format(incident), ""]
     state = say("recovered", "已恢复") if result.healed else say("NOT recovered", "未恢复")
     if result.by_itself:
-        state += say(" (by itself)", "(自行恢复)")
+        state += say(" (by itself)", "（自行恢复）")
     lines += ["- {}: **{}**".format(say("Result", "结果"), state)]
     lines += [
         "- {}: {}".format(
@@ -61,7 +61,7 @@ def render(
     ]
     asked = say(
         "{} (rounds {}, calls {}, {} USD as far as known)",
-        "{}(轮数 {},调用 {} 次,已知费用 {} 美元)",
+        "{}（轮数 {}，调用 {} 次，已知费用 {} 美元）",
     )
     lines += [
         "- AI: "
@@ -92,7 +92,7 @@ def render(
         "The gateway's own /readyz answered ready several times in a row.",
         "网关自身的 /readyz 连续多次返回就绪。",
     )
-    unverified = say("Not verified: the gateway is not ready.", "未通过验证:网关仍未就绪。")
+    unverified = say("Not verified: the gateway is not ready.", "未通过验证：网关仍未就绪。")
     lines += [
         "",
         "## " + say("How it was verified", "如何验证"),

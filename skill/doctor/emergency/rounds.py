@@ -30,7 +30,7 @@ class Emergency(Asking):
         if not self.settings.get("ai.enabled", True):
             return self._result(
                 False,
-                Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭(ai.enabled)。"),
+                Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭（ai.enabled）。"),
             )
         with self._one_at_a_time() as free, _terminated_politely():
             if not free:
@@ -53,7 +53,7 @@ class Emergency(Asking):
                     Text(
                         "OpenClaw's own triage agent is still at work; two agents at once are "
                         "never started.",
-                        "OpenClaw 自己的 triage 代理仍在工作;绝不同时启动两个代理。",
+                        "OpenClaw 自己的 triage 代理仍在工作；绝不同时启动两个代理。",
                     ),
                 )
             return self._rounds()
@@ -91,7 +91,7 @@ class Emergency(Asking):
                 self.say(
                     Text(
                         "Round {}: the plan was refused: {}".format(number, refused.message),
-                        "第 {} 轮:计划被拒绝:{}".format(number, refused.message),
+                        "第 {} 轮：计划被拒绝：{}".format(number, refused.message),
                     )
                 )
                 key = repr(sorted(answer.data.items(), key=str))
@@ -118,7 +118,7 @@ class Emergency(Asking):
                     Text(
                         "The repair changed the config, did not heal, and could not be rolled "
                         "back.",
-                        "修复改动了配置但未恢复,且未能回滚。",
+                        "修复改动了配置但未恢复，且未能回滚。",
                     )
                 )
             bad += 1
@@ -126,7 +126,7 @@ class Emergency(Asking):
                 return self._stop(
                     Text(
                         "{} plans of the AI made nothing better and were rolled back.".format(bad),
-                        "AI 的 {} 个计划均无效,已回滚。".format(bad),
+                        "AI 的 {} 个计划均无效，已回滚。".format(bad),
                     )
                 )
             feedback = "{}: {}. {}".format(
@@ -149,7 +149,7 @@ class Emergency(Asking):
                 "Round {}: {} proposes {}; carrying it out".format(
                     number, bridge.title, plan.repair
                 ),
-                "第 {} 轮:{} 建议 {},正在执行".format(number, bridge.title, plan.repair),
+                "第 {} 轮：{} 建议 {}，正在执行".format(number, bridge.title, plan.repair),
             )
         )
         try:
@@ -210,7 +210,7 @@ class Emergency(Asking):
                         "OpenClaw's own triage agent is at work (pid {}); waiting".format(
                             agents[0]["pid"]
                         ),
-                        "OpenClaw 自己的 triage 代理正在工作(pid {}),等待中".format(
+                        "OpenClaw 自己的 triage 代理正在工作（pid {}），等待中".format(
                             agents[0]["pid"]
                         ),
                     )
