@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -158,6 +159,42 @@ def set_aside(path: PathLike) -> Optional[str]:
     except OSError:
         return None
     return str(target)
+
+
+def memory_dir(mark_of: PathLike) -> Path:
+    """Where a note can still be kept when a state directory cannot be written: per user and per
+    state directory, gone after a reboot. Made by memory().
+    """
+    uid = getattr(os, "getuid", lambda: 0)()
+    base = next(
+        (
+            place
+            for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""))
+            if place and os.path.isdir(place) and os.access(place, os.W_OK)
+        ),
+        tempfile.gettempdir(),
+    )
+    mark = hashlib.sha256(str(mark_of).encode("utf-8", "replace")).hexdigest()[:12]
+    return Path(base) / "iflow-doctor-{}-{}".format(uid, mark)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether a folder in a shared place is ours: what somebody else prepared is not read."""
+    try:
+        return (
+            folder.lstat().st_uid == getattr(os, "getuid", lambda: 0)() and not folder.is_symlink()
+        )
+    except OSError:
+        return False
+
+
+def memory(mark_of: PathLike) -> Path:
+    """memory_dir(), made. Raise OSError when somebody else made it."""
+    folder = memory_dir(mark_of)
+    private_dir(folder)
+    if not is_private(folder):
+        raise PermissionError("{} belongs to somebody else".format(folder))
+    return folder
 
 
 def tail_bytes(path: PathLike, limit: int = 262144) -> bytes:

@@ -253,12 +253,13 @@ def move_back(path: str, to: str) -> None:
 
 
 def end(ctx: Context, step: EndProcess) -> None:
-    from ..openclaw.gateway import end_process, look_at
+    from ..openclaw.gateway import look_at
+    from ..store.ledger import end_gateway
 
     process = look_at(step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
         return
-    if not end_process(ctx.host, process, step.grace_s):
+    if not end_gateway(ctx.host, ctx.home, process, step.grace_s, who="level 3").gone:
         raise RepairError(Text.of("pid {} could not be ended", "无法结束 pid {}", step.pid))
 
 
@@ -290,7 +291,8 @@ def _ended_deaf(ctx: Context) -> bool:
     """A gateway that does not answer will not act on a polite restart either (minutes): end exactly
     this process. True when gone.
     """
-    from ..openclaw.gateway import ask, end_process, lock_holder
+    from ..openclaw.gateway import ask, lock_holder
+    from ..store.ledger import end_gateway
 
     holder = lock_holder(ctx.home)
     if (
@@ -299,7 +301,8 @@ def _ended_deaf(ctx: Context) -> bool:
         or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused")
     ):
         return False
-    return end_process(ctx.host, holder, 0.0 if holder.status == "T" else DEAF_GRACE_S)
+    grace_s = 0.0 if holder.status == "T" else DEAF_GRACE_S
+    return end_gateway(ctx.host, ctx.home, holder, grace_s, who="level 3").gone
 
 
 def live_process(ctx: Context) -> bool:

@@ -18,10 +18,10 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from .. import files
 from ..files import private_dir, write_atomic
 from ..model import Alert, Text
 from . import incidents
@@ -62,7 +62,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
         private_dir(new_dir(ctx.home).parent)
         write_atomic(private_dir(new_dir(ctx.home)) / name, content)
     except OSError:
-        write_atomic(_memory(ctx.home) / name, content)
+        write_atomic(files.memory(ctx.home.state_dir) / name, content)
     if alert.kind == "recovered":
         incidents.closed(ctx.home, alert.incident)
     return True
@@ -118,42 +118,13 @@ def done_dir(home: "Home") -> Path:
 
 
 def memory_dir(home: "Home") -> Path:
-    """Where an alert about a full disk can still be written: per user and per state directory, gone
-    after a reboot.
-    """
-    base = (
-        "/dev/shm"
-        if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK)
-        else tempfile.gettempdir()
-    )
-    mark = hashlib.sha256(str(home.state_dir).encode("utf-8", "replace")).hexdigest()[:12]
-    return Path(base) / "iflow-doctor-{}-{}".format(getattr(os, "getuid", lambda: 0)(), mark)
-
-
-def _ours(folder: Path) -> bool:
-    """A directory somebody else prepared in a shared place is not read."""
-    try:
-        return (
-            folder.lstat().st_uid == getattr(os, "getuid", lambda: 0)() and not folder.is_symlink()
-        )
-    except OSError:
-        return False
-
-
-def _memory(home: "Home") -> Path:
-    """Make the directory in memory. Raises OSError when somebody else made it: alerts are not for
-    them.
-    """
-    folder = memory_dir(home)
-    private_dir(folder)
-    if not _ours(folder):
-        raise PermissionError("{} belongs to somebody else".format(folder))
-    return folder
+    """Where an alert about a full disk can still be written."""
+    return files.memory_dir(home.state_dir)
 
 
 def _waiting(home: "Home") -> Tuple[Path, ...]:
     memory = memory_dir(home)
-    return (new_dir(home), memory) if _ours(memory) else (new_dir(home),)
+    return (new_dir(home), memory) if files.is_private(memory) else (new_dir(home),)
 
 
 def _names(folder: Path) -> List[str]:
@@ -169,7 +140,7 @@ def _names(folder: Path) -> List[str]:
 
 def waiting(home: "Home") -> Dict[str, Path]:
     """name -> file of every alert that was not accepted yet."""
-    sent = set(_names(memory_dir(home) / "done")) if _ours(memory_dir(home)) else set()
+    sent = set(_names(memory_dir(home) / "done")) if files.is_private(memory_dir(home)) else set()
     return {
         name: folder / name
         for folder in _waiting(home)
@@ -232,7 +203,10 @@ def finish(home: "Home", names: Iterator[str]) -> None:
             OSError
         ):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
             writable = done.is_dir() and os.access(done, os.W_OK)
-            write_atomic((done if writable else private_dir(_memory(home) / "done")) / name, "{}")
+            write_atomic(
+                (done if writable else private_dir(files.memory(home.state_dir) / "done")) / name,
+                "{}",
+            )
         if paths[name].parent == memory_dir(home):
             with contextlib.suppress(OSError):
                 os.unlink(paths[name])

@@ -16,6 +16,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from ..host import Host, Reply
 from . import lastwords
 from .gateway_process import (
+    Ended,
     ProcessInfo,
     active_runs,
     doctor_running,
@@ -32,6 +33,7 @@ from .gateway_process import (
 from .home import Home
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
+    "Ended",
     "Observation",
     "ProcessInfo",
     "active_runs",
@@ -48,6 +50,7 @@ __all__ = [  # with what holder.py knows of the process: callers need one door
     "observe",
     "port_owner",
     "read_lock",
+    "serves",
     "service_of",
     "wait_ready",
 ]
@@ -152,6 +155,17 @@ def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
     if "gateway-draining" in found["failing"]:
         found["startup"] = "draining"
     return found
+
+
+LAST_PROBE = 1.0  # s: what the probe before a signal, a stop or a restart may take
+
+
+def serves(host: Host, home: Home) -> bool:
+    """Whether the gateway answers at this very moment and is not on its way out: the last question
+    before each signal, stop and restart.
+    """
+    found = ask(host, home, LAST_PROBE)
+    return found["answer"] in ("ready", "live", "not-ready") and found.get("startup") != "draining"
 
 
 def _names(value: Any) -> Tuple[str, ...]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from enum import Enum
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..host import Host
 from .home import Home
@@ -227,12 +228,34 @@ def _state_dir_matches(process: Any, home: Home) -> bool:
     )
 
 
-def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any = None) -> bool:
+class Ended(str, Enum):
+    """How an attempt to end a process went. Only GONE means that it is gone."""
+
+    GONE = "gone"
+    ALIVE = "alive"  # it outlived its signals, or may not be signalled by us
+    ANSWERS = "answers"  # the last probe before a signal was answered: it was left alone
+    LIMIT = "limit"  # two hard kills within five minutes: a third was not made
+
+    @property
+    def gone(self) -> bool:
+        return self is Ended.GONE
+
+
+def end_process(
+    host: Host,
+    target: ProcessInfo,
+    grace_s: float,
+    keepalive: Any = None,
+    *,
+    probe: Callable[[], bool],
+    note: Callable[[str], bool],
+) -> Ended:
     """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that
-    outlived it. True when it is gone.
+    outlived it. For callers there is store.ledger.end_gateway(), which knows probe and note.
 
     Pid, start time and command line are compared just before each signal: a reused pid is never
-    touched.
+    touched. probe: whether the gateway serves at this moment (<= 1 s), asked last before each
+    signal. note: keep on disk that "terminate" or "kill" comes next; False forbids it.
     """
     import psutil
 
@@ -251,30 +274,36 @@ def end_process(host: Host, target: ProcessInfo, grace_s: float, keepalive: Any 
 
     process = same()
     if process is None:
-        return True
+        return Ended.GONE
     try:
         children = [(child.pid, child.create_time()) for child in process.children(recursive=True)]
     except psutil.Error:
         children = []
     for sig, wait in (("terminate", grace_s), ("kill", 10.0)):
-        process = same()
-        if process is None:
-            break
         if sig == "terminate" and (target.status == "T" or grace_s <= 0):
             continue  # a stopped process never sees SIGTERM
+        if same() is None:
+            break
+        if probe():
+            return Ended.ANSWERS
+        process = same()  # the probe took its time
+        if process is None:
+            break
+        if not note(sig):
+            return Ended.LIMIT
         try:
             getattr(process, sig)()
         except psutil.Error:
-            return False
+            return Ended.ALIVE
         until = host.monotonic() + wait
         while host.monotonic() < until and same() is not None:
             if keepalive:
                 keepalive()
             host.sleep(0.2)
-    gone = same() is None
-    if gone:
-        _end_orphans(children)
-    return gone
+    if same() is not None:
+        return Ended.ALIVE
+    _end_orphans(children)
+    return Ended.GONE
 
 
 def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:

@@ -13,6 +13,7 @@ from ..files import lock_held
 from ..model import Text
 from ..openclaw import gateway
 from ..store import snapshots
+from ..store.ledger import end_gateway
 from .alerts import Teller
 from .children import Children
 from .policy import BAD, Decision
@@ -80,17 +81,25 @@ class Acts:
             return
         if process:
             self.children.run_to_end(["evidence", "--incident", self._incident()], 20)
-            gone = gateway.end_process(
-                watch.host, process, HARD_GRACE if decision.hard else SOFT_GRACE, watch.alive
+            ended = end_gateway(
+                watch.host,
+                watch.home,
+                process,
+                HARD_GRACE if decision.hard else SOFT_GRACE,
+                who="level 2",
+                why=decision.reason,
+                incident=self._incident(),
+                keepalive=watch.alive,
             )
             watch.log.line(
                 "ended",
                 watch.host.now(),
                 pid=process.pid,
-                gone=gone,
+                gone=ended.gone,
+                how=ended.value,
                 seconds=round(watch.host.now() - now, 1),
             )
-            if not gone:
+            if not ended.gone:
                 return
         service = gateway.service_of(watch.platform)
         active = getattr(service, "active", "")

@@ -1,0 +1,218 @@
+"""The ledger: written before each act, two hard kills in five minutes over all levels, whose stop
+it was.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from skill.files import memory_dir
+from skill.host import Host, Reply
+from skill.openclaw.gateway_process import Ended, look_at
+from skill.openclaw.home import locate
+from skill.store.ledger import HARD_LIMIT, NAME, Ledger, end_gateway
+
+READY = Reply(200, b'{"ready":true,"failing":[]}')
+REFUSED = Reply(error="refused")
+
+
+@dataclass
+class World:
+    """A machine with a clock of its own and a port that answers as told."""
+
+    host: Host
+    wall: float = 1_000_000.0
+    mono: float = 500.0
+    replies: object = None
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.mono += seconds
+
+
+@pytest.fixture()
+def world(tmp_path):
+    made = World(None)  # type: ignore[arg-type]
+    made.replies = itertools.repeat(REFUSED)
+
+    def sleep(seconds: float) -> None:
+        made.pass_(seconds)
+        time.sleep(min(seconds, 0.05))
+
+    made.host = Host(
+        now=lambda: made.wall,
+        monotonic=lambda: made.mono,
+        sleep=sleep,
+        get=lambda url, timeout: next(made.replies),
+        env={"HOME": str(tmp_path), "PATH": ""},
+        system="linux",
+    )
+    yield made
+    shutil.rmtree(memory_dir(locate(made.host).state_dir), ignore_errors=True)
+
+
+@pytest.fixture()
+def stubborn():
+    """Processes that ignore SIGTERM, and are gone after the test whatever happens."""
+    children = []
+
+    def start():
+        code = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child.stdout.readline()
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def end(world, child, grace=0.4, who="level 2"):
+    ended = end_gateway(
+        world.host, locate(world.host), look_at(child.pid), grace, who=who, why="test"
+    )
+    return ended
+
+
+def test_a14_no_third_hard_kill_within_five_minutes_whatever_level_asks(world, stubborn):
+    children = [stubborn() for _ in range(3)]
+    ends = [end(world, child, who=who) for child, who in zip(children, ("level 2", "level 3", "?"))]
+    assert ends == [Ended.GONE, Ended.GONE, Ended.LIMIT]
+    assert children[2].poll() is None
+    world.pass_(301)
+    assert end(world, children[2]) is Ended.GONE
+    assert HARD_LIMIT == 2
+
+
+def test_a5_who_answers_at_the_last_moment_is_left_alone(world, stubborn):
+    child = stubborn()
+    world.replies = itertools.repeat(READY)
+    assert end(world, child) is Ended.ANSWERS
+    assert child.poll() is None and Ledger(world.host, locate(world.host)).acts() == []
+
+
+def test_a5_who_recovers_after_sigterm_is_not_killed(world, stubborn):
+    child = stubborn()
+    world.replies = itertools.chain([REFUSED], itertools.repeat(READY))
+    assert end(world, child) is Ended.ANSWERS
+    assert child.poll() is None
+    assert [act.act for act in Ledger(world.host, locate(world.host)).acts()] == ["terminate"]
+
+
+def test_a_gateway_that_hangs_in_its_shutdown_answers_and_is_ended_all_the_same(world, stubborn):
+    draining = Reply(503, b'{"ready":false,"failing":["gateway-draining"]}')
+    world.replies = itertools.repeat(draining)
+    assert end(world, stubborn()) is Ended.GONE
+
+
+def test_the_act_is_on_disk_before_the_signal(world, stubborn, monkeypatch):
+    import psutil
+
+    seen = []
+
+    def look(process):
+        seen.append((locate(world.host).doctor_dir / NAME).read_text())
+
+    monkeypatch.setattr(psutil.Process, "kill", look)
+    ended = end(world, stubborn(), grace=0.0)
+    assert ended is Ended.ALIVE
+    assert json.loads(seen[0])["act"] == "kill" and json.loads(seen[0])["who"] == "level 2"
+
+
+def test_a_clock_that_was_set_makes_no_kill_older(world):
+    ledger = Ledger(world.host, locate(world.host))
+    ledger.note("kill", who="level 2")
+    ledger.note("kill", who="level 3")
+    world.wall += 86400
+    assert not ledger.may_kill()
+    world.wall -= 2 * 86400
+    assert not ledger.may_kill()
+    world.mono += 301
+    world.wall += 2 * 86400
+    assert ledger.may_kill()
+
+
+def test_a11_without_a_place_on_disk_it_is_kept_in_memory(world):
+    home = locate(world.host)
+    home.state_dir.mkdir(parents=True)
+    home.doctor_dir.write_text("not a folder")
+    assert Ledger(world.host, home).note("kill", who="level 2")
+    assert len(Ledger(world.host, home).hard_kills()) == 1  # another process sees it
+
+
+def test_a11_without_any_place_it_is_remembered_here(world, monkeypatch):
+    home = locate(world.host)
+    home.state_dir.mkdir(parents=True)
+    home.doctor_dir.write_text("not a folder")
+    monkeypatch.setattr(
+        "skill.store.ledger.memory", lambda of: 1 / 0 if not of else home.doctor_dir
+    )
+    ledger = Ledger(world.host, home)
+    assert not ledger.note("kill", who="level 2") and len(ledger.hard_kills()) == 1
+
+
+def test_damaged_lines_are_passed_over_and_a_cut_one_takes_no_other_with_it(world):
+    home = locate(world.host)
+    ledger = Ledger(world.host, home)
+    ledger.note("stop", who="level 3")
+    with open(home.doctor_dir / NAME, "ab") as out:
+        out.write(
+            b'[1]\n"x"\n{"act": 5, "at": "now"}\n{"act":"kill"}\n' + b"[" * 5000 + b'\n{"act": "sta'
+        )
+    ledger.note("kill", who="level 2")
+    assert [act.act for act in ledger.acts()] == ["stop", "kill"]
+
+
+def test_it_does_not_grow_without_bound(world):
+    home = locate(world.host)
+    ledger = Ledger(world.host, home)
+    for number in range(900):
+        world.pass_(1)
+        ledger.note("start", who="level 2", why="w" * 200, incident=str(number))
+    assert sum(os.path.getsize(path) for path in home.doctor_dir.glob(NAME + "*")) < 200_000
+    assert ledger.acts()[-1].incident == "899"
+
+
+@pytest.mark.parametrize(
+    "acts,owed",
+    [
+        ([], False),
+        ([("stop", "level 3")], True),
+        ([("stop", "owner")], False),
+        ([("stop", "level 3"), ("start", "level 3")], False),
+        ([("stop", "level 3"), ("restart", "level 2")], False),
+        ([("stop", "level 3"), ("serving", "level 2")], False),
+        ([("start", "level 3"), ("stop", "level 3"), ("kill", "level 2")], True),
+        ([("terminate", "level 2")], False),
+    ],
+)
+def test_a3_a_stop_of_ours_waits_for_its_start(world, acts, owed):
+    ledger = Ledger(world.host, locate(world.host))
+    for act, who in acts:
+        world.pass_(1)
+        ledger.note(act, who=who)
+    assert bool(ledger.owed_start()) is owed
+
+
+def test_whose_signal_it_was(world, stubborn):
+    child = stubborn()
+    ledger = Ledger(world.host, locate(world.host))
+    assert not ledger.ended_by_us(child.pid)
+    end(world, child)
+    assert ledger.ended_by_us(child.pid) and not ledger.ended_by_us(child.pid + 1)
+    world.pass_(3601)
+    assert not ledger.ended_by_us(child.pid)
+    assert child.wait() == -signal.SIGKILL
