@@ -5,9 +5,8 @@ symptom alone.
 usage: bench_cases.py CORPUS.jsonl [SCORER.py]      (or the environment: CORPUS, SCORER)
 
 CORPUS: a line each: id, label, negative, symptom, log. SCORER: a program that takes CORPUS
-PREDICTIONS and prints figures;
-without one the same figures are counted here. tests/data/cases/heldout.jsonl is the corpus this
-repository carries.
+PREDICTIONS and prints figures; without one the same figures are counted here.
+tests/data/cases/heldout.jsonl is the corpus this repository carries.
 """
 
 from __future__ import annotations

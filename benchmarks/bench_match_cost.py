@@ -3,10 +3,8 @@
 peak memory.
 
 usage: bench_match_cost.py [--cases 100,1000,10000] [--log 1,10,100] [--limit-s 1.0] [--limit-mb
-150]
-exit 1 when the largest size is over a limit (its CPU seconds: on a quiet machine the wall shows the
-same).
-The log is read from its end (files.tail_bytes), so its size must not matter.
+150] exit 1 when the largest size is over a limit (its CPU seconds: on a quiet machine the wall
+shows the same). The log is read from its end (files.tail_bytes), so its size must not matter.
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ def http_get(url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
     at most `limit` bytes.
 
     A probe, not a client: HTTP/1.0, no proxies, no redirects. By hand, because http.client bounds
-    each read and not the whole,
-    and costs 15 ms and 5 MB to import (measured with `python -X importtime`).
+    each read and not the whole, and costs 15 ms and 5 MB to import (measured with `python -X
+    importtime`).
     """
     began = time.monotonic()
     until = began + timeout

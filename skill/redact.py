@@ -2,12 +2,10 @@
 stable placeholders.
 
 Import-light on purpose (re only at module level): the watchdog, the outbox and the record store use
-it too.
-`Redactor.shapes_only()` needs no gateway; `Redactor.for_gateway(ctx)` also knows the values of
-openclaw.json, .env, the
-environment and resolvable SecretRefs. Placeholders (<SECRET_1>) stay the same for one value within
-one Redactor, and
-`restore()` maps them back locally. Chat text of users is dropped by `drop_chat()`, not masked.
+it too. `Redactor.shapes_only()` needs no gateway; `Redactor.for_gateway(ctx)` also knows the values
+of openclaw.json, .env, the environment and resolvable SecretRefs. Placeholders (<SECRET_1>) stay
+the same for one value within one Redactor, and `restore()` maps them back locally. Chat text of
+users is dropped by `drop_chat()`, not masked.
 """
 
 from __future__ import annotations

@@ -73,10 +73,8 @@ class Bridge:
     """One member of the literal registry BRIDGES.
 
     find(ctx) -> where it is ("" when it is not there). ask(ctx, question) -> Answer, raises
-    BridgeError only.
-    login(ctx, program) -> True, False, or None for unknown; free of charge and quick. env: names
-    and prefixes (ending in *) that
-    the child may see beside the common ones.
+    BridgeError only. login(ctx, program) -> True, False, or None for unknown; free of charge and
+    quick. env: names and prefixes (ending in *) that the child may see beside the common ones.
     """
 
     id: str

@@ -2,9 +2,8 @@
 known flags are given.
 
 Measured on 2.1.197 and 2.1.330. Success is rc 0 and is_error false and terminal_reason "completed"
-and a structured answer, together:
-401, 403 and 429 say subtype "success"; a stalled stream, an interrupt and a missing structured
-answer all end with rc 0.
+and a structured answer, together: 401, 403 and 429 say subtype "success"; a stalled stream, an
+interrupt and a missing structured answer all end with rc 0.
 """
 
 from __future__ import annotations

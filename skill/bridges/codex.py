@@ -4,8 +4,8 @@ stdin.
 Measured on 0.169. A base URL of one's own needs a provider definition (the built-in provider spends
 8 s on a WebSocket first).
 It is never offered hands: its sandbox keeps writes inside the working directory, but a shell in it
-reads the whole disk, the live config
-and its secrets included, and without the shell this version has no way to edit (measured).
+reads the whole disk, the live config and its secrets included, and without the shell this version
+has no way to edit (measured).
 """
 
 from __future__ import annotations

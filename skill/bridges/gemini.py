@@ -2,8 +2,8 @@
 goes in on stdin.
 
 With an API key it gets a home of its own (GEMINI_CLI_HOME), clean of the person's extensions and
-servers; with a Google login it has
-to use the person's home. It never gives up on a lasting 429: failures.hopeless ends it.
+servers; with a Google login it has to use the person's home. It never gives up on a lasting 429:
+failures.hopeless ends it.
 """
 
 from __future__ import annotations

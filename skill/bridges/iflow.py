@@ -1,11 +1,9 @@
 """iFlow CLI. Its service closed on 2026-04-17 and the npm package is gone; where the binary still
-exists it works with an endpoint of
-the person's own (settings.json or IFLOW_* variables). Public reports only: the real binary could
-not be had any more.
+exists it works with an endpoint of the person's own (settings.json or IFLOW_* variables). Public
+reports only: the real binary could not be had any more.
 
 Its prompt is an argument (`-p`): it is redacted, so no secret is on the command line, but any user
-can see it while it runs; `-y`
-(approve everything) is never given.
+can see it while it runs; `-y` (approve everything) is never given.
 """
 
 from __future__ import annotations

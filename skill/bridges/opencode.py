@@ -2,9 +2,8 @@
 config of ours in its environment.
 
 Measured on 1.18. It hangs on 401 and 429: its log on stderr is watched. One harmless tool (its own
-to-do list) stays on, because some
-vendors' endpoints answer differently to requests without any tool. The person's own provider and
-login stay in force.
+to-do list) stays on, because some vendors' endpoints answer differently to requests without any
+tool. The person's own provider and login stay in force.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 structured answer.
 
 Measured on 0.15.10 and 0.24.4. `--bare` together with --json-schema keeps the answer tool only from
-some version on, so older ones
-run without it (and then with no MCP server). The prompt goes in on stdin.
+some version on, so older ones run without it (and then with no MCP server). The prompt goes in on
+stdin.
 """
 
 from __future__ import annotations

@@ -1,22 +1,19 @@
 """Which known case is it? Signatures first, beside them the words that were said and printed. "No
 case fits" ([]) is a good answer.
 
-    certain    a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest
-    boot's own lines, nothing else as strong
-    probable   a good signature, or words that speak plainly for the case
-    possible   worth a look; never acted on
+    certain a decisive signature (weight >= 0.9, for advice 0.96; several words) in the newest
+    boot's own lines, nothing else as strong probable a good signature, or words that speak plainly
+    for the case possible worth a look; never acted on
 
 Evidence adds up in natural-log units: a signature's weight, the words of the person and of the log
 (case_phrases), keywords.
 
 Two cases can be certain where the program prints one sentence for two causes (a truncated config
-says "missing gateway.mode"):
-the live evidence of each case decides between them.
+says "missing gateway.mode"): the live evidence of each case decides between them.
 
 Cost: the log is cut to its last signature.MAX_LOG_CHARS; a set of four-character grams of its
-distinct lines decides which
-signatures can match at all, so a library of 10,000 cases costs set look-ups, not regular
-expressions.
+distinct lines decides which signatures can match at all, so a library of 10,000 cases costs set
+look-ups, not regular expressions.
 """
 
 from __future__ import annotations
@@ -75,9 +72,8 @@ def match(
     when unknown.
 
     own_log: it is about this machine's gateway: the log was read from its own files or journal, so
-    its lines need not name
-    OpenClaw to be certain, and a word that nobody of OpenClaw's world uses is a slip, not another
-    program.
+    its lines need not name OpenClaw to be certain, and a word that nobody of OpenClaw's world uses
+    is a slip, not another program.
     Lines of several sources must be sorted by time: what stands before the newest boot that became
     ready is history.
     """

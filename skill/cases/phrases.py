@@ -2,11 +2,9 @@
 keywords, examples, signatures.
 
 A word list of ideas joins the two languages and the many ways to say one thing ("keeps rebooting",
-"一直重启"); beside it count
-word stems, Chinese character pairs and, for little, groups of four letters. A word speaks for a
-case as far as it is commoner
-there than in the whole library (log of the ratio, smoothed); a case's own words that stay unsaid
-cost nothing.
+"一直重启"); beside it count word stems, Chinese character pairs and, for little, groups of four
+letters. A word speaks for a case as far as it is commoner there than in the whole library (log of
+the ratio, smoothed); a case's own words that stay unsaid cost nothing.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ def execute(
     AlreadyRunning.
 
     cured: asked when the gateway is not ready afterwards. True keeps the change, because the fault
-    it was for is gone and another
-    one remains (Outcome.healed stays False).
+    it was for is gone and another one remains (Outcome.healed stays False).
     """
     steps.refuse(ctx, plan)
     if dry_run or not plan.steps:

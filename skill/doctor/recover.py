@@ -132,8 +132,7 @@ def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[
         OSError,
         ValueError,
         # it did not parse before: there is nothing to lose; it does not now: the gateway would not
-        # be
-        # ready
+        # be ready
     ):
         return []
     return config_guard.keys_lost(before, after, plan.config_paths)

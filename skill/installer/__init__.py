@@ -2,7 +2,6 @@
 is installed.
 
 places.py where things go · bundle.py what is shipped · python_env.py the private environment ·
-manifest.py what was done, for the way
-back · install.py and uninstall.py the two plans · selfcheck.py proof that it runs · main.py flags
-and printing.
+manifest.py what was done, for the way back · install.py and uninstall.py the two plans ·
+selfcheck.py proof that it runs · main.py flags and printing.
 """

@@ -1,9 +1,8 @@
 """Which alerts go out now, and in how many messages: pure decisions over what waits.
 
 One incident is one message; its alerts that waited together are folded into it. More than
-FOLD_AFTER incidents at once become
-digests of DIGEST_SIZE incidents each, that list every id. What needs a person is never hidden in a
-digest before it was seen alone.
+FOLD_AFTER incidents at once become digests of DIGEST_SIZE incidents each, that list every id. What
+needs a person is never hidden in a digest before it was seen alone.
 """
 
 from __future__ import annotations

@@ -3,11 +3,9 @@
 At least once: a batch file says "sending" before a request leaves and "accepted" after the
 platform's body said yes; only then do
 its alerts move to done/. How often one alert can arrive: once, plus once for every attempt that
-ended without an answer (process
-killed between the request and the note of its answer, connection lost after the request, no answer
-in time). Feishu apps and
-Discord bots get an idempotency key and drop such repeats themselves. A clear refusal never causes a
-repeat.
+ended without an answer (process killed between the request and the note of its answer, connection
+lost after the request, no answer in time). Feishu apps and Discord bots get an idempotency key and
+drop such repeats themselves. A clear refusal never causes a repeat.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """Who watches the watchdog: an outgoing heartbeat (dead-man's switch), and "I was not watching from
 .. to .." at the next start.
 
-Heartbeat(ctx).beat("start"|"success"|"fail")   never blocks: one short-lived thread, at most one at
-a time
-mark(ctx, now)                                  note that somebody watches; cheap, writes at most
-every 30 s
-missed(ctx, now) -> Alert or None               at start, before the first mark
+Heartbeat(ctx).beat("start"|"success"|"fail") never blocks: one short-lived thread, at most one at a
+time mark(ctx, now) note that somebody watches; cheap, writes at most every 30 s missed(ctx, now) ->
+Alert or None at start, before the first mark
 """
 
 from __future__ import annotations

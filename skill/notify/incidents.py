@@ -1,8 +1,8 @@
 """Open incidents: who still needs reminding, and who said "I have seen it".
 
 <doctor_dir>/incidents-open/<incident>.json is written when an incident is told, removed when it
-recovered; <incident>.ack is the
-person's answer. The folder is normally empty, so that looking is nearly free.
+recovered; <incident>.ack is the person's answer. The folder is normally empty, so that looking is
+nearly free.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """The outbox on disk: one file per alert, its name is its identity, so that kill -9 can neither
 lose nor double it.
 
-    <doctor_dir>/outbox/new/<incident>.<kind>[.<digest>].json    waits
-    <doctor_dir>/outbox/done/<same name>                         accepted by a platform (or
-    skipped); kept to recognise a repeat
-    <doctor_dir>/outbox/batches/<id>.json                        a message about to be sent, and who
-    accepted it (see deliver.py)
+    <doctor_dir>/outbox/new/<incident>.<kind>[.<digest>].json waits <doctor_dir>/outbox/done/<same
+    name> accepted by a platform (or skipped); kept to recognise a repeat
+    <doctor_dir>/outbox/batches/<id>.json a message about to be sent, and who accepted it (see
+    deliver.py)
 
 When the disk is full the alert goes to a directory in memory (/dev/shm, else the temporary
 directory), which flush reads too.

@@ -2,9 +2,8 @@
 was found is a chain.
 
 A route is a list of ways, tried in order until one accepts. The owner's own webhooks and recipients
-are one route each, with the
-found channels behind them; without any, the found channels are one route. notify.platform narrows
-this.
+are one route each, with the found channels behind them; without any, the found channels are one
+route. notify.platform narrows this.
 """
 
 from __future__ import annotations

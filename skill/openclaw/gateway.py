@@ -2,8 +2,8 @@
 holder.end_process() does not.
 
 Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right
-fields counts; /readyz 503 names
-failing[]; a tripped crash-loop breaker is /readyz 200 with suppressed[].
+fields counts; /readyz 503 names failing[]; a tripped crash-loop breaker is /readyz 200 with
+suppressed[].
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ class Observation:
     """One look. Fields that were not looked at keep their defaults.
 
     answer: "ready" | "not-ready" | "live" | "foreign" (answers, not OpenClaw) | "silent" (accepts,
-    no answer) | "refused" |
-    "unreachable". owner: who listens on the port, when that was looked up. holder: who holds our
-    state directory's lock.
+    no answer) | "refused" | "unreachable". owner: who listens on the port, when that was looked up.
+    holder: who holds our state directory's lock.
     """
 
     at: float
@@ -298,8 +297,8 @@ def wait_ready(
     holds our state.
 
     False after `budget_s` seconds, or at once when the start clearly failed: no process for 15 s
-    and the service manager is
-    not bringing one, the gateway exited with 78, or the manager had to start it twice more.
+    and the service manager is not bringing one, the gateway exited with 78, or the manager had to
+    start it twice more.
     """
     began, streak, gone_since = host.monotonic(), 0, None
     starts = getattr(service_of(platform), "restarts", 0)

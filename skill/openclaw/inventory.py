@@ -21,10 +21,8 @@ SERVICE_NAMES = (
 
 def inventory(ctx: Any) -> Dict[str, Any]:
     """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime},
-    "plugin_entries": [...],
-    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash},
-    "service_values": {NAME: value},
-    "config_sha", "memory_mb"}.
+    "plugin_entries": [...], "databases": {path: {"size", "user_version", "created"}},
+    "service_env": {NAME: hash}, "service_values": {NAME: value}, "config_sha", "memory_mb"}.
 
     Some 0.3 s. What cannot be found out is absent. memory_mb is rounded to 100, so that an
     unchanged gateway gives an equal inventory.

@@ -77,8 +77,8 @@ class Platform(Protocol):
 
     def tend(self) -> bool:
         """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper
-        that was killed), keep a copy of the
-        definition. True when something was done."""
+        that was killed), keep a copy of the definition. True when something was done.
+        """
 
     def hurry(self) -> Optional[ServiceState]:
         """Call when the gateway's process has just ended: cut short the manager's own wait. How it
@@ -101,8 +101,7 @@ class Platform(Protocol):
         OpenClaw's own files.
 
         The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real
-        variables; systemd and launchd also
-        understand ExecStart[N], a word of the command line.
+        variables; systemd and launchd also understand ExecStart[N], a word of the command line.
         """
 
     def uninstall(self, dry_run: bool = False) -> ServicePlan:
@@ -123,10 +122,8 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
     directory, else `direct`.
 
     A gateway_command of the user, or a state directory that is not the account's own (OpenClaw
-    refuses native services
-    there), means `direct`. So does a drill: where HOME cannot be told from the account's home
-    (Windows), its watchdog would
-    otherwise order the user's own task about.
+    refuses native services there), means `direct`. So does a drill: where HOME cannot be told from
+    the account's home (Windows), its watchdog would otherwise order the user's own task about.
     """
     from .direct import Direct
 

@@ -125,8 +125,8 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
 
 def keep_copy(source: Path, copy: Path, worth: Callable[[], bool] = lambda: True) -> bool:
     """Keep what `source` holds now as `copy`. False where it is kept already, cannot be read, or is
-    not worth it (asked only when it
-    differs). Raise ServiceError as write_files."""
+    not worth it (asked only when it differs). Raise ServiceError as write_files.
+    """
     try:
         content = source.read_bytes()
         if copy.is_file() and copy.read_bytes() == content:

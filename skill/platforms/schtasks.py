@@ -4,8 +4,8 @@ it does not run, starts it again.
 RestartOnFailure of a task only counts for a task that could not be started, and three times: it
 does not bring back a gateway that
 crashed later. What does: a trigger that repeats every minute, with MultipleInstancesPolicy
-IgnoreNew. Not run on a real Windows
-(docs/platforms.md). Words in schtasks' answers are translated there: only numbers and XML are read.
+IgnoreNew. Not run on a real Windows (docs/platforms.md). Words in schtasks' answers are translated
+there: only numbers and XML are read.
 """
 
 from __future__ import annotations

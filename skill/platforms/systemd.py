@@ -2,13 +2,11 @@
 day it is lost.
 
 Measured on systemd 252 with openclaw 2026.9.6: `openclaw gateway stop` and `systemctl stop` both
-leave inactive/dead with
-Result=success and the unit enabled (with Restart=always nothing else does); exit 78 leaves failed
-with ExecMainStatus=78.
-OpenClaw's RestartSec=5 makes a killed gateway come back in 1.5 boots; hurry() cuts that wait short.
-A drop-in with a smaller
-RestartSec would do the same, but beside any drop-in OpenClaw's installer fails to install a unit
-that is not there yet, and its
+leave inactive/dead with Result=success and the unit enabled (with Restart=always nothing else
+does); exit 78 leaves failed with ExecMainStatus=78. OpenClaw's RestartSec=5 makes a killed gateway
+come back in 1.5 boots; hurry() cuts that wait short. A drop-in with a smaller RestartSec would do
+the same, but beside any drop-in OpenClaw's installer fails to install a unit that is not there yet,
+and its
 status and doctor complain: so there is none unless a repair of the environment needs one, and
 tend() takes that away with the unit.
 """

@@ -2,9 +2,8 @@
 else of the config.
 
 Why guarded: it has dropped whole sections and disabled some 30 skills. The healer runs it in its
-own process group (an orphan
-would hold the lock), takes only the implicated keys from its result, and puts every other byte
-back.
+own process group (an orphan would hold the lock), takes only the implicated keys from its result,
+and puts every other byte back.
 """
 
 from __future__ import annotations

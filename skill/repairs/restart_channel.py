@@ -2,8 +2,7 @@
 without restarting the gateway.
 
 channels.stop and channels.start keep pairing and credentials (OpenClaw docs, cli/channels).
-channels.start is a manual override of
-the breaker's suppression.
+channels.start is a manual override of the breaker's suppression.
 """
 
 from __future__ import annotations

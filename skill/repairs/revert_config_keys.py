@@ -2,9 +2,8 @@
 in the file stays as it is.
 
 Implicated: `paths` when given, else the paths of the config findings, else every changed key (a
-valid config that the gateway
-refuses, or that it dies of right after the edit). variables: names of .env that were there in the
-good copy and are gone now.
+valid config that the gateway refuses, or that it dies of right after the edit). variables: names of
+.env that were there in the good copy and are gone now.
 """
 
 from __future__ import annotations

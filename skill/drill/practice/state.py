@@ -2,8 +2,8 @@
 database, its control file, its plugins.
 
 A plugin is a folder below <state dir>/extensions with a practice.json {"after_s", "do"}. do:
-"throw" (fails to load, is skipped),
-"exit N", "reject" (exit 1 after a stack trace), "block" (busy loop, SIGTERM has no effect).
+"throw" (fails to load, is skipped), "exit N", "reject" (exit 1 after a stack trace), "block" (busy
+loop, SIGTERM has no effect).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def control(state_dir: Path) -> Dict[str, Any]:
     nothing.
 
     Keys: start_s (seconds a start takes), slow_s (per answer), busy (event loop blocked), draining,
-    failing [..], suppressed [..],
-    doctor ("nothing": exits 0 and changes nothing; "drop": loses a section).
+    failing [..], suppressed [..], doctor ("nothing": exits 0 and changes nothing; "drop": loses a
+    section).
     """
     try:
         value = read_json(state_dir / "practice.json", {})

@@ -2,11 +2,10 @@
 starts it again after a crash.
 
 Runs as a script of its own (`python -I -S skill/platforms/keeper/main.py run DIR`), so it imports
-nothing of ours and nothing heavy. It talks
-through files in DIR (= <state dir>/iflow-doctor): keeper.spec.json says what to start,
-keeper.env.json what to change in the
-environment, keeper.request is a wish (start | stop | restart | leave), keeper.json is what it
-knows, keeper.lock is held by it.
+nothing of ours and nothing heavy. It talks through files in DIR (= <state dir>/iflow-doctor):
+keeper.spec.json says what to start, keeper.env.json what to change in the environment,
+keeper.request is a wish (start | stop | restart | leave), keeper.json is what it knows, keeper.lock
+is held by it.
 
 kill -9 of the keeper leaves the gateway running; the next keeper adopts it by pid and start time.
 """
