@@ -1,4 +1,4 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs. Standard library
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms. Standard library
 only.
 
 demo: break the embedded practice gateway in several ways and watch it heal. No OpenClaw, no Node,
@@ -86,6 +86,9 @@ def main(words):
     if what == "docs":
         ready(())
         return run(PYTHON, os.path.join("docs", "generate_reference.py"), *more)
+    if what == "rooms":
+        ready(())
+        return run(PYTHON, os.path.join("tests", "worlds", "rooms.py"))
     print(__doc__)
     return 2
 

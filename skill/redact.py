@@ -2,10 +2,10 @@
 stable placeholders.
 
 Import-light on purpose (re only at module level): the watchdog, the outbox and the record store use
-it too. `Redactor.shapes_only()` needs no gateway; `Redactor.for_gateway(ctx)` also knows the values
-of openclaw.json, .env, the environment and resolvable SecretRefs. Placeholders (<SECRET_1>) stay
-the same for one value within one Redactor, and `restore()` maps them back locally. Chat text of
-users is dropped by `drop_chat()`, not masked.
+it too. `Redactor.shapes_only()` needs no gateway; `openclaw.known_secrets.redactor(ctx)` also
+knows the values of openclaw.json, .env, the environment and resolvable SecretRefs. Placeholders
+(<SECRET_1>) stay the same for one value within one Redactor, and `restore()` maps them back
+locally. Chat text of users is dropped by `drop_chat()`, not masked.
 """
 
 from __future__ import annotations
@@ -225,20 +225,6 @@ class Redactor:
     def shapes_only(cls) -> "Redactor":
         """Without a gateway: key names and shapes only."""
         return cls()
-
-    @classmethod
-    def for_gateway(cls, ctx: Any) -> "Redactor":
-        """With every secret value that can be found for this gateway. Never raises: what cannot be
-        read adds nothing.
-        """
-        from .openclaw.known_secrets import values
-
-        try:
-            return cls(values(ctx.host, ctx.home, ctx.last_good))
-        # a redactor that cannot be built would let everything through or stop the work: shapes
-        # remain
-        except Exception:
-            return cls()
 
     def _mask(self, kind: str, value: str) -> str:
         found = self._names.get(value)

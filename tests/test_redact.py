@@ -8,6 +8,7 @@ import time
 import ai_world
 import pytest
 
+from skill.openclaw import known_secrets
 from skill.redact import Redactor, drop_chat, is_secret_key, public_ip
 
 SHAPES = [
@@ -141,7 +142,7 @@ def test_every_secret_of_a_gateway_is_known(tmp_path):
     (tmp_path / ".openclaw" / "openclaw.json.bak").write_text(
         '{"channels": {"slack": {"botToken": "old-backup-token"'
     )
-    text = Redactor.for_gateway(ctx).clean(
+    text = known_secrets.redactor(ctx).clean(
         "Gw-t0ken-Canary-000001 from-the-environment plainword org-plain-header Zq81-free-form "
         "file-held-secret "
         "Bar-from-dotenv-9 |odd value| old-backup-token 55501234"
@@ -151,7 +152,9 @@ def test_every_secret_of_a_gateway_is_known(tmp_path):
 
 def test_a_broken_config_still_gives_away_its_secrets_to_the_redactor(tmp_path):
     ctx = ai_world.context(tmp_path, '{gateway: {auth: {token: "broken-but-secret"}, ')
-    assert "broken-but-secret" not in Redactor.for_gateway(ctx).clean("log says broken-but-secret")
+    assert "broken-but-secret" not in known_secrets.redactor(ctx).clean(
+        "log says broken-but-secret"
+    )
 
 
 def test_chat_is_dropped_not_masked():

@@ -98,7 +98,7 @@ def trial(ctx: Any, question: Question) -> Dict[str, str]:
         "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state"),
     }
     try:
-        from ..openclaw.cli import find
+        from ..openclaw.program import find
 
         program = find(ctx.host, ctx.platform)
     except Exception:  # without it the AI only cannot validate

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..errors import AlreadyRunning, SettingsError, UsageError
 from ..model import Case, Text
+from ..openclaw import known_secrets
 from ..openclaw.home import Home
 from ..store.records import PROVEN
 
@@ -174,10 +175,9 @@ def params_of(ctx: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
     """What a record may hold of a repair's parameters: as they are, or nothing and "masked" where a
     secret is among them.
     """
-    from ..redact import Redactor
 
     try:
-        plain = Redactor.for_gateway(ctx).clean_data(dict(params)) == dict(params)
+        plain = known_secrets.redactor(ctx).clean_data(dict(params)) == dict(params)
     except Exception:  # what cannot be judged is not written down
         plain = False
     return {"params": dict(params)} if plain else {"params": {}, "masked": True}

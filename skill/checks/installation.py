@@ -7,7 +7,8 @@ import re
 from typing import Any, Iterable, Iterator
 
 from ..model import Check, Finding, Text
-from ..openclaw import cli, install
+from ..openclaw import install
+from ..openclaw import program as openclaw_program
 from .base import Look, error, info, looking, warning
 
 # What node says of a program file that is not what was published.
@@ -44,7 +45,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     before = str(inventory.get("version") or "")
     hint = tuple(text.format(before or look.version or "latest") for text in REINSTALL)
     if package is None or not (package / "package.json").is_file():
-        program = cli.find(look.host, ctx.platform)
+        program = openclaw_program.find(look.host, ctx.platform)
         gone = bool(inventory.get("package")) and not os.path.exists(str(inventory["package"]))
         # A wrapper (asdf, mise, nix) whose package cannot be told: that is no missing installation.
         if not look.up and (gone or not program):

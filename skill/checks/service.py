@@ -9,7 +9,7 @@ import re
 from typing import Any, Iterable, Iterator, Mapping
 
 from ..model import Check, Finding, State, Text
-from ..openclaw import cli
+from ..openclaw import program as openclaw_program
 from ..openclaw.inventory import SERVICE_NAMES
 from ..platforms.states import UNUSABLE
 from ..store import unit_files
@@ -142,7 +142,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
             exit_code=78,
         )
     yield from _unit(look, state, name)
-    argv = cli.service_program(look.platform)
+    argv = openclaw_program.service_program(look.platform)
     if argv and not os.path.exists(argv[0]):
         missing = "service/node-missing" if len(argv) > 1 else "installation/missing"
         yield error(

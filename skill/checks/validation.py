@@ -14,7 +14,7 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
-from ..openclaw import cli
+from ..openclaw import validation as openclaw_validation
 from .base import error, info, looking
 from .config import RESTORE
 
@@ -23,7 +23,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     if look.config.error:
         return
-    validation = cli.validate(look, look.cli_timeout)
+    validation = openclaw_validation.validate(look, look.cli_timeout)
     if not validation.known:
         en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置："
         yield info("config/unvalidated", en + validation.error, zh + validation.error)

@@ -7,6 +7,8 @@ from typing import Any, Dict, List
 
 import click
 
+from ..openclaw import known_secrets
+
 
 def add(main: click.Group) -> None:
     main.add_command(ai)
@@ -200,9 +202,8 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     ctx = examine.examined(ctx)
     if show_prompt:
         from ..doctor.emergency import evidence
-        from ..redact import Redactor
 
-        prompt = evidence.prompt(ctx, Redactor.for_gateway(ctx), (), "", "0" * 16)
+        prompt = evidence.prompt(ctx, known_secrets.redactor(ctx), (), "", "0" * 16)
         return app.out({"prompt": prompt}) if app.as_json else app.say(prompt)  # type: ignore[no-any-return]
 
     def execute(plan: Plan) -> Outcome:

@@ -176,11 +176,18 @@ def record(
     app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int
 ) -> None:
     """Write a closed incident into records.json."""
+    from ..cases import learning
     from ..store.records import Store
 
     ctx = app.context()
     Store(ctx.home).close_incident(
-        incident, by=by, opened=opened, closed=closed, state=state, restarts=restarts
+        incident,
+        by=by,
+        opened=opened,
+        closed=closed,
+        state=state,
+        restarts=restarts,
+        learn=learning.of_person,
     )
 
 

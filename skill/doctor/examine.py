@@ -48,7 +48,7 @@ def _ask_openclaw(ctx: Context) -> None:
     a busy machine.
     """
     try:
-        from ..openclaw.cli import validate
+        from ..openclaw.validation import validate
 
         if ctx.verdict.state not in repair_table.NOTHING_TO_DO:
             validate(ctx, 30.0)

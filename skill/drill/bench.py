@@ -20,7 +20,8 @@ from ..errors import CannotTell, GatewayError, ToolError
 from ..files import private_dir, write_atomic, write_json
 from ..host import Host
 from ..model import Text, Write
-from ..openclaw import cli, gateway
+from ..openclaw import gateway
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
 from . import processes, sandbox
 from .faults import Fault, argv
@@ -200,7 +201,7 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
     package: Optional[Path] = None
     folders = [str(private_dir(root / "bin"))]
     if real:
-        program = cli.find(outer)
+        program = openclaw_program.find(outer)
         if not program:
             shutil.rmtree(root, ignore_errors=True)
             raise CannotTell(

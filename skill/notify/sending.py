@@ -14,6 +14,7 @@ from ..context import Context
 from ..errors import CannotTell, NotifyError
 from ..files import append_line, private_dir
 from ..model import Text
+from ..openclaw import known_secrets
 from ..openclaw.channels import Way
 from ..openclaw.secrets import Secrets
 from . import routes
@@ -90,9 +91,7 @@ def redactor(ctx: Context) -> Callable[[str], str]:
     blanked rather than sent.
     """
     try:
-        from ..redact import Redactor
-
-        clean: Callable[[str], str] = Redactor.for_gateway(ctx).clean
+        clean: Callable[[str], str] = known_secrets.redactor(ctx).clean
         clean("probe")
         return clean
     except Exception:

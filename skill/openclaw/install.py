@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..host import Host
-from . import cli
+from . import program as openclaw_program
 
 # package.json "engines" of 2026.9.6; used when the package itself does not say.
 ENGINES = ">=24.16.0 <25 || >=26.1.0"
@@ -24,7 +24,10 @@ def package_dir(host: Host, platform: Any = None) -> Optional[Path]:
     """The folder with openclaw's package.json. The service's own package comes first: that is the
     one that must work.
     """
-    for program in (cli.service_program(platform), cli.find(host, platform)):
+    for program in (
+        openclaw_program.service_program(platform),
+        openclaw_program.find(host, platform),
+    ):
         found = _package_of(program[-1]) if program else None
         if found:
             return found
@@ -227,10 +230,10 @@ def node_of(host: Host, platform: Any = None) -> Optional[str]:
     """The node that the service uses: named by it; else the first in its PATH where a script asks
     `env`; else the one beside it.
     """
-    program = cli.service_program(platform)
+    program = openclaw_program.service_program(platform)
     if len(program) > 1:
         return program[0]
-    found = cli.find(host, platform)
+    found = openclaw_program.find(host, platform)
     if found:
         if _asks_env(found[0]):
             return shutil.which("node", path=_service_path(host, platform))

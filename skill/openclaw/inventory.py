@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, Mapping
 
-from . import cli, database, install, plugins
+from . import database, install, plugins
+from . import program as openclaw_program
 from .config import get, load
 from .processes import ours, table, usage
 
@@ -36,7 +37,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
     found: Dict[str, Any] = {
         "version": install.version(package),
         "package": str(package or ""),
-        "program": list(cli.find(host, platform) or ()),
+        "program": list(openclaw_program.find(host, platform) or ()),
         "node": node or "",
         "node_version": install.node_version(host, node) if node else "",
         "plugins": {

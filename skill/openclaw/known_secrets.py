@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
 from ..files import read_file
 from ..host import Host
-from ..redact import is_secret_key
+from ..redact import Redactor, is_secret_key
 from . import config as openclaw_config
 from .home import Home
 
@@ -28,6 +28,18 @@ _HARMLESS_ENV = re.compile(
     r"E_OPTIONS|HOSTNAME|OPENCLAW_(PROFILE|STATE_DIR|CONFIG_PATH|HOME|GATEWAY_PORT)|XDG_\w+)$"
 )
 _PUBLIC_URL = re.compile(r"^\w+://[^@?]*$")
+
+
+def redactor(ctx: Any) -> Redactor:
+    """A Redactor with every secret value that can be found for this gateway.
+
+    Never raises: what cannot be read adds nothing. One that cannot be built would let everything
+    through or stop the work: then shapes remain.
+    """
+    try:
+        return Redactor(values(ctx.host, ctx.home, ctx.last_good))
+    except Exception:
+        return Redactor()
 
 
 def values(host: Host, home: Home, last_good: Optional[Mapping[str, Any]] = None) -> List[str]:

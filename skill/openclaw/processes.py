@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..host import Host
-from .gateway import read_lock
+from .gateway_process import read_lock
 from .home import Home, state_dir_of
 
 

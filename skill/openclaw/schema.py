@@ -11,14 +11,32 @@ import copy
 import gzip
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..files import private_dir, write_atomic
 from . import install
-from .cli import Validation, call, json_of
+from .cli import call, json_of
 from .config import load, resolve, variables
 from .home import Home
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is known about the config's validity. known False: neither the program nor its schema
+    could say.
+
+    issues: {"path": dotted path or "<root>", "message": str, "allowedValues": list?}. source: cli |
+    log | schema | parse.
+    error: why the program could not say, when it could not.
+    """
+
+    known: bool
+    valid: bool
+    issues: Tuple[Mapping[str, Any], ...] = ()
+    source: str = "cli"
+    error: str = ""
 
 
 def path_of(home: Home, version: str) -> Path:

@@ -4,117 +4,13 @@ charge of this gateway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    Protocol = object  # type: ignore[assignment]
+from typing import Any
 
 from ..host import Host
 from ..openclaw.home import Home
+from .base import Platform, ServicePlan, ServiceState, account_home, canonical
 
-
-@dataclass(frozen=True)
-class ServiceState:
-    """What the service manager knows.
-
-    exists:  the service's definition is there (unit file, plist, task, keeper).
-    active:  active | activating | deactivating | inactive | failed | unknown (systemd's words, used
-    for all managers).
-    sub, result: the manager's own finer words ("auto-restart", "start-limit-hit", "refused"), for
-    logs and evidence.
-    exit_code: of the last process; negative for a signal; None when unknown.
-    stopped_by_operator: a person asked for it; None when that cannot be told.
-    """
-
-    exists: bool = False
-    active: str = "unknown"
-    sub: str = ""
-    result: str = ""
-    exit_code: Optional[int] = None
-    main_pid: Optional[int] = None
-    restarts: int = 0
-    enabled: Optional[bool] = None
-    stopped_by_operator: Optional[bool] = None
-    path: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class ServicePlan:
-    """What installing a service would do: files to write, then programs to run. Shown by --dry-run,
-    carried out by install.
-    """
-
-    files: Tuple[Tuple[str, bytes], ...] = ()
-    commands: Tuple[Tuple[str, ...], ...] = ()
-
-
-class Platform(Protocol):
-    """One service manager in charge of one gateway. Every method may raise errors.ServiceError,
-    with a hint, except service_state().
-    """
-
-    name: str
-
-    def service_state(self) -> ServiceState: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def restart(self) -> None: ...
-
-    def reset_failed(self) -> None: ...
-
-    def reload(self) -> None:
-        """Make the manager take up what is on disk (daemon-reload, bootstrap of a plist, a keeper
-        that is gone).
-        """
-
-    def tend(self) -> bool:
-        """Cheap and safe at any time, call it now and then: bring level 1 itself back (a keeper
-        that was killed), keep a copy of the definition. True when something was done.
-        """
-
-    def hurry(self) -> Optional[ServiceState]:
-        """Call when the gateway's process has just ended: cut short the manager's own wait. How it
-        ended, None when nothing was done.
-        """
-
-    def install(self, dry_run: bool = False) -> ServicePlan:
-        """Restore a lost service; never a second one beside it."""
-
-    def command(self) -> List[str]:
-        """argv of the gateway as the service starts it; [] when unknown."""
-
-    def environment(self) -> Dict[str, str]:
-        """The service's environment as far as its definition says."""
-
-    def environment_override(
-        self, set: Mapping[str, str], unset: Sequence[str]
-    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
-        """(model steps, touched paths) that change the service's environment without editing
-        OpenClaw's own files.
-
-        The names LimitNOFILE and ExecStart[0] (the node program) are understood beside real
-        variables; systemd and launchd also understand ExecStart[N], a word of the command line.
-        """
-
-    def uninstall(self, dry_run: bool = False) -> ServicePlan:
-        """Remove what we added; the gateway and OpenClaw's own service stay."""
-
-    def plan_service(self, kind: str) -> ServicePlan:
-        """What install would do for "gateway" or "watchdog"."""
-
-    def install_watchdog(self, dry_run: bool = False) -> ServicePlan: ...
-
-    def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan: ...
-
-    def watchdog_state(self) -> ServiceState: ...
+__all__ = ["Platform", "ServicePlan", "ServiceState", "account_home", "canonical", "choose"]
 
 
 def choose(host: Host, home: Home, settings: Any = None) -> Platform:
@@ -149,27 +45,3 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
         if available(host):
             return Systemd(host, home, settings)
     return Direct(host, home, settings)
-
-
-def account_home(host: Host) -> Path:
-    """The home of the account, whatever HOME says: OpenClaw ties native services to it."""
-    if host.system == "win32":
-        return host.home
-    try:
-        import os
-        import pwd
-
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except (ImportError, KeyError):
-        return host.home
-
-
-def canonical(host: Host, home: Home) -> bool:
-    """True when this state directory is the account's own for this profile."""
-    import os
-
-    wanted = account_home(host) / (".openclaw" + ("-" + home.profile if home.profile else ""))
-    same = os.path.realpath(str(wanted)) == os.path.realpath(str(home.state_dir))
-    return same and os.path.realpath(str(home.config_path)) == os.path.realpath(
-        str(home.state_dir / "openclaw.json")
-    )

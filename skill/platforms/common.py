@@ -16,8 +16,9 @@ from ..errors import ServiceError
 from ..files import private_dir, write_atomic
 from ..host import Host
 from ..model import Text
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import ServicePlan, canonical
+from .base import ServicePlan, canonical
 
 # What a gateway or a watchdog needs of the environment it was installed from. Nothing secret: a
 # unit file is not a vault.
@@ -70,9 +71,8 @@ def gateway_command(host: Host) -> List[str]:
     """`openclaw gateway run` of the program that is installed. Raise ServiceError when there is
     none.
     """
-    from ..openclaw import cli
 
-    found = cli.find(host)
+    found = openclaw_program.find(host)
     if not found:
         raise ServiceError(
             Text("the openclaw program was not found", "找不到 openclaw 程序"),

@@ -16,8 +16,10 @@ from ..errors import ServiceError
 from ..files import lock_held, private_dir, write_json
 from ..host import Host
 from ..model import Text, Write
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, keeperstate
+from . import keeperstate
+from .base import ServicePlan, ServiceState
 from .keeper import system
 from .keeperstate import fulfilled, read_known
 
@@ -201,9 +203,8 @@ class Direct:
         own = self.settings.get("gateway_command") if self.settings is not None else None
         if own:
             return [str(part) for part in own]
-        from ..openclaw import cli
 
-        found = cli.find(self.host)
+        found = openclaw_program.find(self.host)
         if found:
             return [*found, "gateway", "run"]
         return [

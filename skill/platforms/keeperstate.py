@@ -11,7 +11,7 @@ from ..errors import ServiceError
 from ..host import Host
 from ..model import Text
 from ..openclaw.home import Home
-from . import ServiceState
+from .base import ServiceState
 from .keeper import system
 
 ACTIVE = {

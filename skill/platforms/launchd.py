@@ -16,8 +16,10 @@ from xml.sax.saxutils import escape
 from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Service, Text
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, account_home, canonical, common, launchd_plist, removal
+from . import common, launchd_plist, removal
+from .base import ServicePlan, ServiceState, account_home, canonical
 from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
@@ -258,9 +260,8 @@ class Launchd:
             os.path.exists(word) for word in self.command()[:2] if word.startswith("/")
         ):
             return ServicePlan(((str(path), self._copy().read_bytes()),), self._load(self.label))
-        from ..openclaw import cli
 
-        program = cli.find(self.host)
+        program = openclaw_program.find(self.host)
         if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own(logs)

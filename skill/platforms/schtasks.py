@@ -23,8 +23,10 @@ from xml.sax.saxutils import escape
 from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Text, Write
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import ServicePlan, ServiceState, common, removal
+from . import common, removal
+from .base import ServicePlan, ServiceState
 from .keeper import system
 
 RUNNING, NEVER_RAN, ENDED_BY_USER = (
@@ -284,9 +286,8 @@ class Schtasks:
         if kept.is_file() and self._script().is_file():
             create = ("schtasks", "/Create", "/TN", self.task, "/XML", str(kept), "/F")
             return ServicePlan((), (create, ("schtasks", "/Run", "/TN", self.task)))
-        from ..openclaw import cli
 
-        program = cli.find(self.host)
+        program = openclaw_program.find(self.host)
         if program:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return self._plan_own()

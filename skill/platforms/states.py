@@ -8,7 +8,7 @@ import os
 import re
 from typing import Dict, Mapping, Optional
 
-from . import ServiceState
+from .base import ServiceState
 
 SHOWN = (
     "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,M"

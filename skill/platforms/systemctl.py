@@ -8,7 +8,7 @@ from typing import Dict
 from ..errors import ServiceError
 from ..host import Host
 from ..model import Text
-from . import account_home
+from .base import account_home
 from .keeper.system import NOT_FOR_CHILDREN
 
 NO_BUS = (

@@ -21,17 +21,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
+from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import (
-    ServicePlan,
-    ServiceState,
-    account_home,
-    canonical,
-    common,
-    removal,
-    systemctl,
-    systemdunit,
-)
+from . import common, removal, systemctl, systemdunit
+from .base import ServicePlan, ServiceState, account_home, canonical
 from .states import SHOWN, read_state
 from .systemctl import user_environment
 
@@ -243,9 +236,8 @@ class Systemd:
         kept = self._kept_unit()
         if kept:
             return ServicePlan(((str(self.folder / self.unit), kept),), (reload, enable, start))
-        from ..openclaw import cli
 
-        program = cli.find(self.host)
+        program = openclaw_program.find(self.host)
         if program and self.own:
             return ServicePlan((), ((*program, "gateway", "install", "--json"),))
         return systemdunit.gateway(self.host, self.home, self.folder / self.unit)

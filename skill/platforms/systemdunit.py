@@ -10,7 +10,8 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..host import Host
 from ..openclaw.home import Home
-from . import ServicePlan, common, systemdunit
+from . import common, systemdunit
+from .base import ServicePlan
 
 Lines = List[Tuple[str, str, str]]  # (section, key, value)
 

@@ -126,7 +126,7 @@ def usable(ctx: Context, good: Good) -> bool:
     if good.verified and not ctx.findings("installation/version-changed"):
         return True
     try:
-        from ..openclaw.cli import validate
+        from ..openclaw.validation import validate
     except ImportError:
         return True
     with tempfile.TemporaryDirectory(prefix="iflow-doctor-") as folder:

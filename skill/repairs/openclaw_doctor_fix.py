@@ -22,7 +22,7 @@ TIMEOUT_S = 200.0  # 2 to 25 s measured; over 150 s when a registry is unreachab
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    from ..openclaw.cli import find
+    from ..openclaw.program import find
 
     program = find(ctx.host, ctx.platform)
     if not program:
@@ -70,7 +70,7 @@ def implicated(ctx: Context) -> List[str]:
         if f.check_id.startswith(("config/", "plugins/")) and f.path and not os.path.isabs(f.path)
     ]
     try:
-        from ..openclaw.cli import validate
+        from ..openclaw.validation import validate
 
         for issue in validate(ctx).issues:
             path, message = str(issue.get("path", "")), str(issue.get("message", ""))

@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..errors import AlreadyRunning, SettingsError
 from ..files import owned_lock, private_dir, read_json, set_aside, write_json
@@ -69,6 +69,7 @@ class Store:
         closed: float,
         state: str = "",
         restarts: int = 0,
+        learn: Optional[Callable[[Home, Dict[str, Any]], object]] = None,
     ) -> None:
         """The watchdog saw the gateway ready again: complete what level 3 wrote, or record a heal
         of level 1 or 2. Raises OSError.
@@ -92,9 +93,11 @@ class Store:
         }
         if known.get("outcome") == "escalate":
             record.update(level=4, by="a person (after: {})".format(by))
-            self.add(_learned(self.home, {**known, **record}))
-            return
-        self.add({**known, **record})
+        whole = {**known, **record}
+        if known.get("outcome") == "escalate" and learn:
+            with contextlib.suppress(Exception):  # what proposes a case must not break the record
+                learn(self.home, whole)
+        self.add(whole)
 
     def _archive(self, old: List[Dict[str, Any]]) -> None:
         try:
@@ -178,15 +181,6 @@ class Store:
             },
             "set_aside": self.set_aside,
         }
-
-
-def _learned(home: Home, record: Dict[str, Any]) -> Dict[str, Any]:
-    """The record, with the case that it proposes. Memory must not break the work."""
-    from ..cases import learning
-
-    with contextlib.suppress(Exception):
-        learning.of_person(home, record)
-    return record
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 from doctor_world import World, finding
 from test_cli import call_here
 
-from skill.cases import library, matcher
+from skill.cases import learning, library, matcher
 from skill.context import Context
 from skill.doctor import examine as looking
 from skill.doctor import visit as doctor
@@ -196,7 +196,9 @@ def test_what_a_person_healed_is_kept_as_a_proposal_that_only_tells(world: World
     )
     looking.record(look(world), Incident(world.home, "i1"), result)
     assert listed(world) == {}
-    Store(world.home).close_incident("i1", "a start from outside", 100.0, 160.0)
+    Store(world.home).close_incident(
+        "i1", "a start from outside", 100.0, 160.0, learn=learning.of_person
+    )
     record = Store(world.home).all()[0]
     assert record["by"].startswith("a person") and record["proposed_case"]["id"] == "USER-001"
     case = library.find(library.load(world.home), "USER-001")

@@ -11,7 +11,7 @@ import pytest
 from checkhouse import GOOD, errors, ids, installed, valid
 
 from skill.checks import base, config, validation
-from skill.openclaw import cli
+from skill.openclaw import validation as openclaw_validation
 
 
 @pytest.fixture
@@ -264,10 +264,10 @@ def test_changed_and_shrunk_are_told_from_the_last_good_copy(house):
 
 def test_the_program_is_asked_once_per_config(house):
     ctx = house.ctx()
-    assert cli.validate(ctx).valid and cli.validate(ctx).valid
+    assert openclaw_validation.validate(ctx).valid and openclaw_validation.validate(ctx).valid
     assert len([c for c in house.calls if "validate" in c]) == 1
     house.config(dict(GOOD, agents={}))
-    cli.validate(house.ctx())
+    openclaw_validation.validate(house.ctx())
     assert len([c for c in house.calls if "validate" in c]) == 2
 
 

@@ -15,7 +15,8 @@ from skill.checks import validation
 from skill.checks.base import Look
 from skill.context import Context
 from skill.host import Host
-from skill.openclaw import cli, install, schema
+from skill.openclaw import install, schema
+from skill.openclaw import program as openclaw_program
 from skill.openclaw.home import locate
 from skill.settings import Settings
 
@@ -111,4 +112,4 @@ def test_the_installed_package_is_whole(ctx):
     package = install.package_dir(ctx.host)
     assert install.missing_files(package) == [] and install.missing_dependencies(package) == []
     assert install.schema_versions(package)["state"] >= 18
-    assert cli.find(ctx.host)[0].startswith(LAB)
+    assert openclaw_program.find(ctx.host)[0].startswith(LAB)

@@ -14,6 +14,8 @@ from checkhouse import GOOD, House, service, valid
 
 from skill.commands.internal import _edited_wrongly
 from skill.openclaw import cli, install, inventory, logs, schema
+from skill.openclaw import program as openclaw_program
+from skill.openclaw import validation as openclaw_validation
 from skill.openclaw.processes import Process
 from skill.store import good_copies
 
@@ -52,17 +54,19 @@ def test_our_own_shim_is_never_the_program(house):
     (shim / "openclaw").write_text("#!/bin/sh\n# iflow-doctor shim\nexec x\n")
     (shim / "openclaw").chmod(0o755)
     house.env["PATH"] = "{}:{}".format(shim, house.folder / "bin")
-    assert cli.find(house.ctx().host) == (str(house.folder / "bin" / "openclaw"),)
+    assert openclaw_program.find(house.ctx().host) == (str(house.folder / "bin" / "openclaw"),)
 
 
 def test_without_a_path_the_service_says_where_the_program_is(house):
     house.env["PATH"] = "/nowhere"
     entry = str(house.package / "dist" / "entry.js")
-    seen = cli.find(house.ctx().host, service(argv=("/opt/node", entry, "gateway", "--port", "1")))
+    seen = openclaw_program.find(
+        house.ctx().host, service(argv=("/opt/node", entry, "gateway", "--port", "1"))
+    )
     assert seen == ("/opt/node", entry)
     assert (
-        cli.find(house.ctx().host, None) is None
-        or "nowhere" not in cli.find(house.ctx().host, None)[0]
+        openclaw_program.find(house.ctx().host, None) is None
+        or "nowhere" not in openclaw_program.find(house.ctx().host, None)[0]
     )
 
 
@@ -87,7 +91,7 @@ def test_a_program_that_hangs_is_not_known_without_a_schema(house):
     from skill.host import Completed
 
     house.outputs["validate"] = Completed([], None, timed_out=True)
-    seen = cli.validate(house.ctx(), 1.0)
+    seen = openclaw_validation.validate(house.ctx(), 1.0)
     assert not seen.known and "did not answer" in seen.error
 
 
@@ -143,7 +147,7 @@ def keep(house):
 def test_a_dead_program_is_replaced_by_its_schema(house):
     keep(house)
     house.config({"gateway": dict(GOOD["gateway"], port="x", bogus=1, mode="cloud"), "top": 1})
-    seen = cli.validate(house.ctx())
+    seen = openclaw_validation.validate(house.ctx())
     assert (seen.known, seen.valid, seen.source) == (True, False, "schema")
     assert sorted((i["path"], i["message"]) for i in seen.issues) == [
         ("<root>", 'Unrecognized key: "top"'),
@@ -152,7 +156,7 @@ def test_a_dead_program_is_replaced_by_its_schema(house):
         ("gateway.port", "Invalid input: expected integer, received string"),
     ]
     house.config(GOOD)
-    assert cli.validate(house.ctx()).valid
+    assert openclaw_validation.validate(house.ctx()).valid
 
 
 def test_an_edit_that_the_schema_rejects_is_no_good_copy(house):

@@ -15,7 +15,7 @@ from ...bridges.base import HANDS, Answer, Bridge, Question
 from ...errors import BridgeError, HealerError
 from ...files import private_dir
 from ...model import Outcome, Plan, Text
-from ...redact import Redactor
+from ...openclaw import known_secrets
 from . import audit, edit_mode, evidence
 from . import plan as plans
 
@@ -40,7 +40,7 @@ class Asking:
         self.tried = [outcome for outcome in tried if isinstance(outcome, Outcome)]
         self._say = say
         self.settings = ctx.settings
-        self.redactor = Redactor.for_gateway(ctx)
+        self.redactor = known_secrets.redactor(ctx)
         self.began = ctx.host.monotonic()
         self.until = self.began + float(self.settings["ai.timeout"])
         self.prefix = (

@@ -14,6 +14,7 @@ from ai_world import GOOD, answer, finding
 from skill.doctor.emergency import allowed, edit_mode
 from skill.doctor.emergency import plan as plans
 from skill.model import Outcome, Plan, Risk, Service, State, Text, Write
+from skill.openclaw import known_secrets
 from skill.redact import Redactor
 from skill.repairs import ALL
 
@@ -188,7 +189,7 @@ def test_a_config_that_would_not_parse_is_refused_before_anything_is_written(tmp
 
 def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tmp_path):
     ctx = ai_world.context(tmp_path, BAD_KEY, [finding("config/unrecognized-key", "agentz")])
-    redactor = Redactor.for_gateway(ctx)
+    redactor = known_secrets.redactor(ctx)
     work = edit_mode.prepare(ctx, str(tmp_path), redactor)
     shown = (tmp_path / "openclaw.json").read_text()
     assert "Canary" not in shown and "AAcanary" not in shown and "<SECRET_" in shown
@@ -212,7 +213,7 @@ def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tm
 )
 def test_edits_that_are_refused_as_a_whole(tmp_path, old, new):
     ctx = ai_world.context(tmp_path, BAD_KEY, [finding("config/unrecognized-key", "agentz")])
-    redactor = Redactor.for_gateway(ctx)
+    redactor = known_secrets.redactor(ctx)
     work = edit_mode.prepare(ctx, str(tmp_path), redactor)
     copied = tmp_path / "openclaw.json"
     assert old in copied.read_text()
@@ -223,7 +224,7 @@ def test_edits_that_are_refused_as_a_whole(tmp_path, old, new):
 
 def test_a_link_in_place_of_the_copy_is_refused(tmp_path):
     ctx = ai_world.context(tmp_path, GOOD)
-    work = edit_mode.prepare(ctx, str(tmp_path), Redactor.for_gateway(ctx))
+    work = edit_mode.prepare(ctx, str(tmp_path), known_secrets.redactor(ctx))
     (tmp_path / "openclaw.json").unlink()
     (tmp_path / "openclaw.json").symlink_to("/etc/passwd")
     with pytest.raises(plans.Refused):

@@ -19,7 +19,7 @@ from skill.bridges import failures
 from skill.doctor import emergency
 from skill.doctor.emergency import audit, evidence, rounds
 from skill.model import Outcome, Plan, Risk, Service, State, Text
-from skill.redact import Redactor
+from skill.openclaw import known_secrets
 
 BAD_KEY = dict(GOOD, agentz=1, pluginz=2)
 GOOD_PLAN = answer("unset-config-key", {"path": "agentz"})
@@ -453,7 +453,7 @@ def test_long_logs_are_cut_in_the_middle_and_keep_the_first_error():
 
 def test_a_broken_config_is_described_not_quoted(tmp_path):
     ctx = ai_world.context(tmp_path, '{gateway: {auth: {token: "Gw-t0ken-Canary-000001"}')
-    shown = evidence.collect(ctx, Redactor.for_gateway(ctx))
+    shown = evidence.collect(ctx, known_secrets.redactor(ctx))
     assert "syntax" in shown and "Canary" not in shown
 
 
