@@ -1,5 +1,6 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms. Standard library
-only.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms.
+
+Standard library only.
 
 demo: break the embedded practice gateway in several ways and watch it heal. No OpenClaw, no Node,
 no configuration needed.
