@@ -18,9 +18,10 @@ from typing import Any, Dict, List, Optional, Tuple
 import click
 
 from . import __version__
-from .commands import ChineseHelp, localize, usage_zh
+from .commands import complaint, localize, speak
 from .errors import HealerError
 from .host import Host, locale_lang
+from .model import Text
 
 # command -> (module of commands/, one line in English, in Chinese). The help is made of this table:
 # nothing is imported for it.
@@ -114,6 +115,12 @@ def _lang_setting(env: Any) -> str:
     return found if found in ("zh", "en") else ""
 
 
+def _lang(ctx: click.Context) -> str:
+    """The language of this call: the program's own, set before click reads the words."""
+    app = ctx.find_object(App)
+    return app.lang if app else detect_lang(os.environ)
+
+
 class Group(click.Group):
     """Knows every command by name, imports the one that is called."""
 
@@ -127,7 +134,7 @@ class Group(click.Group):
             if not module:
                 return None
             importlib.import_module("skill.commands." + module).add(self)
-            localize(self, detect_lang(os.environ, sys.argv) == "zh")
+            localize(self, _lang(ctx) == "zh")
         return self.commands.get(name)
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Any:
@@ -137,14 +144,12 @@ class Group(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], list(COMMANDS), 1)
-            if near:
-                raise click.UsageError(
-                    "{} Did you mean {}?".format(error.message, near[0]), error.ctx
-                ) from None
-            raise
+            said = Text("No such command {}.", "没有命令 {}。").to(_lang(ctx)).format(args[0])
+            guess = Text(" Did you mean {}?", "是不是 {}？").to(_lang(ctx)).format(*near or [""])
+            raise click.UsageError(said + (guess if near else ""), error.ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        column = 2 if detect_lang(os.environ, sys.argv) == "zh" else 1
+        column = 2 if _lang(ctx) == "zh" else 1
         with formatter.section("命令" if column == 2 else "Commands"):
             formatter.write_dl([(name, row[column]) for name, row in COMMANDS.items()])
 
@@ -215,7 +220,8 @@ def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
 
     让 OpenClaw 网关自愈；自愈不了时，准确告诉主人出了什么问题。
     """
-    ctx.obj = App(lang or detect_lang(os.environ), as_json)
+    app = ctx.find_object(App)
+    ctx.obj = App(lang or (app.lang if app else detect_lang(os.environ)), as_json)
 
 
 def rewrite(argv: List[str]) -> List[str]:
@@ -259,11 +265,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     as_json, zh = "--json" in ours, detect_lang(os.environ, ours) == "zh"
     _utf8()
     localize(main_group, zh)
-    click.Context.formatter_class = ChineseHelp if zh else click.HelpFormatter
+    speak(zh)
+    app = App("zh" if zh else "en", as_json)
     try:
         if as_json and not {"-h", "--help", "-V", "--version"}.isdisjoint(ours):
-            sys.exit(_help_as_json(words))
-        code = main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
+            sys.exit(_help_as_json(words, app))
+        code = main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False, obj=app)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
@@ -271,14 +278,14 @@ def main(argv: Optional[List[str]] = None) -> None:
         _fail("已取消" if zh else "aborted", "", 2, as_json, zh)
     except click.ClickException as error:
         at = getattr(error, "ctx", None)
-        if at and not as_json and error.message.startswith("Missing command"):
+        if at and not as_json and error.message.startswith(("Missing command", "缺少子命令")):
             click.echo(at.get_help(), err=True)
             sys.exit(2)
-        if not as_json and not zh:
+        if not as_json:
             error.show()
             sys.exit(2)
         hint = "{} --help".format(at.command_path if at else "iflow-doctor")
-        _fail(usage_zh(error) if zh else error.format_message(), hint, 2, as_json, zh)
+        _fail(complaint(error), hint, 2, as_json, zh)
     except HealerError as error:
         lang = "zh" if zh else "en"
         _fail(error.text.to(lang), error.todo.to(lang), error.exit_code, as_json, zh)
@@ -330,13 +337,13 @@ def _fail(message: str, hint: str, code: int, as_json: bool, zh: bool) -> None:
     sys.exit(code)
 
 
-def _help_as_json(words: List[str]) -> int:
+def _help_as_json(words: List[str], app: App) -> int:
     """--help and --version print a text; under --json it travels as one value."""
     held = io.StringIO()
     code = 0
     with contextlib.redirect_stdout(held):
         try:
-            main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False)
+            main_group.main(args=words, prog_name="iflow-doctor", standalone_mode=False, obj=app)
         except click.exceptions.Exit as stop:
             code = stop.exit_code
     click.echo(

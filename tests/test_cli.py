@@ -150,12 +150,20 @@ def test_notify_test_by_its_module(house):
     assert call(house, "test", module="skill.notify")[1].startswith("No channel")
 
 
-def test_usage_errors_are_chinese_in_chinese(house):
-    assert call_here(house, "statsu", lang="zh")[2].startswith(
-        "错误：没有命令 statsu，是不是 stats？"
-    )
-    assert call_here(house, "status", "--bogus", lang="zh")[2].startswith("错误：没有选项 --bogus")
-    assert call_here(house, "pause", lang="zh")[2].startswith("错误：缺少参数 DURATION")
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["statsu"], "错误：没有命令 statsu。是不是 stats？"),
+        (["status", "--bogus"], "错误：没有选项"),
+        (["pause"], "错误：缺少参数"),
+        (["config", "--set"], "错误：选项 '--set' 需要一个值。"),
+        (["status", "extra"], "错误：多余的参数：extra"),
+    ],
+)
+def test_usage_errors_are_in_the_chosen_language(house, words, said):
+    assert said in call_here(house, *words, lang="zh")[2]
+    english = call_here(house, *words, lang="en")[2]
+    assert "Error: " in english and "错误" not in english
 
 
 DAMAGE = [

@@ -1,25 +1,74 @@
-"""The command groups, one file each. Here: how their help and click's own complaints are shown in
-one language.
-"""
+"""The command groups, one file each. Here: help and click's own complaints in one language."""
 
 from __future__ import annotations
 
+import importlib
 import re
-from typing import Any, Optional
+from typing import Dict
 
 import click
 
 _TWO = re.compile(r"^(.*?\S)\s*(?: / |\n\n)(?=[^/]*[\u4e00-\u9fff])(.*)$", re.S)
-CLICK = {"Options": "选项", "Commands": "命令", "Usage: ": "用法："}
-FLAGS_OF_CLICK = {
-    "Show this message and exit.": "显示本帮助。",
+# click's messages (8.0 to 8.5), by their English text. The values are click's to fill in.
+CLICK: Dict[str, str] = {
+    "Aborted!": "已取消。",
+    "Arguments": "参数",
+    "Commands": "命令",
+    "Could not open file {filename!r}: {message}": "无法打开文件 {filename!r}：{message}",
+    "Choose from:\n\t{choices}": "可选：\n\t{choices}",
+    "Did you mean {possibility}?": "是不是 {possibility}？",
+    "(Did you mean one of: {possibilities}?)": "（是不是其中之一：{possibilities}？）",
+    "(Possible options: {possibilities})": "（是不是其中之一：{possibilities}？）",
+    "Error: {message}": "错误：{message}",
+    "Got unexpected extra argument ({args})": "多余的参数：{args}",
+    "Invalid value for {param_hint}: {message}": "{param_hint} 的值不对：{message}",
+    "Invalid value: {message}": "值不对：{message}",
+    "Missing argument": "缺少参数",
+    "Missing command.": "缺少子命令。",
+    "Missing option": "缺少选项",
+    "Missing parameter": "缺少参数",
+    "Missing {param_type}": "缺少 {param_type}",
+    "No such command {name!r}.": "没有命令 {name!r}。",
+    "No such option: {name}": "没有选项 {name}",
+    "No such option {name!r}.": "没有选项 {name!r}。",
+    "Option {name!r} does not take a value.": "选项 {name!r} 不带值。",
+    "Option {name!r} requires an argument.": "选项 {name!r} 需要一个值。",
+    "Options": "选项",
+    "Positional arguments": "参数",
     "Show the version and exit.": "显示版本。",
+    "Show this message and exit.": "显示本帮助。",
+    "Takes {nargs} values but 1 was given.": "需要 {nargs} 个值，只给了 1 个。",
+    "Try '{command} {option}' for help.": "帮助：{command} {option}",
+    "Usage:": "用法：",
+    "default: {default}": "默认：{default}",
+    "env var: {var}": "环境变量：{var}",
+    "required": "必填",
+    "unknown error": "未知错误",
+    "{name} {filename!r} does not exist.": "{name} {filename!r} 不存在。",
+    "{name} {filename!r} is a directory.": "{name} {filename!r} 是目录。",
+    "{name} {filename!r} is a file.": "{name} {filename!r} 是文件。",
+    "{name} {filename!r} is not readable.": "{name} {filename!r} 不可读。",
+    "{value!r} is not a valid {number_type}.": "{value!r} 不是有效的 {number_type}。",
+    "{value!r} is not one of {choices}.": "{value!r} 不在可选值 {choices} 之中。",
+    "{value!r} is not {choice}.": "{value!r} 不是 {choice}。",
+    "{value} is not in the range {range}.": "{value} 不在范围 {range} 内。",
+    "File": "文件",
+    "Path": "路径",
+    "file": "文件",
+    "path": "路径",
+}
+# Plural forms, where the second sentence is another one.
+MANY = {
+    "Did you mean {possibility}?": "(Did you mean one of: {possibilities}?)",
+    "Takes {nargs} values but 1 was given.": "需要 {nargs} 个值，给了 {len} 个。",
+    "Option {name!r} requires an argument.": "选项 {name!r} 需要 {nargs} 个值。",
+    "{value!r} is not {choice}.": "{value!r} is not one of {choices}.",
 }
 
 
 def one_language(text: str, zh: bool) -> str:
-    """Help is written as "English. / 中文。": answer the half that is wanted, the whole where there
-    is one half only.
+    """Return the wanted half of a help text written as "English. / 中文。"; a text with one half
+    only is returned whole.
     """
     found = _TWO.match(text or "")
     return found.group(2 if zh else 1) if found else text
@@ -27,49 +76,43 @@ def one_language(text: str, zh: bool) -> str:
 
 def localize(command: click.Command, zh: bool) -> click.Command:
     """Leave one language in the help of a command, its options and the commands below it."""
-    command.help = one_language(command.help or "", zh)
-    for option in command.params:
-        if isinstance(option, click.Option):
-            option.help = one_language(option.help or "", zh)
+    for item in [command, *command.params]:
+        both = vars(item).setdefault("_both", getattr(item, "help", None))
+        if both is not None:
+            said = one_language(both, zh)
+            item.help = CLICK.get(said, said) if zh else said  # type: ignore[union-attr]
     for below in getattr(command, "commands", {}).values():
         localize(below, zh)
     return command
 
 
-class ChineseHelp(click.HelpFormatter):
-    """click's own few words in Chinese."""
+def speak(zh: bool) -> None:
+    """Give click's own words in Chinese, or in English.
 
-    def write_usage(self, prog: str, args: str = "", prefix: Optional[str] = None) -> None:
-        super().write_usage(prog, args, prefix or CLICK["Usage: "])
+    click asks gettext, which finds a catalogue by LANGUAGE and LANG: every program that we start
+    would inherit those and answer in Chinese what we read in English. So its two functions are
+    replaced where it uses them.
+    """
+    import gettext
 
-    def write_heading(self, heading: str) -> None:
-        super().write_heading(CLICK.get(heading, heading))
+    for name in ("core", "decorators", "exceptions", "formatting", "parser", "termui", "types"):
+        module = importlib.import_module("click." + name)
+        if hasattr(module, "_"):
+            setattr(module, "_", _one if zh else gettext.gettext)  # noqa: B010
+        if hasattr(module, "ngettext"):
+            setattr(module, "ngettext", _many if zh else gettext.ngettext)  # noqa: B010
 
-    def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl(
-            [(name, FLAGS_OF_CLICK.get(said, said)) for name, said in rows], col_max, col_spacing
-        )
+
+def _one(text: str) -> str:
+    return CLICK.get(text, text)
 
 
-def usage_zh(error: click.ClickException) -> str:
-    """click's commonest complaints in Chinese; of the others its own words."""
-    if isinstance(error, click.NoSuchOption):
-        near = "，是不是 {}？".format(error.possibilities[0]) if error.possibilities else ""
-        return "没有选项 {}{}".format(error.option_name, near)
-    if isinstance(error, click.MissingParameter):
-        return "缺少参数 {}".format(error.param.human_readable_name if error.param else "")
-    if isinstance(error, click.BadParameter):
-        return "{} 的值不对：{}".format(
-            error.param.human_readable_name if error.param else "参数", error.message
-        )
+def _many(one: str, many: str, count: int) -> str:
+    text = one if count == 1 else MANY.get(one, one)
+    return CLICK.get(text, text)
+
+
+def complaint(error: click.ClickException) -> str:
+    """Return click's complaint as one line."""
     said = error.format_message()
-    for pattern, chinese in (
-        (r"No such command '(.*?)'\.(?: Did you mean (.*?)\?)?", "没有命令 {0}{1}"),
-        (r"(Missing command)", "缺少子命令"),
-        (r"Got unexpected extra arguments? \((.*?)\)", "多余的参数：{0}"),
-    ):
-        found = re.match(pattern, said)
-        if found:
-            parts = list(found.groups()) + [None]
-            return chinese.format(parts[0], "，是不是 {}？".format(parts[1]) if parts[1] else "")
-    return said
+    return re.sub(r"\s*\n\s*", " ", said).strip()

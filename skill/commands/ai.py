@@ -128,7 +128,7 @@ def attach(app: Any) -> None:
             raise click.exceptions.Exit(1)
         app.say(Text("No AI was asked yet.", "还没有询问过 AI。"))
         raise click.exceptions.Exit(1)
-    lines: List[str] = ["{}: {}".format(Text("Asked", "询问对象").to(app.lang), last.get("bridge"))]
+    lines: List[str] = [Text("Asked: ", "询问对象：").to(app.lang) + str(last.get("bridge"))]
     resume = _resume(last)
     if resume:
         lines += [
@@ -235,11 +235,11 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     else:
         app.say(Text("Healed.", "已修复。") if result.healed else Text("Not healed.", "未修复。"))
         for head, text in (
-            (Text("Cause", "原因"), result.root_cause),
-            (Text("For you", "请您"), result.tell_person),
+            (Text("Cause: ", "原因："), result.root_cause),
+            (Text("For you: ", "需要你："), result.tell_person),
         ):
             if text.en:
-                app.say("{}: {}".format(head.to(app.lang), text.to(app.lang)))
+                app.say(head.to(app.lang) + text.to(app.lang))
         if result.report:
             app.say(Text("Report: ", "报告：").to(app.lang) + result.report)
     raise click.exceptions.Exit(0 if result.healed else 1)

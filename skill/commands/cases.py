@@ -5,13 +5,30 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
 from ..errors import SettingsError, UsageError
-from ..model import Case, Match, Text
+from ..model import Case, Match, Risk, Text
 
+RISKS = {
+    Risk.READ: Text("changes nothing", "不做改动"),
+    Risk.SAFE: Text("may run unattended", "可无人值守执行"),
+    Risk.GUARDED: Text("runs unattended only with certain evidence", "证据确凿时才无人值守执行"),
+    Risk.NEVER: Text("only by hand", "只能由人执行"),
+}
+SOURCES = {
+    "shipped": Text("shipped", "内置"),
+    "user": Text("yours", "你添加的"),
+    "learned": Text("learned here", "在本机学到"),
+}
+STANDINGS = {
+    "": Text("active", "启用"),
+    "rejected": Text("rejected", "已否决"),
+    "demoted": Text("demoted", "已降级"),
+    "proposed": Text("proposed", "待确认"),
+}
 LOG_BYTES = 262_144  # the end of a log file; the rest is older than the newest boot
 
 
@@ -27,13 +44,14 @@ def _home() -> Any:
     return locate(Host())
 
 
-def _library() -> List[Case]:
-    """Every case; a broken user file is said on stderr and the shipped ones still work."""
+def _library(app: Any = None) -> List[Case]:
+    """Return every case; a damaged user file is named on stderr and the shipped ones still work."""
     from ..cases import library as cases
 
     found, error = cases.load_or_shipped(_home())
     if error is not None:
-        click.echo("{}\n{}".format(error.message, error.hint), err=True)
+        lang = _lang(app)
+        click.echo("{}\n  -> {}".format(error.text.to(lang), error.todo.to(lang)), err=True)
     return found
 
 
@@ -88,7 +106,7 @@ def diagnose(
         )
     from ..cases.matcher import match
 
-    found = match(_library(), text, log)
+    found = match(_library(app), text, log)
     if _json(app, as_json):
         click.echo(
             json.dumps({"matches": [as_dict(one, _lang(app)) for one in found]}, ensure_ascii=False)
@@ -209,7 +227,7 @@ def render(found: Sequence[Match], lang: str) -> str:
 @click.pass_obj
 def list_cases(app: Any, as_json: bool) -> None:
     """List the case library. / 列出案例库。"""
-    found = _library()
+    found = _library(app)
     if _json(app, as_json):
         keys = [
             dict(
@@ -243,7 +261,7 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
     """Everything known about one case. / 查看一个案例的全部内容。"""
     from ..cases import library as cases
 
-    case = cases.find(_library(), case_id)
+    case = cases.find(_library(app), case_id)
     if case is None:
         raise UsageError(
             Text.of("no case {}", "没有案例 {}", case_id),
@@ -252,38 +270,44 @@ def explain(app: Any, case_id: str, as_json: bool) -> None:
     if _json(app, as_json):
         click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
         return
-    lang, zh = _lang(app), _lang(app) == "zh"
-    terms = [
-        "{}: {}".format(name, ", ".join(getattr(case.evidence, name)))
-        for name in ("all", "any", "none")
-    ]
-    rows = [
-        ("类别" if zh else "class", case.slug),
-        ("解决" if zh else "what to do", case.solution.to(lang)),
-        (
-            "修复" if zh else "repair",
-            "{} {} ({})".format(
-                case.repair, json.dumps(dict(case.params)) if case.params else "", case.risk.value
-            ),
-        ),
-        (
-            "证据" if zh else "only if",
-            "; ".join(term for term in terms if not term.endswith(": ")) or "-",
-        ),
-        ("命令" if zh else "commands", "; ".join(case.raw.get("commands") or ()) or "-"),
-        ("版本" if zh else "versions", str(case.raw.get("versions") or "-")),
-        ("来源" if zh else "source", "{} ({})".format(case.raw.get("source") or "-", case.source)),
-        ("成功率" if zh else "success", _rate(case)),
-        ("状态" if zh else "status", _standing(case) or "active"),
-    ]
-    if case.raw.get("proofs"):
-        proofs = ", ".join(
-            "{} {}".format(proof["incident"], proof["outcome"]) for proof in case.raw["proofs"]
-        )
-        rows.append(("试过" if zh else "tried in", proofs))
+    lang = _lang(app)
     click.echo("{} {}".format(case.id, case.title.to(lang)))
-    for name, value in rows:
-        click.echo("  {}: {}".format(name, value))
+    for label, value in _rows(case):
+        if value:
+            click.echo("  " + Text.of("{}: {}", "{}：{}", label, value).to(lang))
+
+
+def _rows(case: Case) -> List[Tuple[Text, Any]]:
+    """What `explain` says of a case, a row each; an empty value is left out."""
+    raw = case.raw
+    proofs = ["{} {}".format(one["incident"], one["outcome"]) for one in raw.get("proofs") or ()]
+    params = " " + json.dumps(dict(case.params), ensure_ascii=False) if case.params else ""
+    standing = _standing(case)
+    return [
+        (Text("class", "类别"), case.slug),
+        (Text("what to do", "怎么办"), case.solution),
+        (
+            Text("repair", "修复"),
+            Text.of("{}{} ({})", "{}{}（{}）", case.repair, params, RISKS[case.risk]),
+        ),
+        *(
+            (label, ", ".join(getattr(case.evidence, name)))
+            for label, name in (
+                (Text("needs all of", "须全部成立"), "all"),
+                (Text("needs one of", "至少一项成立"), "any"),
+                (Text("not if", "不得成立"), "none"),
+            )
+        ),
+        (Text("commands", "命令"), "; ".join(raw.get("commands") or ())),
+        (Text("versions", "版本"), str(raw.get("versions") or "")),
+        (
+            Text("source", "来源"),
+            Text.of("{}, {}", "{}，{}", raw.get("source") or "-", SOURCES.get(case.source, "-")),
+        ),
+        (Text("success rate here", "在本机的成功率"), _rate(case)),
+        (Text("status", "状态"), STANDINGS.get(standing, standing)),
+        (Text("tried in", "试过"), ", ".join(proofs)),
+    ]
 
 
 def _standing(case: Case) -> str:
@@ -305,7 +329,7 @@ def _rate(case: Case) -> str:
         Exception
     ):  # the store may be empty, damaged or not there yet: the case can be explained without it
         rate = case.raw.get("success_rate")
-    return "-" if rate is None else str(rate)
+    return "" if rate is None else "{:.0%}".format(rate)
 
 
 @click.command("add-case")

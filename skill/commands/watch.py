@@ -82,10 +82,9 @@ def _once(app: Any, dog: Any, code: int) -> None:
         )
         return
     app.say(
-        "{} {}: {}".format(
+        "{} {}".format(
             {0: "OK", 1: "!!", 2: "??"}[code],
-            STATE_NAMES[verdict.state].to(app.lang),
-            verdict.reason.to(app.lang),
+            Text.of("{}: {}", "{}：{}", STATE_NAMES[verdict.state], verdict.reason).to(app.lang),
         )
     )
     if until:
@@ -182,9 +181,9 @@ def show(app: Any, report: Any) -> None:
     state = State(report["state"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
     app.say(
-        "{} {}: {} - {}".format(
+        "{} {}{} - {}".format(
             mark,
-            "网关" if zh else "Gateway",
+            "网关：" if zh else "Gateway: ",
             STATE_NAMES[state].to(app.lang),
             report["reason"].to(app.lang),
         )

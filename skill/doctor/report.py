@@ -168,12 +168,12 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
         app.say("   " + report["warning"])
     mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
     app.say(
-        "{} {}: {}".format(
-            mark, "网关" if zh else "Gateway", STATE_NAMES[State(report["state"])].to(lang)
+        "{} {}{}".format(
+            mark, "网关：" if zh else "Gateway: ", STATE_NAMES[State(report["state"])].to(lang)
         )
     )
-    head = ("结论" if zh else "Result") if report["exit_code"] == 0 else ("原因" if zh else "Cause")
-    app.say("{}: {}".format(head, report["cause"].to(lang)))
+    head = Text("Cause: ", "原因：") if report["exit_code"] else Text("Result: ", "结论：")
+    app.say(head.to(lang) + report["cause"].to(lang))
     shown = 0
     for finding in report["findings"]:
         if finding.severity != Severity.INFO and finding.message != report["cause"] and shown < 4:
@@ -186,8 +186,8 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
     if report["matches"] and report["matched_on"] == "log":
         best = report["matches"][0]
         app.say(
-            "{}: {} {} [{}]".format(
-                "案例" if zh else "Case",
+            "{}{} {} [{}]".format(
+                "案例：" if zh else "Case: ",
                 best.case.id,
                 best.case.title.to(lang),
                 SURE[best.confidence].to(lang),
@@ -195,8 +195,8 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
         )
     elif report["matches"]:
         best = report["matches"][0]
-        words = "你的描述最像案例" if zh else "Your words sound like"
-        app.say("{}: {} {}".format(words, best.case.id, best.case.title.to(lang)))
+        words = "你的描述最像案例：" if zh else "Your words sound like: "
+        app.say("{}{} {}".format(words, best.case.id, best.case.title.to(lang)))
     app.say("{}{}".format("下一步：" if zh else "Next: ", report["next"].to(lang)))
     if report["exit_code"] == 1 and "iflow-doctor heal" not in report["next"].to(lang):
         app.say(

@@ -277,15 +277,18 @@ def text(doc: Doc) -> str:
     parts = [doc.title]
     if doc.what:
         parts.append(doc.what)
-    parts.append("\n".join("{}: {}".format(label, value) for label, value in doc.details))
+    colon = "：" if doc.lang == "zh" else ": "
+    parts.append("\n".join(label + colon + value for label, value in doc.details))
     for name, rows in (("history", doc.lines if doc.what else ()), ("done", doc.done)):
         if rows:
-            parts.append("{}:\n{}".format(doc.word(name), "\n".join("- " + row for row in rows)))
+            parts.append(
+                doc.word(name) + colon.strip() + "\n" + "\n".join("- " + row for row in rows)
+            )
     if doc.lines and not doc.what:
         parts.append("\n".join(doc.lines))
     for name, value in (("next", doc.next_step), ("log", doc.log), ("paths", "\n".join(doc.paths))):
         if value:
-            parts.append("{}:\n{}".format(doc.word(name), value))
+            parts.append(doc.word(name) + colon.strip() + "\n" + value)
     parts.append(doc.footer)
     return "\n\n".join(part for part in parts if part)
 

@@ -42,7 +42,10 @@ def message(doc: Doc) -> Dict[str, Any]:
         blocks.append(
             {
                 "type": "section",
-                "fields": [_plain("{}: {}".format(label, value)) for label, value in pairs],
+                "fields": [
+                    _plain(label + ("：" if doc.lang == "zh" else ": ") + value)
+                    for label, value in pairs
+                ],
             }
         )
     if doc.lines:
