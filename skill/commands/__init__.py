@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from typing import Dict
+from typing import Any, Dict, List
 
 import click
 
@@ -76,11 +76,12 @@ def one_language(text: str, zh: bool) -> str:
 
 def localize(command: click.Command, zh: bool) -> click.Command:
     """Leave one language in the help of a command, its options and the commands below it."""
-    for item in [command, *command.params]:
+    items: List[Any] = [command, *command.params]
+    for item in items:
         both = vars(item).setdefault("_both", getattr(item, "help", None))
         if both is not None:
             said = one_language(both, zh)
-            item.help = CLICK.get(said, said) if zh else said  # type: ignore[union-attr]
+            item.help = CLICK.get(said, said) if zh else said
     for below in getattr(command, "commands", {}).values():
         localize(below, zh)
     return command
