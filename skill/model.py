@@ -20,16 +20,21 @@ class Text(NamedTuple):
         return self.zh if lang == "zh" else self.en
 
     @classmethod
-    def of(cls, en: str, zh: str, *values: Any) -> "Text":
-        """Both sentences with the same values formatted in; a value that is itself a Text speaks
-        each language.
+    def of(cls, en: str, zh: str, /, *values: object, **named: object) -> "Text":
+        """Return both sentences with the same values formatted in; a value that is itself a Text
+        speaks each language.
         """
-        return cls(
-            *(
-                sentence.format(*(v[i] if isinstance(v, Text) else v for v in values))
-                for i, sentence in enumerate((en, zh))
+
+        def said(sentence: str, lang: str) -> str:
+            def one(value: object) -> object:
+                return value.to(lang) if isinstance(value, Text) else value
+
+            return sentence.format(
+                *(one(value) for value in values),
+                **{name: one(value) for name, value in named.items()},
             )
-        )
+
+        return cls(said(en, "en"), said(zh, "zh"))
 
 
 class Severity(str, Enum):
@@ -57,6 +62,41 @@ class State(str, Enum):
     STOPPED = "stopped_by_operator"
     SUSPENDED = "suspended"  # the host slept or its clock jumped
     UNKNOWN = "unknown"
+
+
+# Groups of states. What is asked about more than one state is asked of these, nowhere else.
+RESTARTABLE = (State.HUNG, State.ZOMBIE, State.DOWN)
+NOT_SERVING = RESTARTABLE + (State.MISCONFIGURED,)  # our own gateway is out of service
+BROKEN = NOT_SERVING + (State.IMPOSTOR,)  # an outage, whoever's fault
+SERVING = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.DRAINING)  # it responds
+# nothing to repair
+FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING)
+CANNOT_TELL = (State.UNKNOWN, State.SUSPENDED)
+
+
+def exit_code(state: State) -> int:
+    """Return what a command that looked exits with: 0 nothing to repair, 1 a problem, 2 it could
+    not be told.
+    """
+    return 0 if state in FINE else 2 if state in CANNOT_TELL else 1
+
+
+STATE_NAMES = {
+    State.HEALTHY: Text("healthy", "健康"),
+    State.STARTING: Text("starting", "正在启动"),
+    State.DRAINING: Text("draining", "正在排空"),
+    State.DEGRADED: Text("degraded", "部分不可用"),
+    State.HUNG: Text("hung", "卡死"),
+    State.ZOMBIE: Text("alive but not listening", "进程在但无端口"),
+    State.DOWN: Text("down", "已停机"),
+    State.MISCONFIGURED: Text("refuses to start (exit 78)", "拒绝启动（退出码 78）"),
+    State.IMPOSTOR: Text("another program holds the port", "端口被其他程序占用"),
+    State.SAFE_MODE: Text("safe mode: channels are off", "安全模式：通道已停"),
+    State.UPDATING: Text("updating", "正在更新"),
+    State.STOPPED: Text("stopped by its operator", "被操作者停止"),
+    State.SUSPENDED: Text("the host slept", "主机刚从休眠恢复"),
+    State.UNKNOWN: Text("cannot tell", "无法判断"),
+}
 
 
 class Risk(str, Enum):
@@ -265,6 +305,27 @@ class Outcome:
     rolled_back: bool = False
     seconds: float = 0.0
     config_diff: Tuple[str, ...] = ()  # dotted paths that differ by meaning, no values
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One repair that level 3 ran, and how it ended: healed | partly | failed | refused."""
+
+    repair: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Healed:
+    """Who brought the gateway back. level: 1 the service manager, 2 the watchdog, 3 the doctor.
+
+    how: "service-manager", "restart", "after-change" (started once what it needs was changed),
+    "doctor" (then `tried` says with what), "" nobody (it came back by itself).
+    """
+
+    level: int
+    how: str
+    tried: Tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)

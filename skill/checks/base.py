@@ -10,12 +10,10 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..model import Finding, Severity, State, Text
+from ..model import NOT_SERVING, Finding, Severity, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, install, logs
 from ..openclaw import processes as process_table
-
-DOWN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 
 
 class Look:
@@ -118,7 +116,7 @@ class Look:
         """
         return (
             self.health["answer"] in ("ready", "not-ready", "live")
-            and self.ctx.verdict.state not in DOWN
+            and self.ctx.verdict.state not in NOT_SERVING
         )
 
     @property

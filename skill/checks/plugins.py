@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
-from ..model import Check, Finding, Text
+from ..model import NOT_SERVING, Check, Finding, Text
 from ..openclaw import plugins
-from .base import DOWN, Look, error, info, looking, warning
+from .base import Look, error, info, looking, warning
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
 # gateway.
@@ -128,7 +128,7 @@ def _suspect(
 
 def _loops(look: Look) -> bool:
     """A whole core, no answer, and either judged so by several looks or past any boot."""
-    if look.verdict.state not in DOWN and look.host.now() - look.gateways[0].started < 90:
+    if look.verdict.state not in NOT_SERVING and look.host.now() - look.gateways[0].started < 90:
         return False
     return look.health["answer"] in ("silent", "refused") and look.busy
 

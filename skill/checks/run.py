@@ -8,8 +8,8 @@ import threading
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
-from ..model import Check, Finding, Verdict
-from .base import DOWN, Look, info
+from ..model import NOT_SERVING, Check, Finding, Verdict
+from .base import Look, info
 
 BUDGET_S = 4.8  # the whole run is promised in 5 s
 # Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that
@@ -34,7 +34,9 @@ def examine(
     wanted = None if only is None else set(only)
     chosen = [c for c in (checks or ALL) if wanted is None or c.id in wanted]
     patience = (
-        max(budget, PATIENCE_S) if budget >= BUDGET_S and ctx.verdict.state in DOWN else budget
+        max(budget, PATIENCE_S)
+        if budget >= BUDGET_S and ctx.verdict.state in NOT_SERVING
+        else budget
     )
     look = Look(ctx, cli_timeout=max(1.0, patience - 1.0))
     results: Dict[str, List[Finding]] = {}

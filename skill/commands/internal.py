@@ -166,23 +166,32 @@ def _quiet_damage(ctx: Any) -> Any:
 
 @click.command(hidden=True)
 @click.option("--incident", required=True)
-@click.option("--by", required=True)
+@click.option("--level", type=int, required=True)
+@click.option("--how", required=True)
 @click.option("--opened", type=float, required=True)
 @click.option("--closed", type=float, required=True)
 @click.option("--state", default="")
 @click.option("--restarts", type=int, default=0)
 @click.pass_obj
 def record(
-    app: Any, incident: str, by: str, opened: float, closed: float, state: str, restarts: int
+    app: Any,
+    incident: str,
+    level: int,
+    how: str,
+    opened: float,
+    closed: float,
+    state: str,
+    restarts: int,
 ) -> None:
     """Write a closed incident into records.json."""
     from ..cases import learning
+    from ..model import Healed
     from ..store.records import Store
 
     ctx = app.context()
     Store(ctx.home).close_incident(
         incident,
-        by=by,
+        Healed(level, how),
         opened=opened,
         closed=closed,
         state=state,
@@ -224,12 +233,12 @@ def evidence(app: Any, incident: str) -> None:
 @click.command(hidden=True)
 @click.pass_obj
 def rival(app: Any) -> None:
-    """Name another watchdog of this gateway (command line and pid); nothing where there is none."""
+    """Print another watchdog of this gateway as JSON (name, pid); nothing where there is none."""
     from ..checks import run
 
     for found in run.examine(app.context(), only=("duplicates",)).findings:
         if found.check_id == "duplicates/watchdog":
-            app.say("{} (pid {})".format(found.evidence.get("name"), found.evidence.get("pid")))
+            app.say(json.dumps({key: found.evidence.get(key) for key in ("name", "pid")}))
             return
 
 

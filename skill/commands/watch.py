@@ -9,8 +9,7 @@ from typing import Any, Optional
 import click
 
 from ..errors import AlreadyRunning, ServiceError, UsageError
-from ..model import State, Text
-from ..watchdog.alert_texts import STATE_NAMES
+from ..model import STATE_NAMES, State, Text, exit_code
 
 
 def add(main: click.Group) -> None:
@@ -63,10 +62,10 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
 def _once(app: Any, dog: Any, code: int) -> None:
     """What a single look saw, and what it left behind: an open incident, a pause."""
     from ..openclaw.gateway import clock_stamp
-    from ..watchdog import state_file
+    from ..store import watch_state
 
     verdict, incident = dog.verdict, dog.state.incident
-    until, _ = state_file.pause(dog.home, app.host.now())
+    until, _ = watch_state.pause(dog.home, app.host.now())
     if app.as_json:
         app.out(
             {
@@ -113,7 +112,7 @@ def look(app: Any, strict: bool = False) -> Any:
     """One look without any effect, as a plain value."""
     from ..files import lock_held, lock_owner
     from ..openclaw import gateway, judge
-    from ..watchdog import state_file
+    from ..store import watch_state
 
     ctx = app.context(strict)
     memory = judge.Memory()
@@ -133,16 +132,9 @@ def look(app: Any, strict: bool = False) -> Any:
     lock = ctx.home.doctor_dir / "watch.lock"
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
-    state, wrong = state_file.peek(ctx.home)
-    until, wrong_pause = state_file.pause(ctx.home, ctx.host.now())
-    fine = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
-    code = (
-        0
-        if verdict.state in fine
-        else 2
-        if verdict.state in (State.UNKNOWN, State.SUSPENDED)
-        else 1
-    )
+    state, wrong = watch_state.peek(ctx.home)
+    until, wrong_pause = watch_state.pause(ctx.home, ctx.host.now())
+    code = exit_code(verdict.state)
     incident = state.incident if state else None
     return {
         "ok": code == 0,
@@ -163,7 +155,7 @@ def look(app: Any, strict: bool = False) -> Any:
             "id": incident.id,
             "since": gateway.clock_stamp(incident.opened),
             "restarts": incident.restarts,
-            "cause": incident.cause,
+            "cause": incident.cause.to(app.lang),
             "escalated": incident.escalated,
         }
         if incident

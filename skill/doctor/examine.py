@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, List, Optional, Sequence, Tuple
 
 from ..context import Context
-from ..model import Confidence, Finding, Match, Severity, State, Text, Verdict
-from ..store import good_copies
-from ..store.incidents import Incident, watched
+from ..model import CANNOT_TELL, FINE, Confidence, Finding, Match, Severity, State, Text, Verdict
+from ..store import good_copies, watch_state
+from ..store.incidents import Incident
 from . import repair_table
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)")
@@ -23,7 +23,8 @@ def examined(ctx: Context, loop: bool = False) -> Context:
     """Judge and examine. loop: the watchdog saw it die again and again, so being up right now means
     nothing.
     """
-    stuck = watched(ctx.home.doctor_dir).get("pending") == "stuck"
+    watching = watch_state.peek(ctx.home)[0] or watch_state.WatchState()
+    stuck = bool(watching.incident and watching.incident.pending == "stuck")
     ctx = replace(ctx, last_good=good_copies.newest(ctx.home), logs=_logs(ctx))
     ctx = judged(ctx)
     if loop and ctx.verdict.state in (State.STARTING, State.HEALTHY, State.UNKNOWN):
@@ -50,7 +51,7 @@ def _ask_openclaw(ctx: Context) -> None:
     try:
         from ..openclaw.validation import validate
 
-        if ctx.verdict.state not in repair_table.NOTHING_TO_DO:
+        if ctx.verdict.state not in FINE + CANNOT_TELL:
             validate(ctx, 30.0)
     except Exception:  # the checks say that it could not be told
         pass
@@ -87,13 +88,15 @@ def judged(ctx: Context) -> Context:
 
 def _served(ctx: Context) -> Optional[int]:
     """The process that the watchdog last saw serve; None when nobody watches."""
-    from ..files import read_json
+    state, _damaged = watch_state.peek(ctx.home)
+    return state.ready_pid if state else None
 
-    try:
-        found = (read_json(ctx.home.doctor_dir / "watch.json") or {}).get("ready_pid")
-    except Exception:
-        return None
-    return found if isinstance(found, int) else None
+
+def looping(ctx: Context, name: str) -> bool:
+    """Return whether the watchdog saw a crash loop in this incident."""
+    state, _damaged = watch_state.peek(ctx.home)
+    incident = state.incident if state else None
+    return bool(incident and incident.id == name and incident.loop)
 
 
 def _logs(ctx: Context) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..model import Evidence, Finding, Severity, State, Verdict
+from ..model import NOT_SERVING, Evidence, Finding, Severity, Verdict
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Row:
     certain: bool = True
 
 
-DOWN = "state:down|misconfigured|zombie|hung"
+DOWN = "state:" + "|".join(state.value for state in NOT_SERVING)
 NOT_UP = Evidence(all=(DOWN,))
 PARSES = Evidence(
     all=(DOWN,), none=("config/syntax", "config/empty", "config/missing", "config/include-missing")
@@ -180,16 +180,6 @@ BY_THE_WAY = (
     "service/unit-changed",
     "plugins/new-since-good",
     "lock/stale",
-)
-
-NOTHING_TO_DO = (
-    State.HEALTHY,
-    State.STARTING,
-    State.DRAINING,
-    State.UPDATING,
-    State.STOPPED,
-    State.SUSPENDED,
-    State.UNKNOWN,
 )
 
 

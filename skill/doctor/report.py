@@ -8,14 +8,24 @@ import os
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
-from ..model import Confidence, Finding, Match, Severity, State, Text, Verdict
+from ..model import (
+    CANNOT_TELL,
+    FINE,
+    STATE_NAMES,
+    Confidence,
+    Finding,
+    Match,
+    Severity,
+    State,
+    Text,
+    Verdict,
+)
 
 SURE = {
     Confidence.CERTAIN: Text("certain", "确定"),
     Confidence.PROBABLE: Text("probable", "很可能"),
     Confidence.POSSIBLE: Text("possible", "可能"),
 }
-FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.UPDATING, State.STOPPED)
 
 
 def diagnose_live(app: Any, text: str = "", log: str = "", as_json: bool = False) -> int:
@@ -121,7 +131,7 @@ def _answer(
             else Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run")
         )
         return {"cause": first.message, "next": hint, "exit_code": 1}
-    if state in (State.UNKNOWN, State.SUSPENDED):
+    if state in CANNOT_TELL:
         return {
             "cause": ctx.verdict.reason,
             "next": Text("iflow-doctor status", "iflow-doctor status"),
@@ -161,8 +171,6 @@ def show(app: Any, report: Dict[str, Any], as_json: bool) -> None:
             }
         )
         return
-    from ..watchdog.alert_texts import STATE_NAMES
-
     zh = lang == "zh"
     if report["warning"]:
         app.say("   " + report["warning"])

@@ -10,10 +10,22 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 from .. import repairs
 from ..context import Context
 from ..errors import AlreadyRunning, RepairError
-from ..model import Confidence, Finding, Match, Outcome, Plan, Risk, Severity, State, Text
+from ..model import (
+    CANNOT_TELL,
+    FINE,
+    Confidence,
+    Finding,
+    Match,
+    Outcome,
+    Plan,
+    Risk,
+    Severity,
+    State,
+    Text,
+)
 from ..repairs import manual_steps
 from ..store import good_copies
-from ..store.incidents import Incident, watched
+from ..store.incidents import Incident
 from ..store.watch_log import WatchLog
 from . import examine as looking
 from . import execute, recover, repair_table, steps
@@ -75,7 +87,7 @@ class Visit:
         self._settle(self.patience)
         for _round in range(ROUNDS):
             state = self.ctx.verdict.state
-            if state in repair_table.NOTHING_TO_DO:
+            if state in FINE + CANNOT_TELL:
                 return self._nothing()
             certain = first(repair_table.rows_for(repair_table.PERSON, self.ctx.verdict))
             if certain is not None:
@@ -119,7 +131,7 @@ class Visit:
         """
         self.ctx = self.examine(
             self.ctx,
-            self.loop or bool(watched(self.ctx.home.doctor_dir, self.incident.id).get("loop")),
+            self.loop or looking.looping(self.ctx, self.incident.id),
         )
         self.matches = self.match(self.ctx)
 

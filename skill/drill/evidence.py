@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from ..model import State, Text
+from ..model import STATE_NAMES, Healed, State, Text, Tried
 from ..openclaw import config as openclaw_config
 from ..openclaw.home import Home
-from ..watchdog.alert_texts import STATE_NAMES
+from ..watchdog import decision_texts
 
 NOTHING = Text("", "")
 Process = Tuple[int, float]
@@ -61,9 +61,9 @@ class Evidence:
         0.0  # told of a gateway that is ready and wrong all the same: being ready is no heal then
     )
     open_incident: bool = False
-    by: str = ""
+    by: Optional[Healed] = None
     restart_events: int = 0
-    actions: List[str] = field(default_factory=list)
+    actions: List[Tried] = field(default_factory=list)
     causes: List[str] = field(default_factory=list)
     new_processes: Set[Process] = field(default_factory=set)
     down_seen: float = 0.0
@@ -96,20 +96,18 @@ class Evidence:
         if event == "restart":
             return Text.of("restart by {}", "重启，由 {}", entry.get("by", "?"))
         if event == "treated":
-            names = [str(a) for a in entry.get("actions") or []]
-            self.actions += names
+            acts = _acts(entry)
+            self.actions += acts
             self.causes.append(str(entry.get("cause") or ""))
             outcome, cause = str(entry.get("outcome", "?")), str(entry.get("cause") or "")
+            names = ["{} ({})".format(one.repair, one.outcome) for one in acts]
             english = "doctor: {} {} {}".format(outcome, ", ".join(names), cause).strip()
-            return Text(
-                english,
-                "医生：{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names)).strip(),
-            )
+            chinese = "第三级诊断：{} {}".format(OUTCOMES.get(outcome, outcome), "、".join(names))
+            return Text(english, chinese.strip())
         if event == "recovered":
-            self.recovered, self.open_incident, self.by = at, False, str(entry.get("by", ""))
-            return Text(
-                "recovered by {}".format(self.by), "已恢复，由 {}".format(healer_zh(self.by))
-            )
+            self.recovered, self.open_incident = at, False
+            self.by = Healed(int(entry.get("level") or 0), str(entry.get("how", "")), _acts(entry))
+            return Text.of("recovered: {}", "已恢复：{}", decision_texts.healer(self.by))
         if event in ("action-failed", "notify-failed", "clock", "endpoint", "level"):
             said = entry.get("error") or entry.get("detail") or entry.get("reason") or ""
             return Text("{}: {}".format(event, said), KINDS[event])
@@ -122,11 +120,11 @@ class Evidence:
             return Text("detected: " + reason, KINDS[kind])
         if kind == "restart":
             self.restart_events += 1
-            self.actions.append("restart")
+            self.actions.append(Tried("restart", ""))
         elif kind == "escalate":
             self.escalated = self.escalated or at
         elif kind == "resume-channels":
-            self.actions.append("resume-channels")
+            self.actions.append(Tried("resume-channels", ""))
         elif kind == "recovered":
             self.recovered, self.open_incident = at, False
             return NOTHING
@@ -155,7 +153,7 @@ class Evidence:
 
     @property
     def changing_actions(self) -> List[str]:
-        return [name for name in self.actions if name.split(":")[0].strip() not in HARMLESS]
+        return [one.repair for one in self.actions if one.repair not in HARMLESS]
 
     def healed(self, now: float, settle_s: float) -> bool:
         """Ready again after harm was done, no open incident, and stayed so for settle_s seconds."""
@@ -180,37 +178,25 @@ class Evidence:
         return "failed" if acted else "nothing"
 
     @property
-    def healer(self) -> str:
-        """By what it was healed."""
+    def healer(self) -> Optional[Healed]:
+        """By what it was healed; None as far as nothing healed it."""
         if self.by:
             return self.by
-        if self.changing_actions and set(self.changing_actions) != {"restart"}:
-            return "level 3: " + ", ".join(
-                name for name in self.changing_actions if name != "restart"
-            )
+        repairs = tuple(
+            one for one in self.actions if one.repair not in HARMLESS and one.repair != "restart"
+        )
+        if repairs:
+            return Healed(3, "doctor", repairs)
         if self.restart_events:
-            return "level 2: restart"
-        return "level 1: keeper" if self.new_processes else ""
+            return Healed(2, "restart")
+        return Healed(1, "service-manager") if self.new_processes else None
 
 
-def healer_zh(by: str) -> str:
-    """ "level 1: restarted by the service manager" and its like, in Chinese."""
-    words = {
-        "restarted by the service manager": "服务管理器重启",
-        "keeper": "守护器",
-        "restart": "重启",
-        "level": "第",
-        "by itself": "自行恢复",
-    }
-    level, _, rest = by.partition(": ")
-    number = level[6:] if level.startswith("level ") else ""
-    said = words.get(rest or by, rest or by)
-    return (
-        "第 {} 级：{}".format(number, said)
-        if number and rest
-        else "第 {} 级".format(number)
-        if number
-        else said
+def _acts(entry: Mapping[str, Any]) -> Tuple[Tried, ...]:
+    """The repairs that a line of the watchdog's log lists."""
+    return tuple(
+        Tried(str(one.get("repair", "")), str(one.get("outcome", "")))
+        for one in entry.get("tried") or ()
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import asdict
 from typing import Any, Dict, Optional, Sequence
 
 from ..errors import both
-from ..model import Text
-from .evidence import WORDS, healer_zh
+from ..model import Healed, Text
+from ..watchdog import decision_texts
+from .evidence import WORDS
 from .runner import Result
 
 HEADS = (
@@ -38,10 +40,10 @@ def _row(result: Result) -> Dict[str, Any]:
         "detected_s": result.detected_s,
         "healed_s": result.healed_s,
         "boot_s": result.boot_s,
-        "by": result.by,
+        "by": {"level": result.by.level, "how": result.by.how} if result.by else None,
         "cause": result.cause,
         "restarts": result.restarts,
-        "actions": result.actions,
+        "actions": [asdict(one) for one in result.actions],
         "config_changed": bool(result.config_diff),
         "config_diff": result.config_diff,
         "files_changed": result.files_changed,
@@ -50,6 +52,12 @@ def _row(result: Result) -> Dict[str, Any]:
         "kept": result.kept,
         "timeline": result.timeline,
     }
+
+
+def _healer(by: Optional[Healed]) -> Text:
+    if by is None:
+        return Text("-", "-")
+    return Text.of("level {}: {}", "第 {} 级：{}", by.level, decision_texts.healer(by))
 
 
 def table(results: Sequence[Result], lang: str) -> str:
@@ -63,7 +71,7 @@ def table(results: Sequence[Result], lang: str) -> str:
                 seconds(result.detected_s),
                 seconds(result.healed_s),
                 seconds(result.boot_s),
-                (healer_zh(result.by) if lang == "zh" else result.by) or "-",
+                _healer(result.by).to(lang),
                 (OK if result.as_expected else WRONG).to(lang),
             ]
         )

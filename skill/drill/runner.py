@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..errors import CannotTell, HealerError, Said, both
 from ..host import Host
-from ..model import Text
+from ..model import Healed, Text, Tried
 from ..store import good_copies
 from . import bench as benches
 from . import evidence as ledger
@@ -40,10 +40,10 @@ class Result:
     healed_s: Optional[float] = None
     boot_s: Optional[float] = None
     restarts: int = 0
-    actions: List[str] = field(default_factory=list)
+    actions: List[Tried] = field(default_factory=list)
     config_diff: List[str] = field(default_factory=list)
     files_changed: List[str] = field(default_factory=list)
-    by: str = ""
+    by: Optional[Healed] = None
     cause: str = ""
     oracle: Optional[bool] = None
     detail: Said = NOTHING

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional
 
 from ..context import Context
 from ..errors import CannotPlan
-from ..model import EndProcess, Plan, Repair, Risk, State, Text
+from ..model import NOT_SERVING, EndProcess, Plan, Repair, Risk, Text
 from ..openclaw.gateway import ProcessInfo, lock_holder, look_at
 from . import common
 
@@ -27,7 +27,7 @@ def stale(ctx: Context) -> Optional[ProcessInfo]:
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    if ctx.verdict.state not in (State.HUNG, State.ZOMBIE, State.DOWN, State.MISCONFIGURED):
+    if ctx.verdict.state not in NOT_SERVING:
         raise CannotPlan(
             Text.of(
                 "a gateway that is {} is not ended",

@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
 from ..errors import SettingsError
 from ..files import private_dir, read_json, write_json
 from ..openclaw.home import Home
+from . import watch_state
 
 KEEP = 60  # incidents whose files are kept
 INTERRUPTED = 2  # a repair that was interrupted this often is not begun again
@@ -22,7 +23,7 @@ class Incident:
 
     def __init__(self, home: Home, name: str) -> None:
         self.id = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:80] or "incident"
-        self.folder = home.doctor_dir / "incidents"
+        self.home, self.folder = home, home.doctor_dir / "incidents"
         self.path = self.folder / (self.id + ".json")
         try:
             value = read_json(self.path, {})
@@ -34,8 +35,9 @@ class Incident:
 
     def opened(self, now: float) -> float:
         """When it began: as the watchdog knows, else the first time we saw it."""
-        known = watched(self.folder.parent, self.id)
-        self.value.setdefault("opened", float(known.get("opened") or now))
+        state, _damaged = watch_state.peek(self.home)
+        known = state.incident if state and state.incident else None
+        self.value.setdefault("opened", known.opened if known and known.id == self.id else now)
         return float(self.value["opened"])
 
     def may_try(self, key: str) -> bool:
@@ -77,14 +79,3 @@ def key_of(repair: str, params: Mapping[str, Any]) -> str:
         if params
         else repair
     )
-
-
-def watched(doctor_dir: Path, name: Optional[str] = None) -> Dict[str, Any]:
-    """The incident as the watchdog keeps it (id, opened, state, loop, ...); {} when it is another
-    one or there is none.
-    """
-    try:
-        value = (read_json(doctor_dir / "watch.json", {}) or {}).get("incident") or {}
-    except (SettingsError, AttributeError):
-        return {}
-    return dict(value) if name is None or value.get("id") == name else {}

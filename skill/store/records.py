@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..errors import AlreadyRunning, SettingsError
 from ..files import owned_lock, private_dir, read_json, set_aside, write_json
-from ..model import Text
+from ..model import Healed, Text
 from ..openclaw.home import Home
 
 KEEP = (
@@ -64,7 +64,7 @@ class Store:
     def close_incident(
         self,
         incident: str,
-        by: str,
+        healed: Healed,
         opened: float,
         closed: float,
         state: str = "",
@@ -75,9 +75,6 @@ class Store:
         of level 1 or 2. Raises OSError.
         """
         known = next((item for item in self.all() if item.get("id") == incident), {})
-        level = next(
-            (number for number in (1, 2, 3, 4) if by.startswith("level {}".format(number))), None
-        )
         record = {
             "id": incident,
             "opened": opened,
@@ -86,13 +83,14 @@ class Store:
             "healed_s": round(closed - opened, 1),
             "state": state,
             "restarts": restarts,
-            "by": by,
-            "level": level,
+            "by": healed.how,
+            "level": healed.level,
             "verified": True,
             "outcome": "healed",
         }
         if known.get("outcome") == "escalate":
-            record.update(level=4, by="a person (after: {})".format(by))
+            after = {"level": healed.level, "how": healed.how}
+            record.update(level=4, by="person", after=after)
         whole = {**known, **record}
         if known.get("outcome") == "escalate" and learn:
             with contextlib.suppress(Exception):  # what proposes a case must not break the record

@@ -5,18 +5,20 @@ saved before it is done.
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
-from typing import Any, Dict, Optional, Set
+import json
+from dataclasses import asdict, replace
+from typing import Any, Dict, Mapping, Optional, Set
 
 from ..errors import HealerError
 from ..files import lock_held
-from ..model import Text
+from ..model import BROKEN, Healed, Text, Tried
 from ..openclaw import gateway
 from ..store import snapshots
 from ..store.ledger import end_gateway
 from .alerts import Teller
 from .children import Children
-from .policy import BAD, Decision
+from .decision_texts import said
+from .policy_state import Decision
 
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
 UNANSWERED = 2  # calls of level 3 without an answer before a person is told
@@ -36,15 +38,7 @@ class Acts:
         watch, incident = self.watch, self.watch.state.incident
         state = watch.verdict.state.value if watch.verdict else ""
         name = (incident or watch.before).id if (incident or watch.before) else ""
-        watch.log.line(
-            "decision",
-            now,
-            kind=decision.kind,
-            reason=decision.reason,
-            state=state,
-            incident=name,
-            hard=decision.hard,
-        )
+        self._log(decision, now, state, name)
         action = getattr(self, "do_" + decision.kind.replace("-", "_"), None)
         if action is None:
             return
@@ -71,11 +65,19 @@ class Acts:
             or lock_held(folder / "healer.lock")
         )
 
+    def _rival(self) -> Mapping[str, object]:
+        """Return {"name", "pid"} of another watchdog of this gateway; {} where there is none."""
+        try:
+            found = json.loads(self.children.answer(["rival"], 15) or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
     # -- one method a kind of decision -------------------------------------------------------------
     def do_restart(self, decision: Decision, now: float) -> None:
         watch = self.watch
         process = watch.seen.process if watch.seen else None
-        rival = self.children.answer(["rival"], 15)
+        rival = self._rival()
         if rival:
             self._leave_to(rival, now)
             return
@@ -87,7 +89,7 @@ class Acts:
                 process,
                 HARD_GRACE if decision.hard else SOFT_GRACE,
                 who="level 2",
-                why=decision.reason,
+                why=said(decision).en,
                 incident=self._incident(),
                 keepalive=watch.alive,
             )
@@ -139,31 +141,32 @@ class Acts:
         )
 
     def do_announce(self, decision: Decision, now: float) -> None:
-        self._tell("opened", decision.reason)
+        self._tell(decision)
 
     def do_escalate(self, decision: Decision, now: float) -> None:
-        self._tell("escalated", decision.reason)
+        self._tell(decision)
 
     def do_note(self, decision: Decision, now: float) -> None:
-        self._tell("note", decision.reason)
+        self._tell(decision)
 
     def do_recovered(self, decision: Decision, now: float) -> None:
         watch, incident = self.watch, self.watch.before
         if not incident:
             return
-        ours = (
-            "level 2: restart"
+        healed = incident.healed or (
+            Healed(2, "restart")
             if incident.restarts
-            else "level 2: started after a change"
+            else Healed(2, "after-change")
             if incident.retries
-            else ""
+            else Healed(1, "service-manager")
         )
-        by = incident.healed_by or ours or "level 1: restarted by the service manager"
         watch.log.line(
             "recovered",
             now,
             incident=incident.id,
-            by=by,
+            level=healed.level,
+            how=healed.how,
+            tried=[asdict(one) for one in healed.tried],
             seconds=round(now - incident.opened, 1),
             restarts=incident.restarts,
         )
@@ -177,9 +180,21 @@ class Acts:
         ]
         self.children.start(
             "record",
-            ["record", "--incident", incident.id, "--by", by, "--state", incident.state, *numbers],
+            [
+                "record",
+                "--incident",
+                incident.id,
+                "--level",
+                str(healed.level),
+                "--how",
+                healed.how,
+                "--state",
+                incident.state,
+                *numbers,
+            ],
         )
-        self.teller.event("recovered", by, watch.verdict, incident, watch.state)
+        told = replace(incident, healed=healed)
+        self.teller.event(decision, watch.verdict, told, watch.state)
 
     # -- what children answered --------------------------------------------------------------------
     def take_in(self, now: float) -> None:
@@ -211,48 +226,49 @@ class Acts:
     def _treated(self, result: Dict[str, Any], now: float) -> None:
         watch, incident = self.watch, self.watch.state.incident
         outcome, cause = str(result.get("outcome", "")), str(result.get("cause", ""))[:500]
-        facts = {key: result.get(key) for key in ("cause", "actions", "seconds", "only_person")}
-        watch.log.line("treated", now, incident=incident.id, outcome=outcome, **facts)
-        if outcome == "nothing" and watch.verdict and watch.verdict.state in BAD:
-            return self._call_again(
-                now, cause or "level 3 found nothing to do, and the gateway is still down"
-            )
         both = Text(cause, str(result.get("cause_zh") or cause)[:500])
-        incident = replace(incident, cause=both.en, cause_zh=both.zh, pending="", unanswered=0)
+        acts = tuple(
+            Tried(str(act.get("repair", "")), str(act.get("outcome", "")))
+            for act in result.get("details") or []
+        )
+        watch.log.line(
+            "treated",
+            now,
+            incident=incident.id,
+            outcome=outcome,
+            cause=cause,
+            tried=[asdict(act) for act in acts],
+            seconds=result.get("seconds"),
+            only_person=result.get("only_person"),
+        )
+        if outcome == "nothing" and watch.verdict and watch.verdict.state in BROKEN:
+            asks = Decision("escalate", "doctor-asks", {"cause": both})
+            return self._call_again(now, asks if cause else Decision("escalate", "found-nothing"))
+        incident = replace(incident, cause=both, pending="", unanswered=0)
         if outcome == "healed":
-            incident = replace(
-                incident,
-                healed_by="level 3: " + ", ".join(str(a) for a in result.get("actions") or []),
-            )
+            incident = replace(incident, healed=Healed(3, "doctor", acts))
             watch.state = replace(watch.state, expected_new_pid=True, crashes=())
         tell = outcome in ("escalate", "asked") and not incident.escalated
         if outcome in ("escalate", "asked"):
             state = watch.verdict.state.value if watch.verdict else ""
-            tried = incident.tried + tuple(str(a) for a in result.get("actions") or [])
             incident = replace(
                 incident,
                 escalated=True,
                 hopeless=state if result.get("only_person") else "",
-                tried=tried[-6:],
+                tried=(incident.tried + acts)[-6:],
             )
         # What the doctor itself wrote is no reason to try again: the next look sets a new base
         # line.
         watch.state = replace(watch.state, incident=incident, fingerprint="")
         watch.save()
         if tell:
-            watch.log.line(
-                "decision",
-                now,
-                kind="escalate",
-                reason=cause,
-                incident=incident.id,
-                state=incident.state,
-            )
+            asks = Decision("escalate", "doctor-asks", {"cause": both})
+            self._log(asks, now, incident.state, incident.id)
             step = Text(
                 str(result.get("next_step") or ""),
                 str(result.get("next_step_zh") or result.get("next_step") or ""),
             )
-            self._tell("escalated", cause, step)
+            self._tell(asks, step)
 
     def _no_answer(self, now: float) -> None:
         """Level 3 was called and is gone without an answer (killed with us, or it crashed): call it
@@ -260,11 +276,10 @@ class Acts:
         """
         watch, incident = self.watch, self.watch.state.incident
         watch.log.line("unanswered", now, incident=incident.id, calls=incident.unanswered + 1)
-        self._call_again(
-            now, "level 3 gave no answer; see {}".format(watch.home.doctor_dir / "children.log")
-        )
+        log = str(watch.home.doctor_dir / "children.log")
+        self._call_again(now, Decision("escalate", "no-answer", {"log": log}))
 
-    def _call_again(self, now: float, otherwise: str) -> None:
+    def _call_again(self, now: float, otherwise: Decision) -> None:
         """Level 3 did nothing for an outage that goes on: once more, then a person is told at
         once.
         """
@@ -282,30 +297,36 @@ class Acts:
         )
         watch.state = replace(watch.state, incident=incident)
         if tell:
-            watch.log.line(
-                "decision",
-                now,
-                kind="escalate",
-                reason=otherwise,
-                incident=incident.id,
-                state=incident.state,
-            )
+            self._log(otherwise, now, incident.state, incident.id)
             watch.save()
-            self._tell("escalated", otherwise)
+            self._tell(otherwise)
 
-    def _leave_to(self, rival: str, now: float) -> None:
+    def _leave_to(self, rival: Mapping[str, object], now: float) -> None:
         """Another watchdog tends this gateway: two would fight each other. It is named, and told
         once.
         """
-        self.watch.log.line("left-alone", now, rival=rival)
-        if rival not in self._rivals:
-            self._rivals.add(rival)
-            self._tell("note", "rival:" + rival)
+        self.watch.log.line("left-alone", now, rival=dict(rival))
+        name = str(rival.get("name", ""))
+        if name not in self._rivals:
+            self._rivals.add(name)
+            self._tell(Decision("note", "rival", {"name": name, "pid": rival.get("pid")}))
 
     # -- small things ------------------------------------------------------------------------------
-    def _tell(self, kind: str, reason: str, step: Optional[Text] = None) -> None:
+    def _log(self, decision: Decision, now: float, state: str, incident: str) -> None:
+        self.watch.log.line(
+            "decision",
+            now,
+            kind=decision.kind,
+            code=decision.code,
+            reason=said(decision).en,
+            state=state,
+            incident=incident,
+            hard=decision.hard,
+        )
+
+    def _tell(self, decision: Decision, step: Optional[Text] = None) -> None:
         self.teller.event(
-            kind, reason, self.watch.verdict, self.watch.state.incident, self.watch.state, step
+            decision, self.watch.verdict, self.watch.state.incident, self.watch.state, step
         )
 
     def _incident(self) -> str:

@@ -8,7 +8,10 @@ from ..context import Context
 from ..files import read_json, write_json
 from ..model import Alert, Text, Verdict
 from ..openclaw.gateway import Observation
-from .policy import WatchState
+from ..store.watch_log import WatchLog
+from ..store.watch_state import Incident, WatchState
+from .children import Children
+from .policy_state import Decision
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
 LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)
@@ -22,7 +25,7 @@ def key_of(damage: Any) -> str:
 class Teller:
     """Queues alerts, starts the child that sends them, keeps the dead-man's switch going."""
 
-    def __init__(self, context: Callable[[], Context], children: Any, log: Any) -> None:
+    def __init__(self, context: Callable[[], Context], children: Children, log: WatchLog) -> None:
         self.context, self.children, self.log = context, children, log
         self.levels: Dict[str, bool] = {}
         self.heart: Any = None
@@ -53,10 +56,9 @@ class Teller:
 
     def event(
         self,
-        kind: str,
-        reason: str,
+        decision: Decision,
         verdict: Optional[Verdict],
-        incident: Any,
+        incident: Optional[Incident],
         state: WatchState,
         step: Optional[Text] = None,
     ) -> None:
@@ -64,7 +66,7 @@ class Teller:
         ctx = self.context()
         self.send(
             lambda alert_texts: alert_texts.alert(
-                kind, reason, verdict, incident, state, ctx.host.now(), ctx.home, step
+                decision, verdict, incident, state, ctx.host.now(), ctx.home, step
             )
         )
 
@@ -104,20 +106,19 @@ class Teller:
         limit = float(ctx.settings["memory_warning_mb"]) or max(LEAST_MEMORY_MB, 2 * usual)
         rss = seen.process.rss / 1048576
         hour = sum(now - t < 3600 for t in state.crashes)
-        for name, bad, detail in (
-            ("memory", rss > limit, "memory {:.0f} MB (warning above {:.0f})".format(rss, limit)),
+        for bad, note in (
+            (rss > limit, Decision("note", "memory", {"mb": rss, "limit": limit})),
             (
-                "response",
                 seen.seconds > float(ctx.settings["response_warning_s"]),
-                "response took {:.1f} s".format(seen.seconds),
+                Decision("note", "response", {"seconds": seen.seconds}),
             ),
-            ("crashes", hour > CRASHES_AN_HOUR, "{} crashes within an hour".format(hour)),
+            (hour > CRASHES_AN_HOUR, Decision("note", "crashes", {"count": hour})),
         ):
-            if bad != self.levels.get(name, False):
-                self.levels[name] = bad
-                self.log.line("level", now, name=name, bad=bad, detail=detail)
+            if bad != self.levels.get(note.code, False):
+                self.levels[note.code] = bad
+                self.log.line("level", now, name=note.code, bad=bad, **note.facts)
                 if bad:
-                    self.event("note", "level:{}:{}".format(name, detail), None, None, state)
+                    self.event(note, None, None, state)
 
     # -- who watches the watchdog ------------------------------------------------------------------
     def started(self, now: float) -> None:

@@ -10,8 +10,8 @@ import sys
 import traceback
 from typing import Any
 
-from ..model import State
-from .watch import LEFT_ALONE, Watchdog
+from ..model import State, exit_code
+from .watch import Watchdog
 
 FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
 
@@ -42,7 +42,7 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
             if state is not State.UNKNOWN:
                 break
             host.sleep(float(watchdog.settings["retry_delay"]))
-        return 0 if state in LEFT_ALONE else 2 if state in (State.UNKNOWN, State.SUSPENDED) else 1
+        return exit_code(state)
     try:
         signal.signal(signal.SIGTERM, _stop)
         watchdog.teller.started(host.now())

@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Tuple
 
-from ..model import State, Verdict
-from .policy_state import Decision, Incident, Rules, WatchState, shift
+from ..model import BROKEN, RESTARTABLE, SERVING, State, Verdict
+from ..store.watch_state import Incident, WatchState
+from .policy_state import Decision, Rules
 
-__all__ = ["Decision", "Incident", "Rules", "WatchState", "looping", "shift", "step"]
+__all__ = ["Decision", "Rules", "looping", "step"]
 
-RESTARTABLE = (State.HUNG, State.ZOMBIE, State.DOWN)
-SERVING = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.DRAINING)
-BAD = RESTARTABLE + (State.MISCONFIGURED, State.IMPOSTOR)
 BURST = 600.0  # s: window of a quick crash loop
 HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
 HARD_LIMIT = 2
@@ -60,9 +58,7 @@ def step(
             changed=now,
         )
         state = replace(state, incident=fresh)
-        decisions.append(
-            Decision("none", "configuration changed during the incident: trying again")
-        )
+        decisions.append(Decision("none", "changed"))
     state = replace(state, fingerprint=fingerprint or state.fingerprint)
     state, crashed = _count_crash(state, verdict, now, name)
     state = (
@@ -72,7 +68,7 @@ def step(
     )
     decisions += crashed
     handler = _ANSWERS.get(verdict.state)
-    if verdict.state in BAD:
+    if verdict.state in BROKEN:
         state, more = _bad(state, verdict, now, rules, name)
     elif handler:
         state, more = handler(state, verdict, now, rules, name)
@@ -98,11 +94,11 @@ def _tell_in_time(
     age = now - incident.opened
     if age >= rules.escalation_time:
         return replace(state, incident=replace(incident, escalated=True)), [
-            Decision("escalate", "down for {:.0f} s".format(age))
+            Decision("escalate", "lasting", {"seconds": age})
         ]
     if age >= ANNOUNCE_AFTER and not incident.announced:
         return replace(state, incident=replace(incident, announced=True)), [
-            Decision("announce", "down for {:.0f} s".format(age))
+            Decision("announce", "lasting", {"seconds": age})
         ]
     return state, []
 
@@ -148,23 +144,23 @@ def _count_crash(
         or not verdict.unclean
     ):
         return state, []
-    code = "" if verdict.exit_code is None else " with exit code {}".format(verdict.exit_code)
+    ended = {"exit_code": verdict.exit_code}
     if verdict.state == State.MISCONFIGURED:  # it refused to start: no crash
-        return state, [Decision("none", "the process ended by itself" + code)]
+        return state, [Decision("none", "process-ended", ended)]
     state = replace(state, crashes=state.crashes + (now,))
     if state.incident:
         state = replace(
             state, incident=replace(state.incident, stillborn=state.incident.stillborn or stillborn)
         )
-        return state, [Decision("none", "the process ended by itself" + code)]
-    en, zh = (
-        "the gateway process ended by itself" + code,
-        "网关进程自行退出" + (code and "，退出码 {}".format(verdict.exit_code)),
-    )
+        return state, [Decision("none", "process-ended", ended)]
     incident = Incident(
-        name or "incident-{:.0f}".format(now), now, State.DOWN.value, en, reason_zh=zh
+        name or "incident-{:.0f}".format(now),
+        now,
+        State.DOWN.value,
+        began="process-ended",
+        exit_code=verdict.exit_code,
     )
-    return replace(state, incident=incident), [Decision("opened", incident.reason)]
+    return replace(state, incident=incident), [Decision("opened", "process-ended", ended)]
 
 
 def looping(state: WatchState, now: float, rules: Rules) -> bool:
@@ -207,15 +203,13 @@ def _healthy(
         state = replace(
             state, incident=replace(incident, treated=incident.treated + ("loop",), pending="loop")
         )
-        return state, opened + [
-            Decision("heal", "crash loop: {} crashes".format(len(state.crashes)))
-        ]
+        return state, opened + [Decision("heal", "crash-loop", {"crashes": len(state.crashes)})]
     if state.streak < STREAK or (incident.loop and now - incident.ready_since < LOOP_STREAK):
         return state, opened
     # The crashes of a loop that level 3 has seen are spent: only new ones call it again.
     crashes = () if incident.loop else state.crashes
     return replace(state, incident=None, last_good=now, crashes=crashes), opened + [
-        Decision("recovered", "ready {} times in a row".format(state.streak))
+        Decision("recovered", "ready", {"times": state.streak})
     ]
 
 
@@ -224,15 +218,12 @@ def _open(
 ) -> Tuple[WatchState, List[Decision]]:
     if state.incident:
         return state, []
-    reason = verdict.reason
     incident = Incident(
-        name or "incident-{:.0f}".format(now),
-        now,
-        verdict.state.value,
-        reason.en,
-        reason_zh=reason.zh,
+        name or "incident-{:.0f}".format(now), now, verdict.state.value, verdict.reason
     )
-    return replace(state, incident=incident), [Decision("opened", verdict.reason.en)]
+    return replace(state, incident=incident), [
+        Decision("opened", "verdict", {"reason": verdict.reason})
+    ]
 
 
 def _bad(
@@ -254,11 +245,9 @@ def _bad(
         and now >= incident.retried + _retry_gap(incident)
     ):
         incident = replace(incident, retry=False, retries=incident.retries + 1, retried=now)
-        reason = "{}: what a start depends on was changed (try {})".format(
-            verdict.reason.en, incident.retries
-        )
+        facts = {"reason": verdict.reason, "retries": incident.retries}
         return replace(state, incident=incident, expected_new_pid=True), decisions + [
-            Decision("restart", reason)
+            Decision("restart", "changed", facts)
         ]
     key = verdict.state.value if verdict.state not in RESTARTABLE else ("loop" if loop else "stuck")
     # Hung again within ten minutes of a restart: another one would only buy time until the next
@@ -288,7 +277,7 @@ def _bad(
             retry=False,
         )
         return replace(state, incident=incident), decisions + [
-            Decision("heal", "{}: {}".format(key, verdict.reason.en))
+            Decision("heal", "verdict", {"key": key, "reason": verdict.reason})
         ]
     if incident.hopeless or verdict.state not in RESTARTABLE:
         return replace(state, incident=incident), decisions
@@ -296,7 +285,7 @@ def _bad(
         if not incident.escalated:
             incident = replace(incident, escalated=True)
             decisions.append(
-                Decision("escalate", "{} restarts did not help".format(incident.restarts))
+                Decision("escalate", "restarts-used-up", {"restarts": incident.restarts})
             )
         return replace(state, incident=incident), decisions
     if not _may_restart(state, incident, now, rules):
@@ -332,8 +321,7 @@ def _restart(
 ) -> Tuple[WatchState, List[Decision]]:
     hard = verdict.state in (State.HUNG, State.ZOMBIE)
     if hard and len(state.hard_kills) >= HARD_LIMIT:
-        reason = "two hard kills in five minutes: a third would trip OpenClaw's breaker"
-        return replace(state, incident=incident), decisions + [Decision("none", reason)]
+        return replace(state, incident=incident), decisions + [Decision("none", "hard-limit")]
     recent = sum(now - t < HOUR for t in state.restarts)
     delay = rules.restart_delays[min(recent, len(rules.restart_delays) - 1)]
     incident = replace(incident, restarts=incident.restarts + 1, next_restart=now + delay)
@@ -345,10 +333,13 @@ def _restart(
         expected_new_pid=True,
         hard_kills=hard_kills,
     )
-    reason = "{} (restart {} of {}, next not before {:.0f} s)".format(
-        verdict.reason.en, incident.restarts, rules.max_restarts, delay
-    )
-    return state, decisions + [Decision("restart", reason, hard)]
+    facts = {
+        "reason": verdict.reason,
+        "number": incident.restarts,
+        "most": rules.max_restarts,
+        "delay": delay,
+    }
+    return state, decisions + [Decision("restart", "verdict", facts, hard)]
 
 
 def _starting(
@@ -363,15 +354,13 @@ def _starting(
         and "loop" not in incident.treated
         and (incident.stillborn or looping(state, now, rules))
     ):
-        reason = (
-            "a start died before it was ready"
-            if incident.stillborn
-            else "crash loop: {} crashes".format(len(state.crashes))
-        )
+        code = "died-starting" if incident.stillborn else "crash-loop"
         incident = replace(
             incident, loop=True, treated=incident.treated + ("loop",), pending="loop"
         )
-        return replace(state, incident=incident), [Decision("heal", reason)]
+        return replace(state, incident=incident), [
+            Decision("heal", code, {"crashes": len(state.crashes)})
+        ]
     return state, []
 
 
@@ -386,7 +375,7 @@ def _safe_mode(
     last = max(state.crashes + (state.degraded_since,))
     if now - last >= rules.channels_quiet and "resumed" not in state.noted:
         state = replace(state, noted=state.noted + ("resumed",), degraded_since=now)
-        decisions.append(Decision("resume-channels", "quiet for {:.0f} s".format(now - last)))
+        decisions.append(Decision("resume-channels", "quiet", {"seconds": now - last}))
     elif (
         "resumed" in state.noted
         and "resume_failed" not in state.noted
@@ -408,7 +397,7 @@ def _degraded(
     if incident and now - since >= LOOP_STREAK:
         # Alive and answering; what is red now is a channel, and no restart mends that.
         return replace(state, incident=None), [
-            Decision("recovered", "alive; not ready because of " + ", ".join(verdict.failing))
+            Decision("recovered", "not-ready", {"failing": verdict.failing})
         ]
     return state, []
 

@@ -15,18 +15,19 @@ from typing import Any, Optional, Tuple
 from .. import settings as settings_module
 from ..context import Context
 from ..host import Host
-from ..model import State, Text, Verdict
+from ..model import FINE, State, Text, Verdict
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway
 from ..openclaw import judge as judging
 from ..openclaw.home import Home, locate, remember
-from ..store import snapshots
+from ..store import snapshots, watch_state
 from ..store.watch_log import WatchLog
-from . import fingerprint, policy, state_file
+from ..store.watch_state import Incident
+from . import fingerprint, policy
 from .actions import Acts
 from .alerts import Teller
 from .children import Children
-from .policy import Rules
+from .policy_state import Rules
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
@@ -34,7 +35,6 @@ GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configurati
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
-LEFT_ALONE = (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING)
 
 
 class Watchdog:
@@ -45,9 +45,9 @@ class Watchdog:
         self.settings, self.complaint = settings_module.load_or_last_good(host, home)
         self.home = home = settings_module.place(home, self.settings)
         self.log = WatchLog(home.logs_dir / "watchdog.log", int(self.settings["log_days"]), echo)
-        self.state, damaged = state_file.load(home)
+        self.state, damaged = watch_state.load(home)
         self.saved = self.state
-        self.before: Optional[policy.Incident] = (
+        self.before: Optional[Incident] = (
             None  # the incident as it was before this look's decisions
         )
         self.memory = judging.Memory(ready_pid=self.state.ready_pid)
@@ -88,7 +88,7 @@ class Watchdog:
         )
         moved = judging.jump(self.memory, self.seen)
         if moved:
-            self.state = policy.shift(self.state, moved)
+            self.state = watch_state.shift(self.state, moved)
             self.log.line("clock", now, moved_s=round(moved, 1))
         self.verdict, self.memory = judging.judge(self.seen, self.memory, limits)
         self._log_change(now)
@@ -100,7 +100,7 @@ class Watchdog:
         # work here.
         if not self.acts.repairing():
             self._decide()
-        self.teller.looked(now, self.verdict.state in LEFT_ALONE)
+        self.teller.looked(now, self.verdict.state in FINE)
         self.save()
         return self.verdict
 
@@ -214,7 +214,7 @@ class Watchdog:
     def _paused(self, now: float) -> bool:
         if not (self.home.doctor_dir / "pause.json").exists():
             return False
-        until, damaged = state_file.pause(self.home, now)
+        until, damaged = watch_state.pause(self.home, now)
         if (until, damaged) != self._pause:
             self._pause = (until, damaged)
             self.log.line(
@@ -266,7 +266,7 @@ class Watchdog:
         if self.state != self.saved:
             self.saved = self.state
             try:
-                state_file.save(self.home, self.state)
+                watch_state.save(self.home, self.state)
             except OSError as error:
                 snapshots.drop(self.home)  # a full disk: the next save has room again
                 self.log.line("state-not-saved", self.host.now(), error=str(error))

@@ -18,7 +18,7 @@ from skill.context import Context
 from skill.doctor import examine as looking
 from skill.doctor import visit as doctor
 from skill.doctor.result import Treatment
-from skill.model import Confidence, State, Text, Verdict
+from skill.model import Confidence, Healed, State, Text, Verdict
 from skill.store import good_copies
 from skill.store.incidents import Incident
 from skill.store.records import Store
@@ -196,11 +196,10 @@ def test_what_a_person_healed_is_kept_as_a_proposal_that_only_tells(world: World
     )
     looking.record(look(world), Incident(world.home, "i1"), result)
     assert listed(world) == {}
-    Store(world.home).close_incident(
-        "i1", "a start from outside", 100.0, 160.0, learn=learning.of_person
-    )
+    healed = Healed(1, "service-manager")
+    Store(world.home).close_incident("i1", healed, 100.0, 160.0, learn=learning.of_person)
     record = Store(world.home).all()[0]
-    assert record["by"].startswith("a person") and record["proposed_case"]["id"] == "USER-001"
+    assert record["by"] == "person" and record["proposed_case"]["id"] == "USER-001"
     case = library.find(library.load(world.home), "USER-001")
     assert case.repair == "tell-person" and case.raw["status"] == "proposed"
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from skill.model import State, Text, Verdict  # noqa: E402
+from skill.model import Healed, State, Text, Tried, Verdict  # noqa: E402
 from skill.notify import dingtalk, discord, feishu, render  # noqa: E402
 from skill.openclaw.home import Home  # noqa: E402
+from skill.store.watch_state import Incident, WatchState  # noqa: E402
 from skill.watchdog import alert_texts  # noqa: E402
-from skill.watchdog.policy import Incident, WatchState  # noqa: E402
+from skill.watchdog.policy_state import Decision  # noqa: E402
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/ana/.openclaw"), Path("/home/ana/.openclaw/openclaw.json"), "", 18789)
@@ -25,8 +26,7 @@ BASE = Incident(
     "20261121T031500-3f2a",
     NOW - 95,
     "down",
-    "the gateway process ended by itself",
-    reason_zh="网关进程自行退出",
+    began="process-ended",
 )
 SEEN = WatchState(crashes=(NOW - 95,), last_good=NOW - 100)
 DOWN = Verdict(State.DOWN, Text("no gateway process, port closed", "没有网关进程，端口已关闭"))
@@ -41,7 +41,7 @@ TAKEN = Verdict(
 
 
 def incident(cause: str, zh: str, **more: object) -> Incident:
-    return replace(BASE, cause=cause, cause_zh=zh, **more)
+    return replace(BASE, cause=Text(cause, zh), **more)
 
 
 CUT = incident(
@@ -49,7 +49,9 @@ CUT = incident(
     "配置文件语法错误（第 8 行第 30 列）：文件不完整",
 )
 PORT = incident("Port 18789 is taken by nginx (pid 812)", "端口 18789 被 nginx（进程 812）占用")
-DISK = incident("The disk of /home is full", "/home 所在磁盘已满", tried=("free-disk: failed",))
+DISK = incident(
+    "The disk of /home is full", "/home 所在磁盘已满", tried=(Tried("free-disk", "failed"),)
+)
 LOOP = incident(
     "The plugin weather ends the gateway at every start",
     "插件 weather 每次启动都会终止网关",
@@ -57,29 +59,24 @@ LOOP = incident(
     loop=True,
 )
 KEY = Verdict(State.HEALTHY, Text("ready", "就绪"), failing=("telegram", "discord"))
+BY_DOCTOR = Healed(3, "doctor", (Tried("restore-config", "healed"),))
 SIX = (
-    ("recovered", "level 3: restore-config: healed", REFUSED, CUT, None),
-    ("recovered", "level 1: restarted by the service manager", DOWN, BASE, None),
+    ("recovered", "ready", REFUSED, replace(CUT, healed=BY_DOCTOR), None),
+    ("recovered", "ready", DOWN, replace(BASE, healed=Healed(1, "service-manager")), None),
     (
-        "escalated",
+        "escalate",
         "port",
         TAKEN,
         PORT,
         Text("kill 812, or give nginx another port", "kill 812，或让 nginx 改用其他端口"),
     ),
-    (
-        "escalated",
-        "disk",
-        DOWN,
-        DISK,
-        Text("df -h; free at least 200 MB", "df -h；至少腾出 200 MB"),
-    ),
-    ("opened", "loop", DOWN, LOOP, None),
+    ("escalate", "disk", DOWN, DISK, Text("df -h; free at least 200 MB", "df -h；至少腾出 200 MB")),
+    ("announce", "lasting", DOWN, LOOP, None),
     ("note", "safe_mode", KEY, None, None),
 )
 
-for kind, reason, verdict, one, step in SIX:
-    alert = alert_texts.alert(kind, reason, verdict, one, SEEN, NOW, HOME, step)
+for kind, code, verdict, one, step in SIX:
+    alert = alert_texts.alert(Decision(kind, code), verdict, one, SEEN, NOW, HOME, step)
     for lang in ("en", "zh"):
         doc = render.single([alert], lang, lambda text: text, render.origin("", HOME.port))
         print("-- {} {} --\n{}\n".format(kind, lang, render.text(doc)))

@@ -365,7 +365,7 @@ def test_small_heap_in_the_service_environment(stand: Stand) -> None:
     )
     stand.shown("heap of 48 MB in the unit, back after", stand.until_ready(pid))
     stand.calm()
-    by = [row["by"] for row in stand.log(began) if row["event"] == "recovered"]
+    by = [str(row["tried"]) for row in stand.log(began) if row["event"] == "recovered"]
     print("by", by)
     assert any("repair-service-env" in row for row in by), stand.words()
     assert "--max-old-space-size=2048" in stand.do("systemctl --user cat " + UNIT)
@@ -394,7 +394,7 @@ def test_a_unit_that_systemd_cannot_start_comes_back_as_it_was(stand: Stand, dam
     stand.calm()
     assert stand.do("cat " + path) == before
     assert any(
-        "restore-service-unit" in row["by"]
+        "restore-service-unit" in [one["repair"] for one in row["tried"]]
         for row in stand.log(began)
         if row["event"] == "recovered"
     ), stand.words()

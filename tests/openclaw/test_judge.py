@@ -16,7 +16,8 @@ from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.judge import Limits, Memory, judge
 from skill.openclaw.lastwords import port_lost, shutdown_stuck, was_held, went_suddenly
 from skill.openclaw.logs import epoch_of_line
-from skill.watchdog.policy import Rules, WatchState, shift, step
+from skill.store.watch_state import WatchState, shift
+from skill.watchdog.policy import Rules, step
 
 OURS = ProcessInfo(10, 900.0, "S", "openclaw-gateway", 700 << 20)
 OTHER = ProcessInfo(77, 100.0, "S", "python3 -m http.server")

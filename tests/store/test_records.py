@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from skill.model import Healed
 from skill.openclaw.home import Home
 from skill.store import records
 from skill.store.records import Store, wilson
@@ -92,7 +93,7 @@ def test_the_watchdog_completes_a_record(tmp_path: Path) -> None:
     memory = Store(home(tmp_path))
     memory.add({**acted(1, "escalate"), "verified": False, "healed_s": None})
     memory.close_incident(
-        "i1", by="level 2: restart", opened=100.0, closed=160.5, state="down", restarts=1
+        "i1", Healed(2, "restart"), opened=100.0, closed=160.5, state="down", restarts=1
     )
     record = memory.all()[0]
     assert (

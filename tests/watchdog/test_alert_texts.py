@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from skill.model import State, Text, Verdict
+from skill.model import BROKEN, Healed, State, Text, Tried, Verdict
 from skill.openclaw.home import Home
-from skill.watchdog import alert_texts
-from skill.watchdog.policy import Incident, Rules, WatchState, step
+from skill.store.watch_state import Incident, WatchState
+from skill.watchdog import alert_texts, note_texts
+from skill.watchdog.policy import Rules, step
+from skill.watchdog.policy_state import Decision
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/张 三/.openclaw"), Path("/home/张 三/.openclaw/openclaw.json"), "", 18789)
@@ -22,9 +24,16 @@ OPENED = Incident(
     "20261121T031500-3f2a",
     NOW - 400,
     "down",
-    "the gateway process ended by itself",
-    reason_zh="网关进程自行退出",
+    began="process-ended",
 )
+LASTING = Decision("announce", "lasting", {"seconds": 46.0})
+NOTE = {
+    "memory": {"mb": 2048.0, "limit": 1700.0},
+    "response": {"seconds": 7.2},
+    "crashes": {"count": 6},
+    "rival": {"name": "gwd", "pid": 7},
+}
+
 STATE = WatchState(crashes=(NOW - 400, NOW - 300), last_good=NOW - 410)
 COMMANDS = (
     "OpenClaw|iFlow|iflow|doctor|gateway|openclaw|diagnose|start|restart|channels|status|probe|"
@@ -33,8 +42,9 @@ COMMANDS = (
 ENGLISH = re.compile(r"\b(?!{})[A-Za-z]{{4,}}\b".format(COMMANDS))
 
 
-def told(kind, reason="", verdict=DOWN, incident=OPENED, state=STATE, next_step=None):
-    return alert_texts.alert(kind, reason, verdict, incident, state, NOW, HOME, next_step)
+def told(kind, code="", verdict=DOWN, incident=OPENED, state=STATE, next_step=None, **facts):
+    decision = Decision(kind, code, facts)
+    return alert_texts.alert(decision, verdict, incident, state, NOW, HOME, next_step)
 
 
 def chinese(alert):
@@ -49,18 +59,15 @@ def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
     incident = replace(
         OPENED,
         restarts=2,
-        cause="The disk is full",
-        cause_zh="磁盘已满",
+        cause=Text("The disk is full", "磁盘已满"),
         treated=("stuck",),
-        tried=("free-disk: failed",),
+        tried=(Tried("free-disk", "failed"),),
     )
-    alert = told(
-        "escalated", "The disk is full", incident=incident, next_step=Text("df -h", "df -h")
-    )
+    alert = told("escalate", "doctor-asks", incident=incident, next_step=Text("df -h", "df -h"))
     assert alert.title == Text("OpenClaw is down and needs you", "OpenClaw 已停机，需要你处理")
     assert alert.what == Text("The disk is full", "磁盘已满")
     deleted = "Delete old rotated logs and our own spare copies (did not help)"
-    assert [text.en for text in alert.done] == ["restarted 2 times, in vain", deleted]
+    assert [text.en for text in alert.done] == ["restarted 2 times, without success", deleted]
     assert [text.zh for text in alert.done] == [
         "已重启 2 次，没有恢复",
         "删除旧的轮转日志和我们自己的多余副本（无效）",
@@ -72,41 +79,46 @@ def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
 
 
 def test_without_a_cause_the_next_step_is_to_diagnose():
-    assert told("escalated", "5 restarts did not help").next_step == Text(
+    assert told("escalate", "restarts-used-up", restarts=5).next_step == Text(
         "iflow-doctor diagnose", "iflow-doctor diagnose"
     )
 
 
-@pytest.mark.parametrize("state", alert_texts.BROKEN)
+@pytest.mark.parametrize("state", BROKEN)
 def test_each_broken_state_has_a_title_of_its_own(state):
-    alert = told("opened", verdict=Verdict(state, Text("x", "某原因")))
+    alert = told("announce", verdict=Verdict(state, Text("x", "某原因")))
     assert alert.title.en.startswith(alert_texts.HEADS[state].en) and alert.title.zh.startswith(
         alert_texts.HEADS[state].zh
     )
 
 
 def test_titles_hold_no_numbers_so_that_the_alert_window_knows_them_again():
-    later = alert_texts.alert("opened", "down for 99 s", DOWN, OPENED, STATE, NOW + 54321, HOME)
-    assert told("opened", "down for 46 s").title == later.title
+    later = alert_texts.alert(LASTING, DOWN, OPENED, STATE, NOW + 54321, HOME)
+    assert told("announce", "lasting", seconds=46.0).title == later.title
 
 
 def test_a_crash_loop_is_called_one():
     assert (
-        told("escalated", incident=replace(OPENED, loop=True)).title.zh
+        told("escalate", incident=replace(OPENED, loop=True)).title.zh
         == "OpenClaw 反复崩溃，需要你处理"
     )
 
 
 @pytest.mark.parametrize(
-    "by, zh",
+    "healed, zh",
     [
-        ("level 1: restarted by the service manager", "系统服务管理器重新启动了它"),
-        ("level 2: restart", "守护进程重启了它"),
-        ("level 3: restore-config: healed", "从最近的可用副本恢复配置（有效）"),
+        (Healed(1, "service-manager"), "系统服务管理器重新启动了它"),
+        (Healed(2, "restart"), "守护进程重启了它"),
+        (Healed(2, "after-change"), "所需的文件被改动后，守护进程重新启动了它"),
+        (
+            Healed(3, "doctor", (Tried("restore-config", "healed"),)),
+            "从最近的可用副本恢复配置（有效）",
+        ),
     ],
 )
-def test_a_recovery_says_what_it_was_and_who_did_it(by, zh):
-    alert = told("recovered", by, Verdict(State.HEALTHY, Text("ready", "就绪")))
+def test_a_recovery_says_what_it_was_and_who_did_it(healed, zh):
+    ready = Verdict(State.HEALTHY, Text("ready", "就绪"))
+    alert = told("recovered", "ready", ready, replace(OPENED, healed=healed), times=3)
     assert alert.title.zh == "OpenClaw 已恢复，共中断 6 分 40 秒"
     assert "网关进程自行退出" in alert.what.zh and zh in alert.what.zh
     assert "The gateway process ended by itself" in alert.what.en and alert.next_step is None
@@ -114,7 +126,7 @@ def test_a_recovery_says_what_it_was_and_who_did_it(by, zh):
 
 def test_a_recovery_with_a_channel_still_red_says_so():
     alert = told(
-        "recovered", "level 2: restart", Verdict(State.DEGRADED, Text("", ""), failing=("discord",))
+        "recovered", "not-ready", Verdict(State.DEGRADED, Text("", ""), failing=("discord",))
     )
     assert alert.what.zh.endswith("仍未就绪：discord。") and alert.what.en.endswith(
         "Still not ready: discord."
@@ -122,20 +134,16 @@ def test_a_recovery_with_a_channel_still_red_says_so():
 
 
 @pytest.mark.parametrize(
-    "reason",
-    [
-        *alert_texts.NOTES,
-        "level:memory:memory 2048 MB (warning above 1700)",
-        "level:response:response took 7.2 s",
-        "level:crashes:6 crashes within an hour",
-    ],
+    "code",
+    [*note_texts.NOTES, *NOTE],
 )
-def test_notes_say_what_to_do_and_are_chinese_in_chinese(reason):
+def test_notes_say_what_to_do_and_are_chinese_in_chinese(code):
     alert = told(
         "note",
-        reason,
+        code,
         Verdict(State.DEGRADED, Text("alive", "存活"), failing=("discord",)),
         incident=None,
+        **NOTE.get(code, {}),
     )
     assert alert.next_step and alert.next_step.zh and not ENGLISH.search(chinese(alert)), chinese(
         alert
@@ -144,29 +152,28 @@ def test_notes_say_what_to_do_and_are_chinese_in_chinese(reason):
 
 
 def test_measured_numbers_survive_the_translation():
-    alert = told("note", "level:memory:memory 2048 MB (warning above 1700)", incident=None)
+    alert = told("note", "memory", incident=None, **NOTE["memory"])
     assert "2048 MB" in alert.what.zh and "1700 MB" in alert.what.zh and "2048 MB" in alert.what.en
 
 
 @pytest.mark.parametrize(
-    "kind, reason",
+    "kind, code, facts",
     [
-        ("opened", "down for 46 s"),
-        ("escalated", "down for 300 s"),
-        ("recovered", "level 2: restart"),
+        ("announce", "lasting", {"seconds": 46.0}),
+        ("escalate", "lasting", {"seconds": 300.0}),
+        ("recovered", "ready", {"times": 3}),
     ],
 )
-def test_what_policy_opens_is_told_in_chinese_without_english(kind, reason):
-    """The incident comes from the policy itself: its reason has both languages."""
+def test_what_policy_opens_is_told_in_chinese_without_english(kind, code, facts):
+    """The incident comes from the policy itself: why it began is a value."""
     died = replace(DOWN, unclean=True, exit_code=137)
     state, _ = step(WatchState(pid=7, ready_pid=7), died, NOW - 60, Rules(), name="i-1")
-    assert state.incident.reason_zh == "网关进程自行退出，退出码 137"
-    alert = told(kind, reason, Verdict(State.HEALTHY, Text("ready", "就绪")), state.incident, state)
+    assert (state.incident.began, state.incident.exit_code) == ("process-ended", 137)
+    ready = Verdict(State.HEALTHY, Text("ready", "就绪"))
+    alert = told(kind, code, ready, state.incident, state, **facts)
+    assert "网关进程自行退出，退出码 137" in alert.what.zh
     assert not ENGLISH.search(chinese(alert)), chinese(alert)
 
 
 def test_an_unanswering_doctor_is_told():
-    assert (
-        told("escalated", "level 3 gave no answer; see x").done[-1].zh
-        == "已调用医生（第三级），但没有得到结果"
-    )
+    assert told("escalate", "no-answer", log="x").done[-1].zh == "已启动第三级诊断，但未返回结果"

@@ -11,16 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skill.model import State, Text, Verdict
+from skill.model import RESTARTABLE, State, Text, Verdict
+from skill.store.watch_state import WatchState, shift
 from skill.watchdog.policy import (
     HARD_LIMIT,
     HARD_WINDOW,
     HOUR,
-    RESTARTABLE,
     Decision,
     Rules,
-    WatchState,
-    shift,
     step,
 )
 
@@ -225,9 +223,9 @@ def test_a_crash_in_safe_mode_begins_the_quiet_time_anew():
 def test_the_end_of_safe_mode_is_told_and_so_is_one_that_does_not_end():
     safe = [(10, verdict(State.SAFE_MODE, 5))]
     _, made = play(safe * 40 + [(1, verdict(State.HEALTHY, 5))] * 5)
-    assert [d.reason for _, d in made if d.kind == "note"] == ["safe_mode", "safe_mode_over"]
+    assert [d.code for _, d in made if d.kind == "note"] == ["safe_mode", "safe_mode_over"]
     _, made = play(safe * 400)
-    assert [d.reason for _, d in made if d.kind == "note"] == [
+    assert [d.code for _, d in made if d.kind == "note"] == [
         "safe_mode",
         "resume_failed",
     ] and kinds(made, "escalate") == []

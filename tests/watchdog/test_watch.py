@@ -15,9 +15,9 @@ from skill.model import State, Text, Verdict
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.home import locate
 from skill.store.watch_log import WatchLog
+from skill.store.watch_state import WatchState
 from skill.watchdog import loop
 from skill.watchdog.alerts import Teller
-from skill.watchdog.policy import WatchState
 from skill.watchdog.watch import Watchdog
 
 
@@ -129,12 +129,12 @@ def test_one_lost_probe_acts_on_nothing_and_three_start_it(world):
 
 def test_another_watchdog_is_not_fought(world):
     watch = world()
-    watch.acts.children.answer = lambda words, timeout: "openclaw-watchdog (pid 7)"
+    watch.acts.children.answer = lambda words, timeout: '{"name": "openclaw-watchdog", "pid": 7}'
     watch.acts.children.start = lambda name, words: None
     for _ in range(6):
         watch.tick()
     assert watch.platform.calls == [] and any(
-        row["event"] == "left-alone" and "pid 7" in row["rival"] for row in lines(watch)
+        row["event"] == "left-alone" and row["rival"]["pid"] == 7 for row in lines(watch)
     )
 
 
@@ -190,16 +190,16 @@ def test_levels_are_told_on_change_and_relative_to_what_is_usual(world):
     watch = world(response_warning_s=2)
     told = []
     teller = Teller(watch.context, watch.children, watch.log)
-    teller.event = lambda kind, reason, *rest: told.append(reason)
+    teller.event = lambda note, *rest: told.append(note)
     for row in (seen(800, 0.1), seen(1100, 0.1), seen(1200, 3.0), seen(1200, 3.0), seen(700, 0.1)):
         teller.judge_levels(row, WatchState(), 1000.0)
-    assert [reason.split(":")[1] for reason in told] == ["memory", "response"]
+    assert [note.code for note in told] == ["memory", "response"]
     (watch.home.doctor_dir / "usual.json").write_text('{"rss_mb": 900}')
     teller.judge_levels(seen(1700, 0.1), WatchState(), 1000.0)
     assert len(told) == 2  # twice 900 is its limit
     strict = world(memory_warning_mb=500)
     teller = Teller(strict.context, strict.children, strict.log)
-    teller.event = lambda kind, reason, *rest: told.append(reason)
+    teller.event = lambda note, *rest: told.append(note)
     teller.judge_levels(seen(600, 0.1), WatchState(), 1000.0)
     assert len(told) == 3
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ...errors import HealerError
 from ...files import read_file
-from ...model import EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
+from ...model import NOT_SERVING, EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
 from ...openclaw import config as openclaw_config
 from . import allowed
 
@@ -38,7 +38,6 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
 }
 # States in which a running gateway may be restarted or ended. DEGRADED: only together with a
 # change, never a bare restart.
-BROKEN = (State.DOWN, State.HUNG, State.ZOMBIE, State.MISCONFIGURED)
 UNTOUCHABLE = {
     State.HEALTHY: "healthy",
     State.STARTING: "starting",
@@ -184,7 +183,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
                 UNTOUCHABLE[state],
             )
         )
-    if disruptive and state not in BROKEN and len(disruptive) == len(plan.steps):
+    if disruptive and state not in NOT_SERVING and len(disruptive) == len(plan.steps):
         raise Refused(
             Text.of(
                 "a gateway that is {} is not restarted without a change",

@@ -1,0 +1,200 @@
+"""The watchdog's memory: one outage, all that survives a kill -9, and watch.json that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..errors import SettingsError
+from ..files import private_dir, read_json, set_aside, write_json
+from ..model import Healed, Text, Tried
+from ..openclaw.home import Home
+
+NOTHING = Text("", "")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One outage. Times are epoch seconds.
+
+    began: why it was opened when no verdict was the reason ("process-ended", with `exit_code`);
+    else `reason` is the verdict's. treated: keys of the causes level 3 has already worked on.
+    """
+
+    id: str
+    opened: float
+    state: str
+    reason: Text = NOTHING
+    began: str = ""
+    exit_code: Optional[int] = None
+    restarts: int = 0
+    next_restart: float = 0.0
+    treated: Tuple[str, ...] = ()
+    escalated: bool = False
+    # the state in which level 3 said that only a person can fix it: no restarts while it stays
+    # that one
+    hopeless: str = ""
+    healed: Optional[Healed] = None
+    ready_since: float = 0.0
+    loop: bool = False
+    announced: bool = False
+    pending: str = ""  # level 3 was called for this and has not returned yet
+    unanswered: int = 0
+    # a start of this incident died before it was ever ready: level 3 need not wait for a third
+    stillborn: bool = False
+    # somebody changed what a start depends on: one start is worth trying even after exit 78
+    retry: bool = False
+    retries: int = 0  # such starts so far; they end nothing that runs, so they are no restarts
+    retried: float = 0.0
+    changed: float = 0.0  # when it was changed last
+    cause: Text = NOTHING
+    tried: Tuple[Tried, ...] = ()  # what level 3 did without success
+
+
+@dataclass(frozen=True)
+class WatchState:
+    """All that survives a kill -9 of the watchdog. Times are epoch seconds."""
+
+    incident: Optional[Incident] = None
+    crashes: Tuple[float, ...] = ()
+    restarts: Tuple[float, ...] = ()
+    hard_kills: Tuple[float, ...] = ()
+    streak: int = 0
+    pid: Optional[int] = None
+    expected_new_pid: bool = False  # we restarted it ourselves: the next new pid is no crash
+    last_good: float = 0.0
+    noted: Tuple[str, ...] = ()  # states that were told once and have not ended
+    degraded_since: float = 0.0
+    fingerprint: str = ""
+    good: str = ""  # fingerprint of the configuration that was last kept as good
+    ready_pid: Optional[int] = None  # the last process that was seen to serve
+
+
+def shift(state: WatchState, delta: float) -> WatchState:
+    """Move every remembered time by `delta`: a clock that was set, or a host that slept, must not
+    look like time that passed.
+    """
+
+    def moved(times: Tuple[float, ...]) -> Tuple[float, ...]:
+        return tuple(t + delta for t in times)
+
+    incident = state.incident
+    if incident:
+        incident = replace(
+            incident,
+            opened=incident.opened + delta,
+            next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
+            ready_since=incident.ready_since + delta if incident.ready_since else 0.0,
+            retried=incident.retried + delta if incident.retried else 0.0,
+            changed=incident.changed + delta if incident.changed else 0.0,
+        )
+    return replace(
+        state,
+        incident=incident,
+        crashes=moved(state.crashes),
+        restarts=moved(state.restarts),
+        hard_kills=moved(state.hard_kills),
+        last_good=state.last_good + delta if state.last_good else 0.0,
+        degraded_since=state.degraded_since + delta if state.degraded_since else 0.0,
+    )
+
+
+# -- the file ----------------------------------------------------------------------------------
+def load(home: Home) -> Tuple[WatchState, Optional[str]]:
+    """Return the state last saved, or a new one; and the new name of a damaged file that was set
+    aside.
+    """
+    state, wrong = peek(home)
+    if wrong:
+        path = home.doctor_dir / "watch.json"
+        return WatchState(), set_aside(path) or str(path)
+    return state or WatchState(), None
+
+
+def peek(home: Home) -> Tuple[Optional[WatchState], str]:
+    """As load(), for one who only looks: None where there is no file, and what is wrong with a
+    damaged one, which stays where it is.
+    """
+    path = home.doctor_dir / "watch.json"
+    try:
+        raw = read_json(path)
+        return (None if raw is None else _state(raw)), ""
+    except SettingsError as error:
+        return None, error.message
+    except (TypeError, AttributeError, ValueError, KeyError) as error:
+        return None, "{}: {}".format(path, error)
+
+
+def save(home: Home, state: WatchState) -> None:
+    """Write the state. Raises OSError (a full disk): the caller goes on with what it has in
+    memory.
+    """
+    private_dir(home.doctor_dir)
+    value = asdict(state)
+    if state.incident:
+        for name in ("reason", "cause"):
+            text = getattr(state.incident, name)
+            value["incident"].update({name: text.en, name + "_zh": text.zh})
+    write_json(home.doctor_dir / "watch.json", value)
+
+
+def pause(home: Home, now: float) -> Tuple[float, str]:
+    """Epoch seconds at which a pause ends, 0.0 without one; and what is wrong with a damaged
+    pause.json (then nothing is paused).
+    """
+    path = home.doctor_dir / "pause.json"
+    try:
+        until = float((read_json(path) or {}).get("until", 0))
+    except SettingsError as error:
+        return 0.0, error.message
+    except (TypeError, AttributeError, ValueError):
+        return 0.0, '{}: must be {{"until": epoch seconds}}'.format(path)
+    return (until if until > now else 0.0), ""
+
+
+def _state(raw: Mapping[str, Any]) -> WatchState:
+    incident = raw.get("incident")
+    values = _known(WatchState, raw)
+    values["incident"] = _incident(incident) if incident else None
+    return WatchState(**values)
+
+
+def _incident(raw: Mapping[str, Any]) -> Incident:
+    values = _known(Incident, raw)
+    for name in ("reason", "cause"):
+        en = str(raw.get(name) or "")
+        values[name] = Text(en, str(raw.get(name + "_zh") or en))
+    values["tried"] = tuple(_tried(one) for one in raw.get("tried") or ())
+    healed = raw.get("healed")
+    if healed:
+        values["healed"] = Healed(
+            int(healed["level"]),
+            str(healed["how"]),
+            tuple(_tried(one) for one in healed.get("tried") or ()),
+        )
+    elif raw.get("healed_by"):
+        values["healed"] = _healed_of_1_0(str(raw["healed_by"]))
+    return Incident(**values)
+
+
+def _known(kind: Any, raw: Mapping[str, Any]) -> Dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in raw.items()
+        if key in names
+    }
+
+
+def _tried(raw: Any) -> Tried:
+    """A repair and its outcome; 1.0.0 kept them as one string, "restore-config: failed"."""
+    if isinstance(raw, str):
+        repair, _, outcome = raw.partition(": ")
+        return Tried(repair, outcome)
+    return Tried(str(raw["repair"]), str(raw["outcome"]))
+
+
+def _healed_of_1_0(text: str) -> Healed:
+    """1.0.0 kept the heal of an open incident as "level 3: restore-config: healed, ..."."""
+    names: List[str] = [name for name in text[len("level 3: ") :].split(", ") if name]
+    return Healed(3, "doctor", tuple(_tried(name) for name in names))

@@ -1,0 +1,156 @@
+"""What the watchdog says that is no outage: a state worth knowing, a figure beyond its limit, a
+rival. No effects.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from ..model import Text, Verdict
+from .decision_texts import said
+from .policy_state import Decision
+
+NOTES = {
+    "safe_mode": (
+        Text(
+            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线，但所有聊天通道已停用"
+        ),
+        Text(
+            "It crashed several times in a row, so OpenClaw's own crash-loop protection "
+            "switched the channels off. "
+            "They are started again after a quiet time without crashes.",
+            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间(无崩"
+            "溃)后会自动重新启动它们。",
+        ),
+        Text(
+            "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
+            "iflow-doctor diagnose      # 如果超过 10 分钟聊天仍没有反应",
+        ),
+    ),
+    "safe_mode_over": (
+        Text("OpenClaw's chat channels run again", "OpenClaw 的聊天通道已恢复"),
+        Text(
+            "It stayed up, and the channels that were switched off are on again.",
+            "它一直平稳运行，先前停用的通道已重新启动。",
+        ),
+        Text(
+            "iflow-doctor stats      # how often it crashed, and why",
+            "iflow-doctor stats      # 崩溃次数与原因",
+        ),
+    ),
+    "resume_failed": (
+        Text(
+            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线，但聊天通道仍未恢复"
+        ),
+        Text(
+            "They were started again after a quiet time and are still off. Something keeps "
+            "them from starting.",
+            "平稳运行一段时间后已尝试重新启动它们，但仍未恢复，说明有别的原因阻止它们启动。",
+        ),
+        Text("openclaw channels status --probe", "openclaw channels status --probe"),
+    ),
+    "stopped": (
+        Text("OpenClaw was stopped by hand", "OpenClaw 已被人手动停止"),
+        Text(
+            "Somebody stopped it on purpose. It is not started against their will.",
+            "有人主动停止了它。守护进程不会违背其意愿重新启动。",
+        ),
+        Text(
+            "openclaw gateway start      # if that was not you",
+            "openclaw gateway start      # 如果不是你停的",
+        ),
+    ),
+    "degraded": (
+        Text("OpenClaw answers, but is not ready", "OpenClaw 在线，但尚未就绪"),
+        Text(
+            "It has not been ready for five minutes. A restart does not mend that, so nothing "
+            "was restarted",
+            "已有五分钟未就绪。重启解决不了这个问题，因此没有重启",
+        ),
+        Text("openclaw channels status --probe", "openclaw channels status --probe"),
+    ),
+}
+
+# code: (title, what was measured in both languages, what it means, what to do)
+LEVELS = {
+    "memory": (
+        Text("OpenClaw uses unusually much memory", "OpenClaw 占用内存异常偏高"),
+        Text(
+            "It is not restarted for that. Long sessions and plugins are the usual cause.",
+            "不会因此重启。常见原因是会话过长或插件。",
+        ),
+        Text(
+            "openclaw gateway restart      # when it suits you",
+            "openclaw gateway restart      # 在你方便的时候",
+        ),
+    ),
+    "response": (
+        Text("OpenClaw answers slowly", "OpenClaw 响应缓慢"),
+        Text(
+            "It is not restarted for that. The machine may be busy.",
+            "不会因此重启。可能是机器繁忙。",
+        ),
+        Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
+    ),
+    "crashes": (
+        Text("OpenClaw crashes often", "OpenClaw 崩溃频繁"),
+        Text(
+            "Each time it was brought back, but something makes it crash.",
+            "每次都已恢复，但有原因导致它反复崩溃。",
+        ),
+        Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
+    ),
+}
+
+MEASURED = {
+    "memory": (
+        "Memory {mb:.0f} MB (warning above {limit:.0f} MB)",
+        "当前内存 {mb:.0f} MB（超过 {limit:.0f} MB 即警告）",
+    ),
+    "response": ("A response took {seconds:.1f} s", "一次响应用了 {seconds:.1f} 秒"),
+    "crashes": ("{count} crashes within an hour", "一小时内崩溃 {count} 次"),
+}
+
+
+def name_of(note: Decision) -> str:
+    """Return what an alert that belongs to no incident is called: the same note is one thread."""
+    return "note-" + note.code
+
+
+def measured(note: Decision) -> Text:
+    """Return the figure that is beyond its limit, in words."""
+    return Text.of(*MEASURED[note.code], **note.facts)
+
+
+def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optional[Text]]:
+    """Return (title, what, next step)."""
+    if note.code in LEVELS:
+        title, what, step = LEVELS[note.code]
+        return title, Text.of("{}. {}", "{}。{}", measured(note), what), step
+    if note.code == "rival":
+        return (
+            Text(
+                "OpenClaw is down, and another watchdog manages it",
+                "OpenClaw 已停机，而另有守护进程在管理它",
+            ),
+            Text.of(
+                "Left to it: {name} (pid {pid}). Two watchdogs would interfere with each other.",
+                "已交给 {name}（进程 {pid}）处理：两个守护进程同时运行会互相干扰。",
+                **note.facts,
+            ),
+            Text(
+                "Stop one of the two; for ours: iflow-doctor service uninstall",
+                "停用其中之一；停用本程序：iflow-doctor service uninstall",
+            ),
+        )
+    if note.code not in NOTES:
+        reason = said(note)
+        return Text.of("OpenClaw: {}", "OpenClaw：{}", reason), reason, None
+    title, what, step = NOTES[note.code]
+    if verdict and verdict.failing:
+        names = Text(", ".join(verdict.failing), "、".join(verdict.failing))
+        plain = Text(what.en.rstrip("."), what.zh.rstrip("。"))
+        what = Text.of("{} ({}).", "{}（{}）。", plain, names)
+    elif not what.en.endswith("."):
+        what = Text(what.en + ".", what.zh + "。")
+    return title, what, step
