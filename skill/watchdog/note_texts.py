@@ -19,8 +19,8 @@ NOTES = {
             "It crashed several times in a row, so OpenClaw's own crash-loop protection "
             "switched the channels off. "
             "They are started again after a quiet time without crashes.",
-            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间(无崩"
-            "溃)后会自动重新启动它们。",
+            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间（无崩"
+            "溃）后会自动重新启动它们。",
         ),
         Text(
             "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
