@@ -42,7 +42,7 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
         "在练习网关上演练故障与自愈。",
     ),
     "service": ("service", "Install, remove or show the services.", "安装、移除或查看系统服务。"),
-    "check-config": ("check", "Check openclaw.json before a start.", "启动前检查 openclaw.json。"),
+    "check-config": ("config", "Check openclaw.json before a start.", "启动前检查 openclaw.json。"),
     "list-cases": ("cases", "List the case library.", "列出案例库。"),
     "explain": ("cases", "Explain one case.", "解释一个案例。"),
     "add-case": ("cases", "Add a case of your own.", "添加自己的案例。"),

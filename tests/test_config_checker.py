@@ -107,7 +107,7 @@ class App:
 
 
 def test_the_command_speaks_both_languages_and_json(house):
-    from skill.commands.check import check_config
+    from skill.commands.config import check_config
 
     house.config(b"{")
     shown = CliRunner().invoke(check_config, ["--offline"], obj=App(house, "zh"))

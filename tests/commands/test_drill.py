@@ -15,6 +15,7 @@ import pytest
 
 from skill.drill import faults, report
 from skill.drill.runner import Result
+from skill.model import Healed, Tried
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -88,10 +89,13 @@ def test_setup_that_fails_could_not_run_and_leaves_nothing(tmp_path: Path) -> No
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+RESTART = [Tried("restart", "")]
+
+
 def results(tmp_path: Path) -> Any:
     fault = faults.read(a_fault(tmp_path / "fault", id="fault"))
     return [
-        Result(fault, "heal", 0.5, 9.0, 2.0, 1, ["restart"], [], [], "level 2: restart"),
+        Result(fault, "heal", 0.5, 9.0, 2.0, 1, RESTART, [], [], Healed(2, "restart")),
         Result(fault, "escalate", 1.0, None, 2.0, 0, [], ["gateway.mode"]),
         Result(
             fault,
@@ -100,7 +104,7 @@ def results(tmp_path: Path) -> Any:
             3.0,
             2.0,
             1,
-            ["restart"],
+            RESTART,
             oracle=False,
             detail="oracle ended with 1: no",
         ),
