@@ -264,8 +264,6 @@ class Emergency(Asking):
         )
         from dataclasses import replace
 
-        from . import report
-
         audit.write(
             self.ctx,
             self.redactor,
@@ -284,7 +282,7 @@ class Emergency(Asking):
         )
         return replace(
             result,
-            report=report.write(
+            report=audit.report(
                 self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"]
             ),
         )
