@@ -1,4 +1,4 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | e2e.
 
 Standard library only.
 
@@ -51,20 +51,39 @@ def ready(packages):
         if run(sys.executable, "-m", "venv", VENV):
             sys.exit(2)
     print("installing ...", flush=True)
-    runtime = ("click", "filelock", "json5", "jsonschema", "psutil", "rapidfuzz", "requests")
-    if run(
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-c",
-        "requirements.lock",
-        *(runtime + packages),
-    ):
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    if run(*pip + ("--require-hashes", "-r", "requirements.sha256")):
+        sys.exit(2)
+    if packages and run(*pip + ("-c", "requirements.lock") + packages):
         sys.exit(2)
     open(note, "w").close()
+
+
+def end_to_end(words):
+    """Run the whole end-to-end matrix: [--shard 1/4] [--smoke] [--table] [pytest's own words].
+
+    Resumable: what passed on this commit is not run again. E2E_LAB names a folder with OpenClaw
+    (sh .ci/lab.sh DIR makes one). The table of all results is written to docs/e2e-results.md.
+    """
+    kept = os.path.join(HERE, "build", "e2e-results.jsonl")
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    env = dict(os.environ, E2E="1", E2E_SET="all", E2E_RESULTS=kept)
+    words, only_table = list(words), "--table" in words
+    if "--smoke" in words:
+        env["E2E_SET"] = "smoke"
+    if "--shard" in words:
+        place = words.index("--shard")
+        env["E2E_SHARD"] = words[place + 1]
+        del words[place : place + 2]
+    words = [word for word in words if word not in ("--smoke", "--table")]
+    code = 0
+    if not only_table:
+        argv = [PYTHON, "-m", "pytest", "tests/e2e", "-vv", "-ra", "-p", "no:cacheprovider"]
+        code = subprocess.call(argv + words, cwd=HERE, env=env)
+    with open(os.path.join(HERE, "docs", "e2e-results.md"), "wb") as page:
+        made = [PYTHON, os.path.join("tests", "e2e", "results.py"), kept]
+        page.write(subprocess.check_output(made, cwd=HERE))
+    return code
 
 
 def main(words):
@@ -76,17 +95,21 @@ def main(words):
         return run(PYTHON, "-m", "skill", "drill", *(more or only))
     if what == "test":
         ready(DEV)
-        return run(PYTHON, "-m", "pytest", *more)
+        return run(PYTHON, "-m", "pytest", *(more or ("tests", "--ignore=tests/e2e")))
     if what == "lint":
         ready(DEV + LINT)
         return (
             run(PYTHON, "-m", "ruff", "check", ".")
+            or run(PYTHON, "-m", "ruff", "format", "--check", "-q", ".")
             or run(PYTHON, "-m", "mypy")
             or run(PYTHON, "docs/generate_reference.py", "--check")
         )
     if what == "docs":
         ready(())
         return run(PYTHON, os.path.join("docs", "generate_reference.py"), *more)
+    if what == "e2e":
+        ready(DEV)
+        return end_to_end(more)
     if what == "rooms":
         ready(())
         return run(PYTHON, os.path.join("tests", "worlds", "rooms.py"))

@@ -162,6 +162,18 @@ def lock_lines() -> List[str]:
     ]
 
 
+def test_the_hashed_list_holds_the_versions_of_the_lock() -> None:
+    hashed = (ROOT / "requirements.sha256").read_text()
+    pins = set(re.findall(r"^([a-z0-9-]+==[\w.]+)", hashed, re.M))
+    locked = {line.partition(";")[0].strip() for line in lock_lines()}
+    only_windows = {"colorama==0.4.6"}
+    assert pins - only_windows <= locked
+    names = {pin.partition("==")[0] for pin in locked}
+    assert {pin.partition("==")[0] for pin in pins} - {"colorama"} == names
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", hashed, flags=re.M)[1:]
+    assert all(block.count("--hash=sha256:") >= 1 for block in blocks)
+
+
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
 def test_the_lock_pins_each_package_once_for_each_python(version: str) -> None:
     def holds(marker: str) -> bool:

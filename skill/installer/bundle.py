@@ -16,14 +16,15 @@ REQUIRED = (
     "config.json",
     "pyproject.toml",
     "requirements.lock",
+    "requirements.sha256",
     "install.sh",
     "install.bat",
 )
-OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md")
+OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
 FAULTS = ("skill", "drill", "faults")
-KEPT_FAULTS = ("killed", "frozen")  # the drills of the self-check; the rest are for the repository
+KEPT_FAULTS = ("killed",)  # the drill of the self-check; the rest are for the repository
 UNUSED = (
     ("templates", "kubernetes"),
     ("templates", "dashboards"),

@@ -34,26 +34,36 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
     stage = env / "stage"  # a copy, because building writes beside the sources
     try:
         bundle.copy(places.source, stage)
-        argv = list(_pip(host, places, env)) + ["--constraint", str(stage / "requirements.lock")]
-        if wheelhouse:
-            argv += ["--no-index", "--find-links", os.path.abspath(wheelhouse)]
-        _run(
-            host,
-            tuple(argv + [str(stage)]),
-            Text("the packages could not be installed", "软件包没有装上"),
-            Text(
-                "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, "
-                "pip.conf), or use --wheelhouse DIR",
-                "在代理或镜像之后，请设置 pip 自己的配置（PIP_INDEX_URL、PIP_PROXY、pip.conf），或"
-                "用 --wheelhouse 目录",
-            ),
+        pip = _pip(host, places, env)
+        hint = Text(
+            "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, "
+            "pip.conf), or use --wheelhouse DIR",
+            "在代理或镜像之后，请设置 pip 自己的配置（PIP_INDEX_URL、PIP_PROXY、pip.conf），或"
+            "用 --wheelhouse 目录",
         )
+        failed = Text("the packages could not be installed", "软件包没有装上")
+        for more in _installs(stage, wheelhouse):
+            _run(host, pip + more, failed, hint)
     except BaseException:
         shutil.rmtree(str(env), ignore_errors=True)
         raise
     finally:
         shutil.rmtree(str(stage), ignore_errors=True)
     (env / ".complete").write_text("ok\n")
+
+
+def _installs(stage: Path, wheelhouse: Optional[str]) -> List[Tuple[str, ...]]:
+    """Return what pip is asked for, call by call.
+
+    From an index: only files whose hashes were noted when this version was tested, whatever the
+    mirror. From the owner's own folder: the same versions; wheels built there have hashes of their
+    own.
+    """
+    if wheelhouse:
+        folder = ("--no-index", "--find-links", os.path.abspath(wheelhouse))
+        return [("--constraint", str(stage / "requirements.lock")) + folder + (str(stage),)]
+    hashed = ("--require-hashes", "-r", str(stage / "requirements.sha256"))
+    return [hashed, ("--no-deps", str(stage))]
 
 
 def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> None:

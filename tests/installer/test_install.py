@@ -273,6 +273,13 @@ def test_wheelhouse_needs_no_index(machine: Machine) -> None:
     )
 
 
+def test_what_comes_from_an_index_must_have_a_known_hash(machine: Machine) -> None:
+    machine.install()
+    first, second = [call for call in machine.calls if "pip" in call and "install" in call][:2]
+    assert "--require-hashes" in first and first[first.index("-r") + 1].endswith(".sha256")
+    assert "--no-deps" in second
+
+
 def test_an_incomplete_copy_is_refused(machine: Machine) -> None:
     (machine.source / "cases.json").unlink()
     with pytest.raises(HealerError, match="cases.json"):
