@@ -98,7 +98,10 @@ class Observation:
     silent_s: Optional[float] = (
         None  # since the last line of this very process; looked up while it does not answer
     )
-    log_age: Optional[float] = None
+    # CPU seconds and bytes read and written by this process and its children; looked up while it
+    # does not answer
+    cpu_s: Optional[float] = None
+    moved: Optional[float] = None
 
 
 def body_of(reply: Reply) -> Dict[str, Any]:

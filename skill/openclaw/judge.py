@@ -7,73 +7,37 @@ down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Optional, Tuple
 
 from ..model import State, Text, Verdict
 from .gateway import REFUSED, Observation
+from .judge_memory import Limits, Memory, age, jump, may_start, ours, patience, remember, unclean
+
+__all__ = ["Limits", "Memory", "judge", "jump"]
 
 # Longest drain of a stopping 2026.9.6 gateway: its own "shutdown budget", 325 s, and exit margin.
 DRAIN_BUDGET = 340.0
+DRAIN_SEEN = 10.0  # s that it must have been seen draining before its log alone can say it hangs
 # s: a restart of its own that its log does not mention yet would have closed the port by then
 PORT_LOST = 15.0
-# s: a slow start waits (for a registry: 259 s, idle) or speaks every few seconds; an endless loop
-# does neither.
-BOOT_LOOP = 60.0
 SETTLE = 5.0  # s: a service manager that still counts a process as running that is gone
 MUTE = 30.0  # s: one that does not answer (a call that timed out)
-JUMP = (
-    30.0  # wall clock against monotonic clock, seconds: the host slept, or somebody set the clock
-)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What judging needs from earlier looks. Times are monotonic seconds of this boot.
-
-    failures: probes in a row that were not answered as they should be. closed_since: alive process,
-    closed port, since.
-    """
-
-    failures: int = 0
-    first_failure: Optional[float] = None
-    closed_since: Optional[float] = None
-    ready_pid: Optional[int] = None  # the process that was ready at least once
-    last_ready: Optional[float] = None
-    pid: Optional[int] = None
-    pid_seen: Optional[float] = None  # when this pid was first seen
-    at: Optional[float] = None
-    mono: Optional[float] = None
-    drain_since: Optional[float] = None
-    busy_since: Optional[float] = (
-        None  # runnable at every look since, as a process in an endless loop is
-    )
-    starts: int = 0  # the service manager's own count of automatic restarts
-    ended: Optional[int] = (
-        None  # exit code of the process that has just gone, where the manager was made to forget it
-    )
-
-
-@dataclass(frozen=True)
-class Limits:
-    failures_before_action: int = 3
-    start_budget: float = 300.0
-
-
-def jump(memory: Memory, seen: Observation) -> float:
-    """Seconds by which the wall clock moved more than time passed; 0.0 for anything below JUMP."""
-    if memory.at is None or memory.mono is None:
-        return 0.0
-    moved = (seen.at - memory.at) - (seen.mono - memory.mono)
-    return moved if abs(moved) > JUMP else 0.0
+# s: a package manager or a doctor that is still at work by then is not believed any more
+UPDATE_BUDGET = 900.0
+# s that a service manager may be "starting" without a process: a keeper waits 60 s for a port
+START_WITHOUT_PROCESS = 120.0
+NOT_STARTABLE = (126, 127, 203)  # exit codes that say that the program itself is missing
+JUMPS = 5  # looks in a row with a jumping clock after which no more heed is paid to it
 
 
 def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, Memory]:
-    """Given one look and the memory of earlier ones, answer the verdict and the new memory."""
+    """Given one look and the memory of earlier ones, return the verdict and the new memory."""
     slept = jump(memory, seen)
-    after = _remember(seen, memory)
+    after = remember(seen, memory)
     state, reason, code = _state(seen, after, limits)
-    if slept and state in (State.HUNG, State.ZOMBIE, State.DOWN, State.UNKNOWN):
+    quiet = (State.HUNG, State.ZOMBIE, State.DOWN, State.UNKNOWN)
+    if slept and state in quiet and after.jumps <= JUMPS:
         after = replace(after, failures=0, first_failure=None, closed_since=None)
         state = State.SUSPENDED
         reason = Text(
@@ -82,113 +46,24 @@ def judge(seen: Observation, memory: Memory, limits: Limits) -> Tuple[Verdict, M
         )
     pid = seen.process.pid if seen.process else None
     return Verdict(
-        state, reason, pid, code, seen.failing or seen.suppressed, _unclean(seen, memory)
+        state, reason, pid, code, seen.failing or seen.suppressed, unclean(seen, memory)
     ), after
 
 
-def _unclean(seen: Observation, memory: Memory) -> bool:
-    """Whether a process ended by itself since the last look. An exit code of 0 that was announced,
-    or no automatic restart, is planned.
-    """
-    pid = seen.process.pid if seen.process else None
-    code = getattr(seen.service, "exit_code", None)
-    again = memory.mono is not None and getattr(seen.service, "restarts", 0) > memory.starts
-    if memory.pid is None:
-        # Lives too short to be seen: the service manager's own count gives them away.
-        # "resources": systemd itself could not start it (an EnvironmentFile that is gone), so there
-        # is no exit code.
-        return again and (
-            code not in (None, 0)
-            or seen.sudden
-            or getattr(seen.service, "result", "") == "resources"
-        )
-    if pid == memory.pid:
-        return False
-    if memory.ended is not None:
-        code = memory.ended
-    if code is not None:
-        return bool(code != 0 or seen.sudden)
-    return seen.service is None or again
-
-
-def _remember(seen: Observation, memory: Memory) -> Memory:
-    pid = seen.process.pid if seen.process else None
-    answered = seen.answer in ("ready", "not-ready", "live") and _ours(seen)
-    running = seen.process is not None and seen.process.status == "R"
-    closed = bool(pid) and seen.answer == "refused"
-    draining = seen.startup == "draining"
-    return Memory(
-        failures=0 if answered else memory.failures + 1,
-        first_failure=None
-        if answered
-        else (memory.first_failure if memory.first_failure is not None else seen.mono),
-        closed_since=(
-            memory.closed_since
-            if memory.closed_since is not None and memory.pid == pid
-            else seen.mono
-        )
-        if closed
-        else None,
-        ready_pid=pid if seen.answer in ("ready", "live") and _ours(seen) else memory.ready_pid,
-        last_ready=seen.mono
-        if seen.answer in ("ready", "live") and _ours(seen)
-        else memory.last_ready,
-        pid=pid,
-        pid_seen=memory.pid_seen
-        if memory.pid == pid and memory.pid_seen is not None
-        else seen.mono,
-        at=seen.at,
-        mono=seen.mono,
-        busy_since=(
-            memory.busy_since if memory.busy_since is not None and memory.pid == pid else seen.mono
-        )
-        if running
-        else None,
-        starts=getattr(seen.service, "restarts", memory.starts) if seen.service else memory.starts,
-        drain_since=(memory.drain_since if memory.drain_since is not None else seen.mono)
-        if draining
-        else (memory.drain_since if pid == memory.pid and closed else None),
-    )
-
-
-def _ours(seen: Observation) -> bool:
-    """Whether the process that answers is the one that holds our state directory. Unknown counts as
-    ours: it never acts.
-    """
-    if seen.owner and seen.holder_pid:
-        return seen.owner.pid == seen.holder_pid
-    if seen.owner and not seen.holder_pid and seen.process:
-        return seen.owner.pid == seen.process.pid
-    if seen.owner and not seen.process:
-        return False
-    return True
-
-
-def _age(seen: Observation, memory: Memory) -> float:
-    """Seconds this process has been seen alive; by its own start time where that is older (we may
-    be new here).
-    """
-    by_sight = seen.mono - (memory.pid_seen if memory.pid_seen is not None else seen.mono)
-    by_birth = seen.at - seen.process.started if seen.process and seen.process.started else 0.0
-    return max(by_sight, by_birth) if 0 <= by_birth < 10 * 86400 else by_sight
-
-
 def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Text, Optional[int]]:
-    answers = seen.answer in ("ready", "not-ready", "live")
-    if answers and not _ours(seen):
+    confirmed = memory.failures >= limits.failures_before_action
+    if seen.answer in ("ready", "not-ready", "live"):
+        if ours(seen):
+            return _answering(seen, memory) + (None,)
         pid = seen.owner.pid if seen.owner else 0
-        return (
-            State.IMPOSTOR,
+        return _stranger(
+            confirmed,
             Text(
                 "another gateway (pid {}) answers on our port".format(pid),
                 "另一个网关（进程 {}）占用了我们的端口".format(pid),
             ),
-            None,
         )
-    if answers:
-        return _answering(seen, memory) + (None,)
-    confirmed = memory.failures >= limits.failures_before_action
-    if seen.updating:
+    if seen.updating and _believed(seen, memory):
         return (
             State.UPDATING,
             Text(
@@ -197,22 +72,12 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
             None,
         )
     if seen.answer == "foreign":
-        if not confirmed:
-            return (
-                State.UNKNOWN,
-                Text(
-                    "something that is not OpenClaw answered; looking again",
-                    "端口上有非 OpenClaw 的回答，再看一次",
-                ),
-                None,
-            )
         who = "{} (pid {})".format(seen.owner.command[:80], seen.owner.pid) if seen.owner else "?"
-        return (
-            State.IMPOSTOR,
+        return _stranger(
+            confirmed,
             Text(
                 "another program answers on our port: " + who, "另一个程序占用了我们的端口：" + who
             ),
-            None,
         )
     if seen.answer == "unreachable":
         return (
@@ -225,8 +90,26 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
     return _absent(seen, memory, confirmed)
 
 
+def _stranger(confirmed: bool, reason: Text) -> Tuple[State, Text, Optional[int]]:
+    """Somebody else holds our port: said when it was seen several times, as everything is."""
+    if confirmed:
+        return State.IMPOSTOR, reason, None
+    again = Text(
+        "something that is not our gateway answered; looking again",
+        "端口上的回答不是我们的网关，再看一次",
+    )
+    return State.UNKNOWN, again, None
+
+
+def _believed(seen: Observation, memory: Memory) -> bool:
+    """Whether an update, or OpenClaw's doctor, may still be what keeps the gateway down."""
+    since = memory.updating_since
+    return since is not None and seen.mono - since < UPDATE_BUDGET
+
+
 def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
-    if seen.startup == "draining" and seen.shutdown_stuck:
+    drains = seen.mono - (memory.drain_since if memory.drain_since is not None else seen.mono)
+    if seen.startup == "draining" and seen.shutdown_stuck and drains >= DRAIN_SEEN:
         return State.HUNG, Text(
             "its shutdown hangs: not a word for over a minute", "关闭过程卡住：一分多钟没有任何日志"
         )
@@ -250,49 +133,28 @@ def _alive(
     seen: Observation, memory: Memory, limits: Limits, confirmed: bool
 ) -> Tuple[State, Text]:
     assert seen.process is not None
-    pid, age = seen.process.pid, _age(seen, memory)
+    pid = seen.process.pid
     if seen.process.status == "T" and confirmed:
         return State.HUNG, Text(
             "process {} is stopped (SIGSTOP) and does not answer".format(pid),
             "进程 {} 已被暂停（SIGSTOP），没有回应".format(pid),
         )
-    busy = seen.mono - memory.busy_since if memory.busy_since is not None else 0.0
-    if min(busy, age, seen.silent_s or 0.0) >= BOOT_LOOP and confirmed:
-        return State.HUNG, Text(
-            "process {} is busy and silent for {:.0f} s: no start looks like that".format(
-                pid, busy
-            ),
-            "进程 {} 持续占用 CPU 且无日志已 {:.0f} 秒：正常启动不会这样".format(pid, busy),
-        )
     if seen.answer == "silent":
-        if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid:
-            return State.IMPOSTOR, Text(
-                "another program (pid {}) holds our port and is silent".format(seen.owner.pid),
-                "另一个程序（进程 {}）占着我们的端口且不回应".format(seen.owner.pid),
-            )
-        if memory.ready_pid != pid and age < limits.start_budget:
-            return State.STARTING, Text(
-                "starting for {:.0f} s, port open, no answer yet".format(age),
-                "已启动 {:.0f} 秒，端口已开，尚无回应".format(age),
-            )
-        if not confirmed:
-            return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次")
-        return State.HUNG, Text(
-            "process {} accepts connections and answers nothing".format(pid),
-            "进程 {} 接受连接但不回应".format(pid),
-        )
+        return _deaf(seen, memory, limits, confirmed)
     closed = seen.mono - (memory.closed_since if memory.closed_since is not None else seen.mono)
+    # else it may just be a start, whatever a log says
+    served = memory.ready_pid == pid or memory.drain_since is not None
     if seen.log_says_staying_alive and confirmed:
         return State.ZOMBIE, Text(
             "process {} is alive without a port: its restart failed".format(pid),
             "进程 {} 活着但没有端口：重启失败".format(pid),
         )
-    if seen.port_lost and confirmed and closed >= PORT_LOST:
+    if seen.port_lost and served and confirmed and closed >= PORT_LOST:
         return State.ZOMBIE, Text(
             "process {} was ready and lost its port".format(pid),
             "进程 {} 曾就绪，现已失去端口".format(pid),
         )
-    if seen.shutdown_stuck and confirmed:
+    if seen.shutdown_stuck and served and confirmed:
         return State.ZOMBIE, Text(
             "process {} hangs in its shutdown".format(pid), "进程 {} 卡在关闭过程中".format(pid)
         )
@@ -301,16 +163,45 @@ def _alive(
             "the port is closed, the gateway is finishing its work",
             "端口已关闭，网关正在完成收尾工作",
         )
-    if min(age, closed) < limits.start_budget or (
-        seen.log_age is not None and seen.log_age < 30 and closed < 4 * limits.start_budget
-    ):
+    waited = min(age(seen, memory), closed)
+    if may_start(seen, memory, limits, waited):
         return State.STARTING, Text(
-            "process {} is up for {:.0f} s, its port is not open yet".format(pid, min(age, closed)),
-            "进程 {} 已运行 {:.0f} 秒，端口尚未打开".format(pid, min(age, closed)),
+            "process {} is up for {:.0f} s, its port is not open yet".format(pid, waited),
+            "进程 {} 已运行 {:.0f} 秒，端口尚未打开".format(pid, waited),
         )
     return State.ZOMBIE, Text(
         "process {} is alive, its port closed for {:.0f} s".format(pid, closed),
         "进程 {} 活着，端口已关闭 {:.0f} 秒".format(pid, closed),
+    )
+
+
+def _deaf(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) -> Tuple[State, Text]:
+    """It accepts connections and says nothing: a start, a busy event loop, or a hang."""
+    assert seen.process is not None
+    pid, waited = seen.process.pid, age(seen, memory)
+    if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid and confirmed:
+        return State.IMPOSTOR, Text(
+            "another program (pid {}) holds our port and is silent".format(seen.owner.pid),
+            "另一个程序（进程 {}）占着我们的端口且不回应".format(seen.owner.pid),
+        )
+    if memory.ready_pid != pid and may_start(seen, memory, limits, waited):
+        return State.STARTING, Text(
+            "starting for {:.0f} s, port open, no answer yet".format(waited),
+            "已启动 {:.0f} 秒，端口已开，尚无回应".format(waited),
+        )
+    if not confirmed:
+        return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次")
+    since = memory.first_failure
+    stalled = seen.mono - since if since is not None else 0.0
+    if memory.ready_pid == pid and stalled < patience(seen, memory):
+        return State.UNKNOWN, Text(
+            "process {} is busy and has not answered for {:.0f} s; "
+            "such stalls end by themselves".format(pid, stalled),
+            "进程 {} 正忙，已 {:.0f} 秒没有回应；这种停顿通常会自行结束".format(pid, stalled),
+        )
+    return State.HUNG, Text(
+        "process {} accepts connections and answers nothing".format(pid),
+        "进程 {} 接受连接但不回应".format(pid),
     )
 
 
@@ -331,7 +222,7 @@ def _absent(
             ),
             code,
         )
-    if seen.doctor_running:
+    if seen.doctor_running and _believed(seen, memory):
         return (
             State.UPDATING,
             Text(
@@ -349,7 +240,7 @@ def _absent(
             ),
             code,
         )
-    if active in ("activating", "deactivating"):
+    if active in ("activating", "deactivating") and not _never_comes(seen, memory, confirmed):
         return (
             State.STARTING,
             Text("the service manager is starting it", "服务管理器正在启动它"),
@@ -393,3 +284,13 @@ def _absent(
         ),
         code,
     )
+
+
+def _never_comes(seen: Observation, memory: Memory, confirmed: bool) -> bool:
+    """Whether a service manager that says "starting" brings no process: there is no program to
+    start, or it has waited too long for something.
+    """
+    if getattr(seen.service, "exit_code", None) in NOT_STARTABLE and confirmed:
+        return True
+    since = memory.absent_since
+    return since is not None and seen.mono - since >= START_WITHOUT_PROCESS

@@ -143,7 +143,11 @@ def test_foreign_program_and_other_gateway():
     foreign = Observation(1000.0, 0.0, "foreign", owner=OTHER, owner_known=True)
     assert last(foreign, foreign, foreign).state == State.IMPOSTOR
     other = replace(READY, owner=replace(OURS, pid=99), holder_pid=10)
-    assert last(other).state == State.IMPOSTOR
+    assert last(other).state == State.UNKNOWN, "one look decides nothing"
+    assert last(other, other, other).state == State.IMPOSTOR
+    silent = replace(READY, answer="silent", owner=OTHER)
+    assert last(READY, silent).state == State.UNKNOWN
+    assert last(READY, silent, silent, silent).state == State.IMPOSTOR
 
 
 def test_npm_at_work_is_waited_for():
@@ -197,11 +201,15 @@ def test_thirty_noisy_healthy_days_without_one_restart():
 def test_a_shutdown_that_hangs_is_no_drain():
     draining = replace(READY, answer="not-ready", startup="draining", failing=("gateway-draining",))
     assert last(draining, draining).state is State.DRAINING
-    assert last(draining, replace(draining, shutdown_stuck=True)).state is State.HUNG
+    hangs = replace(draining, shutdown_stuck=True)
+    assert last(draining, hangs).state is State.DRAINING, "a log alone, at the first look"
+    assert last(draining, *[hangs] * 10).state is State.HUNG
     closed = replace(READY, answer="refused", startup="", owner=None)
     assert last(draining, closed, closed, closed).state is State.DRAINING
     stuck = replace(closed, shutdown_stuck=True)
     assert last(draining, closed, stuck, stuck).state is State.ZOMBIE
+    assert last(stuck, stuck, stuck).state is State.STARTING, "A9: it never served, it starts"
+    assert last(READY, stuck, stuck, stuck).state is State.ZOMBIE
 
 
 def test_silence_after_the_order_to_end_is_what_tells_it():
@@ -243,18 +251,151 @@ def test_a_port_that_was_lost_is_not_waited_for_like_a_start():
     )
 
 
-def test_busy_and_silent_is_no_start():
-    def look(status, silent):
-        process = replace(OURS, status=status, started=1000.0)
+@dataclass(frozen=True)
+class Does:
+    """What a process does while it does not answer: CPU seconds and bytes a second, log lines."""
+
+    cpu: float = 0.0
+    moves: float = 0.0
+    talks: bool = False
+    status: str = "S"
+
+
+IDLE, SPINS, CHECKS = Does(), Does(cpu=0.95), Does(cpu=0.3, moves=4e6)
+COMPUTES, MIGRATES, TALKS = Does(cpu=0.9), Does(cpu=0.5, moves=1e6), Does(talks=True)
+
+
+def deaf(does, until, answer="silent", memory=None, gap=2.0, began=None, limits=DEFAULTS):
+    """A process that does not answer: (s of the first look judged HUNG or ZOMBIE or None, states).
+    began: it starts then (s of this scene), else it was ready for long.
+    """
+    memory = memory if memory is not None else (was_ready() if began is None else Memory())
+    process = replace(OURS, status=does.status, started=1000.0 if began is not None else 900.0)
+    at, states = 0.0, []
+    while at < until:
+        at += gap
+        seen = replace(
+            READY,
+            answer=answer,
+            startup="",
+            owner=None if answer == "refused" else OURS,
+            process=process,
+            at=1000.0 + at,
+            mono=at,
+            cpu_s=50.0 + does.cpu * at,
+            moved=5e6 + does.moves * at,
+            silent_s=1.0 if does.talks else at if began is not None else at + 50.0,
+        )
+        verdict, memory = judge(seen, memory, limits)
+        states.append(verdict.state)
+        if verdict.state in (State.HUNG, State.ZOMBIE):
+            return at, states
+    return None, states
+
+
+@pytest.mark.parametrize(
+    "does,least,most",
+    [
+        (IDLE, 4, 30),
+        (Does(status="T"), 4, 30),
+        (Does(cpu=0.02), 4, 30),
+        (SPINS, 60, 100),
+        (CHECKS, 160, 190),
+        (Does(status="D"), 160, 190),
+    ],
+)
+def test_i1_a_busy_gateway_gets_more_patience_than_a_stopped_or_idle_one(does, least, most):
+    found, states = deaf(does, 300.0)
+    assert found is not None and least < found <= most
+    assert set(states[:-1]) <= {State.UNKNOWN}
+
+
+def test_i1_busy_is_told_by_its_status_where_its_time_cannot_be_read():
+    def look(status, mono):
+        process = replace(OURS, status=status)
         return replace(
-            READY, answer="refused", startup="", owner=None, process=process, silent_s=silent
+            READY, answer="silent", startup="", process=process, at=1000.0 + mono, mono=mono
         )
 
-    assert last(*[look("R", 70.0)] * 8, gap=10.0).state is State.HUNG
-    assert last(*[replace(look("R", 70.0), answer="silent")] * 8, gap=10.0).state is State.HUNG
-    assert last(*[look("R", 5.0)] * 8, gap=10.0).state is State.STARTING, "it speaks"
-    assert last(*[look("S", 70.0)] * 8, gap=10.0).state is State.STARTING, "it waits for something"
-    assert last(*[look("R", 70.0)] * 4, gap=10.0).state is State.STARTING, "not long enough"
+    for status, found in (("R", State.UNKNOWN), ("S", State.HUNG)):
+        memory = was_ready()
+        for number in range(1, 20):
+            verdict, memory = judge(look(status, 3.0 * number), memory, Limits())
+        assert verdict.state is found
+
+
+@pytest.mark.parametrize("answer", ["refused", "silent"])
+@pytest.mark.parametrize(
+    "does,least,most",
+    [(IDLE, 300, 304), (COMPUTES, 300, 304), (MIGRATES, 1200, 1204), (TALKS, 1200, 1204)],
+)
+def test_a13_a_start_has_its_budget_and_more_of_it_while_it_gets_on(answer, does, least, most):
+    found, states = deaf(does, 2000.0, answer, began=0.0)
+    assert found is not None and least <= found <= most
+    assert set(states[:-1]) == {State.STARTING}
+
+
+def test_a13_a_start_of_947_s_that_then_stands_still_is_found():
+    begun, memory = 0.0, Memory()
+    process = replace(OURS, started=1000.0)
+    for at in range(2, 1100, 2):
+        seen = replace(
+            READY,
+            answer="refused",
+            startup="",
+            owner=None,
+            process=process,
+            at=1000.0 + at,
+            mono=float(at),
+            silent_s=1.0 if at < 947 else at - 946.0,
+        )
+        verdict, memory = judge(seen, memory, Limits())
+        begun = at
+        if verdict.state is not State.STARTING:
+            break
+    assert verdict.state is State.ZOMBIE and 947 + 28 <= begun <= 947 + 34
+
+
+def test_what_a_predecessor_wrote_is_no_progress():
+    """silent_s is the age of a process that has written nothing: that is no line of its own."""
+    found, _states = deaf(IDLE, 400.0, "refused", began=0.0)
+    assert found is not None and found <= 304
+
+
+def test_i7_an_update_is_not_believed_for_ever():
+    gone = Observation(1000.0, 0.0, "refused", updating=True, service=Service("failed", 1))
+    assert last(*[gone] * 90, gap=10.0).state is State.UPDATING
+    assert last(*[gone] * 92, gap=10.0).state is State.DOWN
+    again = [gone] * 80 + [replace(gone, updating=False)] * 2 + [gone] * 80
+    assert last(*again, gap=10.0).state is State.UPDATING, "another one"
+    doctor = replace(gone, updating=False, doctor_running=True)
+    assert last(*[doctor] * 90, gap=10.0).state is State.UPDATING
+    assert last(*[doctor] * 92, gap=10.0).state is State.DOWN
+
+
+def test_i7_a_manager_that_starts_without_end_is_not_believed():
+    waits = Observation(1000.0, 0.0, "refused", service=Service("activating", 1))
+    assert last(*[waits] * 12, gap=10.0).state is State.STARTING
+    assert last(*[waits] * 14, gap=10.0).state is State.DOWN
+    lives = replace(waits, process=OURS, holder_pid=10)
+    assert last(*[waits] * 8, lives, *[waits] * 8, gap=10.0).state is State.STARTING
+
+
+@pytest.mark.parametrize("code", [126, 127, 203])
+def test_f6_a_program_that_is_missing_is_no_start(code):
+    waits = Observation(1000.0, 0.0, "refused", service=Service("activating", code))
+    assert last(waits).state is State.STARTING
+    assert last(waits, waits, waits).state is State.DOWN
+
+
+def test_i7_a_clock_that_jumps_at_every_look_hides_no_outage():
+    gone = Observation(1000.0, 0.0, "refused", service=Service("failed", 1))
+    memory, states = Memory(), []
+    for number in range(12):
+        seen = replace(gone, at=1000.0 + 100.0 * number, mono=1.0 * number)
+        verdict, memory = judge(seen, memory, Limits())
+        states.append(verdict.state)
+    assert states[1:6] == [State.SUSPENDED] * 5 and states[-1] is State.DOWN
 
 
 HELD = (
