@@ -1,4 +1,5 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | e2e.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | e2e |
+simulate.
 
 Standard library only.
 
@@ -6,6 +7,8 @@ demo: break the embedded practice gateway in several ways and watch it heal. No 
 no configuration needed.
 test: the tests. Everything is installed into .venv from requirements.lock; pip's own settings
 (proxy, mirror) are honoured.
+simulate: seeds of the deterministic simulation (docs/simulation.md): --seeds N, --seed K, --shrink,
+--family NAME, --jobs J.
 """
 
 from __future__ import print_function
@@ -113,6 +116,10 @@ def main(words):
     if what == "rooms":
         ready(())
         return run(PYTHON, os.path.join("tests", "worlds", "rooms.py"))
+    if what == "simulate":
+        ready(())
+        os.environ["PYTHONPATH"] = os.pathsep.join((HERE, os.path.join(HERE, "tests")))
+        return run(PYTHON, "-m", "simulation", *more)
     print(__doc__)
     return 2
 

@@ -1,0 +1,10 @@
+"""python -m simulation --seeds N [--seed K] [--shrink] [--family NAME] [--jobs J]"""
+
+from __future__ import annotations
+
+import sys
+
+from .command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

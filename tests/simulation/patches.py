@@ -1,0 +1,310 @@
+"""What of Python belongs to the simulated world during a run: clock, process calls, /proc, the file system's faults and times.
+
+Patched on the modules themselves (os, time, subprocess, ...), so that nothing depends on the names inside the product.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Any, Dict, List, Tuple
+
+real_open = builtins.open
+REAL: Dict[str, Any] = {
+    name: getattr(os, name)
+    for name in (
+        "open",
+        "replace",
+        "rename",
+        "unlink",
+        "remove",
+        "mkdir",
+        "rmdir",
+        "stat",
+        "lstat",
+        "utime",
+        "link",
+        "symlink",
+        "scandir",
+        "chmod",
+        "fsync",
+        "kill",
+        "killpg",
+        "getpid",
+        "urandom",
+        "statvfs",
+        "listdir",
+    )
+    if hasattr(os, name)
+}
+real_rmtree, real_time, real_monotonic = shutil.rmtree, time.time, time.perf_counter
+_localtime, _gmtime, _strftime = time.localtime, time.gmtime, time.strftime
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+class Patches:
+    """Put the world in place of the machine, and take it away again."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.before: List[Tuple[Any, str, Any]] = []
+        self.dirty: Dict[str, float] = {}
+
+    def put(self, owner: Any, name: str, value: Any) -> None:
+        self.before.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+    def __enter__(self) -> "Patches":
+        from . import fake_psutil
+
+        self._time()
+        self._files()
+        self._processes()
+        self.psutil = sys.modules.get("psutil")
+        sys.modules["psutil"] = fake_psutil.make(self.world)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for owner, name, value in reversed(self.before):
+            setattr(owner, name, value)
+        if self.psutil is not None:
+            sys.modules["psutil"] = self.psutil
+        else:
+            sys.modules.pop("psutil", None)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+    def _time(self) -> None:
+        world = self.world
+        self.put(time, "time", world.wall)
+        self.put(time, "monotonic", lambda: world.mono)
+        self.put(time, "perf_counter", lambda: world.mono)
+        self.put(time, "time_ns", lambda: int(world.wall() * 1e9))
+        self.put(time, "monotonic_ns", lambda: int(world.mono * 1e9) + next(world.numbers))
+        self.put(time, "sleep", world.sleep)
+        self.put(time, "localtime", lambda at=None: _localtime(world.wall() if at is None else at))
+        self.put(time, "gmtime", lambda at=None: _gmtime(world.wall() if at is None else at))
+        self.put(
+            time,
+            "strftime",
+            lambda fmt, t=None: _strftime(fmt, _localtime(world.wall()) if t is None else t),
+        )
+
+    # -- files --------------------------------------------------------------------------------------------------------
+    def flush(self) -> None:
+        """Give what was written since the last look the world's time instead of the machine's."""
+        if self.dirty:
+            todo, self.dirty = self.dirty, {}
+            for path, at in todo.items():
+                try:
+                    REAL["utime"](path, (at, at))
+                except OSError:
+                    pass
+
+    def _files(self) -> None:
+        world, root = self.world, str(self.world.root)
+        r_open, r_replace, r_rename, r_unlink = (
+            REAL["open"],
+            REAL["replace"],
+            REAL["rename"],
+            REAL["unlink"],
+        )
+        r_mkdir, r_stat, r_lstat = REAL["mkdir"], REAL["stat"], REAL["lstat"]
+
+        def text(path: Any) -> str:
+            if isinstance(path, str):
+                return path
+            if isinstance(path, int):
+                return ""
+            path = os.fspath(path)
+            return path if isinstance(path, str) else os.fsdecode(path)
+
+        def ours(path: str) -> bool:
+            return path.startswith(root) or path.startswith("/dev/shm/iflow-doctor-")
+
+        def moved(path: str) -> Any:
+            """Where a place that all programs of a machine share lies in this world."""
+            return root + path if path.startswith("/tmp/openclaw") else path
+
+        def os_open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
+            if dir_fd is None and flags & WRITING:
+                name = moved(text(path))
+                if ours(name):
+                    world.write_effect("open", name, bool(flags & os.O_APPEND))
+                    self.dirty[name] = world.wall()
+                path = name
+            return (
+                r_open(path, flags, mode)
+                if dir_fd is None
+                else r_open(path, flags, mode, dir_fd=dir_fd)
+            )
+
+        def any_open(file: Any, mode: str = "r", *args: Any, **more: Any) -> Any:
+            if isinstance(file, int):
+                return real_open(file, mode, *args, **more)
+            name = text(file)
+            if name.startswith("/proc/"):
+                content = world.proc_file(name)
+                return io.BytesIO(content) if "b" in mode else io.StringIO(content.decode())
+            name = moved(name)
+            if ("w" in mode or "a" in mode or "x" in mode or "+" in mode) and ours(name):
+                world.write_effect("open", name, "a" in mode)
+                self.dirty[name] = world.wall()
+            return real_open(name, mode, *args, **more)
+
+        def replace(src: Any, dst: Any, **more: Any) -> None:
+            source, target = text(src), text(dst)
+            world.write_effect("replace", target)
+            self.flush()
+            before = world.before_change(target)
+            r_replace(source, target)
+            REAL["utime"](target, (world.wall(), world.wall())) if ".tmp" in source else None
+            world.after_change("replace", target, before)
+
+        def rename(src: Any, dst: Any, **more: Any) -> None:
+            source, target = text(src), text(dst)
+            world.write_effect("rename", target)
+            self.flush()
+            before, gone = world.before_change(target), world.before_change(source)
+            r_rename(source, target)
+            world.after_change("rename", target, before)
+            world.after_change("rename", source, gone)
+
+        def unlink(path: Any, *, dir_fd: Any = None) -> None:
+            if dir_fd is not None:
+                world.effect("unlink")
+                return r_unlink(path, dir_fd=dir_fd)
+            name = text(path)
+            world.write_effect("unlink", name, True)
+            before = world.before_change(name)
+            r_unlink(name)
+            world.after_change("unlink", name, before)
+
+        def mkdir(path: Any, mode: int = 0o777, *, dir_fd: Any = None) -> None:
+            world.write_effect("mkdir", text(path))
+            r_mkdir(path, mode) if dir_fd is None else r_mkdir(path, mode, dir_fd=dir_fd)
+
+        def stat(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> Any:
+            if self.dirty:
+                self.flush()
+            if type(path) is not int:
+                path = moved(text(path))
+            if dir_fd is None:
+                return r_stat(path, follow_symlinks=follow_symlinks)
+            return r_stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+        def lstat(path: Any, *, dir_fd: Any = None) -> Any:
+            if self.dirty:
+                self.flush()
+            return r_lstat(path) if dir_fd is None else r_lstat(path, dir_fd=dir_fd)
+
+        def scandir(path: Any = ".") -> Any:
+            if self.dirty:
+                self.flush()
+            return REAL["scandir"](path if isinstance(path, int) else moved(text(path)))
+
+        def fsync(_fd: Any) -> None:
+            world.effect("fsync")
+            if world.disk_full and world.current is not None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        def utime(path: Any, *args: Any, **more: Any) -> None:
+            self.dirty.pop(text(path), None)
+            REAL["utime"](path, *args, **more)
+
+        for name, value in dict(
+            open=os_open,
+            replace=replace,
+            rename=rename,
+            unlink=unlink,
+            remove=unlink,
+            mkdir=mkdir,
+            stat=stat,
+            lstat=lstat,
+            fsync=fsync,
+            utime=utime,
+            scandir=scandir,
+        ).items():
+            self.put(os, name, value)
+        self.put(builtins, "open", any_open)
+        self.put(io, "open", any_open)
+        self.put(os, "urandom", world.random_bytes)
+        self.put(os, "access", lambda path, mode, **more: world.access(text(path), mode))
+        self.put(os, "statvfs", world.statvfs)
+        self.put(shutil, "disk_usage", world.disk_usage)
+        self.put(tempfile, "_get_candidate_names", lambda: world.temp_names)
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+    def _processes(self) -> None:
+        world = self.world
+        self.put(os, "getpid", world.getpid)
+        self.put(os, "kill", world.kill_call)
+        self.put(os, "killpg", world.kill_call)
+        self.put(os, "getloadavg", lambda: (0.5, 0.5, 0.5))
+        self.put(os, "setpriority", lambda *a: None)
+        self.put(subprocess, "Popen", world.popen)
+        self.put(subprocess, "run", world.subprocess_run)
+        self.put(socket, "create_connection", world.no_network)
+        self.put(socket, "socket", world.make_socket)
+        self.put(signal, "signal", lambda *a: None)
+        # A thread is over as soon as it was started: order must not depend on the machine's scheduler.
+        self.put(threading.Thread, "start", lambda thread: thread.run())
+        self.put(threading.Thread, "join", lambda thread, timeout=None: None)
+        self.put(threading.Thread, "is_alive", lambda thread: False)
+        import pwd
+
+        import filelock
+
+        entry = pwd.getpwuid(os.getuid())
+        fake = pwd.struct_passwd((*entry[:5], str(world.home_dir), *entry[6:]))
+        self.put(pwd, "getpwuid", lambda uid: fake)
+        self.put(filelock, "FileLock", lock_class(world))
+
+
+def lock_class(world: Any) -> Any:
+    """filelock.FileLock whose locks are the world's."""
+    import filelock
+
+    class Lock:
+        def __init__(self, path: Any, timeout: float = 0, mode: int = 0o600, **_more: Any) -> None:
+            self.path, self.timeout, self.held = str(path), timeout, False
+            self.mode = mode
+
+        @property
+        def is_locked(self) -> bool:
+            return self.held
+
+        def acquire(self, timeout: Any = None, **_more: Any) -> "Lock":
+            until = world.mono + max(0.0, self.timeout if timeout is None else timeout)
+            if not os.path.exists(self.path):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, self.mode))
+            elif world.current is not None and world.fs_refuses(self.path):
+                raise OSError(world.fs_refuses(self.path), "refused", self.path)
+            while not world.take_lock(self.path):
+                if world.mono >= until:
+                    raise filelock.Timeout(self.path)
+                world.sleep(0.05)
+            self.held = True
+            return self
+
+        def release(self, force: bool = False) -> None:
+            if self.held:
+                world.locks.pop(self.path, None)
+                self.held = False
+
+        def __enter__(self) -> "Lock":
+            return self.acquire()
+
+        def __exit__(self, *_: Any) -> None:
+            self.release()
+
+    return Lock

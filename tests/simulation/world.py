@@ -1,0 +1,444 @@
+"""One machine with one gateway, its owner, and our programs: everything that a run is made of."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import hashlib
+import itertools
+import json
+import os
+import signal
+import types
+import zlib
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import ground
+from .children import Children, Watchdogs
+from .gateway import Birth, Gateway, find
+from .invariants import Invariants
+from .keeping import Direct
+from .machine import Machine, Proc
+from .manager import Systemd
+from .patches import REAL, real_open
+from .product import Product
+from .programs import Programs
+from .scheduler import Killed, Scheduler, Task
+
+UTC = datetime.timezone.utc
+EPOCH = 1_900_000_000.0  # far from today: a time that was not taken from the world shows at once
+
+
+class World(Scheduler, Programs):
+    """The state of a run. mode: systemd | keeper | terminal."""
+
+    def __init__(self, seed: int, mode: str, product: Product, root: Path) -> None:
+        super().__init__()
+        self.seed, self.mode, self.product, self.root = seed, mode, product, root
+        self.home_dir = root / "home"
+        self.state_dir = self.home_dir / ".openclaw"
+        self.doctor_dir = self.state_dir / "iflow-doctor"
+        self.config_path = self.state_dir / "openclaw.json"
+        self.env_path = self.state_dir / ".env"
+        self.bin = self.home_dir / "bin"
+        self.unit_path = self.home_dir / ".config" / "systemd" / "user" / "openclaw-gateway.service"
+        self.env = {
+            "HOME": str(self.home_dir),
+            "PATH": str(self.bin),
+            "LANG": "C.UTF-8",
+            "USER": "owner",
+            "XDG_RUNTIME_DIR": "/run/user/0",
+            "TZ": "UTC",
+        }
+        self.version = "2026.9.6"
+        self.wall_offset = EPOCH - self.mono
+        self.slow = 1.0
+        self.disk_full = self.read_only = self.network_down = self.off = False
+        self.state_refused = False  # the state directory belongs to somebody else
+        self.machine = Machine(self)
+        self.direct = Direct(self)
+        self.manager: Any = Systemd(self) if mode == "systemd" else self.direct
+        self.gateways: List[Gateway] = []
+        self.keepers: List[Any] = []
+        self.unclean: List[float] = []
+        self.births: List[Birth] = []
+        self.bad_births: Optional[Tuple[float, Birth]] = (
+            None  # until when every start goes like this
+        )
+        self.drains: List[float] = []
+        self.children, self.dogs = Children(self), Watchdogs(self)
+        self.descriptors: List[int] = []
+        self.fuses: Dict[str, List[int]] = {}
+        self.counters: Dict[str, int] = {}
+        self.temp_names = ("t{:05d}".format(n) for n in itertools.count())
+        self.notes: List[Tuple[float, str]] = []
+        self.intent, self.intent_since = "up", self.mono
+        self.owner_bytes: Dict[str, bytes] = {}
+        self.waiting: Dict[str, Any] = {}
+        self.told: List[Tuple[float, Any]] = []
+        self.watching = True  # the watchdog is wanted, installed and not paused
+        self.judge = Invariants(self)
+        self.locks: Dict[str, Task] = {}
+        self.random_state = hashlib.sha256(str(seed).encode()).digest()
+
+    # -- chance -------------------------------------------------------------------------------------------------------
+    def roll(self, name: str) -> float:
+        """A number in [0, 1) that depends on the seed, the name and how often that name was asked for."""
+        number = self.counters.get(name, 0)
+        self.counters[name] = number + 1
+        return zlib.crc32("{}/{}/{}".format(self.seed, name, number).encode()) / 4294967296.0
+
+    def chance(self, name: str, likely: float) -> bool:
+        return self.roll(name) < likely
+
+    def random_bytes(self, size: int) -> bytes:
+        self.random_state = hashlib.sha256(self.random_state).digest()
+        return (self.random_state * (size // 32 + 1))[:size]
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+    def wall(self) -> float:
+        return self.mono + self.wall_offset
+
+    def iso(self) -> str:
+        return (
+            datetime.datetime.fromtimestamp(self.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+            + "Z"
+        )
+
+    def note(self, text: str) -> None:
+        self.notes.append((self.mono, text))
+
+    # -- who acts -----------------------------------------------------------------------------------------------------
+    def who(self) -> str:
+        return self.current.name if self.current is not None else "world"
+
+    def getpid(self) -> int:
+        return self.current.pid if self.current is not None else 1
+
+    def arm(self, task: Task) -> None:
+        """A kill -9 that was ordered for the next program of this name."""
+        waiting = self.fuses.get(task.name)
+        if waiting:
+            task.fuse = waiting.pop(0)
+
+    def effect(self, kind: str) -> None:
+        """Every effect of a program passes here: between any two of them it may be killed."""
+        task = self.current
+        if task is None:
+            return
+        if task.dead or self.ending:
+            raise Killed()
+        task.last_effect = kind
+        if task.fuse is not None:
+            task.fuse -= 1
+            if task.fuse <= 0:
+                task.fuse = None
+                self.note("kill -9 {} before its {}".format(task.name, kind))
+                self.kill(task)
+                raise Killed()
+
+    def write_effect(self, kind: str, path: str, append: bool = False) -> None:
+        self.effect("{} {}".format(kind, os.path.basename(path)))
+        if self.current is None:
+            return
+        refused = self.fs_refuses(path)
+        if refused:
+            raise OSError(refused, os.strerror(refused), path)
+        if (
+            self.disk_full
+            and kind in ("open", "mkdir")
+            and append
+            and not path.startswith("/dev/shm/iflow-doctor-")
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    def fs_refuses(self, path: str) -> int:
+        """errno with which a write to this path is refused; 0 when it is not."""
+        inside = path.startswith(str(self.state_dir))
+        if self.read_only and inside:
+            return errno.EROFS
+        if self.state_refused and inside and self.current is not None:
+            return errno.EACCES
+        return 0
+
+    def access(self, path: str, mode: int) -> bool:
+        if mode & os.W_OK and self.fs_refuses(path):
+            return False
+        try:
+            REAL["stat"](path)
+        except OSError:
+            return False
+        return not (mode & os.X_OK) or bool(REAL["stat"](path).st_mode & 0o111)
+
+    def disk_usage(self, _path: Any) -> Any:
+        free = 0 if self.disk_full else 50 << 30
+        return types.SimpleNamespace(
+            total=100 << 30, used=(100 << 30) - free, free=free, percent=50.0
+        )
+
+    def statvfs(self, path: Any) -> Any:
+        free = 0 if self.disk_full else 50 << 20
+        flag = os.ST_RDONLY if self.read_only and str(path).startswith(str(self.state_dir)) else 0
+        return types.SimpleNamespace(
+            f_flag=flag,
+            f_bavail=free,
+            f_bfree=free,
+            f_frsize=1024,
+            f_bsize=1024,
+            f_blocks=100 << 20,
+            f_files=1 << 20,
+            f_ffree=1 << 19,
+            f_favail=1 << 19,
+        )
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+    def kill_call(self, pid: int, number: int) -> None:
+        self.effect("signal")
+        self.machine.signal(pid, int(number), self.who())
+
+    def signalled(self, proc: Proc, number: int, by: str) -> None:
+        self.note(
+            "{} sends {} to {} {}".format(by, signal.Signals(number).name, proc.kind, proc.pid)
+        )
+        self.judge.signalled(proc, number, by)
+
+    def asked(self, by: str, what: str, gateway: Gateway) -> None:
+        self.note("{} has the manager {} the gateway".format(by, what))
+        self.judge.asked(by, what, gateway)
+
+    def asked_start(self, by: str) -> None:
+        self.note("{} asks for a start".format(by))
+        self.judge.asked_start(by)
+
+    def state_of(self, proc: Proc) -> str:
+        return proc.state
+
+    def cpu_of(self, proc: Proc) -> float:
+        if proc.state == "R":
+            return proc.cpu + (self.mono % 100000.0)
+        return proc.cpu + 3.0
+
+    def io_of(self, proc: Proc) -> int:
+        gateway = next((g for g in self.gateways if g.proc is proc), None)
+        if (
+            gateway is not None
+            and not gateway.ready
+            and (gateway.birth.busy or gateway.birth.talks)
+        ):
+            return int(self.mono * 1000)
+        return 1000
+
+    def open_files(self, _proc: Proc) -> List[str]:
+        return []
+
+    def proc_file(self, name: str) -> bytes:
+        parts = name.split("/")
+        if name == "/proc/stat":
+            return "cpu 1 1 1 1\nbtime {}\n".format(int(self.machine.boot_epoch())).encode()
+        if name.endswith("boot_id"):
+            return "boot-{}\n".format(self.machine.boot_id).encode()
+        pid = self.getpid() if parts[2] == "self" else int(parts[2]) if parts[2].isdigit() else -1
+        if pid == 1 and parts[3] == "stat":
+            return b"1 (init) S 0 " + b"0 " * 17 + b"5 0 0"
+        proc = self.machine.table.get(pid)
+        if proc is None:
+            raise FileNotFoundError(2, "No such file or directory", name)
+        if parts[3] == "stat":
+            fields = ["0"] * 40
+            fields[0], fields[1], fields[19] = proc.state, str(proc.ppid), str(proc.ticks)
+            fields[11] = str(int(self.cpu_of(proc) * 100))
+            return "{} ({}) {}".format(pid, proc.name, " ".join(fields)).encode()
+        if parts[3] == "cmdline":
+            return b"\0".join(a.encode() for a in proc.argv) + b"\0"
+        if parts[3] == "environ":
+            if proc.uid:
+                raise PermissionError(13, "Permission denied", name)
+            return b"\0".join("{}={}".format(k, v).encode() for k, v in proc.env.items())
+        if parts[3] in ("comm", "status"):
+            return proc.name.encode() + b"\n"
+        raise FileNotFoundError(2, "No such file or directory", name)
+
+    def poke_keepers(self, delay: float) -> None:
+        for keeper in list(self.keepers):
+            keeper.poke(delay)
+
+    # -- the gateway --------------------------------------------------------------------------------------------------
+    # -- locks of the operating system: they die with their holder ----------------------------------------------------
+    def take_lock(self, path: str) -> bool:
+        """Whether the current program holds it now."""
+        holder = self.locks.get(path)
+        if holder is not None and not holder.done and not holder.dead:
+            return False
+        self.locks[path] = self.current or self.driver
+        return True
+
+    def gateway_env(self) -> Dict[str, str]:
+        return {
+            "HOME": str(self.home_dir),
+            "PATH": str(self.bin),
+            "OPENCLAW_STATE_DIR": str(self.state_dir),
+        }
+
+    def next_birth(self, gateway: Gateway) -> Birth:
+        if gateway.state_dir != str(self.state_dir):
+            return Birth(boot=5.0)
+        if self.bad_births is not None and self.mono < self.bad_births[0]:
+            return self.bad_births[1]
+        if self.births:
+            return self.births.pop(0)
+        return Birth(boot=(4.0 + 5.0 * self.roll("boot")) * self.slow)
+
+    def drain_seconds(self) -> float:
+        return self.drains.pop(0) if self.drains else 0.3 + 2.0 * self.roll("drain")
+
+    def port_for(self, gateway: Gateway, config: Dict[str, Any]) -> int:
+        if "--port" in gateway.argv:
+            return int(gateway.argv[gateway.argv.index("--port") + 1])
+        port = config.get("port")
+        return port if isinstance(port, int) else 18789
+
+    def lock_owner(self, asking: Gateway) -> Optional[Proc]:
+        """Who holds the state directory's lock, as OpenClaw itself tells: pid and start time."""
+        try:
+            with real_open(asking.lock_path, "rb") as handle:
+                lock = json.loads(handle.read())
+        except (OSError, ValueError):
+            return None
+        proc = self.machine.table.get(lock.get("pid"))
+        if (
+            proc is None
+            or proc is asking.proc
+            or abs(proc.ticks - int(lock.get("startTime", -1))) > 2
+        ):
+            return None
+        return proc
+
+    def became_ready(self, gateway: Gateway) -> None:
+        self.note("gateway {} ready".format(gateway.proc.pid))
+        self.judge.became_ready(gateway)
+
+    def gateway_ended(self, gateway: Gateway) -> None:
+        self.note(
+            "gateway {} ended with {} ({})".format(
+                gateway.proc.pid, gateway.proc.code, gateway.proc.ended_by
+            )
+        )
+        self.judge.ended(gateway)
+
+    def shared_log(self, proc: Proc, line: str) -> None:
+        """The JSONL file that all gateways of a machine share."""
+        stamp, _, message = line.partition(" ")
+        level = {"logLevelName": "INFO"}
+        row = json.dumps({"0": message, "time": stamp, "_meta": level, "pid": proc.pid}) + "\n"
+        folder = str(self.root) + "/tmp/openclaw"
+        os.makedirs(folder, exist_ok=True)
+        day = self.iso()[:10]
+        self.plain_append("{}/openclaw-{}.log".format(folder, day), row.encode())
+
+    # -- files --------------------------------------------------------------------------------------------------------
+    def plain_write(self, path: str, raw: bytes) -> None:
+        """A write of a program that is not ours."""
+        if self.read_only and path.startswith(str(self.state_dir)):
+            raise OSError(errno.EROFS, "Read-only file system", path)
+        with real_open(path, "wb") as out:
+            out.write(raw)
+        REAL["utime"](path, (self.wall(), self.wall()))
+
+    def plain_append(self, path: str, raw: bytes) -> None:
+        with real_open(path, "ab") as out:
+            out.write(raw)
+        REAL["utime"](path, (self.wall(), self.wall()))
+
+    def config_bytes(self) -> bytes:
+        try:
+            with real_open(str(self.config_path), "rb") as handle:
+                return bytes(handle.read())
+        except OSError:
+            return b""
+
+    def read_config(self) -> Tuple[Dict[str, Any], List[Dict[str, str]]]:
+        """The config as OpenClaw reads it, and what it finds wrong with it."""
+        return ground.judge_config(self.config_bytes())
+
+    def openclaw_writes(self, raw: bytes) -> None:
+        """OpenClaw's own write of the config: it keeps a .bak."""
+        before = self.config_bytes()
+        self.plain_write(str(self.config_path) + ".bak", before)
+        self.plain_write(str(self.config_path), raw)
+        self.owner_bytes.pop(str(self.config_path), None)
+
+    def owner_writes(self, path: Path, raw: Optional[bytes]) -> None:
+        """The owner saves a file (None: deletes it): from now on these bytes are theirs."""
+        if raw is None:
+            try:
+                REAL["unlink"](str(path))
+            except OSError:
+                pass
+            self.owner_bytes.pop(str(path), None)
+        else:
+            self.plain_write(str(path), raw)
+            self.owner_bytes[str(path)] = raw
+        self.judge.owner_wrote(str(path))
+
+    def database_sound(self) -> bool:
+        return ground.database_sound(self)
+
+    def before_change(self, path: str) -> Optional[bytes]:
+        if self.current is None or (
+            path not in self.owner_bytes and path not in self.judge.databases
+        ):
+            return None
+        try:
+            with real_open(path, "rb") as handle:
+                return bytes(handle.read())
+        except OSError:
+            return None
+
+    def after_change(self, kind: str, path: str, before: Optional[bytes]) -> None:
+        if before is not None:
+            self.judge.changed(kind, path, before)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+    def queued(self, alert: Any, taken: bool) -> None:
+        self.note(
+            "alert {} {}: {}".format(
+                alert.kind, "queued" if taken else "not taken", alert.what.en[:120]
+            )
+        )
+
+    def flush_alerts(self) -> int:
+        outbox, home = self.product.outbox_of(self)
+        names = []
+        for name, alert in outbox.load(home):
+            names.append(name)
+            self.told.append((self.mono, alert))
+            self.note("told: {} {}".format(alert.kind, alert.title.en))
+        outbox.finish(home, iter(names))
+        return 0
+
+    def after_tick(self, dog: Any) -> None:
+        self.judge.after_tick(dog)
+
+    def child_failed(self, name: str, error: BaseException) -> None:
+        self.note("{} failed: {!r}".format(name, error))
+        self.judge.child_failed(name, error)
+
+    def watchdog_ended(self, task: Task) -> None:
+        if task.error is not None and os.environ.get("SIM_TRACE"):
+            import traceback
+
+            self.note("".join(traceback.format_exception(task.error)))
+        self.note("watchdog ended with {} {}".format(task.code, task.error or ""))
+        self.judge.watchdog_ended(task)
+
+    def waiting_children(self) -> bool:
+        """Whether a program of ours other than the watchdog runs."""
+        return any(not task.done and task.name != "watchdog" for task in self.tasks)
+
+    def gateway(self) -> Optional[Gateway]:
+        return find(self)
+
+    def wants(self, intent: str) -> None:
+        self.intent, self.intent_since = intent, self.mono
+        self.judge.intent_changed()
