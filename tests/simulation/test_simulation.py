@@ -28,4 +28,4 @@ def simulate(*words: str) -> Any:
 def test_one_seed_gives_the_same_run_every_time() -> None:
     first, again = (simulate("--seed", "26").stdout for _ in range(2))
     assert first == again
-    assert len(first.splitlines()) > 20
+    assert len(first.splitlines()) > 10

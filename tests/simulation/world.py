@@ -107,7 +107,7 @@ class World(Scheduler, Programs):
         )
 
     def note(self, text: str) -> None:
-        self.notes.append((self.mono, text))
+        self.notes.append((self.mono, text.replace(str(self.root), "")))
 
     # -- who acts -----------------------------------------------------------------------------------------------------
     def who(self) -> str:
