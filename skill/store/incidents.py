@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping
 
 from ..errors import SettingsError
 from ..files import private_dir, read_json, write_json
@@ -53,14 +53,8 @@ class Incident:
         self.value["tried"].setdefault(key, {"times": 1})["outcome"] = outcome
         self._save()
 
-    def tried(self) -> List[Dict[str, Any]]:
-        return [
-            {"repair": key.split(" ", 1)[0], "key": key, "outcome": row["outcome"]}
-            for key, row in self.value["tried"].items()
-        ]
-
     def write_result(self, result: Mapping[str, Any]) -> Path:
-        """What `treat` answered, where the watchdog looks for it."""
+        """Write what `treat` returned, where the watchdog looks for it."""
         target = private_dir(self.folder) / (self.id + ".treat.json")
         write_json(target, dict(result))
         return target
