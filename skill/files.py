@@ -1,6 +1,4 @@
-"""Files that survive kill -9: atomic writes, bounded reads, JSON with errors that name the file,
-locks with an owner.
-"""
+"""Files that survive kill -9: atomic writes, bounded reads, JSON with errors that name the file."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Union
+from typing import Any, Optional, Union
 
-from .errors import AlreadyRunning, SettingsError
+from .errors import SettingsError
 from .model import Text
 
 PathLike = Union[str, Path]
@@ -224,58 +222,6 @@ def append_line(path: PathLike, line: str, max_bytes: int = 5_000_000, keep: int
     descriptor = os.open(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as out:
         out.write(line.rstrip("\n").encode("utf-8", "replace") + b"\n")
-
-
-@contextlib.contextmanager
-def owned_lock(path: PathLike, what: str) -> Iterator[None]:
-    """Hold an operating-system lock for the block; it dies with the process. Raise AlreadyRunning
-    naming pid and since.
-    """
-    from filelock import FileLock, Timeout
-
-    path = Path(path)
-    private_dir(path.parent)
-    owner = path.with_suffix(".owner")
-    lock = FileLock(str(path), timeout=0, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
-        pid, since = lock_owner(path)
-        raise AlreadyRunning(what, pid, since) from None
-    try:
-        with contextlib.suppress(
-            OSError
-        ):  # on a full disk the lock itself still holds; only its note is missing
-            write_atomic(owner, "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")))
-        yield
-    finally:
-        lock.release()
-
-
-def lock_owner(path: PathLike) -> "tuple[int, str]":
-    """(pid, since) as the holder of owned_lock(path) wrote them; (0, "?") when unknown."""
-    try:
-        words: List[str] = Path(path).with_suffix(".owner").read_text().split()
-        return int(words[0]), words[1]
-    except (OSError, ValueError, IndexError):
-        return 0, "?"
-
-
-def lock_held(path: PathLike) -> bool:
-    """True while somebody (maybe another process) holds owned_lock(path)."""
-    from filelock import FileLock, Timeout
-
-    if not Path(path).exists():
-        return False
-    probe = FileLock(str(path), timeout=0, mode=0o600)
-    try:
-        probe.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    probe.release()
-    return False
 
 
 _CHECKOUT = Path(__file__).resolve().parent.parent

@@ -242,7 +242,7 @@ def test_pause_is_shown_and_a_paused_watchdog_only_looks(house):
 
 
 def test_the_second_watchdog_says_who_holds_the_lock(house):
-    from skill.files import owned_lock
+    from skill.locks import owned_lock
 
     with owned_lock(house / "iflow-doctor" / "watch.lock", "us"):
         code, out, _ = call_here(house, "watch", "--json")

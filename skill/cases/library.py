@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..errors import SettingsError
-from ..files import owned_lock, private_dir, read_json, shipped_path, write_json
+from ..files import private_dir, read_json, shipped_path, write_json
+from ..locks import owned_lock
 from ..model import Case, Evidence, Risk, Text
 from ..openclaw.home import Home
 

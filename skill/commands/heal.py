@@ -228,7 +228,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     """
     from ..doctor import execute
     from ..errors import UsageError
-    from ..files import owned_lock
+    from ..locks import owned_lock
     from ..model import Text
     from ..store import snapshots as kept
 

@@ -73,7 +73,7 @@ def _end_by_hand(app: Any) -> None:
 
     import psutil
 
-    from ..files import lock_held, lock_owner
+    from ..locks import lock_held, lock_owner
     from ..openclaw.home import locate
 
     lock = locate(app.host).doctor_dir / "watch.lock"

@@ -32,7 +32,7 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         return _test(app)
     import faulthandler
 
-    from ..files import owned_lock
+    from ..locks import owned_lock
     from ..openclaw.home import locate
     from ..watchdog import loop
     from ..watchdog import watch as watchdog
@@ -110,7 +110,7 @@ def _test(app: Any) -> None:
 
 def look(app: Any, strict: bool = False) -> Any:
     """One look without any effect, as a plain value."""
-    from ..files import lock_held, lock_owner
+    from ..locks import lock_held, lock_owner
     from ..openclaw import gateway, judge
     from ..store import watch_state
 

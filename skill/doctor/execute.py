@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ..context import Context
 from ..errors import HealerError, RepairError
-from ..files import owned_lock, private_dir, write_json
+from ..files import private_dir, write_json
+from ..locks import owned_lock
 from ..model import Outcome, Plan, Run, Service, State, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, judge

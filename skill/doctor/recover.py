@@ -10,7 +10,8 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 from ..context import Context
 from ..errors import RepairError, SettingsError
-from ..files import owned_lock, read_json, set_aside
+from ..files import read_json, set_aside
+from ..locks import owned_lock
 from ..model import Outcome, Plan, Risk, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway

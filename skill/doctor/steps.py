@@ -253,8 +253,7 @@ def move_back(path: str, to: str) -> None:
 
 
 def end(ctx: Context, step: EndProcess) -> None:
-    from ..openclaw.gateway import look_at
-    from ..store.ledger import end_gateway
+    from ..openclaw.gateway import end_gateway, look_at
 
     process = look_at(step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
@@ -291,8 +290,7 @@ def _ended_deaf(ctx: Context) -> bool:
     """A gateway that does not answer will not act on a polite restart either (minutes): end exactly
     this process. True when gone.
     """
-    from ..openclaw.gateway import ask, lock_holder
-    from ..store.ledger import end_gateway
+    from ..openclaw.gateway import ask, end_gateway, lock_holder
 
     holder = lock_holder(ctx.home)
     if (

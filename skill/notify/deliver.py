@@ -19,7 +19,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..context import Context
 from ..errors import AlreadyRunning, NotifyError
-from ..files import owned_lock, private_dir, write_atomic
+from ..files import private_dir, write_atomic
+from ..locks import owned_lock
 from ..openclaw import channels
 from ..openclaw.channels import Way
 from . import outbox, render, routes

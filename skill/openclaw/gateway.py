@@ -31,6 +31,7 @@ from .gateway_process import (
     read_lock,
 )
 from .home import Home
+from .ledger import Ledger
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
     "Ended",
@@ -41,7 +42,7 @@ __all__ = [  # with what holder.py knows of the process: callers need one door
     "body_of",
     "clock_stamp",
     "doctor_running",
-    "end_process",
+    "end_gateway",
     "is_gateway",
     "listens",
     "lock_files",
@@ -168,6 +169,33 @@ def serves(host: Host, home: Home) -> bool:
     """
     found = ask(host, home, LAST_PROBE)
     return found["answer"] in ("ready", "live", "not-ready") and found.get("startup") != "draining"
+
+
+def end_gateway(
+    host: Host,
+    home: Home,
+    target: ProcessInfo,
+    grace_s: float,
+    *,
+    who: str,
+    why: str = "",
+    incident: str = "",
+    keepalive: Any = None,
+) -> Ended:
+    """End the gateway's process, the same way in every level: one last probe before each signal, on
+    disk before each signal, and at most two hard kills in five minutes.
+    """
+    ledger = Ledger(host, home)
+
+    def note(act: str) -> bool:
+        if act == "kill" and not ledger.may_kill():
+            return False
+        ledger.note(act, who=who, why=why, incident=incident, pid=target.pid)
+        return True
+
+    return end_process(
+        host, target, grace_s, keepalive, probe=lambda: serves(host, home), note=note
+    )
 
 
 def _names(value: Any) -> Tuple[str, ...]:

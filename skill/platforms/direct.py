@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
-from ..files import lock_held, private_dir, write_json
+from ..files import private_dir, write_json
 from ..host import Host
+from ..locks import lock_held
 from ..model import Text, Write
 from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..errors import AlreadyRunning, SettingsError
-from ..files import owned_lock, private_dir, read_json, set_aside, write_json
+from ..files import private_dir, read_json, set_aside, write_json
+from ..locks import owned_lock
 from ..model import Healed, Text
 from ..openclaw.home import Home
 

@@ -10,11 +10,10 @@ from dataclasses import asdict, replace
 from typing import Any, Dict, Mapping, Optional, Set
 
 from ..errors import HealerError
-from ..files import lock_held
+from ..locks import lock_held
 from ..model import BROKEN, Healed, Text, Tried
 from ..openclaw import gateway
 from ..store import snapshots
-from ..store.ledger import end_gateway
 from .alerts import Teller
 from .children import Children
 from .decision_texts import said
@@ -83,7 +82,7 @@ class Acts:
             return
         if process:
             self.children.run_to_end(["evidence", "--incident", self._incident()], 20)
-            ended = end_gateway(
+            ended = gateway.end_gateway(
                 watch.host,
                 watch.home,
                 process,

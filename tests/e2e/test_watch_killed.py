@@ -106,6 +106,6 @@ def test_killed_at_random_moments(bench):
         print("rounds", rounds, "kills", kills, "watchdogs", watcher.starts)
     finally:
         watcher.stop()
-    from skill.files import lock_held
+    from skill.locks import lock_held
 
     assert not lock_held(bench.home.doctor_dir / "watch.lock")

@@ -221,7 +221,7 @@ class Emergency(Asking):
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[bool]:
         from ...errors import AlreadyRunning
-        from ...files import owned_lock
+        from ...locks import owned_lock
 
         try:
             with owned_lock(audit.folder(self.ctx.home) / "run.lock", "an AI run"):

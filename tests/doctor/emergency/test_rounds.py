@@ -496,7 +496,7 @@ def test_openclaws_own_agent_at_work_is_waited_for_and_never_joined(tmp_path):
 
 
 def test_two_runs_never_work_on_one_gateway(tmp_path):
-    from skill.files import owned_lock
+    from skill.locks import owned_lock
 
     asked = []
     ctx = ai_world.context(tmp_path, BAD_KEY, FINDINGS)

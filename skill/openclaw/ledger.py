@@ -17,9 +17,7 @@ from typing import Any, Dict, List, Optional
 
 from ..files import is_private, memory, memory_dir, private_dir, tail_bytes
 from ..host import Host
-from ..openclaw import gateway
-from ..openclaw.gateway_process import Ended, ProcessInfo, end_process
-from ..openclaw.home import Home
+from .home import Home
 
 NAME = "ledger.jsonl"
 HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes (measured)
@@ -117,33 +115,6 @@ class Ledger:
             act.pid == pid and act.act in ("terminate", "kill") and self.age(act) < within
             for act in self.acts()
         )
-
-
-def end_gateway(
-    host: Host,
-    home: Home,
-    target: ProcessInfo,
-    grace_s: float,
-    *,
-    who: str,
-    why: str = "",
-    incident: str = "",
-    keepalive: Any = None,
-) -> Ended:
-    """End the gateway's process, the same way in every level: one last probe before each signal, on
-    disk before each signal, and at most two hard kills in five minutes.
-    """
-    ledger = Ledger(host, home)
-
-    def note(act: str) -> bool:
-        if act == "kill" and not ledger.may_kill():
-            return False
-        ledger.note(act, who=who, why=why, incident=incident, pid=target.pid)
-        return True
-
-    return end_process(
-        host, target, grace_s, keepalive, probe=lambda: gateway.serves(host, home), note=note
-    )
 
 
 def _append(path: Path, raw: bytes) -> None:

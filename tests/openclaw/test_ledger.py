@@ -18,9 +18,10 @@ import pytest
 
 from skill.files import memory_dir
 from skill.host import Host, Reply
+from skill.openclaw.gateway import end_gateway
 from skill.openclaw.gateway_process import Ended, look_at
 from skill.openclaw.home import locate
-from skill.store.ledger import HARD_LIMIT, NAME, Ledger, end_gateway
+from skill.openclaw.ledger import HARD_LIMIT, NAME, Ledger
 
 READY = Reply(200, b'{"ready":true,"failing":[]}')
 REFUSED = Reply(error="refused")
@@ -158,7 +159,7 @@ def test_a11_without_any_place_it_is_remembered_here(world, monkeypatch):
     home.state_dir.mkdir(parents=True)
     home.doctor_dir.write_text("not a folder")
     monkeypatch.setattr(
-        "skill.store.ledger.memory", lambda of: 1 / 0 if not of else home.doctor_dir
+        "skill.openclaw.ledger.memory", lambda of: 1 / 0 if not of else home.doctor_dir
     )
     ledger = Ledger(world.host, home)
     assert not ledger.note("kill", who="level 2") and len(ledger.hard_kills()) == 1
