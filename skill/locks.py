@@ -1,4 +1,4 @@
-"""Operating-system locks with an owner: they die with their process, also where nothing is writable.
+"""Operating-system locks with an owner: they die with their process, also on a read-only disk."""
 
 from __future__ import annotations
 

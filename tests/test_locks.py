@@ -47,7 +47,7 @@ def test_one_holder(path: Path, quick: None) -> None:
 def test_a22_who_only_asks_does_not_make_a_taker_fail(path: Path) -> None:
     """A look at the lock holds it for an instant; a visit that begins then is no second one."""
     path.parent.mkdir(parents=True)
-    asking = filelock.FileLock(str(path))
+    asking = filelock.FileLock(str(path), thread_local=False)
     asking.acquire()
     timer = threading.Timer(0.2, asking.release)
     timer.start()
