@@ -36,6 +36,7 @@ def freeze(world: Any, e: Entry) -> None:
     if gateway is not None:
         proc = gateway.proc
         gateway.ready_since = INF
+        gateway.stopped_since = world.mono
         world.machine.deliver(proc, signal.SIGSTOP, "fault")
         if e.get("for"):
             world.after(
@@ -259,6 +260,8 @@ def reboot(world: Any, e: Entry) -> None:
     old = [g.proc.pid for g in world.gateways if g.own]
     for proc in list(world.machine.table.values()):
         world.machine.exit(proc, -9, "reboot")
+    if world.manager.name == "systemd":
+        world.manager.reboot()
 
     def on() -> None:
         world.note("the machine comes up")
@@ -279,7 +282,6 @@ def reboot(world: Any, e: Entry) -> None:
             machine.start("owner", argv, env={"HOME": str(world.home_dir)})
             machine.wanted_pids = []
         if world.manager.name == "systemd":
-            world.manager.reboot()
             if world.intent in ("up", "down"):
                 world.wants("up")
             world.after(2.0 + 4.0 * world.roll("boot"), world.manager.start)

@@ -67,6 +67,7 @@ class Gateway:
         self.deaf_until = -INF
         self.deaf_since = INF
         self.deaf_busy = False
+        self.stopped_since = INF  # since when it is in state T
         self.pending: List[int] = []
         self.port, self.scheme = 0, "http"
         self.failing: List[str] = []
@@ -251,8 +252,9 @@ class Gateway:
         """Its event loop is blocked."""
         if not self.proc.alive:
             return
-        self.deaf_since = self.world.mono
-        self.deaf_until = self.world.mono + seconds
+        if self.world.mono >= self.deaf_until:
+            self.deaf_since = self.world.mono
+        self.deaf_until = max(self.deaf_until, self.world.mono + seconds)
         self.deaf_busy = busy
         self.ready_since = INF
         if self.proc.state != "T":
@@ -310,6 +312,7 @@ class Gateway:
     # -- ending -------------------------------------------------------------------------------------------------------
     def on_signal(self, number: int) -> None:
         if number == signal.SIGCONT:
+            self.stopped_since = INF
             if self.deaf_left() == 0.0:
                 self._hears_again()
             return

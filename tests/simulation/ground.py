@@ -174,3 +174,10 @@ def database_sound(world: Any) -> bool:
             return False
         return True
     return bool(raw == b"" or raw.startswith(b"SQLite format 3"))
+
+
+def note_of(raw: bytes) -> str:
+    """What the owner wrote into it last."""
+    data, _issues = judge_config(raw)
+    commands = data.get("commands")
+    return str(commands.get("note", "")) if isinstance(commands, dict) else ""

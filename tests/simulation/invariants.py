@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
+from . import ground
 from .patches import real_open
 
 OURS = (
@@ -31,9 +32,12 @@ DEADLY = (
 )
 SURE = 1.2  # s a gateway must have answered ready before a signal to it counts: a probe takes up to 1 s
 PATIENCE = 60.0  # s: a busy stall of this length that ends by itself is survived
-HARD, WINDOW = 2, 300.0  # hard kills in any such window
+HARD, HARD_WINDOW = 2, 300.0  # hard kills in any such window
 BOUND = 2400.0  # s after which an outage that nobody was told of is a quiet one
 STARTS = 947.0  # s of a start that shows progress (OpenClaw's documents)
+LATE = 420.0  # s after which a deaf process must have been ended, where nothing else is wrong
+UNSTARTED = 900.0  # s after a stop of ours without a start and without a word
+PLAIN = ("hang", "process", "start")  # families that disturb nothing but the gateway itself
 FILES, BYTES = 1500, 60 << 20  # what our own directory may hold after a run
 
 
@@ -96,7 +100,7 @@ class Invariants:
         self._touched(gateway, by, signal.Signals(number).name)
         if number == signal.SIGKILL:
             self.hard.append(self.world.mono)
-            recent = [t for t in self.hard if self.world.mono - t < WINDOW]
+            recent = [t for t in self.hard if self.world.mono - t < HARD_WINDOW]
             if len(recent) > HARD:
                 self.violated(
                     "I6",
@@ -212,13 +216,42 @@ class Invariants:
         if not world.watching:
             self.down_since = world.mono
         lasted = world.mono - self.down_since
-        if lasted > BOUND and not any(at >= self.down_since - 60.0 for at, _alert in world.told):
+        self._late(gateway)
+        if gateway is None and self.ours(self.stopped_by) and not self._told(lasted):
+            if min(lasted, world.mono - self.stopped_at) > UNSTARTED and not world.bad_births:
+                self.violated(
+                    "I5",
+                    "stopped by our {} {:.0f} s ago, not started, nobody told".format(
+                        self.stopped_by, world.mono - self.stopped_at
+                    ),
+                )
+        if lasted > BOUND and not self._told(lasted):
             self.violated(
                 "I7",
                 "not ready for {:.0f} s, and nobody was told ({})".format(
                     lasted, self._why(gateway)
                 ),
             )
+
+    def _told(self, lasted: float) -> bool:
+        return any(at >= self.world.mono - lasted - 60.0 for at, _alert in self.world.told)
+
+    def _late(self, gateway: Any) -> None:
+        """Where nothing else is wrong, a gateway that is deaf for good is ended."""
+        world = self.world
+        if gateway is None or not gateway.ever_ready or not all(f in PLAIN for f in world.families):
+            return
+        since = min(gateway.deaf_since, gateway.stopped_since)
+        if gateway.deaf_left() < 1e6 or world.mono - since < LATE or not world.watching:
+            return
+        if any(world.mono - t < 2 * HARD_WINDOW for t in self.hard) or world.waiting_children():
+            return
+        self.violated(
+            "I7-late",
+            "deaf for {:.0f} s (state {}), and nothing was done".format(
+                world.mono - since, gateway.proc.state
+            ),
+        )
 
     def calm(self) -> bool:
         """Whether nothing is under way: a gateway that is ready with nothing left to happen to it, or one that its owner stopped."""
@@ -293,6 +326,22 @@ class Invariants:
                     continue
         return False
 
+    def _edit_kept(self) -> None:
+        """In the end a valid edit of the owner is what the gateway runs with, whatever crashed meanwhile."""
+        world = self.world
+        path = str(world.config_path)
+        raw = world.owner_bytes.get(path)
+        now = _read(path)
+        if raw is None or now is None or raw == now or not self.calm():
+            return
+        if not ground.judge_config(raw)[1] and ground.note_of(raw) != ground.note_of(now):
+            self.violated(
+                "I4-valid",
+                "the owner's valid edit ({}) is gone from openclaw.json ({})".format(
+                    ground.note_of(raw), ground.note_of(now)
+                ),
+            )
+
     # -- our own programs (I9, I10) -----------------------------------------------------------------------------------
     def child_failed(self, name: str, error: BaseException) -> None:
         if not isinstance(error, OSError):
@@ -325,6 +374,7 @@ class Invariants:
                         os.path.basename(path)
                     ),
                 )
+        self._edit_kept()
         files = size = 0
         for folder, _folders, names in os.walk(str(world.doctor_dir)):
             for name in names:

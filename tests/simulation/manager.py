@@ -121,7 +121,10 @@ class Systemd:
             self.restarts = kept
 
     def reboot(self) -> None:
+        """A manager that knows nothing of the time before; its events of that time are void."""
+        job = self.job
         self.__init__(self.world, self.port_argument)  # type: ignore[misc]
+        self.job = job + 1
 
     # -- the journal --------------------------------------------------------------------------------------------------
     def _log(self, proc: Any, line: str) -> None:

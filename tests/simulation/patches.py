@@ -9,6 +9,7 @@ import builtins
 import errno
 import io
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -69,6 +70,7 @@ class Patches:
 
         self._time()
         self._files()
+        self._paths()
         self._processes()
         self.psutil = sys.modules.get("psutil")
         sys.modules["psutil"] = fake_psutil.make(self.world)
@@ -242,6 +244,20 @@ class Patches:
         self.put(os, "statvfs", world.statvfs)
         self.put(shutil, "disk_usage", world.disk_usage)
         self.put(tempfile, "_get_candidate_names", lambda: world.temp_names)
+
+    def _paths(self) -> None:
+        """Paths are values: the same path need not be taken apart a thousand times."""
+        kept: Dict[Any, Any] = {}
+        divide = pathlib.PurePath.__truediv__
+
+        def joined(path: Any, name: Any) -> Any:
+            key = (path, name)
+            found = kept.get(key)
+            if found is None:
+                found = kept[key] = divide(path, name)
+            return found
+
+        self.put(pathlib.PurePath, "__truediv__", joined)
 
     # -- processes ----------------------------------------------------------------------------------------------------
     def _processes(self) -> None:

@@ -172,6 +172,8 @@ class Product:
             return int(stop.exit_code), "\n".join(said)
         except Exception as error:
             code = getattr(error, "exit_code", None)
+            if code is None and isinstance(error, OSError):
+                code = 2  # as cli.main() answers
             if code is None:
                 raise
             world.note("{} ended: {!r}".format(words[0], error))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from . import ground
-from .faults import apply
+from .faults import KINDS, apply
 from .invariants import Violation
 from .patches import Patches, real_monotonic, real_rmtree
 from .product import product, silence
@@ -55,6 +55,7 @@ def run(scenario: Scenario, stop_at_first: bool = True) -> Result:
     world.stop_at_first = stop_at_first
     world.settings = dict(scenario.settings)
     world.slow = scenario.slow
+    world.families = sorted({KINDS[entry["kind"]][0] for entry in scenario.script})
     ground.lay(world, scenario.port_argument)
     if scenario.mode == "systemd":
         world.manager.port_argument = scenario.port_argument

@@ -162,8 +162,8 @@ def draw(seed: int, only: Optional[List[str]] = None) -> Scenario:
         )
         scenario.script.append({"kind": name, "at": round(at, 2), **DRAWS[name][1](r)})
     scenario.seconds = round(at + r.choice((300.0, 300.0, 300.0, 900.0, 900.0, 2700.0)), 2)
-    scenario.settings = {
-        "retry_delay": r.choice((1, 2, 2, 3)),
-        "check_interval": r.choice((10, 10, 15, 30)),
-    }
+    delay, interval = r.choice(
+        ((1, 10), (3, 30), (3, 20), (5, 30))
+    )  # the defaults, and coarser ones
+    scenario.settings = {"retry_delay": delay, "check_interval": interval}
     return scenario
