@@ -33,6 +33,11 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     ),
     "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
     "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题（先询问）。"),
+    "health": (
+        "health",
+        "Ask once, with an exit code (for probes).",
+        "询问一次并返回退出码。",
+    ),
     "watch": ("watch", "Run the watchdog (level 2).", "运行守护进程（第二级）。"),
     "pause": ("watch", "Do nothing for a while (maintenance).", "暂停一段时间（维护）。"),
     "resume": ("watch", "End a pause.", "结束暂停。"),
