@@ -27,7 +27,7 @@ LINT = ("ruff", "mypy", "types-jsonschema", "types-psutil", "types-requests")
 
 
 def run(*argv):
-    """Run a program here and answer its exit code."""
+    """Run a program here and return its exit code."""
     return subprocess.call(list(argv), cwd=HERE)
 
 
@@ -90,7 +90,7 @@ def end_to_end(words):
 
 
 def main(words):
-    """Answer the exit code of what was asked for."""
+    """Return the exit code of what was asked for."""
     what, more = (words[0] if words else ""), words[1:]
     if what == "demo":
         ready(())

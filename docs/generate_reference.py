@@ -25,7 +25,7 @@ Nothing needs to be configured: every setting has a default that works.
 
 ## Where a value comes from
 
-The lower line wins.
+A later source wins over an earlier one.
 
 | # | source | for |
 |---|---|---|

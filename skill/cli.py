@@ -44,7 +44,7 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "drill": (
         "drill",
         "Break a practice gateway and watch it heal.",
-        "在练习网关上演练故障与自愈。",
+        "在演练网关上演练故障与自愈。",
     ),
     "service": ("service", "Install, remove or show the services.", "安装、移除或查看系统服务。"),
     "check-config": ("config", "Check openclaw.json before a start.", "启动前检查 openclaw.json。"),
@@ -184,7 +184,7 @@ class App:
             loaded, complaint = settings.load_or_last_good(self.host, home)
             if complaint and str(complaint) != self._complained:
                 self._complained = str(complaint)  # once is enough
-                told = "settings are wrong, the last good ones are used: {}\n  -> {}"
+                told = "invalid settings; using the last valid ones: {}\n  -> {}"
                 if self.lang == "zh":
                     told = "设置有误，改用上次正确的设置：{}\n  -> {}"
                 click.echo(
@@ -302,9 +302,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     except OSError as error:
         place = " ({})".format(error.filename) if error.filename else ""
         hint = (
-            "看看该路径的权限与磁盘空间"
+            "请检查该路径的权限和磁盘剩余空间"
             if zh
-            else "look at the permissions of this path, and at the free space"
+            else "check the permissions of this path and the free disk space"
         )
         _fail("{}{}".format(error.strerror or error, place), hint, 2, as_json, zh)
     except Exception as error:
@@ -313,9 +313,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         what = "内部错误 {!r}（{}:{}）" if zh else "internal error {!r} at {}:{}"
         hint = (
-            "什么都没有判定；请报告这一行"
+            "本次未得出任何结论；请将这一行反馈给我们"
             if zh
-            else "nothing was found out; please report this line"
+            else "nothing was determined; please report this line"
         )
         _fail(
             what.format(error, os.path.basename(frame.filename), frame.lineno), hint, 2, as_json, zh

@@ -18,8 +18,8 @@ from .model import Text
 
 PathLike = Union[str, Path]
 REMEDY = Text(
-    "correct it there, or move the file away (nothing was changed)",
-    "请在该处改正，或把文件移走（没有改动任何东西）",
+    "fix it there, or move the file aside (nothing has been changed)",
+    "请在该处改正，或将文件移走（尚未改动任何内容）",
 )
 
 
@@ -111,7 +111,7 @@ def read_file(path: PathLike) -> bytes:
 
 
 def read_json(path: PathLike, default: Any = None) -> Any:
-    """Given a JSON file, answer its value; `default` where it does not exist. Raise SettingsError
+    """Given a JSON file, return its value; `default` where it does not exist. Raise SettingsError
     with line and column.
     """
     try:
@@ -147,7 +147,7 @@ def read_json(path: PathLike, default: Any = None) -> Any:
 
 
 def set_aside(path: PathLike) -> Optional[str]:
-    """Rename a damaged file to <name>.corrupt.<time>; answer its new name, None when it could not
+    """Rename a damaged file to <name>.corrupt.<time>; return its new name, None when it could not
     be moved.
     """
     path = Path(path)

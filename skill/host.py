@@ -127,7 +127,7 @@ def start_program(
     cwd: Optional[str] = None,
     log: Optional[str] = None,
 ) -> int:
-    """Start argv detached from us, output appended to `log`; answer its pid. Raises OSError."""
+    """Start argv detached from us, output appended to `log`; return its pid. Raises OSError."""
     flags: Dict[str, Any] = (
         {"creationflags": 0x00000200 | 0x00000008} if WINDOWS else {"start_new_session": True}
     )

@@ -16,7 +16,7 @@ class Text(NamedTuple):
     zh: str
 
     def to(self, lang: str) -> str:
-        """Given "zh" or "en", answer the sentence in that language."""
+        """Given "zh" or "en", return the sentence in that language."""
         return self.zh if lang == "zh" else self.en
 
     @classmethod

@@ -235,7 +235,7 @@ class Redactor:
         return found
 
     def clean(self, text: str) -> str:
-        """Answer the text with every secret replaced. Idempotent; placeholders of this Redactor are
+        """Return the text with every secret replaced. Idempotent; placeholders of this Redactor are
         left alone.
         """
         if not text:

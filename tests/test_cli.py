@@ -34,7 +34,7 @@ def house(tmp_path):
 
 
 def call(house, *words, lang="en", module="skill"):
-    """Run the program in a process of its own; answer (exit code, stdout, stderr)."""
+    """Run the program in a process of its own; return (exit code, stdout, stderr)."""
     env = {
         "HOME": str(house.parent),
         "USERPROFILE": str(house.parent),
@@ -206,7 +206,7 @@ def test_a_damaged_settings_file_is_named_with_place_and_remedy(house):
     assert (
         code == 1
         and "config.json: line 1 column 23" in err
-        and "move the file away" in err
+        and "move the file aside" in err
         and err.count("config.json") == 1
     )
     code, out, _ = call_here(house, "config", "--set", "auto_heal=false", "--json")

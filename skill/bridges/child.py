@@ -227,7 +227,7 @@ def processes_of(matches: Callable[[str], bool]) -> List[Any]:
 
 
 def end_run(run_id: str, grace_s: float = 3.0) -> int:
-    """SIGTERM, grace, SIGKILL for every process of a run, in whatever session it is; answer how
+    """SIGTERM, grace, SIGKILL for every process of a run, in whatever session it is; return how
     many there were.
     """
     return _end(lambda value: value == run_id, grace_s) if run_id else 0

@@ -253,6 +253,7 @@ BRIDGE = Bridge(
     ENV,
     frozenset({PLAN, HANDS}),
     Text(
-        "asks without tools; with hands under exact rules", "不带工具提问；放手模式下受严格规则约束"
+        'runs without tools; in "hands" mode under strict permission rules',
+        "不带工具提问；放手模式下受严格规则约束",
     ),
 )

@@ -107,7 +107,7 @@ def url_of(base: str, path: str) -> str:
 def post(
     ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any], deadline_s: float
 ) -> Dict[str, Any]:
-    """POST JSON; answer the JSON body of a 200. Overload and short rate limits are waited for;
+    """POST JSON; return the JSON body of a 200. Overload and short rate limits are waited for;
     everything else raises BridgeError.
     """
     import requests

@@ -43,7 +43,7 @@ def ask(lang: str, ident: str) -> Dict[str, Any]:
 
 
 def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
-    """Given the four answers, answer a raw case."""
+    """Given the four answers, return a raw case."""
     title, solution = answers["title"].strip(), answers["solution"].strip()
     case: Dict[str, Any] = {
         "id": ident,
@@ -69,7 +69,7 @@ def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
 
 
 def pattern_of(line: str) -> str:
-    """Given one log line, answer a regular expression that fits it on another machine: numbers and
+    """Given one log line, return a regular expression that fits it on another machine: numbers and
     masked parts are left open.
     """
     from .signature import mask, unwrap

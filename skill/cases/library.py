@@ -123,7 +123,7 @@ def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
                 continue
             if re.search(r"[*+}]\)?[*+]|\([^()]*[*+][^()]*\)[*+{]", pattern):
                 yield (
-                    "{}: nested repetition can take for ever on a hostile line; bound it, e.g. "
+                    "{}: nested repetition can take forever on a hostile line; bound it, e.g. "
                     ".{{0,80}}"
                 ).format(place)
             if name == "re" and not literals(pattern):
@@ -133,7 +133,7 @@ def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
 
 
 def build(raw: Mapping[str, Any], source: str = "shipped") -> Case:
-    """Given a raw case that passed `faults`, answer the value."""
+    """Given a raw case that passed `faults`, return the value."""
     evidence = raw.get("evidence") or {}
     return Case(
         id=raw["id"],

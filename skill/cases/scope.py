@@ -28,7 +28,7 @@ class Scope(NamedTuple):
 def judge(
     symptom: str, lines: Sequence[str], known: FrozenSet[str] = frozenset(), own_log: bool = False
 ) -> Scope:
-    """Given what was said, the log's lines and the stems of the words of OpenClaw's world, answer
+    """Given what was said, the log's lines and the stems of the words of OpenClaw's world, return
     what may count at all.
 
     own_log: the lines are this machine's gateway's, whether they name OpenClaw or not.

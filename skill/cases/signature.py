@@ -83,7 +83,7 @@ class Line(NamedTuple):
 
 
 def unwrap(raw: str) -> str:
-    """Given one line of a log file (JSONL), console or journal, answer the message with its
+    """Given one line of a log file (JSONL), console or journal, return the message with its
     [subsystem].
     """
     line = raw.strip()
@@ -141,7 +141,7 @@ def key(masked: str) -> str:
 
 
 def unquoted(line: str) -> str:
-    """Answer the part of a line that the program itself said: quoted chat and tool output are cut
+    """Return the part of a line that the program itself said: quoted chat and tool output are cut
     off.
     """
     if _QUOTED_START.match(line):
@@ -151,7 +151,7 @@ def unquoted(line: str) -> str:
 
 
 def lines(log: str) -> List[Line]:
-    """Given a log of any size, answer its distinct lines, newest first, bounded by MAX_LOG_CHARS
+    """Given a log of any size, return its distinct lines, newest first, bounded by MAX_LOG_CHARS
     and MAX_LINES.
     """
     if len(log) > MAX_LOG_CHARS:
@@ -193,7 +193,7 @@ def lines(log: str) -> List[Line]:
 
 
 def literals(pattern: str) -> Tuple[str, ...]:
-    """Given a regular expression, answer fixed texts (lower case) of which each matching line
+    """Given a regular expression, return fixed texts (lower case) of which each matching line
     contains one; () when there is none.
     """
     flat = pattern

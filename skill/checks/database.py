@@ -106,7 +106,7 @@ def _one(
         say = info if aside else warning
         yield say(
             "database/replaced",
-            "The database {} is not that of the last healthy run: it was made anew, and {} in "
+            "The database {} is not that of the last healthy run: it was created again, and {} in "
             "it are gone".format(path, lost[0]),
             "数据库 {} 已不是上次健康运行时的那个：它被重新创建过，原有的{}已丢失".format(
                 path, lost[1]

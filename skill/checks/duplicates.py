@@ -41,11 +41,11 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield warning(
             "duplicates/watchdog",
             "Another watchdog tends an OpenClaw here: pid {}: {}".format(pid, line),
-            "另有守护程序在管理 OpenClaw：pid {}：{}".format(pid, line),
+            "另有守护进程在管理 OpenClaw：pid {}：{}".format(pid, line),
             "",
             (
                 "Stop one of the two: two watchdogs fight each other",
-                "停用其中之一：两个守护程序会互相干扰",
+                "停用其中之一：两个守护进程会互相干扰",
             ),
             pid=pid,
             name=line,
@@ -120,4 +120,4 @@ def _units(look: Look) -> Iterator[Finding]:
         )
 
 
-CHECK = Check("duplicates", Text("Duplicates", "重复的网关或守护程序"), run)
+CHECK = Check("duplicates", Text("Duplicates", "重复的网关或守护进程"), run)

@@ -22,7 +22,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield error(
             "health/refused",
             "Nothing listens on port {}".format(port),
-            "端口 {} 无人监听".format(port),
+            "没有进程监听端口 {}".format(port),
             "",
             None,
             port=port,
@@ -30,8 +30,8 @@ def run(ctx: Any) -> Iterable[Finding]:
     elif answer == "silent":
         yield error(
             "health/hung",
-            "Port {} accepts connections and nobody answers".format(port),
-            "端口 {} 能连接但无应答".format(port),
+            "Port {} accepts connections but nothing responds".format(port),
+            "端口 {} 可以连接，但没有响应".format(port),
             "",
             None,
             port=port,
@@ -71,7 +71,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         yield warning(
             "health/slow",
             "The gateway took {:.1f} s to answer".format(seen["seconds"]),
-            "网关应答耗时 {:.1f} 秒".format(seen["seconds"]),
+            "网关响应耗时 {:.1f} 秒".format(seen["seconds"]),
             "",
             None,
             seconds=round(seen["seconds"], 2),

@@ -45,8 +45,8 @@ def run(ctx: Any) -> Iterable[Finding]:
         broken = not held
         yield info(
             "lock/stale",
-            "A lock of a process that is gone lies there; the gateway takes it over by itself",
-            "存在已消失进程留下的锁文件；网关会自行接管",
+            "Stale lock left by a dead process; the gateway reclaims it on start",
+            "已退出的进程留下了锁文件；网关启动时会自行接管",
             files[0],
             None,
             pid=held.get("pid"),

@@ -37,7 +37,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             "process/stopped",
             "The gateway (pid {}) is suspended (state T): it answers nothing and ignores "
             "SIGTERM".format(row.pid),
-            "网关进程（pid {}）已被挂起（状态 T）：不应答，也不响应 SIGTERM".format(row.pid),
+            "网关进程（pid {}）已被挂起（状态 T）：没有响应，SIGTERM 也无效".format(row.pid),
             "",
             None,
             pid=row.pid,
@@ -48,7 +48,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             yield error(
                 "process/busy",
                 "The gateway (pid {}) uses a whole core and answers nothing".format(row.pid),
-                "网关进程（pid {}）占满一个核心且不应答".format(row.pid),
+                "网关进程（pid {}）占满一个核心且没有响应".format(row.pid),
                 pid=row.pid,
                 started=row.started,
             )

@@ -1,4 +1,4 @@
-"""Run the checks, all at once, within a budget; answer the verdict with what they found. Nothing is
+"""Run the checks, all at once, within a budget; return the verdict with what they found. Nothing is
 changed.
 """
 

@@ -126,7 +126,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         yield error(
             "service/start-limit",
             "The service hit its start limit and is parked",
-            "服务达到启动次数上限，已停放",
+            "服务达到启动次数上限，服务管理器已停止重试",
             path,
             None,
             restarts=state.restarts,
@@ -167,7 +167,7 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
             "systemd 无法按单元的设置启动网关程序：{}".format(why),
             getattr(state, "path", ""),
             (
-                "openclaw gateway install --force    # writes the unit anew",
+                "openclaw gateway install --force    # writes the unit again",
                 "openclaw gateway install --force    # 重新生成该单元",
             ),
             exit_code=state.exit_code,

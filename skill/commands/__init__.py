@@ -91,7 +91,7 @@ def speak(zh: bool) -> None:
     """Give click's own words in Chinese, or in English.
 
     click asks gettext, which finds a catalogue by LANGUAGE and LANG: every program that we start
-    would inherit those and answer in Chinese what we read in English. So its two functions are
+    would inherit those and print in Chinese what we read in English. So its two functions are
     replaced where it uses them.
     """
     import gettext

@@ -134,7 +134,7 @@ def attach(app: Any) -> None:
         lines += [
             Text(
                 "Look into the session (for watching; nothing is confirmed for you):",
-                "查看会话（仅供查看，不会替您确认任何操作）：",
+                "查看会话（仅供查看，不会替你确认任何操作）：",
             ).to(app.lang)
         ]
         lines += ["  cd '{}' && {}".format(last.get("workdir"), resume)]

@@ -337,7 +337,7 @@ def _rate(case: Case) -> str:
     "--from", "from_file", metavar="FILE", help="A JSON file with one case. / 从 JSON 文件读入。"
 )
 @click.option(
-    "--incident", metavar="ID", help="A case from a recorded incident. / 从事件记录生成。"
+    "--incident", metavar="ID", help="A case from a recorded incident. / 从事故记录生成。"
 )
 @click.option(
     "--approve",

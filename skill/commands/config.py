@@ -107,7 +107,7 @@ def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
 
 
 def parse_value(text: str, node: Mapping[str, Any]) -> Any:
-    """Given what a person typed and the key's schema, answer the value; a word stays a word where
+    """Given what a person typed and the key's schema, return the value; a word stays a word where
     the schema wants one.
     """
     kinds = node.get("type", "string")

@@ -58,7 +58,7 @@ def _show(app: Any, result: Any) -> None:
         "healed": Text("Healed: the gateway is ready.", "已修复：网关已就绪。"),
         "nothing": Text("Nothing to repair.", "无需修复。"),
         "asked": Text("This can be repaired.", "可以修复。"),
-        "escalate": Text("This needs you.", "需要您处理。"),
+        "escalate": Text("Your action is needed.", "需要你处理。"),
     }
     app.say(heads[result.outcome])
     app.say(Text("Cause: ", "原因：").to(app.lang) + result.cause.to(app.lang))
@@ -240,7 +240,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
         )
     if not yes and app.as_json:
         raise UsageError(
-            Text("a restore under --json is not asked about", "--json 下还原不会再询问"),
+            Text("--json cannot prompt; add --yes", "--json 下还原不会再询问"),
             "iflow-doctor snapshots restore {} --yes --json".format(name),
         )
     if not yes and not click.confirm(
@@ -254,7 +254,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
         app.out({"ok": True, "restored": changed, "as_it_was": before.id})
         return
     app.say(
-        Text("Put back: {}. As it was: {}", "已还原：{}。还原前的状态：{}")
+        Text("Restored: {}. Previous version kept as: {}", "已还原：{}。还原前的状态：{}")
         .to(app.lang)
         .format(", ".join(changed) or "-", before.id)
     )

@@ -36,7 +36,7 @@ def keep_good(app: Any, look: bool) -> None:
     if seen.answer not in ("ready", "live"):
         raise click.exceptions.Exit(1)
     with contextlib.suppress(HealerError, OSError):
-        # A doctor that was killed after it had mended: what it began is finished now, not undone in
+        # A doctor that was killed after its repair: what it began is finished now, not undone in
         # some later incident.
         recover.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
     damage = _quiet_damage(ctx)

@@ -124,10 +124,10 @@ def preview(app: Any, kind: str, platform: str) -> None:
 
 @click.command()
 @click.argument("code", default="")
-@click.option("--all", "everyone", is_flag=True, help="Every open incident. / 所有未恢复的事件。")
+@click.option("--all", "everyone", is_flag=True, help="Every open incident. / 所有未恢复的事故。")
 @click.pass_obj
 def ack(app: Any, code: str, everyone: bool) -> None:
-    """Acknowledge an incident: no more reminders. / 确认事件，不再提醒。"""
+    """Acknowledge an incident: no more reminders. / 确认事故，不再提醒。"""
     from ..notify import incidents
     from ..openclaw.home import locate
 
@@ -156,7 +156,7 @@ def ack(app: Any, code: str, everyone: bool) -> None:
         app.say(
             Text(
                 "No such open incident." if code else "No incident is open.",
-                "没有这个未恢复的事件。" if code else "没有未恢复的事件。",
+                "没有这个未恢复的事故。" if code else "没有未恢复的事故。",
             )
         )
     raise click.exceptions.Exit(0 if done or not code else 1)

@@ -131,7 +131,7 @@ DETAILS_ZH = {
     "loaded; launchd starts it within ThrottleInterval (10 s)": (
         "已加载，launchd 会在 ThrottleInterval（10 秒）内启动它"
     ),
-    "schtasks did not answer": "schtasks 没有回答",
+    "schtasks did not answer": "schtasks 没有响应",
 }
 
 

@@ -31,7 +31,7 @@ PARSES = Evidence(
     all=(DOWN,), none=("config/syntax", "config/empty", "config/missing", "config/include-missing")
 )
 
-# Only a person can mend these: say so at once, no restart, no AI.
+# Only a person can fix these: say so at once, no restart, no AI.
 PERSON: Tuple[Row, ...] = (
     Row("port/foreign-owner", "tell-person"),
     Row("port/other-gateway", "tell-person"),

@@ -105,7 +105,7 @@ def _answer(
         if state != State.HEALTHY:
             cause = ctx.verdict.reason
         if state == State.STOPPED:
-            cause = Text("The gateway was stopped by its operator.", "网关是被操作者停止的。")
+            cause = Text("The gateway was stopped on purpose.", "网关已被手动停止。")
             return {
                 "cause": cause,
                 "next": Text("openclaw gateway start", "openclaw gateway start"),

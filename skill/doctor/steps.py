@@ -151,7 +151,7 @@ RUNS_WAIT_S = 300.0
 
 
 def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
-    """A gateway that answers and works for somebody is not restarted in the middle of it; answer
+    """A gateway that answers and works for somebody is not restarted in the middle of it; return
     the seconds waited, RUNS_WAIT_S at most.
 
     Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports
@@ -241,7 +241,7 @@ def move(path: str, to: str) -> None:
 
 
 def move_back(path: str, to: str) -> None:
-    """Undo move(path, to). What stands at `path` by now (a database made anew) is kept beside
+    """Undo move(path, to). What stands at `path` by now (a database created again) is kept beside
     it.
     """
     if not os.path.lexists(to):

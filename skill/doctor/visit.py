@@ -35,7 +35,7 @@ from .result import Treatment
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
 SETTLING_S = 1.0  # between two looks at a gateway that is starting
-# after a repair in vain: the service manager may be starting it once more, which says nothing yet
+# after a failed repair: the service manager may be starting it once more, which says nothing yet
 AGAIN_S = 60.0
 LOOP = 3  # processes that were seen to start and to go again while we waited
 RESTARTING = (
@@ -173,8 +173,8 @@ class Visit:
         return None
 
     def _same_case(self, choice: Choice) -> str:
-        """The certain case that says the same as this finding: memory is kept per case, whoever
-        chose the repair.
+        """The certain case that says the same as this finding: memory is kept per case, no
+        matter which of the two chose the repair.
         """
         for match in self.matches:
             if (

@@ -80,7 +80,7 @@ class Bench:
         return reply.status == 200 and gateway.body_of(reply).get("ready") is True
 
     def start(self) -> float:
-        """Start the gateway by the direct keeper; answer the seconds until /readyz was 200. Raise
+        """Start the gateway by the direct keeper; return the seconds until /readyz was 200. Raise
         GatewayError when it was not.
         """
         began = time.monotonic()
@@ -127,7 +127,7 @@ class Bench:
         return env
 
     def script(self, name: str, **extra: str) -> Tuple[Optional[int], str]:
-        """Run the fault's `setup`, `inject`, `oracle` or `teardown`; answer (exit code, tail of its
+        """Run the fault's `setup`, `inject`, `oracle` or `teardown`; return (exit code, tail of its
         output); (0, "") for none.
         """
         import subprocess
@@ -161,7 +161,7 @@ class Bench:
 
     # -- the end -----------------------------------------------------------------------------------
     def clear_up(self, keep: bool) -> int:
-        """End every process of this fault, then remove its files; answer how many processes are
+        """End every process of this fault, then remove its files; return how many processes are
         left (0, or something is wrong).
         """
         with contextlib.suppress(Exception):

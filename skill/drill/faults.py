@@ -55,7 +55,7 @@ class Fault:
 
 
 def read(folder: Path) -> Fault:
-    """Given a fault's directory, answer the fault. Raise SettingsError naming everything that is
+    """Given a fault's directory, return the fault. Raise SettingsError naming everything that is
     wrong with it.
     """
     path = folder / "fault.json"

@@ -23,7 +23,7 @@ def new_mark() -> str:
 
 
 def sweep() -> int:
-    """End what drills left behind that were themselves killed (kill -9); answer how many processes
+    """End what drills left behind that were themselves killed (kill -9); return how many processes
     that were.
     """
     import psutil
@@ -72,7 +72,7 @@ def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Any]:
 
 
 def end_all(run_id: str, also: Tuple[int, ...] = (), grace_s: float = 4.0) -> int:
-    """End the drill's processes, SIGTERM first; answer how many are left. psutil refuses a pid that
+    """End the drill's processes, SIGTERM first; return how many are left. psutil refuses a pid that
     was given to another process.
     """
     import psutil

@@ -147,7 +147,7 @@ def _prepare(
     missing = (
         Text("", "")
         if kept
-        else Text(", without a good copy of the config", "，但没有配置的正确副本")
+        else Text(", without a good copy of the config", "，但没有配置的可用副本")
     )
     tell(Text.of("the watchdog is on guard{}", "守护进程已就位{}", missing))
 

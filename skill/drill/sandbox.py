@@ -27,7 +27,7 @@ QUIET_SETTINGS: Dict[str, Any] = {"ai": {"enabled": False}}
 def environment(
     outer: Mapping[str, str], home: Path, state_dir: Path, port: int, run_id: str, path: str
 ) -> Dict[str, str]:
-    """Given the caller's environment, answer the drill's: an allow-list, so that no credential is
+    """Given the caller's environment, return the drill's: an allow-list, so that no credential is
     inherited.
     """
     env = {
@@ -75,7 +75,7 @@ def _free(port: int) -> bool:
 
 
 def copy_install(program: Path, prefix: Path) -> Path:
-    """Given the real `openclaw` program, copy its package below `prefix`; answer the package. Its
+    """Given the real `openclaw` program, copy its package below `prefix`; return the package. Its
     dependencies are linked, not copied.
     """
     package = program.resolve().parent

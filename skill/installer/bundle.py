@@ -71,7 +71,7 @@ def fingerprint(source: Path) -> str:
 
 
 def copy(source: Path, target: Path) -> int:
-    """Copy the whitelist into a fresh folder; answer how many files. Raises OSError."""
+    """Copy the whitelist into a fresh folder; return how many files. Raises OSError."""
     count = 0
     for relative in files(source):
         place = target / relative

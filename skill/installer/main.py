@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(source: str, arguments: Sequence[str]) -> int:
-    """Answer 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks
+    """Return 0 when all is well, 1 when something failed, 2 for wrong usage or a machine that lacks
     something.
     """
     args = parse(arguments)
@@ -184,7 +184,7 @@ def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) ->
         Text(
             "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: "
             "none).",
-            "没有找到 OpenClaw 的聊天通道。可粘贴一个 webhook 以接收告警（空行跳过）。",
+            "没有找到 OpenClaw 的聊天频道。可粘贴一个 webhook 以接收告警（空行跳过）。",
         ).to(lang)
     )
     for kind, host_part in (

@@ -101,7 +101,7 @@ def _service(host: Host, places: Places, env: Path) -> None:
 
 
 def _linked(host: Host, places: Places) -> bool:
-    """True when openclaw.json loads our plugin, whoever linked it: without its folder it would be a
+    """True when openclaw.json loads our plugin (linked by anyone): without its folder it would be a
     broken reference.
     """
     config = Path(host.env.get("OPENCLAW_CONFIG_PATH") or places.state_dir / "openclaw.json")

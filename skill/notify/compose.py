@@ -142,7 +142,7 @@ def hold_until(
 
 
 def quiet_end(now: float, start: str, end: str) -> float:
-    """Given "23:00" and "07:00" in local time, answer when the quiet time around `now` ends; 0.0
+    """Given "23:00" and "07:00" in local time, return when the quiet time around `now` ends; 0.0
     outside it.
     """
     begin, finish = minutes(start), minutes(end)

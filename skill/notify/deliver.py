@@ -238,7 +238,7 @@ class Flusher:
 
     # -- one message -------------------------------------------------------------------------------
     def _deliver(self, batch: Batch, ways: List[List[Way]]) -> List[float]:
-        """Try every route that has not accepted yet. Answer [] when the message is through, else
+        """Try every route that has not accepted yet. Return [] when the message is through, else
         when to try again.
         """
         now = self.ctx.host.now()

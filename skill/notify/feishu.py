@@ -104,7 +104,7 @@ def _section(heading: str, content: str) -> list:  # type: ignore[type-arg]
 
 
 def send(call: Call, doc: Doc) -> str:
-    """Deliver one message; answer the platform's message id. Raises NotifyError."""
+    """Deliver one message; return the platform's message id. Raises NotifyError."""
     return _hook(call, doc) if call.way.kind == "hook" else _app(call, doc)
 
 

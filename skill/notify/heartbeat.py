@@ -40,7 +40,7 @@ def mark(ctx: "Context", now: float, stopping: bool = False) -> None:
 
 
 def missed(ctx: "Context", now: float) -> Optional[Alert]:
-    """Given the time of a start, answer the notice about a gap of at least notify.watch_gap
+    """Given the time of a start, return the notice about a gap of at least notify.watch_gap
     seconds, else None.
     """
     try:

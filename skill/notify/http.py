@@ -113,7 +113,7 @@ def errcode(
 
 
 def client(env: Mapping[str, str]) -> Post:
-    """Answer post(url, body, headers={}, proxy="") -> Answer. Raises NotifyError (nothing was sent)
+    """Return post(url, body, headers={}, proxy="") -> Answer. Raises NotifyError (nothing was sent)
     or Unclear.
     """
     import requests
@@ -157,11 +157,11 @@ def client(env: Mapping[str, str]) -> Post:
                     )
                 ) from None
             raise Unclear(
-                Text("the connection broke before an answer came", "还没收到回答连接就断了")
+                Text("the connection broke before an answer came", "还没收到响应连接就断了")
             ) from None
         except requests.exceptions.Timeout:
             raise Unclear(
-                Text.of("no answer within {:.0f} s", "{:.0f} 秒内没有回答", READ_S)
+                Text.of("no answer within {:.0f} s", "{:.0f} 秒内没有响应", READ_S)
             ) from None
         except requests.exceptions.InvalidSchema:
             raise NotifyError(
@@ -177,7 +177,7 @@ def client(env: Mapping[str, str]) -> Post:
             ) from None
         except requests.exceptions.RequestException as error:
             raise Unclear(
-                Text.of("no usable answer: {}", "没有可用的回答：{}", type(error).__name__)
+                Text.of("no usable answer: {}", "没有可用的响应：{}", type(error).__name__)
             ) from None
 
     def post(
@@ -202,7 +202,12 @@ def client(env: Mapping[str, str]) -> Post:
             except NotifyError:
                 if number == len(routes) - 1:
                     raise
-        raise NotifyError(Text("no route", "没有可走的线路"))
+        raise NotifyError(
+            Text(
+                "no usable network path (direct and proxy both failed)",
+                "没有可用的网络线路（直连与代理均失败）",
+            )
+        )
 
     return post
 

@@ -89,7 +89,7 @@ def open_incidents(home: "Home") -> List[Dict[str, Any]]:
 
 
 def ack(home: "Home", word: str, now: float) -> List[str]:
-    """Given a code or an incident id ("" = every open one), answer the incidents that stop
+    """Given a code or an incident id ("" = every open one), return the incidents that stop
     reminding. [] when none fits.
     """
     from .outbox import safe
@@ -106,7 +106,7 @@ def ack(home: "Home", word: str, now: float) -> List[str]:
 
 
 def remind(ctx: "Context", now: float) -> int:
-    """Enqueue the newest reminder that is due for each open, unacknowledged incident. Answers how
+    """Enqueue the newest reminder that is due for each open, unacknowledged incident. Returns how
     many.
     """
     from .outbox import enqueue, safe

@@ -38,8 +38,8 @@ WORDS: Mapping[str, Text] = {
     "ack": Text(
         "Seen it? Stop the reminders: iflow-doctor ack {}", "已知晓？停止提醒：iflow-doctor ack {}"
     ),
-    "incident": Text("Incident", "事件"),
-    "digest": Text("{} incidents since {}", "{} 起事件（自 {} 起）"),
+    "incident": Text("Incident", "事故"),
+    "digest": Text("{} incidents since {}", "{} 起事故（自 {} 起）"),
     "opened_line": Text("opened", "发生"),
     "note_line": Text("note", "通知"),
     "test": Text("test", "测试"),

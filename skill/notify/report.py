@@ -110,7 +110,7 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
             lines.append("    ✗ {}".format(row["problem"]))
     lines.append(
         (
-            "等待发送 {} 条，未恢复事件 {} 起" if zh else "{} alerts waiting, {} incidents open"
+            "等待发送 {} 条，未恢复的事故 {} 起" if zh else "{} alerts waiting, {} incidents open"
         ).format(value["waiting"], len(value["open_incidents"]))
     )
     for item in value["open_incidents"]:

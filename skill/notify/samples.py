@@ -170,7 +170,7 @@ SAMPLES: Dict[str, Alert] = {
             "进程（2207）能接受连接，但已 31 秒没有响应。正在结束并重新启动它。",
         ),
         ((SINCE, "03:14:29"), (LASTED, Text("31 s", "31 秒")), (GOOD, "03:14:19")),
-        (Text("kept log tail and /readyz answer for later", "已保留日志与 /readyz 的回答备查"),),
+        (Text("kept log tail and /readyz answer for later", "已保留日志与 /readyz 的响应备查"),),
         None,
         "03:14:27 warn eventLoop: blocked for 8400 ms",
         LOGS,

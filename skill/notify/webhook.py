@@ -55,7 +55,7 @@ def judge(answer: Answer) -> str:
     if bad:
         raise NotifyError(
             Text.of(
-                "the webhook's answer says it failed{}", "webhook 的回答表示失败{}", said(answer)
+                "the webhook's answer says it failed{}", "webhook 的响应表示失败{}", said(answer)
             ),
             retry_after=answer.retry_after,
         )

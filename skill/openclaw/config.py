@@ -134,7 +134,7 @@ def _merge(low: Any, high: Any) -> Any:
 
 
 def get(data: Any, dotted: str, default: Any = None) -> Any:
-    """Answer the value at "a.b.c" (list indices as numbers), `default` where any part is
+    """Return the value at "a.b.c" (list indices as numbers), `default` where any part is
     missing.
     """
     for part in dotted.split(".") if dotted else []:

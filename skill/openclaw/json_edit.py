@@ -149,7 +149,7 @@ UNSET = object()
 
 
 def _checked(text: str, intended: Any, edit: Any) -> str:
-    """The text edit when it parses to exactly what was meant, else the whole value serialised anew
+    """The text edit when it parses to exactly what was meant, else the whole value serialised again
     (comments are lost then).
     """
     try:

@@ -91,7 +91,7 @@ class Ledger:
         return sorted(found + self._unwritten, key=lambda act: act.at)
 
     def hard_kills(self) -> List[float]:
-        """Epoch seconds of the hard kills of the last five minutes, whoever made them."""
+        """Epoch seconds of the hard kills of the last five minutes, no matter by whom."""
         return [act.at for act in self.acts() if act.act == "kill" and self.age(act) < HARD_WINDOW]
 
     def may_kill(self) -> bool:

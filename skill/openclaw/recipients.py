@@ -38,7 +38,7 @@ _KIND = re.compile(r"^(user|dm|direct|open_id|channel|chat|group|room|conversati
 
 
 def split(platform: str, entry: str, bare: str = "user") -> Tuple[str, str]:
-    """Given a target as OpenClaw writes it ("user:42", "channel:4242", "ou_x", "<@42>"), answer
+    """Given a target as OpenClaw writes it ("user:42", "channel:4242", "ou_x", "<@42>"), return
     (id, user|room|either).
     """
     entry = entry.strip()

@@ -39,7 +39,7 @@ class Secrets:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def reveal(self, raw: Any) -> str:
-        """Given a secret in any form, answer its text. Raise CannotTell with the reason (never with
+        """Given a secret in any form, return its text. Raise CannotTell with the reason (never with
         a value).
         """
         if isinstance(raw, Mapping):
@@ -185,7 +185,7 @@ class Secrets:
             raise CannotTell(
                 Text.of(
                     "secrets provider {!r}: answered no JSON",
-                    "密钥提供方 {!r}：回答不是 JSON",
+                    "密钥提供方 {!r}：返回的不是 JSON",
                     alias,
                 )
             ) from None

@@ -82,7 +82,7 @@ def gateway_command(host: Host) -> List[str]:
 
 
 def render(folder: str, name: str, values: Mapping[str, str]) -> str:
-    """Given a file of templates/, answer it with every @NAME@ filled in; a line of its own that
+    """Given a file of templates/, return it with every @NAME@ filled in; a line of its own that
     becomes empty goes.
     """
     place = shipped.shipped_path("templates", folder, name)

@@ -29,7 +29,7 @@ ACTIVE = {
 
 
 def read_known(known: Mapping[str, Any], kept: bool, exists: bool, path: str) -> ServiceState:
-    """Given keeper.json, whether a keeper is at work and whether one is wanted (exists), answer
+    """Given keeper.json, whether a keeper is at work and whether one is wanted (exists), return
     what it means.
     """
     pid = known.get("pid") if system.alive(known.get("pid"), known.get("ticks")) else None
@@ -69,7 +69,7 @@ def fulfilled(action: str, known: Mapping[str, Any]) -> bool:
     )
 
 
-# What makes a start by hand and a start by the keeper the same, whoever started the keeper.
+# What makes a start by hand and a start by the keeper the same, no matter who started the keeper.
 KEPT = (
     "HOME",
     "USERPROFILE",

@@ -25,7 +25,7 @@ BROKEN = {
 
 
 def read_state(seen: Mapping[str, str], file_there: bool, empty: bool = False) -> ServiceState:
-    """Given `systemctl show`, answer what it means. empty: the unit file holds nothing, which
+    """Given `systemctl show`, return what it means. empty: the unit file holds nothing, which
     systemd calls masked.
     """
     load, active, result = (
@@ -92,7 +92,7 @@ def _stopped(
 
 
 def read_print(text: str, path: str) -> ServiceState:
-    """Given the answer of `launchctl print`, answer what it means. Only lines of the outermost
+    """Given the answer of `launchctl print`, return what it means. Only lines of the outermost
     level count.
     """
     fields: Dict[str, str] = {}

@@ -146,9 +146,9 @@ def best_good(ctx: Context) -> Good:
         if usable(ctx, good):
             return good
     raise CannotPlan(
-        Text("no good copy of the config is known", "没有已知的正确配置副本"),
+        Text("no good copy of the config is known", "没有可用的配置备份"),
         hint=Text(
-            "restore openclaw.json from your own backup", "请从您自己的备份还原 openclaw.json"
+            "restore openclaw.json from your own backup", "请从你自己的备份还原 openclaw.json"
         ),
     )
 

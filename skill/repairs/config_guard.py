@@ -50,7 +50,7 @@ def undo_the_rest(
     """After a foreign program edited the config: start from the bytes before and take over only the
     allowed changes.
 
-    Answers (all well, dotted paths that were put back). Not well: the result does not parse, or
+    Returns (all well, dotted paths that were put back). Not well: the result does not parse, or
     lost keys that cannot be put back.
     """
     view = openclaw_config.load(ctx.home.config_path)

@@ -53,7 +53,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         Risk.SAFE,
         Text(
             "pid {} holds this gateway's place and does not answer".format(process.pid),
-            "进程 {} 占着本网关的位置却不回应".format(process.pid),
+            "进程 {} 占着本网关的位置却没有响应".format(process.pid),
         ),
     )
 
@@ -61,6 +61,6 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
 REPAIR = Repair(
     "end-stale-process",
     Risk.SAFE,
-    Text("End a gateway process that does not answer, then start", "结束不回应的网关进程并启动"),
+    Text("End a gateway process that does not answer, then start", "结束没有响应的网关进程并启动"),
     plan,
 )

@@ -61,7 +61,7 @@ def own_spare(ctx: Context) -> List[Path]:
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not (ctx.findings("disk/full") or ctx.findings("disk/low") or ctx.findings("disk/inodes")):
-        raise CannotPlan(Text("no finding says that the disk is full", "没有发现项表明磁盘已满"))
+        raise CannotPlan(Text("no finding says that the disk is full", "检查结果并不表明磁盘已满"))
     chosen, size = _size(old_logs(ctx) + own_spare(ctx))
     if not chosen:
         raise CannotPlan(
@@ -85,7 +85,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
 
 
 def make_room(ctx: Context) -> int:
-    """The same under a gateway that runs: nothing is restarted for it. Answers the bytes that were
+    """The same under a gateway that runs: nothing is restarted for it. Returns the bytes that were
     freed.
     """
     chosen, size = _size(old_logs(ctx) + own_spare(ctx))

@@ -22,7 +22,7 @@ def _own_copy(ctx: Context, finding: Finding) -> Text:
     return Text.of(
         "No copy of {0} that OpenClaw accepts is left. Put a backup of your own in its place, "
         "or write a new one: openclaw configure",
-        "没有留下 OpenClaw 可接受的 {0} 副本。请放回您自己的备份，或重新生成：openclaw configure",
+        "没有留下 OpenClaw 可接受的 {0} 副本。请放回你自己的备份，或重新生成：openclaw configure",
         ctx.home.config_path,
     )
 
@@ -32,7 +32,7 @@ def _syntax(ctx: Context, finding: Finding) -> Text:
     return Text.of(
         "Correct {0}{1} with an editor, or put a backup of your own in its place. Check it: "
         "openclaw config validate",
-        "请用编辑器改正 {0}{2}，或放回您自己的备份。检查：openclaw config validate",
+        "请用编辑器改正 {0}{2}，或放回你自己的备份。检查：openclaw config validate",
         ctx.home.config_path,
         " (line {}, column {})".format(line, column) if line else "",
         "（第 {} 行第 {} 列）".format(line, column) if line else "",

@@ -18,7 +18,7 @@ LOST = Text(
     "pairings of chats and devices, scheduled jobs, stored secrets and the session index that "
     "were in it; conversations and memory "
     "files on disk stay. Channels may ask for pairing again",
-    "其中的聊天与设备配对、定时任务、保存的密钥和会话索引；磁盘上的对话与记忆文件不受影响。渠道"
+    "其中的聊天与设备配对、定时任务、保存的密钥和会话索引；磁盘上的对话与记忆文件不受影响。频道"
     "可能需要重新配对",
 )
 AGENT_LOST = Text(

@@ -52,7 +52,7 @@ def _alive(ctx: Context) -> None:
         raise CannotPlan(
             Text.of(
                 "the gateway is {}: its channels cannot be reached",
-                "网关状态为 {}：够不到它的通道",
+                "网关状态为 {}：无法访问其频道",
                 ctx.verdict.state.value,
             )
         )
@@ -63,9 +63,9 @@ def restart(ctx: Context, params: Mapping[str, Any]) -> Plan:
     finding = ctx.finding("channels/failing")
     name = str(params.get("channel") or (finding.evidence.get("channel", "") if finding else ""))
     if not NAME.match(name) or not (finding or name in ctx.verdict.failing):
-        raise CannotPlan(Text("no channel is named", "没有指明通道"))
+        raise CannotPlan(Text("no channel is named", "没有指明频道"))
     steps = _calls(ctx, ("stop", "start"), [name], str(params.get("account", "")))
-    why = Text("the channel {} does not work".format(name), "渠道 {} 不工作".format(name))
+    why = Text("the channel {} does not work".format(name), "频道 {} 不工作".format(name))
     return Plan("restart-channel", tuple(steps), Risk.SAFE, why)
 
 
@@ -82,10 +82,10 @@ def resume(ctx: Context, params: Mapping[str, Any]) -> Plan:
     )
     names = [name for name in (names or list(ctx.verdict.failing)) if NAME.match(name)]
     if not names or not (finding or ctx.verdict.state is State.SAFE_MODE):
-        raise CannotPlan(Text("no channel is suppressed", "没有被抑制的通道"))
+        raise CannotPlan(Text("no channel is suppressed", "没有被停用的频道"))
     why = Text(
         "OpenClaw's crash-loop breaker keeps these channels silent: {}".format(", ".join(names)),
-        "OpenClaw 的崩溃循环保护使以下渠道静默：{}".format("、".join(names)),
+        "OpenClaw 的崩溃循环保护停用了以下频道：{}".format("、".join(names)),
     )
     return Plan(
         "resume-channels", tuple(_calls(ctx, ("start",), names)), Risk.SAFE, why, verify="channels"
@@ -96,7 +96,7 @@ _ACCOUNT = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 REPAIR = Repair(
     "restart-channel",
     Risk.SAFE,
-    Text("Restart one channel", "重启一个渠道"),
+    Text("Restart one channel", "重启一个频道"),
     restart,
     {
         "type": "object",
@@ -107,6 +107,6 @@ REPAIR = Repair(
 RESUME = Repair(
     "resume-channels",
     Risk.SAFE,
-    Text("Start the channels that the breaker silenced", "恢复被保护机制静默的渠道"),
+    Text("Start the channels that the breaker silenced", "恢复被保护机制停用的频道"),
     resume,
 )

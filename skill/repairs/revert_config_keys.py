@@ -47,7 +47,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         raise CannotPlan(
             Text(
                 "nothing that is implicated changed since the last good copy",
-                "自上次正确副本以来，相关内容没有变化",
+                "自上次可用副本以来，相关内容没有变化",
             )
         )
     shown = [json_edit.dotted(path) for path in paths] + [
@@ -119,7 +119,7 @@ def _good(ctx: Context, stamps: bool = False) -> Good:
     raise CannotPlan(
         Text(
             "no good copy of the config differs from what is there now",
-            "没有与现状不同的正确配置副本",
+            "所有可用备份都与当前配置相同",
         )
     )
 
@@ -155,7 +155,7 @@ def _implicated(ctx: Context, good: Good, wanted: Sequence[str]) -> List[KeyPath
         raise CannotPlan(
             Text(
                 "the implicated keys did not change since the last good copy",
-                "自上次正确副本以来，相关的键没有变化",
+                "自上次可用副本以来，相关的键没有变化",
             )
         )
     return changed
@@ -174,7 +174,7 @@ def _variables(ctx: Context, good: Good, names: Sequence[str]) -> List[Write]:
     ]
     if not lines:
         raise CannotPlan(
-            Text.of("no good copy defines {}", "没有正确副本定义 {}", ", ".join(names))
+            Text.of("no good copy defines {}", "没有可用副本定义 {}", ", ".join(names))
         )
     start = now if not now or now.endswith(b"\n") else now + b"\n"
     return [Write(path, start + "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")]

@@ -1,5 +1,5 @@
-"""Set one key to one of a few values that are safe for everybody. Nothing else can be set, whoever
-asks.
+"""Set one key to one of a few values that are safe for everybody. Nothing else can be set, no
+matter who asks.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     rule = [row for row in ALLOWED if row[0] == name and row[1] == value]
     if not rule:
         raise CannotPlan(
-            Text.of("{} may not be set to that by anybody but you", "{} 只能由您自己改成该值", name)
+            Text.of("{} may not be set to that by anybody but you", "{} 只能由你自己改成该值", name)
         )
     if not any(ctx.findings(check) for check in rule[0][2]):
-        raise CannotPlan(Text.of("no finding asks for {}", "没有发现项要求 {}", name))
+        raise CannotPlan(Text.of("no finding asks for {}", "没有检查结果要求 {}", name))
     data = common.current(ctx).data
     path = json_edit.split(data, name)
     if json_edit.value_at(data, path) == value:

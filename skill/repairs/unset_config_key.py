@@ -49,13 +49,13 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     ]
     wanted = [str(params["path"])] if params.get("path") else list(dict.fromkeys(named))
     if not wanted:
-        raise CannotPlan(Text("no finding names a key to remove", "没有发现项指明要删除的键"))
+        raise CannotPlan(Text("no finding names a key to remove", "没有检查结果指明要删除的键"))
     data = common.current(ctx).data
     edits = []
     for name in wanted:
         path = json_edit.split(data, name)
         if name not in named and name not in values:
-            raise CannotPlan(Text.of("{} is not named by any finding", "没有发现项指到 {}", name))
+            raise CannotPlan(Text.of("{} is not named by any finding", "没有检查结果指向 {}", name))
         if len(path) < 2 and path[:1] and path[0] in SECTIONS:
             raise CannotPlan(Text.of("{} is a whole section", "{} 是一整段", name))
         if json_edit.has(data, path):

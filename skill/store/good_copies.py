@@ -65,7 +65,7 @@ def service_files(ctx: Context) -> List[Path]:
 
 
 def keep(ctx: Context) -> Optional[str]:
-    """Copy what runs now; answer the new copy's folder, None when it is the same as the newest or
+    """Copy what runs now; return the new copy's folder, None when it is the same as the newest or
     does not parse. Raises OSError.
     """
     view = openclaw_config.load(ctx.home.config_path)

@@ -26,7 +26,7 @@ Z = 1.96  # 95 % interval
 
 
 class Store:
-    """One gateway's memory. Every method reads the file anew: watchdog, doctor and command line are
+    """One gateway's memory. Every method rereads the file: watchdog, doctor and command line are
     different processes.
     """
 

@@ -121,7 +121,7 @@ def load(folder: Path) -> Snapshot:
 
 
 def restore(snapshot: Snapshot) -> List[str]:
-    """Put every file back as it was; answer the paths that changed by it. Raises OSError."""
+    """Put every file back as it was; return the paths that changed by it. Raises OSError."""
     changed: List[str] = []
     for path, name in snapshot.files.items():
         if not name:

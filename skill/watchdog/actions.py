@@ -271,7 +271,7 @@ class Acts:
 
     def _no_answer(self, now: float) -> None:
         """Level 3 was called and is gone without an answer (killed with us, or it crashed): call it
-        again, not for ever.
+        again, not forever.
         """
         watch, incident = self.watch, self.watch.state.incident
         watch.log.line("unanswered", now, incident=incident.id, calls=incident.unanswered + 1)

@@ -69,7 +69,7 @@ ROOM = 16 << 20  # bytes; less than this is a full disk to a gateway that starts
 
 
 def _usable(home: Home) -> Iterator[Any]:
-    """Owners and modes, read-only or not, room or none: what a person mends with chown, chmod,
+    """Owners and modes, read-only or not, room or none: what a person fixes with chown, chmod,
     mount or rm.
     """
     database = home.state_dir / "state" / "openclaw.sqlite"

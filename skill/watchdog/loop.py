@@ -21,7 +21,7 @@ class _Stop(BaseException):
 
 
 def run(watchdog: Watchdog, once: bool = False) -> int:
-    """Tick for ever (or once); answer the exit code: 0 ended as asked, healthy or rightly left
+    """Tick forever (or once); return the exit code: 0 ended as asked, healthy or rightly left
     alone; `--once`: 1 not, 2 cannot tell.
     """
     host = watchdog.host

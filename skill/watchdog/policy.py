@@ -38,7 +38,7 @@ def step(
     fingerprint: str = "",
     name: str = "",
 ) -> Tuple[WatchState, Tuple[Decision, ...]]:
-    """Given what was remembered and what is seen, answer what to remember and what to do.
+    """Given what was remembered and what is seen, return what to remember and what to do.
 
     fingerprint: of everything whose change is worth a new attempt (config, .env, service files).
     name: id for a new incident.
@@ -119,7 +119,7 @@ def _count_crash(
     state: WatchState, verdict: Verdict, now: float, name: str
 ) -> Tuple[WatchState, List[Decision]]:
     """A process that went away by itself is a crash, once, and opens an incident: level 1 may
-    already be mending it.
+    already be fixing it.
     """
     unseen = (
         state.pid is None and verdict.pid is None and verdict.unclean
@@ -395,7 +395,7 @@ def _degraded(
         return replace(state, noted=state.noted + ("degraded",)), [Decision("note", "degraded")]
     incident = state.incident
     if incident and now - since >= LOOP_STREAK:
-        # Alive and answering; what is red now is a channel, and no restart mends that.
+        # Alive and answering; what is red now is a channel, and no restart fixes that.
         return replace(state, incident=None), [
             Decision("recovered", "not-ready", {"failing": verdict.failing})
         ]

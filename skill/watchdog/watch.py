@@ -1,4 +1,4 @@
-"""Level 2: look, judge, decide, act, remember; for ever. Owns no rule of its own: judge.py judges,
+"""Level 2: look, judge, decide, act, remember; forever. Owns no rule of its own: judge.py judges,
 policy.py decides, acts.py does.
 
 Stays small: whatever needs a heavy import (level 3, alerts, good copies) is a child process of its
@@ -38,7 +38,7 @@ EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner an
 
 
 class Watchdog:
-    """One gateway's watchdog. tick() looks once and acts; run() ticks for ever."""
+    """One gateway's watchdog. tick() looks once and acts; run() ticks forever."""
 
     def __init__(self, host: Host, home: Home, platform: Any, echo: bool = False) -> None:
         self.host, self.platform = host, platform

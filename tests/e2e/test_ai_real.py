@@ -100,7 +100,7 @@ def lab(tmp_path_factory):
 
 
 def broken(lab, env, **ai):
-    """Stop the gateway, add the bad key, and answer an examined Context with the AI settings and
+    """Stop the gateway, add the bad key, and return an examined Context with the AI settings and
     environment wanted.
     """
     from skill import settings

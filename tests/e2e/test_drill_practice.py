@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def drill(*words: str, timeout: float = 900.0) -> Dict[str, Any]:
-    """Run `drill WORDS --json`; answer its JSON, with the exit code and what it said meanwhile."""
+    """Run `drill WORDS --json`; return its JSON, with the exit code and what it said meanwhile."""
     done = subprocess.run(
         [sys.executable, "-m", "skill", "drill", *words, "--json"],
         cwd=str(ROOT),

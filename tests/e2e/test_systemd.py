@@ -49,7 +49,7 @@ class Stand:
         )
 
     def do(self, text: str, timeout: float = 180.0) -> str:
-        """Run a line as the user; answer its output. Fails the test when it fails."""
+        """Run a line as the user; return its output. Fails the test when it fails."""
         done = self.bed.user(self.prefix + text, timeout)
         out = done.stdout.decode("utf-8", "replace")
         assert done.returncode == 0, "{}: exit {}\n{}".format(text, done.returncode, out)

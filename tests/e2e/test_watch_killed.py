@@ -49,7 +49,7 @@ def watch_state(bench):
 
 
 def break_it(bench, kind):
-    """frozen: level 2's work. config: level 3's work. Answer the broken process."""
+    """frozen: level 2's work. config: level 3's work. Return the broken process."""
     holder = gateway.lock_holder(bench.home)
     assert holder is not None
     if kind == "config":

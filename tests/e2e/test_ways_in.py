@@ -334,7 +334,7 @@ def test_openclaw_heal_is_our_command_line(gateway: str, world: Any) -> None:
 
 
 def chat(env: Dict[str, str], session: str, message: str, until: str) -> str:
-    """Send a message as a client of the gateway; answer what came back, at the latest after 90
+    """Send a message as a client of the gateway; return what came back, at the latest after 90
     s.
     """
     params = {"sessionKey": session, "message": message, "idempotencyKey": session}

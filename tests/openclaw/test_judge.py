@@ -48,7 +48,7 @@ START, DEFAULTS = Memory(), Limits()
 
 
 def last(*rows, memory=START, limits=DEFAULTS, gap=1.0):
-    """Judge the rows one after another (gap seconds apart) and answer the last verdict."""
+    """Judge the rows one after another (gap seconds apart) and return the last verdict."""
     verdict = None
     for number, row in enumerate(rows):
         row = replace(row, at=row.at + number * gap, mono=row.mono + number * gap)

@@ -32,7 +32,7 @@ def verdict(state: State, pid=None, code=None, unclean=False) -> Verdict:
 def play(
     rows, rules=RULES, start=1_000_000.0, state=NOTHING
 ) -> Tuple[WatchState, List[Tuple[float, Decision]]]:
-    """Given (seconds later, verdict) rows, answer the last state and every decision with its
+    """Given (seconds later, verdict) rows, return the last state and every decision with its
     time.
     """
     now, made = start, []
@@ -116,7 +116,7 @@ def test_a_changed_config_is_worth_one_start_and_then_the_doctor_again():
 
 def edits(count, gap, seen, state):
     """`count` changes of what a start depends on, `gap` s apart, each looked at every second.
-    Answer the state, the starts' times.
+    Return the state, the starts' times.
     """
     now, starts = 2_000_000.0, []
     for number in range(count):

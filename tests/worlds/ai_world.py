@@ -110,7 +110,7 @@ def bridge(
     cost: float = 0.1,
 ) -> Bridge:
     """A bridge that answers (dict), raises (exception) or computes (callable) its replies in turn;
-    the last one for ever.
+    the last one forever.
     """
     left = list(replies)
 

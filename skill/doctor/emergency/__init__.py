@@ -15,7 +15,7 @@ from ...store.incidents import key_of
 from .. import execute as healer
 from .. import steps
 
-NOBODY = Text("No AI gave a usable answer.", "没有 AI 给出可用的回答。")
+NOBODY = Text("No AI gave a usable answer.", "没有 AI 返回可用的结果。")
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def _before(ctx: Any) -> Any:
         raise plans.Refused(
             Text(
                 "the config does not parse and there is no good copy to measure an edit by",
-                "配置无法解析，且没有可比对的正确副本",
+                "配置无法解析，且没有可比对的可用副本",
             )
         )
     return good

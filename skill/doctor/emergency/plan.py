@@ -123,7 +123,7 @@ def texts(value: Mapping[str, Any], name: str) -> Text:
 
 
 def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Plan:
-    """Given a well-formed answer, answer the plan that may be executed. Raise Refused with the
+    """Given a well-formed answer, return the plan that may be executed. Raise Refused with the
     reason.
     """
     import jsonschema
@@ -132,7 +132,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
 
     repair = ALL.get(str(value["repair"]))
     if repair is None:
-        raise Refused(Text.of("{} is not a repair", "{} 不是修复动作", value["repair"]))
+        raise Refused(Text.of("{} is not a repair", "不存在名为 {} 的修复", value["repair"]))
     error = next(
         iter(jsonschema.Draft7Validator(dict(repair.params)).iter_errors(value["params"])), None
     )
@@ -158,7 +158,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
         raise Refused(
             Text.of(
                 "{} needs a finding that asks for it, and there is none",
-                "{} 需要有发现项要求，目前没有",
+                "当前检查结果不支持执行 {}",
                 plan.repair,
             )
         )

@@ -218,7 +218,7 @@ class Gateway:
             self.server = None
 
     def tick(self) -> Optional[int]:
-        """One turn of the loop; answer an exit code when it is over."""
+        """One turn of the loop; return an exit code when it is over."""
         if self.server:
             self.server.handle_request()
         else:

@@ -43,7 +43,7 @@ BATCH = '@"%{}%" "%~dp0{{}}" %*\r\n'.format(PYTHON_NAME)
 
 
 def install(prefix: Path, windows: bool = os.name == "nt") -> Path:
-    """Given an empty folder, answer its bin folder, to be put first in PATH."""
+    """Given an empty folder, return its bin folder, to be put first in PATH."""
     package, bin_dir = prefix / "lib" / "node_modules" / "openclaw", prefix / "bin"
     (package / "dist").mkdir(parents=True)
     bin_dir.mkdir(parents=True)

@@ -53,7 +53,7 @@ def validate(_: List[str]) -> int:
 
 
 def doctor(args: List[str]) -> int:
-    """--lint looks; --fix removes unknown keys and, like the real one, writes the file anew without
+    """--lint looks; --fix removes unknown keys and, like the real one, rewrites the file without
     its comments.
     """
     state_dir, path = gateway.places()

@@ -35,7 +35,7 @@ class Refusal(NamedTuple):
 
 
 def issues(data: Mapping[str, Any]) -> List[Dict[str, str]]:
-    """Given a parsed config, answer what `openclaw config validate` would: [{path, message}]."""
+    """Given a parsed config, return what `openclaw config validate` would: [{path, message}]."""
     found: List[Dict[str, str]] = []
 
     def add(path: str, message: str) -> None:
@@ -72,7 +72,7 @@ def parse_issue(view: openclaw_config.ConfigView) -> Optional[Dict[str, str]]:
 
 
 def refusal(path: Path, env: Mapping[str, str], env_file: Path) -> Optional[Refusal]:
-    """Given the config's place, answer why a start is refused; None when it may start."""
+    """Given the config's place, return why a start is refused; None when it may start."""
     view = openclaw_config.load(path)
     if view.error == "missing":
         return Refusal(

@@ -25,7 +25,7 @@ BREAKER_BOOTS, BREAKER_WINDOW_S = 3, 300  # OpenClaw 2026.9.6: three unclean boo
 
 
 def control(state_dir: Path) -> Dict[str, Any]:
-    """Given the state directory, answer how a drill wants this gateway to behave; {} when it says
+    """Given the state directory, return how a drill wants this gateway to behave; {} when it says
     nothing.
 
     Keys: start_s (seconds a start takes), slow_s (per answer), busy (event loop blocked), draining,
@@ -76,7 +76,7 @@ def owner(state_dir: Path) -> Optional[int]:
 
 
 def take_lock(state_dir: Path, config_path: Path, port: int) -> Optional[int]:
-    """Take the lock; answer the pid of another living owner instead when there is one."""
+    """Take the lock; return the pid of another living owner instead when there is one."""
     other = owner(state_dir)
     if other is not None and other != os.getpid():
         return other
@@ -104,7 +104,7 @@ def drop_lock(state_dir: Path) -> None:
 
 
 def database_fault(state_dir: Path) -> str:
-    """Open (or make) the state database; answer what is wrong with it, "" when nothing is."""
+    """Open (or make) the state database; return what is wrong with it, "" when nothing is."""
     path = state_dir / "state" / "openclaw.sqlite"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,7 +126,7 @@ def database_fault(state_dir: Path) -> str:
 
 
 def note_boot(state_dir: Path) -> int:
-    """Write down that a boot began; answer how many boots before it ended uncleanly within the
+    """Write down that a boot began; return how many boots before it ended uncleanly within the
     breaker's window.
     """
     boots = _boots(state_dir)
@@ -184,7 +184,7 @@ class Plugin:
 
 
 def plugins(state_dir: Path, view: Any, log: Log) -> List[Plugin]:
-    """Given the config, answer the plugins that run: found in extensions/ and not switched off."""
+    """Given the config, return the plugins that run: found in extensions/ and not switched off."""
     found: List[Plugin] = []
     for folder in sorted((state_dir / "extensions").glob("*/")):
         entry = view.get("plugins.entries.{}".format(folder.name), {}) or {}

@@ -42,7 +42,7 @@ def real(host: Host) -> Optional[Path]:
 
 
 def choose(host: Host, own: Path) -> Place:
-    """Given our own folder as the last resort, answer the best place. Changes nothing.
+    """Given our own folder as the last resort, return the best place. Changes nothing.
 
     A folder counts when it is below the user's home, exists, is writable, belongs to no package
     manager, and precedes the

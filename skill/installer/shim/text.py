@@ -33,7 +33,7 @@ def from_here(python: str, folder: str) -> str:
 
 
 def render(python: str, system: str, folder: str = "") -> bytes:
-    """Given the interpreter of our private environment and the folder the shim will be in, answer
+    """Given the interpreter of our private environment and the folder the shim will be in, return
     its bytes.
 
     Raise ValueError for a path cmd cannot hold.

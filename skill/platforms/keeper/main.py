@@ -46,7 +46,7 @@ SETTLE = 2.0
 
 
 class Keeper:
-    """One gateway. step() looks once and acts; run() does so for ever."""
+    """One gateway. step() looks once and acts; run() does so forever."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -78,7 +78,7 @@ class Keeper:
                 self.state[key] = before[key]
         if (
             before.get("boot") == self.state["boot"]
-        ):  # else: machine or container was started anew, and everything with it
+        ):  # else: machine or container was restarted, and everything with it
             self.state["wanted"] = before.get("wanted", "up")
             for key in ("pid", "ticks", "started"):
                 self.state[key] = before.get(key)
@@ -320,7 +320,7 @@ class Keeper:
         elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
             spec = lib.read_json(self.path("keeper.spec.json"))
             if not adopted and not lib.stop_on_record(str(spec.get("state_dir", "")), pid):
-                # As Restart=always: our own child has no terminal, and whoever wants it stopped
+                # As Restart=always: our own child has no terminal, and anyone who wants it stopped
                 # says so to OpenClaw or to us.
                 delay = max(SETTLE, self._delay(young))
                 reason = "ended cleanly ({}), and nobody asked OpenClaw to stop it".format(code)

@@ -99,7 +99,7 @@ def take_request(path: str) -> Dict[str, Any]:
 
 
 def take_lock(path: str, patience: float = 1.0) -> Optional[int]:
-    """As try_lock(), tried for a moment: whoever asks whether it is held holds it for an
+    """As try_lock(), tried for a moment: anyone who asks whether it is held holds it for an
     instant.
     """
     until = time.monotonic() + patience

@@ -64,7 +64,7 @@ class Place:
         return self.direct.service_state()
 
     def until(self, condition: Any, within: float = 8.0) -> Any:
-        """Wait until the state fulfils a condition; answer it."""
+        """Wait until the state fulfils a condition; return it."""
         end = time.monotonic() + within
         while time.monotonic() < end:
             state = self.state()
