@@ -84,17 +84,17 @@ def exit_code(state: State) -> int:
 STATE_NAMES = {
     State.HEALTHY: Text("healthy", "健康"),
     State.STARTING: Text("starting", "正在启动"),
-    State.DRAINING: Text("draining", "正在排空"),
+    State.DRAINING: Text("draining", "正在优雅退出"),
     State.DEGRADED: Text("degraded", "部分不可用"),
     State.HUNG: Text("hung", "卡死"),
-    State.ZOMBIE: Text("alive but not listening", "进程在但无端口"),
+    State.ZOMBIE: Text("alive but not listening", "进程存活，但未监听端口"),
     State.DOWN: Text("down", "已停机"),
     State.MISCONFIGURED: Text("refuses to start (exit 78)", "拒绝启动（退出码 78）"),
     State.IMPOSTOR: Text("another program holds the port", "端口被其他程序占用"),
-    State.SAFE_MODE: Text("safe mode: channels are off", "安全模式：通道已停"),
+    State.SAFE_MODE: Text("safe mode: channels are off", "安全模式：频道已停"),
     State.UPDATING: Text("updating", "正在更新"),
-    State.STOPPED: Text("stopped by its operator", "被操作者停止"),
-    State.SUSPENDED: Text("the host slept", "主机刚从休眠恢复"),
+    State.STOPPED: Text("stopped on purpose", "已手动停止"),
+    State.SUSPENDED: Text("the host slept", "主机刚从休眠中恢复"),
     State.UNKNOWN: Text("cannot tell", "无法判断"),
 }
 

@@ -21,9 +21,9 @@ Process = Tuple[int, float]
 KINDS = {
     "opened": "发现异常",
     "restart": "决定重启",
-    "heal": "交给医生（第三级）",
+    "heal": "交给第三级诊断",
     "escalate": "通知主人（第四级）",
-    "resume-channels": "恢复通道",
+    "resume-channels": "恢复频道",
     "action-failed": "动作失败",
     "notify-failed": "通知失败",
     "clock": "时钟跳变",
@@ -72,7 +72,7 @@ class Evidence:
 
     # -- what comes in -----------------------------------------------------------------------------
     def line(self, entry: Mapping[str, Any]) -> Text:
-        """Take in one line of the watchdog's log; answer what a person should read about it, empty
+        """Take in one line of the watchdog's log; return what a person should read about it, empty
         for nothing.
         """
         at, event = float(entry.get("at") or 0.0), str(entry.get("event", ""))

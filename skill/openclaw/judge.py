@@ -82,7 +82,7 @@ def _state(seen: Observation, memory: Memory, limits: Limits) -> Tuple[State, Te
     if seen.answer == "unreachable":
         return (
             State.UNKNOWN,
-            Text("this machine's own network did not answer the probe", "本机网络没有回应探测"),
+            Text("this machine's own network did not answer the probe", "本机网络没有响应探测"),
             None,
         )
     if seen.process:
@@ -95,8 +95,8 @@ def _stranger(confirmed: bool, reason: Text) -> Tuple[State, Text, Optional[int]
     if confirmed:
         return State.IMPOSTOR, reason, None
     again = Text(
-        "something that is not our gateway answered; looking again",
-        "端口上的回答不是我们的网关，再看一次",
+        "something that is not our gateway responded; checking again",
+        "端口上的响应不是来自我们的网关，正在复查",
     )
     return State.UNKNOWN, again, None
 
@@ -111,10 +111,13 @@ def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
     drains = seen.mono - (memory.drain_since if memory.drain_since is not None else seen.mono)
     if seen.startup == "draining" and seen.shutdown_stuck and drains >= DRAIN_SEEN:
         return State.HUNG, Text(
-            "its shutdown hangs: not a word for over a minute", "关闭过程卡住：一分多钟没有任何日志"
+            "it hangs while shutting down: nothing logged for over a minute",
+            "关闭过程卡住：一分多钟没有任何日志",
         )
     if seen.startup == "draining":
-        return State.DRAINING, Text("the gateway is draining or suspended", "网关正在排空或已挂起")
+        return State.DRAINING, Text(
+            "the gateway is draining or suspended", "网关正在优雅退出（等待任务完成），或已暂停"
+        )
     if seen.answer == "not-ready":
         names = ", ".join(seen.failing) or "?"
         if seen.startup == "starting" or "startup-sidecars" in seen.failing:
@@ -123,7 +126,7 @@ def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
     if seen.suppressed:
         names = ", ".join(seen.suppressed)
         return State.SAFE_MODE, Text(
-            "OpenClaw's crash-loop breaker is on: {} do not run".format(names),
+            "OpenClaw's crash-loop breaker is on: {} not running".format(names),
             "OpenClaw 的崩溃循环保护已触发：{} 未运行".format(names),
         )
     return State.HEALTHY, Text("ready", "就绪")
@@ -136,8 +139,8 @@ def _alive(
     pid = seen.process.pid
     if seen.process.status == "T" and confirmed:
         return State.HUNG, Text(
-            "process {} is stopped (SIGSTOP) and does not answer".format(pid),
-            "进程 {} 已被暂停（SIGSTOP），没有回应".format(pid),
+            "process {} is stopped (SIGSTOP) and does not respond".format(pid),
+            "进程 {} 已被暂停（SIGSTOP），没有响应".format(pid),
         )
     if seen.answer == "silent":
         return _deaf(seen, memory, limits, confirmed)
@@ -146,8 +149,8 @@ def _alive(
     served = memory.ready_pid == pid or memory.drain_since is not None
     if seen.log_says_staying_alive and confirmed:
         return State.ZOMBIE, Text(
-            "process {} is alive without a port: its restart failed".format(pid),
-            "进程 {} 活着但没有端口：重启失败".format(pid),
+            "process {} is alive but not listening: its restart failed".format(pid),
+            "进程 {} 存活，但未监听端口：重启失败".format(pid),
         )
     if seen.port_lost and served and confirmed and closed >= PORT_LOST:
         return State.ZOMBIE, Text(
@@ -156,7 +159,7 @@ def _alive(
         )
     if seen.shutdown_stuck and served and confirmed:
         return State.ZOMBIE, Text(
-            "process {} hangs in its shutdown".format(pid), "进程 {} 卡在关闭过程中".format(pid)
+            "process {} hung while shutting down".format(pid), "进程 {} 卡在关闭过程中".format(pid)
         )
     if memory.drain_since is not None and seen.mono - memory.drain_since < DRAIN_BUDGET:
         return State.DRAINING, Text(
@@ -166,12 +169,12 @@ def _alive(
     waited = min(age(seen, memory), closed)
     if may_start(seen, memory, limits, waited):
         return State.STARTING, Text(
-            "process {} is up for {:.0f} s, its port is not open yet".format(pid, waited),
+            "process {} has been up for {:.0f} s; its port is not open yet".format(pid, waited),
             "进程 {} 已运行 {:.0f} 秒，端口尚未打开".format(pid, waited),
         )
     return State.ZOMBIE, Text(
         "process {} is alive, its port closed for {:.0f} s".format(pid, closed),
-        "进程 {} 活着，端口已关闭 {:.0f} 秒".format(pid, closed),
+        "进程 {} 存活，端口已关闭 {:.0f} 秒".format(pid, closed),
     )
 
 
@@ -182,26 +185,26 @@ def _deaf(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) ->
     if seen.owner and seen.owner.pid != pid and seen.holder_pid != seen.owner.pid and confirmed:
         return State.IMPOSTOR, Text(
             "another program (pid {}) holds our port and is silent".format(seen.owner.pid),
-            "另一个程序（进程 {}）占着我们的端口且不回应".format(seen.owner.pid),
+            "另一个程序（进程 {}）占着我们的端口但没有响应".format(seen.owner.pid),
         )
     if memory.ready_pid != pid and may_start(seen, memory, limits, waited):
         return State.STARTING, Text(
-            "starting for {:.0f} s, port open, no answer yet".format(waited),
-            "已启动 {:.0f} 秒，端口已开，尚无回应".format(waited),
+            "has been starting for {:.0f} s: its port is open, no response yet".format(waited),
+            "已启动 {:.0f} 秒，端口已开，尚无响应".format(waited),
         )
     if not confirmed:
-        return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次")
+        return State.UNKNOWN, Text("no response; checking again", "没有响应，正在复查")
     since = memory.first_failure
     stalled = seen.mono - since if since is not None else 0.0
     if memory.ready_pid == pid and stalled < patience(seen, memory):
         return State.UNKNOWN, Text(
-            "process {} is busy and has not answered for {:.0f} s; "
+            "process {} is busy and has not responded for {:.0f} s; "
             "such stalls end by themselves".format(pid, stalled),
-            "进程 {} 正忙，已 {:.0f} 秒没有回应；这种停顿通常会自行结束".format(pid, stalled),
+            "进程 {} 正忙，已 {:.0f} 秒没有响应；这种停顿通常会自行结束".format(pid, stalled),
         )
     return State.HUNG, Text(
-        "process {} accepts connections and answers nothing".format(pid),
-        "进程 {} 接受连接但不回应".format(pid),
+        "process {} accepts connections but does not respond".format(pid),
+        "进程 {} 可以连接，但没有响应".format(pid),
     )
 
 
@@ -213,12 +216,12 @@ def _absent(
     active = getattr(service, "active", "unknown")
     if seen.answer == "silent":
         if not confirmed:
-            return State.UNKNOWN, Text("no answer; looking again", "没有回应，再看一次"), code
+            return State.UNKNOWN, Text("no response; checking again", "没有响应，正在复查"), code
         return (
             State.IMPOSTOR,
             Text(
                 "a program that is not our gateway holds our port and is silent",
-                "一个不是我们网关的程序占着端口且不回应",
+                "一个不是我们网关的程序占着端口但没有响应",
             ),
             code,
         )
@@ -235,8 +238,8 @@ def _absent(
         return (
             State.STOPPED,
             Text(
-                "stopped by its operator; not started against their will",
-                "由操作者停止，不会违背其意愿启动",
+                "stopped on purpose; it will not be restarted automatically",
+                "已被手动停止，不会自动启动",
             ),
             code,
         )
@@ -250,14 +253,14 @@ def _absent(
         if not confirmed:
             return (
                 State.UNKNOWN,
-                Text("another one held the lock; looking again", "锁曾被占用，再看一次"),
+                Text("another one held the lock; checking again", "锁此前被占用，正在复查"),
                 code,
             )
         return (
             State.DOWN,
             Text(
-                "the start was refused because another OpenClaw held its lock; that one is gone",
-                "启动曾因锁被另一个 OpenClaw 占用而被拒；对方已退出",
+                "the start was refused because another OpenClaw held the lock; it has exited",
+                "另一个 OpenClaw 占用了锁，导致启动被拒；该进程现已退出",
             ),
             code,
         )
@@ -274,7 +277,7 @@ def _absent(
         active, 0.0
     )
     if not confirmed or unsettled:
-        return State.UNKNOWN, Text("no process; looking again", "没有进程，再看一次"), code
+        return State.UNKNOWN, Text("no process; checking again", "没有进程，正在复查"), code
     said = "" if code is None else ", exit code {}".format(code)
     return (
         State.DOWN,

@@ -100,7 +100,7 @@ def healer(healed: Healed) -> Text:
 
 
 def tried(one: Tried) -> Text:
-    """Return a repair and how it ended in words: whoever reads it at night does not know our
+    """Return a repair and how it ended in words: the reader at night does not know our
     ids.
     """
     from .. import repairs  # 6 MB that a watchdog whose doctor never worked does without

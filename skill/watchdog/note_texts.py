@@ -13,13 +13,13 @@ from .policy_state import Decision
 NOTES = {
     "safe_mode": (
         Text(
-            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线，但所有聊天通道已停用"
+            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线，但所有聊天频道已停用"
         ),
         Text(
             "It crashed several times in a row, so OpenClaw's own crash-loop protection "
             "switched the channels off. "
             "They are started again after a quiet time without crashes.",
-            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了通道。平稳运行一段时间（无崩"
+            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了频道。平稳运行一段时间（无崩"
             "溃）后会自动重新启动它们。",
         ),
         Text(
@@ -28,10 +28,10 @@ NOTES = {
         ),
     ),
     "safe_mode_over": (
-        Text("OpenClaw's chat channels run again", "OpenClaw 的聊天通道已恢复"),
+        Text("OpenClaw's chat channels run again", "OpenClaw 的聊天频道已恢复"),
         Text(
             "It stayed up, and the channels that were switched off are on again.",
-            "它一直平稳运行，先前停用的通道已重新启动。",
+            "它一直平稳运行，先前停用的频道已重新启动。",
         ),
         Text(
             "iflow-doctor stats      # how often it crashed, and why",
@@ -40,7 +40,7 @@ NOTES = {
     ),
     "resume_failed": (
         Text(
-            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线，但聊天通道仍未恢复"
+            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线，但聊天频道仍未恢复"
         ),
         Text(
             "They were started again after a quiet time and are still off. Something keeps "
@@ -63,8 +63,8 @@ NOTES = {
     "degraded": (
         Text("OpenClaw answers, but is not ready", "OpenClaw 在线，但尚未就绪"),
         Text(
-            "It has not been ready for five minutes. A restart does not mend that, so nothing "
-            "was restarted",
+            "It has not been ready for five minutes. Restarting would not fix this, so "
+            "nothing was restarted",
             "已有五分钟未就绪。重启解决不了这个问题，因此没有重启",
         ),
         Text("openclaw channels status --probe", "openclaw channels status --probe"),

@@ -145,7 +145,7 @@ def _report(
     lines += [
         "- AI: "
         + asked.format(
-            result.bridge or say("none answered", "无回答"),
+            result.bridge or say("none answered", "均未响应"),
             result.rounds,
             result.calls,
             result.cost_usd,
@@ -184,11 +184,11 @@ def _report(
         if kind not in ("ok", "not-installed")
     ]
     if failed:
-        lines += ["", "## " + say("AIs that gave no answer", "未给出回答的 AI"), ""] + failed
+        lines += ["", "## " + say("AIs that gave no answer", "未返回结果的 AI"), ""] + failed
     if not result.healed or result.tell_person.en:
         lines += [
             "",
-            "## " + say("What you should know or do", "您需要知道或处理的"),
+            "## " + say("What you should know or do", "你需要知道或处理的"),
             "",
             _quote(result.tell_person.to(lang)) or "-",
         ]
