@@ -18,7 +18,7 @@ ANSWERS = {
     "live": Text("alive", "存活"),
     "silent": Text("accepts connections but does not respond", "能建立连接，但没有响应"),
     "refused": Text("nothing listens on the port", "没有进程监听该端口"),
-    "foreign": Text("another program answers on the port", "端口由其他程序应答"),
+    "foreign": Text("another program answers on the port", "端口上响应的是其他程序"),
     "unreachable": Text("cannot be asked", "无法询问"),
 }
 
