@@ -18,9 +18,13 @@ from ..redact import Redactor, is_secret_key
 from . import config as openclaw_config
 from .home import Home
 
-# Sections in which every text is private, whatever its key is called.
-_PRIVATE = ("env.", "secrets.values.")
-_HEADERS = re.compile(r"(^|\.)(headers|cookies|credentials|env|vars)\.[^.]+$", re.I)
+# Sections in which every text is private, whatever its key is called: whoever wrote the plugin, the
+# server or the hook decides what lies in them.
+_PRIVATE = re.compile(
+    r"^(env|hooks|mcp|secrets\.values|auth|proxy)\.|^plugins\.entries\.[^.]+\.config\."
+    r"|^skills\.entries\.[^.]+\.(env|config|apiKey)|(^|\.)(headers|cookies|credentials|env|vars|args)(\.|$)",
+    re.I,
+)
 _RECIPIENT = re.compile(r"(allowFrom|groupAllowFrom|ownerAllowFrom|defaultTo|allowlist)(\.\d+)?$")
 _QUOTED = re.compile(r"""["']?([A-Za-z_][\w-]*)["']?\s*:\s*["']([^"'\n]{4,})["']""")
 _HARMLESS_ENV = re.compile(
@@ -80,14 +84,34 @@ def _of_config(data: Any) -> Iterator[str]:
             r"(^|\.)(source|provider|id|mode)$", path
         ):
             yield text
-        elif (
-            isinstance(value, str)
-            and (path.startswith(_PRIVATE) or _HEADERS.search(path))
-            and not _plain(last, text)
-        ):
+            yield from _parts(text)
+        elif isinstance(value, str) and _PRIVATE.search(path) and not _plain(last, text):
             yield text
+            yield from _parts(text)
         elif _RECIPIENT.search(path) and len(text) > 5 and text != "*":
             yield text.split(":", 1)[-1]
+        if isinstance(value, str) and "://" in text:
+            yield from _of_url(text)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The password of user:password, the value of name=value: they turn up alone."""
+    for mark in (":", "="):
+        left, found, right = text.partition(mark)
+        if found and len(right) >= 6 and " " not in text and "://" not in text and left:
+            yield right
+
+
+def _of_url(text: str) -> Iterator[str]:
+    """What of an address may let somebody in: user and password, segments that nobody would choose
+    as a name, values of the query.
+    """
+    rest = text.split("://", 1)[1]
+    authority, _, path = rest.partition("/")
+    path, _, query = path.partition("?")
+    yield from (part for part in authority.rpartition("@")[0].split(":") if len(part) >= 6)
+    segments = path.split("/") + [pair.split("=", 1)[-1] for pair in query.split("&")]
+    yield from (s for s in segments if len(s) >= 8 and re.search(r"\d|[a-z][A-Z]", s))
 
 
 def _of_broken(raw: str) -> Iterator[str]:

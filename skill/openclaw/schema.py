@@ -115,8 +115,8 @@ def issues_of(data: Any, document: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Issues in the words of `openclaw config validate`: path, message, allowedValues."""
     import jsonschema
 
-    usable = _usable(copy.copy(document))
-    validator = jsonschema.Draft7Validator(usable)
+    document = usable(copy.copy(document))
+    validator = jsonschema.Draft7Validator(document)
     found: List[Dict[str, Any]] = []
     for error in validator.iter_errors(data):
         found += _issues(error)
@@ -187,12 +187,12 @@ def _kind(value: Any) -> str:
     return next((word for kind, word in kinds if isinstance(value, kind)), "null")
 
 
-def _usable(node: Any) -> Any:
+def usable(node: Any) -> Any:
     """Python's validator has no \\p{..} in patterns, and OpenClaw fills defaults before it demands
     a property.
     """
     if isinstance(node, list):
-        return [_usable(item) for item in node]
+        return [usable(item) for item in node]
     if not isinstance(node, dict):
         return node
     result = {}
@@ -201,7 +201,7 @@ def _usable(node: Any) -> Any:
             continue
         if key == "$ref":
             continue
-        result[key] = _usable(item)
+        result[key] = usable(item)
     required, properties = result.get("required"), result.get("properties")
     if isinstance(required, list) and isinstance(properties, dict):
         result["required"] = [

@@ -13,6 +13,7 @@ from . import (
     disable_plugin,
     end_stale_process,
     free_disk,
+    mend_named_keys,
     openclaw_doctor_fix,
     quarantine_database,
     quarantine_plugin,
@@ -27,6 +28,7 @@ from . import (
     set_config_key,
     tell_person,
     unset_config_key,
+    unset_service_variable,
 )
 
 ALL: Dict[str, Repair] = {
@@ -36,6 +38,7 @@ ALL: Dict[str, Repair] = {
     "revert-config-keys": revert_config_keys.REPAIR,
     "unset-config-key": unset_config_key.REPAIR,
     "set-config-key": set_config_key.REPAIR,
+    "mend-named-keys": mend_named_keys.REPAIR,
     "openclaw-doctor-fix": openclaw_doctor_fix.REPAIR,
     "reinstall-service": service_actions.REINSTALL_SERVICE,
     "reload-keepalive": service_actions.RELOAD_KEEPALIVE,
@@ -45,6 +48,7 @@ ALL: Dict[str, Repair] = {
     "end-stale-process": end_stale_process.REPAIR,
     "free-disk": free_disk.REPAIR,
     "repair-service-env": repair_service_env.REPAIR,
+    "unset-service-variable": unset_service_variable.REPAIR,
     "quarantine-database": quarantine_database.REPAIR,
     "rebuild-native-module": rebuild_native_module.REPAIR,
     "reinstall-openclaw": reinstall_openclaw.REPAIR,

@@ -10,7 +10,13 @@ from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Text
 from . import common
 
-BLAMED_BY = ("plugins/crash", "plugins/load-failed", "plugins/missing", "log/plugin")
+BLAMED_BY = (
+    "plugins/crash",
+    "plugins/last-words",
+    "plugins/load-failed",
+    "plugins/missing",
+    "log/plugin",
+)
 NAME = re.compile(r"^[A-Za-z0-9@][A-Za-z0-9@/_.-]{0,100}$")
 
 

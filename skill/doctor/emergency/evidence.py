@@ -1,127 +1,257 @@
-"""The prompt: what is known about the outage, redacted, chat text dropped, terminal escapes
-removed, between lines with a nonce.
+"""The prompt: what a person would need to find the fault, redacted, chat text dropped, terminal
+escapes removed, between lines with a nonce.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, Sequence
+import time
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ...files import shipped_path
-from ...model import Outcome, Text
+from ...model import Finding, Outcome, Severity
 from ...openclaw import config as openclaw_config
-from ...redact import Redactor, drop_chat
+from ...openclaw import json_edit
+from ...redact import Redactor, drop_chat, visible
 from . import plan as plans
+from .shape import Shape
 
-LOG_LIMIT = 24_000  # characters of log; the middle goes first, the first error and the end stay
-FINDINGS_LIMIT = 60
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|.)"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-)
+TOKENS = 4000  # what all of the evidence may cost
+LINE = 240  # characters of one line of log
+LAST_WORDS = 14  # lines
+FINDINGS = 24
 _ERROR = re.compile(
-    r"(?i)error|fatal|failed|refus|invalid|exception|cannot|unable|exit|panic|warn|错误|失败|无法"
+    r"(?i)error|fatal|failed|refus|invalid|exception|cannot|unable|exit|panic|unrecognized|denied"
+    r"|missing|not found|错误|失败|无法"
 )
+_LIFE = re.compile(
+    r"^\S+ \[(?:gateway|plugins?|reload|config|health|ready|state|service|boot|startup|secrets)\b"
+)
+_STACK = re.compile(r"^\s+at |^\s*(?:node:|file:///|/\S+:\d+$)")
 _REPEATED = 3
+plain = visible
 
 
-def plain(text: str) -> str:
-    """Without terminal escapes, control and invisible characters: nothing in a log may move a
-    cursor or hide itself.
-    """
-    return _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+def tokens(text: str) -> int:
+    """About how many tokens a model counts in this text."""
+    wide = sum(1 for c in text if c > "\x7f")
+    return int((len(text) - wide) / 3.3 + wide * 1.1) + 1
 
 
-def log_excerpt(text: str, limit: int = LOG_LIMIT) -> str:
-    """Repeated lines folded; too long: the first errors, then the end. Lines are cut at 600
-    characters.
-    """
-    folded: List[str] = []
+def fitting(text: str, most: int) -> str:
+    """The text within so many tokens: its beginning and, longer, its end."""
+    if tokens(text) <= most:
+        return text
+    lines = text.splitlines()
+    head: List[str] = []
+    tail: List[str] = []
+    left = most - 12
+    for line in lines:
+        if tokens(line) + 1 > left * 0.4:
+            break
+        head.append(line)
+        left -= tokens(line) + 1
+    for line in reversed(lines[len(head) :]):
+        if tokens(line) + 1 > left:
+            break
+        tail.append(line)
+        left -= tokens(line) + 1
+    gone = len(lines) - len(head) - len(tail)
+    return "\n".join(head + ["[... {} lines left out ...]".format(gone)] + tail[::-1])
+
+
+def folded(text: str) -> List[str]:
+    """Lines, each at most LINE long; what repeats but for its numbers comes three times."""
+    rows: List[str] = []
     seen: Dict[str, int] = {}
-    for line in plain(text).splitlines():
-        line = line.rstrip()[:600]
+    for line in text.splitlines():
+        line = line.rstrip()[:LINE]
         key = re.sub(r"\d+", "#", line)
         seen[key] = seen.get(key, 0) + 1
         if line and seen[key] <= _REPEATED:
-            folded.append(line)
-    whole = "\n".join(folded)
-    if len(whole) <= limit:
-        return whole
-    errors, used = [], 0
-    for line in folded:
-        if _ERROR.search(line) and used + len(line) < limit // 3:
-            errors.append(line)
-            used += len(line) + 1
-    return (
-        "\n".join(errors)
-        + "\n[... {} characters left out ...]\n".format(len(whole) - limit)
-        + whole[-(limit - used) :]
-    )
+            rows.append(line)
+    return rows
 
 
-def config_shape(ctx: Any, redactor: Redactor) -> Any:
-    """The config with its keys and harmless values; long texts, free texts and secrets are not
-    shown.
+def log_parts(log: str, redactor: Redactor) -> Tuple[str, str]:
+    """(the last words before the end, what failed before them). Only lines that report a failure or
+    the gateway's own life: what passes through it is nobody's business.
     """
-    view = openclaw_config.load(ctx.home.config_path)
-    if not view.ok:
-        return {
-            "error": view.error,
-            "message": redactor.clean(plain(view.message))[:300],
-            "line": view.line,
-            "column": view.column,
-        }
-    return _shape(redactor.clean_data(view.data))
-
-
-def _shape(value: Any, key: str = "", depth: int = 0) -> Any:
-    if isinstance(value, Mapping):
-        if depth > 7:
-            return "<object of {} keys>".format(len(value))
-        return {str(k): _shape(v, str(k), depth + 1) for k, v in list(value.items())[:80]}
-    if isinstance(value, list):
-        return [_shape(v, key, depth + 1) for v in value[:20]] + (
-            ["<{} more>".format(len(value) - 20)] if len(value) > 20 else []
-        )
-    if isinstance(value, str):
-        if re.search(
-            r"(?i)prompt|instruction|description|message|greeting|persona|soul|template", key
-        ):
-            return "<text of {} characters>".format(len(value))
-        return plain(value) if len(value) <= 120 else "<text of {} characters>".format(len(value))
-    return value
+    rows = folded(redactor.clean(drop_chat(visible(log))))
+    own = [r for r in rows if _ERROR.search(r) or _LIFE.search(r) or _STACK.search(r)]
+    last = own[-LAST_WORDS:]
+    failed = [row for row in own[: -len(last) or None] if _ERROR.search(row)]
+    return "\n".join(last), "\n".join(failed[:12] + failed[12:][-6:])
 
 
 def collect(ctx: Any, redactor: Redactor, more: str = "") -> str:
-    """Everything the AI is told about the machine, as JSON with one log excerpt. more: evidence of
-    `openclaw triage`.
-    """
-    verdict = ctx.verdict
-    facts = {
-        "state": verdict.state.value,
-        "reason": verdict.reason.en,
-        "exit_code": verdict.exit_code,
-        "failing": list(verdict.failing),
-        "system": ctx.host.system,
-        "port": ctx.home.port,
-        "findings": [f.to_json("en") for f in verdict.findings[:FINDINGS_LIMIT]],
-        "config_changed_since_last_good": _changed(ctx),
-        "config": config_shape(ctx, redactor),
-    }
-    text = json.dumps(redactor.clean_data(facts), ensure_ascii=False, indent=1, default=str)
-    text += "\n\nLog of the newest boot, oldest line first:\n" + (
-        log_excerpt(redactor.clean(drop_chat(plain(ctx.logs)))) or "(no log)"
-    )
+    """Everything the AI is told about the machine. more: evidence of `openclaw triage`."""
+    shape = Shape.of(ctx)
+    last, failed = log_parts(ctx.logs, redactor)
+    parts: List[Tuple[str, str, int]] = [
+        ("What it does now", _state(ctx), 300),
+        ("OpenClaw's own validator says of the config", _issues(ctx, shape), 700),
+        ("The process's last words, newest last", last or "(no log)", 900),
+        ("What failed before", failed, 500),
+        ("What differs from the last healthy run", _changed(ctx, shape), 700),
+        ("Findings of our checks", _findings(ctx), 1100),
+        ("The config around what is named (values that may be private as type and length)",
+         _config(ctx, shape), 800),
+    ]  # fmt: skip
     if more:
-        text += "\n\nCollected by `openclaw triage`:\n" + redactor.clean(drop_chat(plain(more)))
-    return text.replace(str(ctx.host.home), "~")
+        parts.append(("Collected by `openclaw triage`", drop_chat(visible(more)), 600))
+    text, left = "", TOKENS - 40
+    for title, body, most in parts:
+        body = redactor.clean(drop_chat(visible(body))) if body not in (last, failed) else body
+        body = fitting(body.replace(str(ctx.host.home), "~"), min(most, left - 30))
+        if body.strip() and left > 60:
+            text += "## {}\n{}\n\n".format(title, body)
+            left = TOKENS - 40 - tokens(text)
+    return text.rstrip()
 
 
-def _changed(ctx: Any) -> List[str]:
+def _state(ctx: Any) -> str:
+    verdict = ctx.verdict
+    rows = ["state: {} ({})".format(verdict.state.value, verdict.reason.en)]
+    rows += ["exit code: {}".format(verdict.exit_code)] if verdict.exit_code is not None else []
+    rows += ["failing: {}".format(", ".join(verdict.failing))] if verdict.failing else []
+    rows.append("system: {}, port {}".format(ctx.host.system, ctx.home.port))
+    return "\n".join(rows)
+
+
+def _issues(ctx: Any, shape: Shape) -> str:
+    """Its issues with what the schema takes there instead."""
+    view = openclaw_config.load(ctx.home.config_path)
+    if not view.ok:
+        place = " (line {}, column {})".format(view.line, view.column) if view.line else ""
+        return "the file does not parse: {}{}".format(view.error, place)
+    rows: List[str] = []
+    for finding in ctx.verdict.findings:
+        if not finding.check_id.startswith("config/") or not finding.path or finding.path[0] == "/":
+            continue
+        if finding.check_id not in plans.NAMED_BY_VALIDATOR:
+            continue
+        path = json_edit.split(view.data, finding.path)
+        now = json_edit.value_at(view.data, path, "<not set>")
+        row = "- {}: {}; now {}".format(
+            finding.path,
+            str(finding.evidence.get("message") or finding.message.en)[:160],
+            json.dumps(shape.value(path, now), ensure_ascii=False),
+        )
+        wants = shape.wants(path)
+        allowed = finding.evidence.get("allowed")
+        if allowed:
+            wants = dict(wants, one_of=list(allowed)[:20])
+        rows.append(row + ("; takes {}".format(json.dumps(wants)) if wants else ""))
+    return "\n".join(dict.fromkeys(rows)) or "nothing"
+
+
+def _changed(ctx: Any, shape: Shape) -> str:
     good = (ctx.last_good or {}).get("config")
-    now = openclaw_config.load(ctx.home.config_path)
-    return openclaw_config.diff(good, now.data)[:40] if good and now.ok else []
+    view = openclaw_config.load(ctx.home.config_path)
+    rows: List[str] = []
+    if good and view.ok:
+        for path in json_edit.changes(good, view.data)[:20]:
+            if path[:1] in (("meta",), ("wizard",)):
+                continue
+            old, new = (json_edit.value_at(data, path, "<not set>") for data in (good, view.data))
+            rows.append(
+                "- config {}: was {}, is {}".format(
+                    ".".join(shape.key(path[: n + 1]) for n in range(len(path))),
+                    json.dumps(_there(shape, path, old), ensure_ascii=False, default=str),
+                    json.dumps(_there(shape, path, new), ensure_ascii=False, default=str),
+                )
+            )
+    elif not good:
+        rows.append("- no copy of a config with which it was healthy is known")
+    now = ctx.host.now()
+    for name, path in (("openclaw.json", ctx.home.config_path), (".env", ctx.home.env_file)):
+        try:
+            age = now - path.stat().st_mtime
+        except (OSError, AttributeError):
+            continue
+        rows.append("- {} was last written {} ago".format(name, _ago(age)))
+    taken = (ctx.last_good or {}).get("taken")
+    if isinstance(taken, (int, float)):
+        rows.append("- the last healthy run was seen {} ago".format(_ago(now - taken)))
+    return "\n".join(rows)
+
+
+def _there(shape: Shape, path: Sequence[str], value: Any) -> Any:
+    return value if value == "<not set>" else shape.tree(value, tuple(path), 2, 8)
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return "{:.0f} s".format(max(0.0, seconds))
+    if seconds < 7200:
+        return "{:.0f} min".format(seconds / 60)
+    return (
+        "{:.0f} h".format(seconds / 3600)
+        if seconds < 172800
+        else "{:.0f} days".format(seconds / 86400)
+    )
+
+
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1}
+
+
+def _findings(ctx: Any) -> str:
+    """The most severe first, one line each: id, message, place, and what of its evidence a person
+    would ask for.
+    """
+    found: Sequence[Finding] = sorted(ctx.verdict.findings, key=lambda f: _ORDER.get(f.severity, 2))
+    rows = []
+    for finding in found[:FINDINGS]:
+        more = {
+            key: value
+            for key, value in finding.evidence.items()
+            if key in ("plugin", "plugins", "how", "name", "names", "allowed", "since", "version")
+            and len(str(value)) < 160
+        }
+        rows.append(
+            "- {} [{}] {}{}{}".format(
+                finding.check_id,
+                finding.severity.value,
+                finding.message.en[:200],
+                " ({})".format(finding.path) if finding.path else "",
+                " " + json.dumps(more, ensure_ascii=False, default=str) if more else "",
+            )
+        )
+    return "\n".join(rows)
+
+
+def _config(ctx: Any, shape: Shape) -> str:
+    """An outline, and the neighbourhood of every key that a finding or a difference names."""
+    view = openclaw_config.load(ctx.home.config_path)
+    if not view.ok or not isinstance(view.data, Mapping):
+        return ""
+    outline = ", ".join(
+        "{} ({})".format(shape.key((str(key),)), len(list(openclaw_config.leaves(item))))
+        for key, item in list(view.data.items())[:40]
+    )
+    rows = ["sections (values in each): " + outline]
+    for path in _near(ctx, view.data):
+        part = json_edit.value_at(view.data, path)
+        name = ".".join(shape.key(path[: n + 1]) for n in range(len(path))) or "(top)"
+        if name != "(top)":
+            rows.append(
+                "{}: {}".format(
+                    name, json.dumps(shape.tree(part, path, 2), ensure_ascii=False, default=str)
+                )
+            )
+    return "\n".join(rows)
+
+
+def _near(ctx: Any, data: Any) -> Iterable[Tuple[str, ...]]:
+    named: List[Tuple[str, ...]] = [("gateway",), ("logging",)]
+    for finding in ctx.verdict.findings:
+        if finding.path and finding.path[0] not in "/~" and "config" in finding.check_id:
+            path = json_edit.split(data, finding.path)
+            if len(path) > 1:
+                named.append(tuple(path[:-1]))
+    return [path for path in dict.fromkeys(named) if json_edit.has(data, path)][:8]
 
 
 def tried_lines(tried: Sequence[Outcome], redactor: Redactor) -> str:
@@ -138,7 +268,7 @@ def tried_lines(tried: Sequence[Outcome], redactor: Redactor) -> str:
             else ""
         )
         rows.append("- {}{}: {}. {}".format(outcome.plan.repair, changed, fate, outcome.detail.en))
-    return redactor.clean(plain("\n".join(rows)))
+    return redactor.clean(drop_chat(visible("\n".join(rows[-10:]))))
 
 
 def prompt(
@@ -155,22 +285,19 @@ def prompt(
     reach the instructions.
     """
     text = shipped_path("templates", "prompts", template + ".md").read_text("utf-8")
-    data = collect(ctx, redactor, more).replace(nonce, "")
-    data = re.sub(r"(?m)^={3,}", "==", data)
     values = {
         "nonce": nonce,
-        "repairs": json.dumps(plans.repairs_table(ctx), ensure_ascii=False),
-        "tried": tried_lines(tried, redactor),
-        "feedback": redactor.clean(plain(feedback)) or "(this is your first plan)",
-        "evidence": data,
+        "repairs": plans.repairs_table(ctx),
+        "tried": _framed(tried_lines(tried, redactor), nonce),
+        "feedback": _framed(redactor.clean(drop_chat(visible(feedback))), nonce)
+        or "(this is your first plan)",
+        "evidence": _framed(collect(ctx, redactor, more), nonce),
         "fields": ", ".join(plans.schema()["properties"]),
-        **places,
+        "now": time.strftime("%Y-%m-%d %H:%M", time.localtime(ctx.host.now())),
+        **{name: _framed(value, nonce) for name, value in places.items()},
     }
-    if "copy" in values:
-        values["copy"] = re.sub(r"(?m)^={3,}", "==", values["copy"].replace(nonce, ""))
     return re.sub(r"\{(\w+)\}", lambda m: values.get(m.group(1), m.group(0)), text)
 
 
-def summary(ctx: Any) -> Text:
-    """What is wrong, in one line, for the report."""
-    return ctx.verdict.reason  # type: ignore[no-any-return]
+def _framed(text: str, nonce: str) -> str:
+    return re.sub(r"(?m)^={3,}", "==", text.replace(nonce, ""))

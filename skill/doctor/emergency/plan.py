@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ...errors import HealerError
 from ...files import read_file
-from ...model import NOT_SERVING, EndProcess, Outcome, Plan, Risk, Service, State, Text, Write
+from ...model import (
+    NOT_SERVING,
+    Delete,
+    EndProcess,
+    Move,
+    Outcome,
+    Plan,
+    Risk,
+    Service,
+    State,
+    Text,
+    Write,
+)
 from ...openclaw import config as openclaw_config
+from ...redact import PLACEHOLDER
+from ...repairs import mend_named_keys
 from . import allowed
 
 LIMIT = 2000  # characters of any text in a plan
+# Findings that come from OpenClaw's own validator: the keys that it complains about.
+NAMED_BY_VALIDATOR = mend_named_keys.NAMED_BY
+# What points at a plugin by what it did, not by what somebody could have written into a log.
+LIVE_PLUGIN = ("plugins/crash", "plugins/last-words")
 # A GUARDED repair runs unattended only when one of these findings is there (a trailing * matches
 # any). Not in this table: refused.
 NEEDS: Mapping[str, Tuple[str, ...]] = {
     "restore-config": ("config/*",),
     "revert-config-keys": ("config/*",),
     "set-config-key": ("config/*",),
+    "mend-named-keys": ("config/*", "plugins/missing", "plugins/slot-missing"),
     "openclaw-doctor-fix": ("config/*", "installation/*", "plugins/*"),
     "reinstall-service": (
         "service/missing",
@@ -30,8 +50,9 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
     "repair-service-env": ("service/*", "node/*", "resources/*"),
     "restore-service-unit": ("service/unit-broken", "service/unit-changed"),
     "quarantine-database": ("database/*",),
-    "disable-plugin": ("plugins/*",),
-    "quarantine-plugin": ("plugins/*",),
+    "disable-plugin": LIVE_PLUGIN,
+    "quarantine-plugin": LIVE_PLUGIN,
+    "unset-service-variable": ("service/environment*",),
     "rebuild-native-module": ("installation/native-module",),
     "reinstall-openclaw": ("installation/missing-file", "installation/missing"),
     "ai-hands": ("*",),
@@ -110,11 +131,36 @@ def read(data: Mapping[str, Any]) -> Dict[str, Any]:
     if errors:
         raise Refused(
             "; ".join(
-                "{}: {}".format(".".join(map(str, e.absolute_path)) or "answer", e.message[:200])
+                "{}: does not fit {}".format(
+                    ".".join(map(str, e.absolute_path))[:40] or "answer", e.validator
+                )
                 for e in errors[:5]
             )
         )
     return value
+
+
+_HIDDEN = re.compile(r"<(?:text of \d+|number|list of|object of|key|HIDDEN_\d+|chat text|\d+ char)")
+
+
+def no_placeholders(value: Any) -> None:
+    """Raise Refused when any text in it holds a placeholder: no repair needs one, and whatever
+    comes of it could tell what stood there. Before anything is put back.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            no_placeholders(str(key))
+            no_placeholders(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            no_placeholders(item)
+    elif isinstance(value, str) and (PLACEHOLDER.search(value) or _HIDDEN.search(value)):
+        raise Refused(
+            Text(
+                "params may not hold a placeholder: name keys, never hidden values",
+                "参数中不得含有占位符：请写键名，不要写被隐藏的值",
+            )
+        )
 
 
 def texts(value: Mapping[str, Any], name: str) -> Text:
@@ -130,6 +176,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
 
     from ...repairs import ALL
 
+    no_placeholders(value["params"])
     repair = ALL.get(str(value["repair"]))
     if repair is None:
         raise Refused(Text.of("{} is not a repair", "不存在名为 {} 的修复", value["repair"]))
@@ -138,7 +185,12 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     )
     if error is not None:
         raise Refused(
-            Text.of("params of {}: {}", "{} 的 params：{}", repair.id, error.message[:200])
+            Text.of(
+                "params of {} do not fit its schema ({})",
+                "{} 的 params 不符合其格式（{}）",
+                repair.id,
+                error.validator,
+            )
         )
     try:
         plan = repair.plan(ctx, value["params"])
@@ -146,8 +198,9 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
         raise Refused(
             Text.of("{} does not apply: {}", "{} 不适用：{}", repair.id, refused.message)
         ) from None
+    plan = replace(plan, params=dict(value["params"]))
     check(ctx, plan, tried)
-    return replace(plan, params=dict(value["params"]))
+    return plan
 
 
 def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
@@ -162,10 +215,7 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
                 plan.repair,
             )
         )
-    if any(
-        plan.repair == old.plan.repair and plan.steps == old.plan.steps and not old.healed
-        for old in tried
-    ):
+    if any(same(plan, old.plan) and not old.healed for old in tried):
         raise Refused(
             Text.of(
                 "{} was tried already in this incident and did not heal it",
@@ -173,6 +223,8 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
                 plan.repair,
             )
         )
+    if plan.repair in ("disable-plugin", "quarantine-plugin"):
+        _check_plugin(ctx, plan)
     disruptive = [step for step in plan.steps if isinstance(step, (Service, EndProcess))]
     state = ctx.verdict.state
     if disruptive and state in UNTOUCHABLE:
@@ -196,6 +248,53 @@ def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
             Text("the gateway is ready now: it is not restarted", "网关现在已就绪：不重启")
         )
     _check_writes(ctx, plan)
+
+
+def same(one: Plan, other: Plan) -> bool:
+    """The same repair of the same things. Steps alone say nothing: they hold time stamps."""
+    if one.repair != other.repair or _things(one) != _things(other):
+        return False
+    params = dict(one.params or {}), dict(other.params or {})
+    return params[0] == params[1] or not all(params)
+
+
+def _things(plan: Plan) -> List[str]:
+    """What a plan changes: keys, and files by their own names (not the names of copies)."""
+    moved = [step.path for step in plan.steps if isinstance(step, (Move, Delete))]
+    return sorted(list(plan.config_paths) + moved)
+
+
+def _check_plugin(ctx: Any, plan: Plan) -> None:
+    """A plugin is switched off for what it did: its process is gone (or computes without end) and
+    that finding names it. Lines of a log alone are no evidence: strangers write into logs.
+    """
+    named = [
+        finding
+        for check in LIVE_PLUGIN
+        for finding in ctx.findings(check)
+        if plugin_of(plan) == str(finding.evidence.get("plugin", ""))
+    ]
+    state, code = ctx.verdict.state, ctx.verdict.exit_code
+    gone = state in (State.DOWN, State.MISCONFIGURED) and not ctx.verdict.pid and code != 78
+    busy = state in (State.HUNG, State.ZOMBIE) and any(
+        "busy" in str(finding.evidence.get("how", "")) for finding in named
+    )
+    if not named or not (gone or busy):
+        raise Refused(
+            Text.of(
+                "nothing that happened (only a line in a log, if that) points at the plugin {}",
+                "没有实际发生的迹象指向插件 {}（日志里的一行不算）",
+                plugin_of(plan) or "-",
+            )
+        )
+
+
+def plugin_of(plan: Plan) -> str:
+    """The plugin that a plan switches off; "" for any other plan."""
+    if plan.params and plan.params.get("plugin"):
+        return str(plan.params["plugin"])
+    found = [path for path in plan.config_paths if path.startswith("plugins.entries.")]
+    return found[0].split(".", 2)[2] if found else ""
 
 
 def _check_writes(ctx: Any, plan: Plan) -> None:
@@ -258,22 +357,25 @@ def ready(ctx: Any) -> bool:
     return bool(isinstance(body, dict) and body.get("ready") is True and not body.get("suppressed"))
 
 
-def repairs_table(ctx: Any) -> List[Dict[str, Optional[Any]]]:
-    """The registry as the prompt shows it: id, what it does, risk, the JSON Schema of its
-    parameters.
+def repairs_table(ctx: Any) -> str:
+    """The registry as the prompt shows it, one line a repair: id, what it does, the JSON Schema of
+    its parameters, the findings it needs.
     """
     from ...repairs import ALL
 
     del ctx
-    rows: List[Dict[str, Optional[Any]]] = []
+    rows: List[str] = []
     for repair in ALL.values():
-        if repair.risk is not Risk.NEVER:
-            needs = list(NEEDS.get(repair.id, ())) if repair.risk is Risk.GUARDED else None
-            row = {
-                "id": repair.id,
-                "does": repair.title.en,
-                "risk": repair.risk.value,
-                "params": dict(repair.params),
-            }
-            rows.append(dict(row, needs_finding=needs) if needs else row)
-    return rows
+        if repair.risk is Risk.NEVER:
+            continue
+        needs = NEEDS.get(repair.id, ()) if repair.risk is Risk.GUARDED else ()
+        schema = dict(repair.params).get("properties") or {}
+        rows.append(
+            "- {}: {}. params {}{}".format(
+                repair.id,
+                repair.title.en,
+                json.dumps(schema) if schema else "{}",
+                ". Needs one of: " + ", ".join(needs) if needs else "",
+            )
+        )
+    return "\n".join(rows)

@@ -82,7 +82,7 @@ class Emergency(Asking):
                     params = (
                         dict({"en": spoken.en, "zh": spoken.zh}, **value["params"])
                         if told
-                        else self.redactor.restore_data(value["params"])
+                        else dict(value["params"])
                     )
                     plan = plans.prepare(self.ctx, dict(value, params=params), self.tried)
             except HealerError as refused:

@@ -1,0 +1,194 @@
+"""Values that are known, in every form in which they turn up: wrapped over two lines, upper-cased,
+truncated, encoded once or twice.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Iterator, List, Sequence, Set, Tuple
+
+from .masks import PLAIN, Lazy
+
+GRAM = 6  # characters by which a form is looked up
+LEAST_PART = 12  # a truncated copy counts from here on (6 where an ellipsis says that it was cut)
+_BREAK = Lazy(r"\\?[ \t]*\r?\n[ \t]*(?:[|>] )?")
+_CUT = Lazy(r"(?:\.{2,3}|…|\*{2,}|\[\.\.\.\]|<cut|\[truncated)")
+_ASCII = {ord(c): ord(c.lower()) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def lower(text: str) -> str:
+    """Lower case without a change of length (İ has two lower-case characters)."""
+    return text.translate(_ASCII)
+
+
+def forms(value: str) -> List[str]:
+    """The shapes in which one value turns up: as it is, in a URL, in JSON (each once and twice), in
+    base64 at any offset, in hex.
+    """
+    import base64
+    import json
+    from urllib.parse import quote
+
+    value = value.strip()
+    if len(value) < 4 or value.lower() in PLAIN or (value.isdigit() and len(value) < 6):
+        return []
+    found = [value]
+    if len(value) >= 6:
+        url = quote(value, safe="")
+        once, ascii_once = json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
+        found += [url, quote(url, safe=""), quote(value), once, ascii_once]
+        found += [json.dumps(once)[1:-1], json.dumps(ascii_once)[1:-1]]
+        raw = value.encode("utf-8")
+        found.append(raw.hex())
+        for offset in range(3):
+            coded = base64.b64encode(b"\0" * offset + raw).decode()
+            first = (0, 2, 3)[offset]
+            last = len(coded) - (0, 3, 2)[(offset + len(raw)) % 3]
+            inner = coded[first:last].rstrip("=")
+            found += [inner, inner.replace("+", "-").replace("/", "_")] if len(inner) > 6 else []
+    if "\n" in value:
+        lines = [line.strip() for line in value.splitlines()]
+        found += [line for line in lines if len(line) >= 12 and "-----" not in line]
+    return list(dict.fromkeys(found))
+
+
+class Known:
+    """Values that must not be seen, looked up by their first characters."""
+
+    def __init__(self) -> None:
+        self._forms: Dict[
+            str, List[Tuple[str, bool]]
+        ] = {}  # gram -> (lower-cased form, whole value?)
+        self._short: Set[str] = set()
+        self._tails: Dict[str, List[str]] = {}  # last characters -> values
+        self._seen: Set[str] = set()
+
+    def add(self, value: str, all_forms: bool = True) -> None:
+        if value in self._seen or len(self._seen) > 20_000:
+            return
+        self._seen.add(value)
+        for number, form in enumerate(forms(value) if all_forms else [value.strip()]):
+            small = lower(form)
+            if len(small) < GRAM:
+                self._short.add(small)
+                continue
+            rows = self._forms.setdefault(small[:GRAM], [])
+            if all(small != row[0] for row in rows):
+                rows.append((small, number == 0))
+            if number == 0 and len(small) >= GRAM + 2:
+                self._tails.setdefault(small[-GRAM:], []).append(small)
+
+    def spans(self, text: str) -> List[Tuple[int, int]]:
+        """Where known values stand, as (begin, end), sorted and without overlaps."""
+        if not self._seen:
+            return []
+        joined, places = _joined(text)
+        small = lower(joined)
+        grams = {small[i : i + GRAM] for i in range(len(small) - GRAM + 1)}
+        found: List[Tuple[int, int]] = []
+
+        def alone(begin: int, end: int = -1) -> bool:
+            """No letter or digit right before it (and, with an end, right after it)?"""
+            before, after = places(begin), places(end - 1) + 1 if end > 0 else len(text)
+            return not (
+                before and text[before - 1].isalnum() or after < len(text) and text[after].isalnum()
+            )
+
+        for gram in grams & self._forms.keys():
+            for form, whole in self._forms[gram]:
+                found += _matches(small, joined, form, whole, alone)
+        for gram in grams & self._tails.keys():
+            for value in self._tails[gram]:
+                found += _cut_heads(small, value)
+        for word in self._short:
+            found += [
+                (at, at + len(word)) for at in _places(small, word) if alone(at, at + len(word))
+            ]
+        return _merged([_whole(text, places(begin), places(end - 1) + 1) for begin, end in found])
+
+
+def _whole(text: str, begin: int, end: int) -> Tuple[int, int]:
+    """Up to the ends of the run it stands in: half of a longer secret must not stay."""
+    while (
+        begin
+        and (text[begin - 1].isalnum() or text[begin - 1] in "_-")
+        and text[begin - 1] < "\x7f"
+    ):
+        begin -= 1
+    while end < len(text) and (text[end].isalnum() or text[end] in "_-=") and text[end] < "\x7f":
+        end += 1
+    return begin, end
+
+
+def _matches(
+    small: str, joined: str, form: str, whole: bool, alone: Callable[..., bool]
+) -> Iterator[Tuple[int, int]]:
+    for at in _places(small, form[:GRAM]):
+        size = _common(small, at, form)
+        if size == len(form):
+            # short values count as whole words only, so that one does not blank half of a log
+            if size >= 8 or alone(at, at + size):
+                yield at, at + size
+        elif whole and alone(at):
+            cut = bool(_CUT.match(joined, at + size))
+            if cut or (size >= LEAST_PART and size * 2 >= len(form)):
+                yield at, at + size
+
+
+def _cut_heads(small: str, value: str) -> Iterator[Tuple[int, int]]:
+    """The end of a value behind an ellipsis: "...tail-of-it"."""
+    for at in _places(small, value[-GRAM:]):
+        size = GRAM
+        while (
+            size < len(value)
+            and at + GRAM - size > 0
+            and (small[at + GRAM - size - 1] == value[-size - 1])
+        ):
+            size += 1
+        begin = at + GRAM - size
+        if size < len(value) and small[max(0, begin - 1) : begin] in ("…", ".", "*"):
+            yield begin, at + GRAM
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _common(text: str, at: int, form: str) -> int:
+    if text.startswith(form, at):
+        return len(form)
+    size = 0
+    while size < len(form) and at + size < len(text) and text[at + size] == form[size]:
+        size += 1
+    return size
+
+
+def _joined(text: str) -> Tuple[str, Callable[[int], int]]:
+    """The text without its line breaks (a value may be wrapped over two lines), and where a place
+    in it was before.
+    """
+    if "\n" not in text:
+        return text, lambda at: at
+    from bisect import bisect_right
+
+    parts, starts, shifts, size, last = [], [0], [0], 0, 0
+    for match in _BREAK.finditer(text):
+        parts.append(text[last : match.start()])
+        size += match.start() - last
+        last = match.end()
+        starts.append(size)
+        shifts.append(last - size)
+    parts.append(text[last:])
+    return "".join(parts), lambda at: at + shifts[bisect_right(starts, at) - 1]
+
+
+def _merged(spans: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    merged: List[Tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if merged and begin < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
