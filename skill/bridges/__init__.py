@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from . import anthropic_http, claude, codex, command, gemini, iflow, openai_http, opencode, qwen
+from . import claude, codex, command, gemini, http, iflow, opencode, qwen
 from .base import Bridge, Status
 
 BRIDGES: Dict[str, Bridge] = {
@@ -16,8 +16,8 @@ BRIDGES: Dict[str, Bridge] = {
     "gemini": gemini.BRIDGE,
     "qwen": qwen.BRIDGE,
     "opencode": opencode.BRIDGE,
-    "anthropic_http": anthropic_http.BRIDGE,
-    "openai_http": openai_http.BRIDGE,
+    "anthropic_http": http.ANTHROPIC,
+    "openai_http": http.OPENAI,
     "command": command.BRIDGE,
 }
 

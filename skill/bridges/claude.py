@@ -12,7 +12,7 @@ import json
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import HANDS, PLAN, Answer, Bridge, Question
 
 ENV = (
@@ -84,7 +84,7 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
     """
     missing = [flag for flag in NEEDED if known and flag not in known]
     if missing:
-        raise failures.failure(
+        raise base.failure(
             "refused", "this version of Claude Code has no {}; update it".format(", ".join(missing))
         )
     argv = (
@@ -137,14 +137,14 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "claude is not installed")
+        raise base.failure("not-installed", "claude is not installed")
     model = (ctx.settings.get("ai.models") or {}).get("claude", "")
     argv = argv_of(program, flags_of(ctx, program), question, model)
     env = child.environment(
         ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question))
     )
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = list(base.lines(done.out)) if question.hands else [base.find_object(done.out) or {}]
     result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
@@ -163,26 +163,24 @@ def ask(ctx: Any, question: Question) -> Answer:
 def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
     """The structured answer when every sign of success is there; else the right BridgeError."""
     if done.missing or done.timed_out:
-        raise failures.of_completed(done)
+        raise base.of_completed(done)
     if not result:
-        raise failures.of_completed(done)
+        raise base.of_completed(done)
     said = "{} {} {}".format(
         result.get("api_error_status") or "",
         result.get("subtype") or "",
         result.get("result") or result.get("errors") or "",
     )
     if result.get("stop_reason") == "refusal":
-        raise failures.failure("refused", "the model refused to answer")
+        raise base.failure("refused", "the model refused to answer")
     if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
-        raise failures.of_completed(done, said + " " + done.err[-500:])
+        raise base.of_completed(done, said + " " + done.err[-500:])
     if result.get("terminal_reason") not in (None, "completed"):
-        raise failures.failure(
-            failures.kind_of(said), "ended as {}".format(result.get("terminal_reason"))
-        )
+        raise base.failure(base.kind_of(said), "ended as {}".format(result.get("terminal_reason")))
     data = result.get("structured_output")
     if not isinstance(data, dict):
-        kind = failures.kind_of(str(result.get("result", "")))
-        raise failures.failure(
+        kind = base.kind_of(str(result.get("result", "")))
+        raise base.failure(
             kind
             if kind in ("refused", "timeout", "network", "overloaded")
             and "API Error" in str(result.get("result"))

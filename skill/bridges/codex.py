@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import PLAN, Answer, Bridge, Question
 
 ENV = (
@@ -132,10 +132,10 @@ def argv_of(
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "codex is not installed")
+        raise base.failure("not-installed", "codex is not installed")
     known = features(ctx, program)
     if "shell_tool" not in known:
-        raise failures.failure(
+        raise base.failure(
             "refused", "this version of codex cannot be asked without a shell; update it"
         )
     values = child.variables(ctx)
@@ -150,13 +150,13 @@ def ask(ctx: Any, question: Question) -> Answer:
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = list(base.lines(done.out))
     finished = any(e.get("type") == "turn.completed" for e in events)
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
     if done.missing or done.timed_out or done.code != 0 or not finished:
-        raise failures.of_completed(done, wrong if wrong and not done.timed_out else "")
+        raise base.of_completed(done, wrong if wrong and not done.timed_out else "")
     said = [
         e["item"].get("text", "")
         for e in events
@@ -165,7 +165,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     ]
     data = base.find_object(said[-1]) if said else None
     if data is None:
-        raise failures.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer")
     calls = [
         e["item"]
         for e in events

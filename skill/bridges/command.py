@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import Answer, Bridge, Question
 
 
@@ -40,7 +40,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "ai.command is not set or its program is missing")
+        raise base.failure("not-installed", "ai.command is not set or its program is missing")
     schema = Path(question.workdir) / "schema.json"
     schema.write_text(json.dumps(question.schema), "utf-8")
     places = {"{workdir}": question.workdir, "{schema}": str(schema)}
@@ -51,11 +51,11 @@ def ask(ctx: Any, question: Question) -> Answer:
         argv.append(word)
     env = child.environment(ctx, program, tuple(_settings(ctx).get("env") or ()), question.run_id)
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
-        raise failures.of_completed(done)
+        raise base.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), tuple(argv))
 
 

@@ -3,7 +3,7 @@ goes in on stdin.
 
 With an API key it gets a home of its own (GEMINI_CLI_HOME), clean of the person's extensions and
 servers; with a Google login it has to use the person's home. It never gives up on a lasting 429:
-failures.hopeless ends it.
+base.hopeless ends it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -47,7 +47,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "gemini is not installed")
+        raise base.failure("not-installed", "gemini is not installed")
     folder = Path(question.workdir)
     (folder / "deny.toml").write_text(DENY_ALL, "utf-8")
     extra: Dict[str, str] = {"TMPDIR": question.workdir}
@@ -79,12 +79,12 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv += ["-m", model] if model else []
     env = child.environment(ctx, program, ENV, question.run_id, extra)
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     found = base.find_object(done.out)
     if done.code != 0 or not found or found.get("error"):
         error = (found or {}).get("error")
-        raise failures.of_completed(
+        raise base.of_completed(
             done,
             str(error.get("message", "")) + " " + done.err[-3000:]
             if isinstance(error, dict)
@@ -92,7 +92,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         )
     data = base.find_object(str(found.get("response") or ""))
     if data is None:
-        raise failures.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer")
     return Answer(
         data,
         None,

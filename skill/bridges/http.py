@@ -4,13 +4,14 @@ errors by status. No CLI is needed.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any, Callable, Dict, Mapping, Optional
 from urllib.parse import urlsplit
 
 from ..openclaw import config as openclaw_config
-from . import failures
+from . import base
 from .base import Answer, Bridge, Question
 
 TOOL = "submit_plan"
@@ -29,7 +30,7 @@ def set_up(ctx: Any, name: str) -> Mapping[str, Any]:
     """As endpoint(). Raise BridgeError when it is not set up."""
     settings = endpoint(ctx, name)
     if not settings:
-        raise failures.failure("not-installed", "ai.{} is not set up".format(name))
+        raise base.failure("not-installed", "ai.{} is not set up".format(name))
     return settings
 
 
@@ -68,7 +69,7 @@ def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:
 
         return Secrets(ctx.host, ctx.home, view.data, values).reveal(raw)
     except Exception as error:
-        raise failures.failure(
+        raise base.failure(
             "not-logged-in", "the key cannot be resolved: {}".format(error)
         ) from None
 
@@ -84,23 +85,23 @@ def login(ctx: Any, name: str) -> Optional[bool]:
         return False
 
 
-def url_of(base: str, path: str) -> str:
+def url_of(address: str, path: str) -> str:
     """Join, whether or not the base already ends in /v1. Plain http only to this machine: a key
     must not travel in the clear.
     """
-    parts = urlsplit(base)
+    parts = urlsplit(address)
     if parts.scheme == "http" and not re.match(
         r"^(127\.|localhost$|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)",
         parts.hostname or "",
     ):
-        raise failures.failure(
+        raise base.failure(
             "refused", "plain http is only allowed to this machine or a private network"
         )
-    base = base.rstrip("/")
+    address = address.rstrip("/")
     return (
-        base + path
-        if re.search(r"/v\d+$|/v\d+beta$|compatible-mode", base)
-        else base + "/v1" + path
+        address + path
+        if re.search(r"/v\d+$|/v\d+beta$|compatible-mode", address)
+        else address + "/v1" + path
     )
 
 
@@ -113,7 +114,7 @@ def post(
     import requests
 
     until = time.monotonic() + deadline_s
-    last = failures.failure("timeout", "no time left")
+    last = base.failure("timeout", "no time left")
     for attempt in range(ATTEMPTS):
         left = until - time.monotonic()
         if left <= 0:
@@ -127,23 +128,23 @@ def post(
                 allow_redirects=False,
             )
         except requests.Timeout:
-            raise failures.failure(
+            raise base.failure(
                 "timeout", "no answer from {}".format(urlsplit(url).netloc.rpartition("@")[2])
             ) from None
         except requests.RequestException as error:
-            last = failures.failure("network", type(error).__name__)
+            last = base.failure("network", type(error).__name__)
             _pause(ctx, 1.0 + attempt, until)
             continue
         if reply.status_code == 200:
             try:
                 value = reply.json()
             except ValueError:
-                raise failures.failure("bad-output", "the body is not JSON") from None
+                raise base.failure("bad-output", "the body is not JSON") from None
             if isinstance(value, dict):
                 return value
-            raise failures.failure("bad-output", "the body is not an object")
-        last = failures.failure(
-            failures.kind_of_status(reply.status_code),
+            raise base.failure("bad-output", "the body is not an object")
+        last = base.failure(
+            base.kind_of_status(reply.status_code),
             "HTTP {}: {}".format(reply.status_code, reply.text[:200]),
         )
         pause = _seconds(reply.headers.get("retry-after"), 2.0 * (attempt + 1))
@@ -163,3 +164,93 @@ def _seconds(raw: Optional[str], otherwise: float) -> float:
 def _pause(ctx: Any, seconds: float, until: float) -> None:
     sleep: Callable[[float], None] = ctx.host.sleep
     sleep(max(0.0, min(seconds, until - time.monotonic())))
+
+
+# -- the two dialects: the answer comes as a forced tool call ---------------
+VERSION = "2023-06-01"
+MAX_TOKENS = 8192
+
+
+def ask_anthropic(ctx: Any, question: Question) -> Answer:
+    settings = set_up(ctx, "anthropic_http")
+    key, began = key_of(ctx, settings), time.monotonic()
+    body = {
+        "model": settings["model"],
+        "max_tokens": MAX_TOKENS,
+        "messages": [{"role": "user", "content": question.prompt}],
+        "tools": [{"name": TOOL, "description": DESCRIPTION, "input_schema": question.schema}],
+        "tool_choice": {"type": "tool", "name": TOOL},
+    }
+    headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+    reply = post(ctx, url_of(settings["base_url"], "/messages"), headers, body, question.deadline_s)
+    if reply.get("stop_reason") == "refusal":
+        raise base.failure("refused", "the model refused to answer")
+    parts = [p for p in reply.get("content") or [] if isinstance(p, dict)]
+    data = next(
+        (p.get("input") for p in parts if p.get("type") == "tool_use" and p.get("name") == TOOL),
+        None,
+    )
+    if not isinstance(data, dict):
+        data = base.find_object("".join(str(p.get("text", "")) for p in parts))
+    if data is None or reply.get("stop_reason") == "max_tokens":
+        raise base.failure(
+            "bad-output", "no structured answer ({})".format(reply.get("stop_reason"))
+        )
+    return answer(settings, reply, data, time.monotonic() - began)
+
+
+ANTHROPIC = bridge("anthropic_http", "Anthropic endpoint", ask_anthropic)
+
+
+def ask_openai(ctx: Any, question: Question) -> Answer:
+    settings = set_up(ctx, "openai_http")
+    key, began = key_of(ctx, settings), time.monotonic()
+    tool = {
+        "type": "function",
+        "function": {
+            "name": TOOL,
+            "description": DESCRIPTION,
+            "parameters": question.strict,
+        },
+    }
+    body = {
+        "model": settings["model"],
+        "messages": [{"role": "user", "content": question.prompt}],
+        "tools": [tool],
+        "tool_choice": {"type": "function", "function": {"name": TOOL}},
+    }
+    headers = {"Authorization": "Bearer " + key} if key else {}
+    reply = post(
+        ctx,
+        url_of(settings["base_url"], "/chat/completions"),
+        headers,
+        body,
+        question.deadline_s,
+    )
+    choice = (reply.get("choices") or [{}])[0]
+    message = choice.get("message") or {}
+    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+        raise base.failure("refused", "the model refused to answer")
+    data = None
+    for call in message.get("tool_calls") or []:
+        if (call.get("function") or {}).get("name") == TOOL:
+            data = data or _parse(call["function"].get("arguments"))
+    data = data or base.find_object(str(message.get("content") or ""))
+    if data is None:
+        raise base.failure(
+            "bad-output", "no structured answer ({})".format(choice.get("finish_reason"))
+        )
+    return answer(settings, reply, data, time.monotonic() - began)
+
+
+def _parse(raw: Any) -> Any:
+    if isinstance(raw, dict):
+        return raw
+    try:
+        value = json.loads(raw or "")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+OPENAI = bridge("openai_http", "OpenAI-compatible endpoint", ask_openai)

@@ -12,7 +12,7 @@ import json
 from typing import Any, Optional
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import Answer, Bridge, Question
 
 ENV = ("IFLOW_*",)
@@ -43,9 +43,9 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "iflow is not installed; " + CLOSED.en)
+        raise base.failure("not-installed", "iflow is not installed; " + CLOSED.en)
     if not login(ctx, program):
-        raise failures.failure("not-logged-in", CLOSED.en)
+        raise base.failure("not-logged-in", CLOSED.en)
     prompt = question.prompt.encode("utf-8")[:MAX_ARGUMENT].decode("utf-8", "ignore")
     env = child.environment(ctx, program, ENV, question.run_id)
     done = child.run(
@@ -55,11 +55,11 @@ def ask(ctx: Any, question: Question) -> Answer:
         question.deadline_s,
         question.workdir,
         "",
-        failures.hopeless,
+        base.hopeless,
     )
     data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
-        raise failures.of_completed(done)
+        raise base.of_completed(done)
     return Answer(data, None, "", done.seconds, {}, (), (program, "-p", "<prompt>"))
 
 

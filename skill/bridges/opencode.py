@@ -12,7 +12,7 @@ import json
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -88,7 +88,7 @@ def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "opencode is not installed")
+        raise base.failure("not-installed", "opencode is not installed")
     values = child.variables(ctx)
     config = config_of(values, (ctx.settings.get("ai.models") or {}).get("opencode", ""))
     argv = [program, "run", "--format", "json", "--pure", "--print-logs", "--log-level", "WARN"]
@@ -99,18 +99,18 @@ def ask(ctx: Any, question: Question) -> Answer:
     }
     env = child.environment(ctx, program, ENV, question.run_id, extra)
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events: List[Dict[str, Any]] = list(base.lines(done.out))
     wrong = [e for e in events if e.get("type") == "error"]
     if done.code != 0 or wrong:
-        raise failures.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "")
+        raise base.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "")
     text = "".join(
         str((e.get("part") or {}).get("text", "")) for e in events if e.get("type") == "text"
     )
     data = base.find_object(text)
     if data is None:
-        raise failures.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer")
     costs = [(e.get("part") or {}).get("cost") for e in events if e.get("type") == "step_finish"]
     cost = sum(c for c in costs if isinstance(c, (int, float))) if costs else None
     session = str(events[0].get("sessionID", "")) if events else ""

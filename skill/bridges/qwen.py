@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..model import Text
-from . import base, child, failures
+from . import base, child
 from .base import Answer, Bridge, Question
 
 ENV = (
@@ -57,7 +57,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
-        raise failures.failure("not-installed", "qwen is not installed")
+        raise base.failure("not-installed", "qwen is not installed")
     if program not in _versions:
         _versions[program] = child.version_of(ctx, program)
     schema = Path(question.workdir) / "schema.json"
@@ -85,13 +85,13 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv += ["-m", model] if model else []
     env = child.environment(ctx, program, ENV, question.run_id, {"TMPDIR": question.workdir})
     done = child.run(
-        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, failures.hopeless
+        ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = _events(done.out)
     result: Dict[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
     if done.missing or done.timed_out or done.code != 0 or result.get("is_error") is not False:
         error = result.get("error")
-        raise failures.of_completed(
+        raise base.of_completed(
             done,
             (str(error.get("message", "")) + " " + done.err[-2000:])
             if isinstance(error, dict)
@@ -104,7 +104,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         else base.find_object(str(result.get("result") or ""))
     )
     if data is None:
-        raise failures.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer")
     first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
     init: Dict[str, Any] = {
         key: first[key]

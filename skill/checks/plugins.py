@@ -5,15 +5,19 @@ with a reason.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
-from ..model import NOT_SERVING, Check, Finding, Text
-from ..openclaw import plugins
+from ..model import NOT_SERVING, Check, Finding, State, Text
+from ..openclaw import lastwords, plugins
 from .base import Look, error, info, looking, warning
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
 # gateway.
 ORDINARY = (None, 0, 1, 9, 78, 130, 134, 137, 139, 143)
+LAST_LINES = 6  # of the newest boot, from its end
+REFUSED = 78  # OpenClaw refused config, lock or database: then nothing in the process ended it
+_VARIABLE = re.compile(r"(?<![A-Za-z0-9_$.])([A-Z][A-Z0-9]*_[A-Z0-9_]{2,60})(?![A-Za-z0-9_])")
 
 
 def run(ctx: Any) -> Iterable[Finding]:
@@ -55,6 +59,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             plugins=fresh,
         )
     yield from _missing(look, data, here)
+    yield from _last_words(look)
 
 
 def _new(look: Look, here: Mapping[str, Any], data: Mapping[str, Any]) -> List[str]:
@@ -164,6 +169,67 @@ def _missing(look: Look, data: Mapping[str, Any], here: Mapping[str, Any]) -> It
                 None,
                 file=str(path),
             )
+
+
+def _last_words(look: Look) -> Iterator[Finding]:
+    """What a process that is gone said last names a plugin or a variable of its service.
+
+    Live evidence: a process ended without announcing it, and these were its last words. A line that
+    somebody else wrote into a log earlier is none.
+    """
+    if look.up or look.gateways or look.verdict.state not in (State.DOWN, State.MISCONFIGURED):
+        return
+    code = look.verdict.exit_code
+    if code is None:
+        code = getattr(look.service, "exit_code", None)
+    last = last_lines(look.log)
+    if not last:
+        return
+    if code != REFUSED and lastwords.went_suddenly(look.log):
+        yield from _plugin_said(look, last, code)
+    if code != 0:
+        yield from _variable_said(look, last)
+
+
+def last_lines(log: str) -> List[str]:
+    lines = [line for line in log.splitlines() if line.strip() and " stability " not in line]
+    return lines[-LAST_LINES:]
+
+
+def _plugin_said(look: Any, last: List[str], code: Any) -> Iterable[Finding]:
+    data = look.config.data if isinstance(look.config.data, Mapping) else {}
+    for name, place in plugins.found(look.home.state_dir, data).items():
+        said = [line for line in last if re.search(_word(name), line) or str(place) in line]
+        if said and plugins.enabled(data, name):
+            yield warning(
+                "plugins/last-words",
+                "The gateway ended (exit {}) right after a line of the plugin {}".format(
+                    code, name
+                ),
+                "网关在插件 {} 的输出之后立即结束（退出码 {}）".format(name, code),
+                "plugins.entries." + name,
+                ("openclaw plugins disable " + name,) * 2,
+                plugin=name,
+                place=str(place),
+                said=said[-1][-160:],
+            )
+
+
+def _word(name: str) -> str:
+    return r"(?<![\w@/.-])" + re.escape(name) + r"(?![\w/-])"
+
+
+def _variable_said(look: Any, last: List[str]) -> Iterable[Finding]:
+    names = [n for line in last for n in _VARIABLE.findall(line) if n in look.service_env]
+    for name in dict.fromkeys(names):
+        yield info(
+            "service/environment-named",
+            "The gateway's last words name {}, which its service sets".format(name),
+            "网关的最后输出提到了由其服务设置的 {}".format(name),
+            "",
+            None,
+            name=name,
+        )
 
 
 def _disable(name: str) -> "tuple[str, str]":

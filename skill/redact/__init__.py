@@ -15,7 +15,7 @@ import re
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from . import known, masks
-from .chat import LIMIT, drop_chat, shortened, visible
+from .known import LIMIT, drop_chat, shortened, visible
 from .masks import PLAIN, Lazy, is_secret_key
 
 __all__ = ["LIMIT", "PLACEHOLDER", "Redactor", "drop_chat", "is_secret_key", "public_ip", "visible"]

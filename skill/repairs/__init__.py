@@ -28,7 +28,6 @@ from . import (
     set_config_key,
     tell_person,
     unset_config_key,
-    unset_service_variable,
 )
 
 ALL: Dict[str, Repair] = {
@@ -48,7 +47,7 @@ ALL: Dict[str, Repair] = {
     "end-stale-process": end_stale_process.REPAIR,
     "free-disk": free_disk.REPAIR,
     "repair-service-env": repair_service_env.REPAIR,
-    "unset-service-variable": unset_service_variable.REPAIR,
+    "unset-service-variable": service_actions.UNSET_VARIABLE,
     "quarantine-database": quarantine_database.REPAIR,
     "rebuild-native-module": rebuild_native_module.REPAIR,
     "reinstall-openclaw": reinstall_openclaw.REPAIR,

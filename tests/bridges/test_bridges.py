@@ -21,18 +21,16 @@ from skill.bridges import (
     claude,
     codex,
     command,
-    failures,
     http,
     iflow,
-    openai_http,
     opencode,
     preferred,
     status,
-    triage,
 )
 from skill.bridges.base import PLAN, Question
 from skill.errors import BridgeError
 from skill.host import Completed, Host
+from skill.openclaw import cli
 
 SCHEMA = {"type": "object"}
 RUN = "iflow-test-{}-aa".format(
@@ -252,17 +250,15 @@ def test_claude_succeeds_only_when_every_sign_is_there():
     ],
 )
 def test_failures_are_told_apart(text, kind):
-    assert failures.kind_of(text) == kind
+    assert base.kind_of(text) == kind
 
 
 def test_a_cli_that_never_gives_up_on_a_wall_is_ended_early():
-    assert failures.hopeless("429 Too Many Requests, retrying\n" * 6) and not failures.hopeless(
-        "429 once"
-    )
+    assert base.hopeless("429 Too Many Requests, retrying\n" * 6) and not base.hopeless("429 once")
 
 
 def test_statuses():
-    assert [failures.kind_of_status(s) for s in (401, 402, 403, 429, 500, 529, 404)] == [
+    assert [base.kind_of_status(s) for s in (401, 402, 403, 429, 500, 529, 404)] == [
         "not-logged-in",
         "quota",
         "refused",
@@ -397,7 +393,7 @@ def test_orphans_of_a_killed_doctor_are_ended_and_those_of_a_living_one_are_not(
 
 
 def test_openclaws_own_triage_agent_is_seen_and_ours_is_not():
-    seen = triage._SHAPE.search
+    seen = cli._SHAPE.search
     assert (
         seen("node /opt/openclaw/openclaw.mjs triage --agent codex")
         and seen("openclaw triage")
@@ -408,5 +404,5 @@ def test_openclaws_own_triage_agent_is_seen_and_ours_is_not():
 
 def test_an_endpoint_that_is_not_set_up_is_not_installed(tmp_path):
     with pytest.raises(BridgeError) as caught:
-        openai_http.ask(ai_world.context(tmp_path), question(tmp_path))
+        http.ask_openai(ai_world.context(tmp_path), question(tmp_path))
     assert caught.value.kind == "not-installed"

@@ -84,7 +84,7 @@ _OPENS = re.compile(
     r"|(?:bind|listen|expose|open)[^.\n]{0,40}(?:\blan\b|public|internet|all interfaces|everyone"
     r"|anyone)"
     r"|(?:allowFrom|ownerAllowFrom|dmPolicy|groupPolicy|gateway\.bind"
-    r"|gateway\.auth)[^.\n]{0,60}(?:\*|open|lan|none|add|append|set)"
+    r"|gateway\.auth)[^\n]{0,60}(?:\*|open|lan|none|add|append|set)"
     r"|(?:send|post|paste|e-?mail|share|upload|give|type|enter|tell|forward|message|call|contact"
     r"|reply)[^.\n]{0,60}(?:token|password|secret|key|credential"
     r"|\.env|config|code|screenshot|log|support|number)"
@@ -186,12 +186,12 @@ _VALUE = re.compile(r"^(?:-?\d{1,8}|true|false|[a-z]{2,12})$")
 
 
 def _guards(path: str) -> bool:
-    from ...repairs import not_weaker
+    from ...repairs import mend_named_keys
 
     return bool(
         allowed.PROTECTED.search(path)
-        or not_weaker.GUARDS.search(path)
-        or not_weaker.RUNS.search(path)
+        or mend_named_keys.GUARDS.search(path)
+        or mend_named_keys.RUNS.search(path)
     )
 
 

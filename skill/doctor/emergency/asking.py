@@ -10,12 +10,12 @@ import secrets
 import shutil
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ...bridges import failures, preferred, triage
+from ...bridges import base, preferred
 from ...bridges.base import HANDS, Answer, Bridge, Question
 from ...errors import BridgeError, HealerError
 from ...files import private_dir
 from ...model import Outcome, Plan, Text
-from ...openclaw import known_secrets
+from ...openclaw import cli, known_secrets
 from . import audit, edit_mode, evidence
 from . import plan as plans
 
@@ -70,7 +70,7 @@ class Asking:
         more = ""
         wish = self.settings.get("ai.triage", "retry")
         if wish == "always" or (wish == "retry" and number > 1):
-            more = triage.collect(self.ctx, min(40.0, max(1.0, self._left() - LEAST_S)))
+            more = cli.triage(self.ctx, min(40.0, max(1.0, self._left() - LEAST_S)))
         for attempt in range(2):
             passing = False
             for bridge in sorted(self.bridges(), key=lambda b: b.id != self.bridge):
@@ -78,15 +78,11 @@ class Asking:
                     continue
                 program = bridge.find(self.ctx)
                 if not program:
-                    self._fail(
-                        bridge, failures.failure("not-installed", "not installed"), quiet=True
-                    )
+                    self._fail(bridge, base.failure("not-installed", "not installed"), quiet=True)
                     continue
                 if bridge.login(self.ctx, program) is False:
                     # Some CLIs retry for minutes before they say so themselves.
-                    self._fail(
-                        bridge, failures.failure("not-logged-in", "not logged in"), quiet=True
-                    )
+                    self._fail(bridge, base.failure("not-logged-in", "not logged in"), quiet=True)
                     continue
                 for again in range(2):
                     try:
@@ -97,7 +93,7 @@ class Asking:
                             return None
                         if error.kind != "bad-output" or again:
                             break
-                passing = passing or failures.PASSING.get(self.attempts[-1][1], False)
+                passing = passing or base.PASSING.get(self.attempts[-1][1], False)
             if attempt or not passing or self._left() < PAUSE_S + LEAST_S:
                 return None
             self.ctx.host.sleep(PAUSE_S)
@@ -110,11 +106,11 @@ class Asking:
         today = audit.spent_today(self.ctx)
         most = float(self.settings["ai.max_usd"])
         if today["calls"] >= budget:
-            raise failures.failure(
+            raise base.failure(
                 "budget", "{} calls today, ai.daily_budget is {}".format(today["calls"], budget)
             )
         if most and self.cost >= most:
-            raise failures.failure(
+            raise base.failure(
                 "budget",
                 "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(self.cost, most),
             )
@@ -176,7 +172,7 @@ class Asking:
             )
             raise
         except HealerError as error:
-            raise failures.failure("bad-output", error.message) from None
+            raise base.failure("bad-output", error.message) from None
         # a bridge that crashes is one that gave no answer; its message may hold anything, so only
         # its type is kept
         except Exception as error:
@@ -189,7 +185,7 @@ class Asking:
                 error="bad-output",
                 message=type(error).__name__,
             )
-            raise failures.failure(
+            raise base.failure(
                 "bad-output", "the bridge failed: {}".format(type(error).__name__)
             ) from None
         self.cost += answer.cost_usd or 0.0
@@ -218,10 +214,10 @@ class Asking:
 
     def _fail(self, bridge: Bridge, error: BridgeError, quiet: bool = False) -> None:
         self.attempts.append((bridge.id, error.kind))
-        if not failures.PASSING.get(error.kind, False):
+        if not base.PASSING.get(error.kind, False):
             self.gone[bridge.id] = error.kind
         if not quiet:
-            name = failures.NAMES.get(error.kind, Text(error.kind, error.kind))
+            name = base.NAMES.get(error.kind, Text(error.kind, error.kind))
             self.say(
                 Text(
                     "{}: {} ({})".format(bridge.title, name.en, error.message),

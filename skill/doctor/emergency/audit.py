@@ -218,7 +218,7 @@ def _done(tried: Sequence[Outcome], lang: str) -> List[str]:
 
 
 def _kind(kind: str, lang: str) -> str:
-    from ...bridges.failures import NAMES
+    from ...bridges.base import NAMES
 
     return NAMES[kind].to(lang) if kind in NAMES else kind
 

@@ -26,7 +26,7 @@ _ERROR = re.compile(
     r"|missing|not found|错误|失败|无法"
 )
 _LIFE = re.compile(
-    r"^\S+ \[(?:gateway|plugins?|reload|config|health|ready|state|service|boot|startup|secrets)\b"
+    r"^(?:\S+ )?\[(?:gateway|plugins?|reload|config|health|ready|state|service|boot|startup|secrets)\b"
 )
 _STACK = re.compile(r"^\s+at |^\s*(?:node:|file:///|/\S+:\d+$)")
 _REPEATED = 3
@@ -62,12 +62,12 @@ def fitting(text: str, most: int) -> str:
 
 
 def folded(text: str) -> List[str]:
-    """Lines, each at most LINE long; what repeats but for its numbers comes three times."""
+    """Lines; what repeats but for its numbers comes three times."""
     rows: List[str] = []
     seen: Dict[str, int] = {}
     for line in text.splitlines():
-        line = line.rstrip()[:LINE]
-        key = re.sub(r"\d+", "#", line)
+        line = line.rstrip()
+        key = re.sub(r"\d+", "#", line[:1000])
         seen[key] = seen.get(key, 0) + 1
         if line and seen[key] <= _REPEATED:
             rows.append(line)
@@ -78,7 +78,9 @@ def log_parts(log: str, redactor: Redactor) -> Tuple[str, str]:
     """(the last words before the end, what failed before them). Only lines that report a failure or
     the gateway's own life: what passes through it is nobody's business.
     """
-    rows = folded(redactor.clean(drop_chat(visible(log))))
+    # cut only after it was cleaned: half of a secret would be no secret that anybody knows
+    text = redactor.clean(drop_chat("\n".join(folded(visible(log)))))
+    rows = [row[:LINE] for row in text.splitlines()]
     own = [r for r in rows if _ERROR.search(r) or _LIFE.search(r) or _STACK.search(r)]
     last = own[-LAST_WORDS:]
     failed = [row for row in own[: -len(last) or None] if _ERROR.search(row)]

@@ -9,10 +9,10 @@ import signal
 import threading
 from typing import Any, Iterator, Mapping, Optional
 
-from ...bridges import triage
 from ...bridges.base import Bridge
 from ...errors import HealerError
 from ...model import Outcome, Plan, Text
+from ...openclaw import cli
 from . import NOBODY, AiResult, audit, edit_mode, evidence
 from . import plan as plans
 from .asking import LEAST_S, Asking, short
@@ -195,7 +195,7 @@ class Emergency(Asking):
         told = False
         while True:
             try:
-                agents = triage.agents_at_work(self.ctx)
+                agents = cli.triage_agents(self.ctx)
             except Exception:  # cannot be seen
                 agents = []
             if not agents:

@@ -11,7 +11,7 @@ import difflib
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ...openclaw import schema, schema_nodes
+from ...openclaw import schema
 from ...redact import is_secret_key
 
 # Sections whose values belong to somebody else's program, person or network.
@@ -87,11 +87,11 @@ class Shape:
         last = next((part for part in reversed(path) if not part.isdigit()), "")
         if PRIVATE.search(dotted) or is_secret_key(last):
             return False
-        nodes = schema_nodes.at(self.document, path) if self.document else []
+        nodes = schema.at(self.document, path) if self.document else []
         if isinstance(value, (int, float)):
             return bool(nodes) or bool(FEW.match(dotted))
         text = str(value)
-        listed = [item for item in schema_nodes.constants(nodes) if isinstance(item, str)]
+        listed = [item for item in schema.constants(nodes) if isinstance(item, str)]
         if text in listed:
             return True
         if listed and len(text) <= 20 and difflib.get_close_matches(text, listed, 1, 0.5):
@@ -105,7 +105,7 @@ class Shape:
     def key(self, path: Sequence[str]) -> str:
         """A key's name, unless the owner chose one that may say more than a name."""
         name, above = path[-1], ".".join(path[:-1])
-        if self.document and schema_nodes.named(self.document, path):
+        if self.document and schema.named(self.document, path):
             return name
         if _PLUGIN.match(above) and re.match(r"^[A-Za-z@][\w@/.-]{0,60}$", name):
             return name
@@ -134,10 +134,10 @@ class Shape:
 
     def wants(self, path: Sequence[str]) -> Dict[str, Any]:
         """What the schema takes at this key; {} when it does not know it."""
-        nodes = schema_nodes.at(self.document, path) if self.document else []
-        return schema_nodes.describe(nodes)
+        nodes = schema.at(self.document, path) if self.document else []
+        return schema.describe(nodes)
 
 
 def _free(nodes: Sequence[Mapping[str, Any]]) -> List[str]:
     """Types of a key for which no values are listed."""
-    return schema_nodes.types([n for n in nodes if "const" not in n and not n.get("enum")])
+    return schema.types([n for n in nodes if "const" not in n and not n.get("enum")])

@@ -15,11 +15,12 @@ import ai_world
 import pytest
 from ai_world import GOOD, Healer, answer, bridge, finding
 
-from skill.bridges import failures
+from skill.bridges import base
 from skill.doctor import emergency
 from skill.doctor.emergency import audit, evidence, rounds
 from skill.model import Outcome, Plan, Risk, Service, State, Text
 from skill.openclaw import known_secrets
+from skill.redact import Redactor
 
 BAD_KEY = dict(GOOD, agentz=1, pluginz=2)
 GOOD_PLAN = answer("unset-config-key", {"path": "agentz"})
@@ -75,10 +76,10 @@ def test_healed_is_what_the_healer_verified_not_what_the_ai_says(tmp_path):
     assert not result.healed
 
 
-@pytest.mark.parametrize("kind", sorted(set(failures.PASSING) - {"budget"}))
+@pytest.mark.parametrize("kind", sorted(set(base.PASSING) - {"budget"}))
 def test_every_kind_of_failure_falls_through_to_the_next_bridge(tmp_path, kind):
     result = ask(
-        tmp_path, [bridge([failures.failure(kind, "x")], "first"), bridge([GOOD_PLAN], "second")]
+        tmp_path, [bridge([base.failure(kind, "x")], "first"), bridge([GOOD_PLAN], "second")]
     )
     assert result.healed and result.bridge == "second" and result.attempts[0] == ("first", kind)
 
@@ -96,8 +97,8 @@ def test_passing_failures_get_one_more_pass_lasting_ones_none(tmp_path):
     result = ask(
         tmp_path,
         [
-            bridge([failures.failure("overloaded", "529"), GOOD_PLAN], "a", asked),
-            bridge([failures.failure("not-logged-in", "401")], "b", asked),
+            bridge([base.failure("overloaded", "529"), GOOD_PLAN], "a", asked),
+            bridge([base.failure("not-logged-in", "401")], "b", asked),
         ],
     )
     assert result.healed and [kind for _, kind in result.attempts] == [
@@ -108,7 +109,7 @@ def test_passing_failures_get_one_more_pass_lasting_ones_none(tmp_path):
 
 
 def test_nobody_there(tmp_path):
-    result = ask(tmp_path, [bridge([failures.failure("not-logged-in", "x")])])
+    result = ask(tmp_path, [bridge([base.failure("not-logged-in", "x")])])
     assert not result.healed and result.tell_person == emergency.NOBODY and result.report
 
 
@@ -195,7 +196,7 @@ def test_budgets_hold(tmp_path):
     asked = []
     result = ask(
         tmp_path,
-        [bridge([failures.failure("bad-output", "x")], asked=asked)],
+        [bridge([base.failure("bad-output", "x")], asked=asked)],
         ai={"daily_budget": 1},
     )
     assert len(asked) == 1 and result.attempts[-1][1] == "budget"
@@ -216,7 +217,7 @@ def test_the_time_is_bounded(tmp_path):
 
     def slow(question):
         ctx.host.sleep(question.deadline_s)
-        raise failures.failure("timeout", "x")
+        raise base.failure("timeout", "x")
 
     ask(tmp_path, [bridge([slow], name, asked) for name in "abcdef"], ctx=ctx)
     assert [q.deadline_s for q in asked] == [60, 40]
@@ -413,11 +414,7 @@ def test_thirty_canaries_reach_no_prompt_no_file_and_no_argv(tmp_path):
     )
     result = World(
         ctx,
-        [
-            bridge(
-                [failures.failure("network", "could not reach " + c["basic"]), leaky], asked=asked
-            )
-        ],
+        [bridge([base.failure("network", "could not reach " + c["basic"]), leaky], asked=asked)],
         Healer(["no", "healed"]),
     ).run()
     folder = tmp_path / ".openclaw" / "iflow-doctor"
@@ -441,14 +438,16 @@ def test_thirty_canaries_reach_no_prompt_no_file_and_no_argv(tmp_path):
     assert "<SECRET_" in seen["prompt"] and "agentz" in seen["prompt"]
 
 
-def test_long_logs_are_cut_in_the_middle_and_keep_the_first_error():
+def test_long_logs_are_cut_and_keep_the_first_error_and_the_end(tmp_path):
     text = (
         "ERROR the real cause\n"
-        + "".join("noise line {} abc\n".format("x" * (i % 40)) for i in range(20_000))
-        + "last words\n"
+        + "".join("[gateway] noise {} failed\n".format("x" * (i % 40)) for i in range(20_000))
+        + "[gateway] last words\n"
     )
-    out = evidence.log_excerpt(text, 5000)
-    assert len(out) < 5400 and "the real cause" in out and out.endswith("last words")
+    last, failed = evidence.log_parts(text, Redactor.shapes_only())
+    assert "the real cause" in failed and last.endswith("last words")
+    ctx = ai_world.context(tmp_path, GOOD, logs=text)
+    assert evidence.tokens(evidence.collect(ctx, Redactor.shapes_only())) <= evidence.TOKENS
 
 
 def test_a_broken_config_is_described_not_quoted(tmp_path):
@@ -508,7 +507,7 @@ def test_two_runs_never_work_on_one_gateway(tmp_path):
 def test_a_person_who_watches_sees_progress_without_secrets(tmp_path):
     said = []
     ctx = ai_world.context(tmp_path, BAD_KEY, FINDINGS)
-    wrong = failures.failure("network", "proxy https://user:Gw-t0ken-Canary-000001@host failed")
+    wrong = base.failure("network", "proxy https://user:Gw-t0ken-Canary-000001@host failed")
     World(
         ctx, [bridge([wrong], "first"), bridge([GOOD_PLAN], "second")], Healer(), say=said.append
     ).run()
