@@ -177,9 +177,9 @@ NAMES: Dict[str, Text] = {
     "quota": Text("quota or rate limit reached", "额度或频率已达上限"),
     "overloaded": Text("the vendor is overloaded", "服务商过载"),
     "network": Text("the network did not get there", "网络不通"),
-    "timeout": Text("no answer in time", "超时无回答"),
+    "timeout": Text("no answer in time", "超时未响应"),
     "refused": Text("refused by the vendor or the model", "被服务商或模型拒绝"),
-    "bad-output": Text("the answer was not usable", "回答不可用"),
+    "bad-output": Text("the answer was not usable", "返回的结果不可用"),
     "budget": Text("our own budget is used up", "已达我们自己设定的预算"),
 }
 
@@ -255,7 +255,7 @@ def kind_of_status(status: int) -> str:
 
 
 def hopeless(text: str) -> bool:
-    """True when a CLI that retries for ever has met the same wall often enough (gemini, qwen and
+    """True when a CLI that retries forever has met the same wall often enough (gemini, qwen and
     opencode never give up on 429).
     """
     return any(len(pattern.findall(text)) >= times for pattern, times in _WALLS)

@@ -26,7 +26,8 @@ _ERROR = re.compile(
     r"|missing|not found|错误|失败|无法"
 )
 _LIFE = re.compile(
-    r"^(?:\S+ )?\[(?:gateway|plugins?|reload|config|health|ready|state|service|boot|startup|secrets)\b"
+    r"^(?:\S+ )?\[(?:gateway|plugins?|reload|config|health|ready|state|service|boot|startup"
+    r"|secrets)\b"
 )
 _STACK = re.compile(r"^\s+at |^\s*(?:node:|file:///|/\S+:\d+$)")
 _REPEATED = 3
