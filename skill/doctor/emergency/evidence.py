@@ -280,14 +280,17 @@ def prompt(
     tried: Sequence[Outcome],
     feedback: str,
     nonce: str,
-    template: str = "plan",
+    mode: str = "plan",
     more: str = "",
     **places: str,
 ) -> str:
     """The whole prompt. The data can neither close its own frame (the nonce is new each time) nor
     reach the instructions.
     """
-    text = shipped_path("templates", "prompts", template + ".md").read_text("utf-8")
+    text = shipped_path("templates", "prompts", "plan.md").read_text("utf-8")
+    other = "plan" if mode == "hands" else "hands"
+    text = re.sub(r"(?m)^\[{}\].*\n".format(other), "", text)
+    text = re.sub(r"(?m)^\[{}\] ?".format(mode), "", text)
     values = {
         "nonce": nonce,
         "repairs": plans.repairs_table(ctx),
