@@ -95,7 +95,7 @@ def _unset_variable(ctx: Context, params: Mapping[str, Any]) -> Plan:
             before.update(dict(finding.evidence.get("restore") or {}))
     for name in wanted:
         if name not in named_variables(ctx):
-            raise CannotPlan(Text.of("no finding names {}", "没有发现项指到 {}", name[:60]))
+            raise CannotPlan(Text.of("no finding names {}", "没有检查结果指到 {}", name[:60]))
         if NEVER.match(name) or is_secret_key(name):
             raise CannotPlan(Text.of("{} is only changed by you", "{} 只能由你更改", name))
         if name not in there and before.get(name) is None:
@@ -131,7 +131,7 @@ UNSET_VARIABLE = Repair(
     Risk.GUARDED,
     Text(
         "Take variables that a finding names out of the gateway's start environment",
-        "把发现项指明的变量从网关的启动环境中去掉",
+        "把检查结果指明的变量从网关的启动环境中去掉",
     ),
     _unset_variable,
     {

@@ -186,12 +186,12 @@ _VALUE = re.compile(r"^(?:-?\d{1,8}|true|false|[a-z]{2,12})$")
 
 
 def _guards(path: str) -> bool:
-    from ...repairs import mend_named_keys
+    from ...repairs import fix_named_keys
 
     return bool(
         allowed.PROTECTED.search(path)
-        or mend_named_keys.GUARDS.search(path)
-        or mend_named_keys.RUNS.search(path)
+        or fix_named_keys.GUARDS.search(path)
+        or fix_named_keys.RUNS.search(path)
     )
 
 

@@ -24,12 +24,12 @@ from ...model import (
 )
 from ...openclaw import config as openclaw_config
 from ...redact import PLACEHOLDER
-from ...repairs import mend_named_keys
+from ...repairs import fix_named_keys
 from . import allowed
 
 LIMIT = 2000  # characters of any text in a plan
 # Findings that come from OpenClaw's own validator: the keys that it complains about.
-NAMED_BY_VALIDATOR = mend_named_keys.NAMED_BY
+NAMED_BY_VALIDATOR = fix_named_keys.NAMED_BY
 # What points at a plugin by what it did, not by what somebody could have written into a log.
 LIVE_PLUGIN = ("plugins/crash", "plugins/last-words")
 # A GUARDED repair runs unattended only when one of these findings is there (a trailing * matches
@@ -38,7 +38,7 @@ NEEDS: Mapping[str, Tuple[str, ...]] = {
     "restore-config": ("config/*",),
     "revert-config-keys": ("config/*",),
     "set-config-key": ("config/*",),
-    "mend-named-keys": ("config/*", "plugins/missing", "plugins/slot-missing"),
+    "fix-named-keys": ("config/*", "plugins/missing", "plugins/slot-missing"),
     "openclaw-doctor-fix": ("config/*", "installation/*", "plugins/*"),
     "reinstall-service": (
         "service/missing",

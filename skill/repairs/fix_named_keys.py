@@ -97,7 +97,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         for name, (_path, value) in zip(names, edits)
     ]
     return Plan(
-        "mend-named-keys",
+        "fix-named-keys",
         tuple(common.rejected(ctx)) + tuple(steps) + (common.bring_up(),),
         Risk.GUARDED,
         Text(
@@ -281,7 +281,7 @@ def _weaker(name: str) -> Text:
 
 
 REPAIR = Repair(
-    "mend-named-keys",
+    "fix-named-keys",
     Risk.GUARDED,
     Text(
         "Set or remove keys that OpenClaw's own validator names; the result must be valid",
