@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
 from ..host import Host
 from ..openclaw.home import Home
+from ..openclaw.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Platform(Protocol):
     """
 
     name: str
+    actor: str  # who acts through it, for the ledger: "level 2", "level 3"
 
     def service_state(self) -> ServiceState: ...
 
@@ -130,3 +133,42 @@ def canonical(host: Host, home: Home) -> bool:
     return same and os.path.realpath(str(home.config_path)) == os.path.realpath(
         str(home.state_dir / "openclaw.json")
     )
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def noted(act: str) -> Callable[[Method], Method]:
+    """Given a platform's start, stop or restart, keep it in the ledger: a stop before it is done,
+    so that nobody takes it for the owner's; a start once it was asked for, which ends that.
+    """
+
+    def around(method: Method) -> Method:
+        @functools.wraps(method)
+        def inner(self: Any, *args: Any, **more: Any) -> Any:
+            ledger = Ledger(self.host, self.home)
+            if act == "stop":
+                ledger.note(act, who=self.actor)
+            result = method(self, *args, **more)
+            if act != "stop":
+                ledger.note(act, who=self.actor)
+            return result
+
+        return inner  # type: ignore[return-value]
+
+    return around
+
+
+def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
+    """The state as it is, but for a stop of ours that still waits for its start: that is no stop by
+    an operator.
+    """
+    if state.stopped_by_operator is True:
+        ours = Ledger(host, home).owed_start()
+        if ours is not None:
+            return replace(
+                state,
+                stopped_by_operator=False,
+                detail="stopped by {}, not by a person".format(ours.who),
+            )
+    return state

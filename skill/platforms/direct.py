@@ -20,7 +20,7 @@ from ..model import Text, Write
 from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
 from . import keeperstate
-from .base import ServicePlan, ServiceState
+from .base import ServicePlan, ServiceState, noted, whose
 from .keeper import system
 from .keeperstate import fulfilled, read_known
 
@@ -33,6 +33,7 @@ GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 
 class Direct:
     name = "direct"
+    actor = "iflow-doctor"
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
@@ -62,7 +63,8 @@ class Direct:
                 )
             return ServiceState(False, "inactive", detail="no keeper was ever started here")
         known, kept = self._settled()
-        return read_known(known, kept, exists, str(self.path("keeper.json")))
+        state = read_known(known, kept, exists, str(self.path("keeper.json")))
+        return whose(self.host, self.home, state)
 
     def _settled(self) -> Tuple[Dict[str, Any], bool]:
         """keeper.json, and whether a keeper is at work. Waits a moment where its process has just
@@ -79,6 +81,7 @@ class Direct:
         return known, kept
 
     # -- acting ------------------------------------------------------------------------------------
+    @noted("start")
     def start(self) -> None:
         """Ask for a running gateway; a keeper is started when there is none. Returns once a process
         is there or the keeper waits.
@@ -95,6 +98,7 @@ class Direct:
                 Text.of("see {}", "见 {}", self.path("gateway.log")),
             )
 
+    @noted("stop")
     def stop(self) -> None:
         """Ask for no gateway. Also ends one that nobody keeps. Raise ServiceError when it is still
         there afterwards.
@@ -103,6 +107,7 @@ class Direct:
             self._write_spec()
         self._ask("stop", GRACE + ANSWER)
 
+    @noted("restart")
     def restart(self) -> None:
         self._write_spec()
         self._ask("restart", GRACE + ANSWER)

@@ -19,7 +19,7 @@ from ..model import Service, Text
 from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
 from . import common, launchd_plist, removal
-from .base import ServicePlan, ServiceState, account_home, canonical
+from .base import ServicePlan, ServiceState, account_home, canonical, noted, whose
 from .states import read_print
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
@@ -40,6 +40,7 @@ NO_GUI = Text(
 
 class Launchd:
     name = "launchd"
+    actor = "iflow-doctor"
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
@@ -63,7 +64,7 @@ class Launchd:
 
     # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
-        return self._state(self.label)
+        return whose(self.host, self.home, self._state(self.label))
 
     def watchdog_state(self) -> ServiceState:
         return self._state(self.watchdog_label)
@@ -129,6 +130,7 @@ class Launchd:
         return bool(seen) and any(note.stat().st_mtime > seen for note in notes)
 
     # -- acting ------------------------------------------------------------------------------------
+    @noted("start")
     def start(self) -> None:
         if not self.plist(self.label).is_file():
             self.install()
@@ -138,6 +140,7 @@ class Launchd:
         if not done.ok:
             self._bootstrap(self.label)
 
+    @noted("stop")
     def stop(self) -> None:
         done = self._run("bootout", self._target(self.label), timeout=60.0)
         if not done.ok and not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
@@ -149,6 +152,7 @@ class Launchd:
                 )
             )
 
+    @noted("restart")
     def restart(self) -> None:
         done = self._run("kickstart", "-k", self._target(self.label), timeout=60.0)
         if not done.ok:
@@ -157,6 +161,7 @@ class Launchd:
     def reset_failed(self) -> None:
         """launchd keeps no such state."""
 
+    @noted("start")
     def reload(self) -> None:
         """Take the plist up again: out, then in. EIO means that the old one is still being torn
         down.

@@ -26,7 +26,7 @@ from ..model import Text, Write
 from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
 from . import common, removal
-from .base import ServicePlan, ServiceState
+from .base import ServicePlan, ServiceState, noted
 from .keeper import system
 
 RUNNING, NEVER_RAN, ENDED_BY_USER = (
@@ -39,6 +39,7 @@ LAST_RESULT = 6  # column of /FO CSV /V: names are translated, the order is not
 
 class Schtasks:
     name = "schtasks"
+    actor = "iflow-doctor"
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
@@ -127,6 +128,7 @@ class Schtasks:
         )
 
     # -- acting ------------------------------------------------------------------------------------
+    @noted("start")
     def start(self) -> None:
         if not self._run("/Query", "/TN", self.task, "/XML", timeout=15.0).ok:
             self.install()
@@ -134,6 +136,7 @@ class Schtasks:
         self._must("/Change", "/TN", self.task, "/ENABLE")
         self._must("/Run", "/TN", self.task)
 
+    @noted("stop")
     def stop(self) -> None:
         """End the task, then the process that still holds the lock: a task's end does not reach
         everything it started.
@@ -145,6 +148,7 @@ class Schtasks:
         if pid and what == "gateway":
             self.host.run(["taskkill", "/F", "/T", "/PID", str(pid)], timeout=30.0)
 
+    @noted("restart")
     def restart(self) -> None:
         self.stop()
         self.start()

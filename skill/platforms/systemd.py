@@ -24,7 +24,7 @@ from ..model import Service, Text, Write
 from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
 from . import common, removal, systemctl, systemdunit
-from .base import ServicePlan, ServiceState, account_home, canonical
+from .base import ServicePlan, ServiceState, account_home, canonical, noted, whose
 from .states import SHOWN, read_state
 from .systemctl import user_environment
 
@@ -34,6 +34,7 @@ YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurri
 
 class Systemd:
     name = "systemd"
+    actor = "iflow-doctor"
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
@@ -81,7 +82,7 @@ class Systemd:
         state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             return replace(state, stopped_by_operator=removal.by_person(self.home))
-        return state
+        return whose(self.host, self.home, state) if unit == self.unit else state
 
     def _dangling(self) -> bool:
         """An enable link that points nowhere: the unit was not uninstalled, it got lost."""
@@ -92,6 +93,7 @@ class Systemd:
         return [link for link in links if link.is_symlink() and not link.exists()]
 
     # -- acting ------------------------------------------------------------------------------------
+    @noted("start")
     def start(self) -> None:
         """reset-failed where needed (exit 78, start limit), then start. Restores a unit that was
         lost.
@@ -104,10 +106,12 @@ class Systemd:
             self.reset_failed()
         self.ctl("start", "--no-block", self.unit)
 
+    @noted("stop")
     def stop(self) -> None:
         """Blocks until it is down: OpenClaw drains for up to 315 s."""
         self.ctl("stop", self.unit, timeout=345.0)
 
+    @noted("restart")
     def restart(self) -> None:
         """Asks for a restart and waits up to 90 s for the new process; systemd goes on with it when
         that takes longer.

@@ -57,6 +57,7 @@ class WatchState:
 
     incident: Optional[Incident] = None
     crashes: Tuple[float, ...] = ()
+    ends: Tuple[float, ...] = ()  # orderly ends that were not ours
     restarts: Tuple[float, ...] = ()
     hard_kills: Tuple[float, ...] = ()
     streak: int = 0
@@ -65,6 +66,7 @@ class WatchState:
     last_good: float = 0.0
     noted: Tuple[str, ...] = ()  # states that were told once and have not ended
     degraded_since: float = 0.0
+    quiet_since: float = 0.0  # neither serving nor judged to be an outage since
     fingerprint: str = ""
     good: str = ""  # fingerprint of the configuration that was last kept as good
     ready_pid: Optional[int] = None  # the last process that was seen to serve
@@ -92,10 +94,12 @@ def shift(state: WatchState, delta: float) -> WatchState:
         state,
         incident=incident,
         crashes=moved(state.crashes),
+        ends=moved(state.ends),
         restarts=moved(state.restarts),
         hard_kills=moved(state.hard_kills),
         last_good=state.last_good + delta if state.last_good else 0.0,
         degraded_since=state.degraded_since + delta if state.degraded_since else 0.0,
+        quiet_since=state.quiet_since + delta if state.quiet_since else 0.0,
     )
 
 

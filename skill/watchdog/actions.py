@@ -11,14 +11,15 @@ from typing import Any, Dict, Mapping, Optional, Set
 
 from ..errors import HealerError
 from ..locks import lock_held
-from ..model import BROKEN, Healed, Text, Tried
+from ..model import Healed, State, Text, Tried
 from ..openclaw import gateway
 from ..store import snapshots
 from .alerts import Teller
 from .children import Children
 from .decision_texts import said
-from .policy_state import Decision
+from .policy_outage import Decision
 
+SETTLED = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.STOPPED)
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
 UNANSWERED = 2  # calls of level 3 without an answer before a person is told
 
@@ -100,10 +101,17 @@ class Acts:
                 how=ended.value,
                 seconds=round(watch.host.now() - now, 1),
             )
+            spared = ended in (gateway.Ended.ANSWERS, gateway.Ended.LIMIT)
+            if spared and decision.code == "verdict":
+                self._not_done(now)
             if not ended.gone:
                 return
         service = gateway.service_of(watch.platform)
         active = getattr(service, "active", "")
+        if getattr(service, "stopped_by_operator", None) is True:
+            # While we were at it: the owner's wish counts more than our decision.
+            watch.log.line("restart", watch.host.now(), by="nobody: its operator stopped it")
+            return
         if process and active in ("activating", "active"):
             watch.log.line("restart", watch.host.now(), by="level 1: the service manager starts it")
             return
@@ -114,7 +122,6 @@ class Acts:
             return
         if active == "failed":
             watch.platform.reset_failed()
-        self.children.start("preflight", ["check-config", "--offline", "--json"])
         watch.platform.start()
         watch.log.line(
             "restart",
@@ -122,6 +129,17 @@ class Acts:
             by=watch.platform.name,
             seconds=round(watch.host.now() - now, 1),
         )
+
+    def _not_done(self, now: float) -> None:
+        """A restart that was decided and not made: it neither counts nor gets the credit."""
+        watch, incident = self.watch, self.watch.state.incident
+        if incident:
+            incident = replace(incident, restarts=max(0, incident.restarts - 1), next_restart=now)
+        restarts = watch.state.restarts[:-1]
+        watch.state = replace(
+            watch.state, incident=incident, restarts=restarts, expected_new_pid=False
+        )
+        watch.save()
 
     def do_heal(self, decision: Decision, now: float) -> None:
         self.children.start("treat", ["treat", "--incident", self._incident(), "--json"])
@@ -240,7 +258,8 @@ class Acts:
             seconds=result.get("seconds"),
             only_person=result.get("only_person"),
         )
-        if outcome == "nothing" and watch.verdict and watch.verdict.state in BROKEN:
+        # Also where it looked in a quiet moment (a doctor at work, a start): that is no last word.
+        if outcome == "nothing" and watch.verdict and watch.verdict.state not in SETTLED:
             asks = Decision("escalate", "doctor-asks", {"cause": both})
             return self._call_again(now, asks if cause else Decision("escalate", "found-nothing"))
         incident = replace(incident, cause=both, pending="", unanswered=0)

@@ -11,7 +11,7 @@ from ..model import BROKEN, Alert, State, Text, Verdict
 from ..openclaw.home import Home
 from ..store.watch_state import Incident, WatchState
 from . import decision_texts, note_texts
-from .policy_state import Decision
+from .policy_outage import Decision
 
 KINDS = {"announce": "opened", "escalate": "escalated"}  # others are called as they are decided
 # What is broken, as the first words of an alert. No numbers in here: equal titles within the alert

@@ -11,7 +11,7 @@ from ..openclaw.gateway import Observation
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident, WatchState
 from .children import Children
-from .policy_state import Decision
+from .policy_outage import Decision
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
 LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)

@@ -24,11 +24,9 @@ BOUNDS = {
     "inspect": 30.0,
     "record": 60.0,
     "evidence": 20.0,
-    "preflight": 60.0,
 }
 
 PATIENT = (
-    "preflight",
     "keep-good",
     "record",
 )  # must not take the machine away from a gateway that is starting

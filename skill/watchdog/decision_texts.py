@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, Tuple
 
 from ..model import Healed, Text, Tried
-from .policy_state import Decision
+from .policy_outage import Decision
 
 # (kind, code) or code: what a line of the log, and an alert without a better reason, says
 SAID: Dict[str, Tuple[str, str]] = {

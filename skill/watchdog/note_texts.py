@@ -8,7 +8,7 @@ from typing import Optional, Tuple
 
 from ..model import Text, Verdict
 from .decision_texts import said
-from .policy_state import Decision
+from .policy_outage import Decision
 
 NOTES = {
     "safe_mode": (
@@ -127,6 +127,22 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
     if note.code in LEVELS:
         title, what, step = LEVELS[note.code]
         return title, Text.of("{}. {}", "{}。{}", measured(note), what), step
+    if note.code == "ended-again":
+        sender = note.facts.get("sender") or Text("by whom is not known", "尚不知是谁结束的")
+        return (
+            Text("Something ends OpenClaw again and again", "有程序在反复结束 OpenClaw"),
+            Text.of(
+                "It was ended in an orderly way {times} times in {minutes} min, and not by us: "
+                "{sender}. Each time it came back, so nothing was changed.",
+                "{minutes} 分钟内它被正常结束了 {times} 次，都不是本程序所为：{sender}。"
+                "每次都已恢复，因此没有做任何改动。",
+                **{**note.facts, "sender": sender},
+            ),
+            Text(
+                "Look for what ends it: a cron job, another supervisor, a deployment script",
+                "请查找是什么在结束它：定时任务、另一个守护进程或部署脚本",
+            ),
+        )
     if note.code == "rival":
         return (
             Text(

@@ -20,6 +20,7 @@ from ..openclaw import config as openclaw_config
 from ..openclaw import gateway
 from ..openclaw import judge as judging
 from ..openclaw.home import Home, locate, remember
+from ..openclaw.ledger import Ledger
 from ..store import snapshots, watch_state
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident
@@ -27,7 +28,7 @@ from . import fingerprint, policy
 from .actions import Acts
 from .alerts import Teller
 from .children import Children
-from .policy_state import Rules
+from .policy_outage import Rules
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
@@ -42,8 +43,10 @@ class Watchdog:
 
     def __init__(self, host: Host, home: Home, platform: Any, echo: bool = False) -> None:
         self.host, self.platform = host, platform
+        platform.actor = "level 2"
         self.settings, self.complaint = settings_module.load_or_last_good(host, home)
         self.home = home = settings_module.place(home, self.settings)
+        self.ledger = Ledger(host, home)
         self.log = WatchLog(home.logs_dir / "watchdog.log", int(self.settings["log_days"]), echo)
         self.state, damaged = watch_state.load(home)
         self.saved = self.state
@@ -110,6 +113,8 @@ class Watchdog:
         if self._inspecting():
             return
         self.before = self.state.incident
+        # Whoever made them: level 3 and the keeper kill as well.
+        self.state = replace(self.state, hard_kills=tuple(self.ledger.hard_kills()))
         self.state, decisions = policy.step(
             self.state, self.verdict, now, self._rules(), self._fingerprint(), self.new_name(now)
         )
@@ -235,6 +240,8 @@ class Watchdog:
     def _healthy(self, now: float) -> None:
         if self._ready_at is None:
             self._ready_at = now
+            if self.ledger.owed_start():  # started by somebody else than us: nothing is owed
+                self.ledger.note("serving", who="level 2")
             self.teller.guarded("endpoint", lambda: remember(self.home))
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
         # What ran only since its last crash or restart has not proven anything yet: a new plugin

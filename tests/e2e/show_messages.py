@@ -18,7 +18,7 @@ from skill.notify import dingtalk, discord, feishu, render  # noqa: E402
 from skill.openclaw.home import Home  # noqa: E402
 from skill.store.watch_state import Incident, WatchState  # noqa: E402
 from skill.watchdog import alert_texts  # noqa: E402
-from skill.watchdog.policy_state import Decision  # noqa: E402
+from skill.watchdog.policy_outage import Decision  # noqa: E402
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/ana/.openclaw"), Path("/home/ana/.openclaw/openclaw.json"), "", 18789)

@@ -20,7 +20,7 @@ from skill.store.incidents import key_of
 from skill.store.records import Store
 from skill.store.watch_state import Incident, WatchState
 from skill.watchdog import alert_texts
-from skill.watchdog.policy_state import Decision
+from skill.watchdog.policy_outage import Decision
 
 OLD = Path(__file__).resolve().parents[1] / "data" / "state-1.0.0"
 OPEN = "20261121T031400-1f0a"

@@ -15,7 +15,7 @@ from skill.openclaw.home import Home
 from skill.store.watch_state import Incident, WatchState
 from skill.watchdog import alert_texts, note_texts
 from skill.watchdog.policy import Rules, step
-from skill.watchdog.policy_state import Decision
+from skill.watchdog.policy_outage import Decision
 
 NOW = 1795230900.0
 HOME = Home(Path("/home/张 三/.openclaw"), Path("/home/张 三/.openclaw/openclaw.json"), "", 18789)

@@ -184,7 +184,7 @@ def test_stop_start_restart(place: Place) -> None:
     place.direct.stop()
     assert (
         place.state().active == "inactive"
-        and place.state().stopped_by_operator is True
+        and place.state().stopped_by_operator is False  # A3: ours, until a start of ours
         and not system.alive(second)
     )
     place.started()
