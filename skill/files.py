@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from .errors import SettingsError
 from .model import Text
@@ -40,7 +40,11 @@ def private_dir(path: PathLike) -> Path:
 
 
 def write_atomic(
-    path: PathLike, content: Union[bytes, str], mode: int = 0o600, keep_mode: bool = False
+    path: PathLike,
+    content: Union[bytes, str],
+    mode: int = 0o600,
+    keep_mode: bool = False,
+    check: Optional[Callable[[], None]] = None,
 ) -> None:
     """Replace `path` whole or not at all. keep_mode keeps mode and owner of an existing file. A
     link is written through. Raises OSError.
@@ -64,6 +68,8 @@ def write_atomic(
         ):
             with contextlib.suppress(OSError):
                 os.chown(temporary, before.st_uid, before.st_gid)
+        if check is not None:  # somebody may have written it while we prepared
+            check()
         _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

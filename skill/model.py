@@ -293,11 +293,20 @@ class Plan:
     params: Mapping[str, Any] = field(
         default_factory=dict
     )  # what an AI asked it with: a case may be learned from it
+    # path -> hash of what it was planned from ("" for no file): another content is an edit since
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a plan. `healed` is set by verification alone."""
+    """What became of a plan. `healed` is set by verification alone.
+
+    edited: files that somebody else wrote meanwhile; they stay, and the visit ends. by_itself: the
+    gateway was ready before anything was done. serves: it answers. lost: config keys outside the
+    plan that are gone under a gateway that is ready. removed: keys that the owner's file had and
+    the repaired one has not. snapshot: where the files are as they were. set_aside: where what was
+    moved is.
+    """
 
     plan: Plan
     healed: bool
@@ -305,6 +314,13 @@ class Outcome:
     rolled_back: bool = False
     seconds: float = 0.0
     config_diff: Tuple[str, ...] = ()  # dotted paths that differ by meaning, no values
+    edited: Tuple[str, ...] = ()
+    by_itself: bool = False
+    serves: bool = False
+    lost: Tuple[str, ...] = ()
+    removed: Tuple[str, ...] = ()
+    snapshot: str = ""
+    set_aside: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

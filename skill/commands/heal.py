@@ -226,7 +226,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. /
     还原快照（先保存现状）。
     """
-    from ..doctor import execute
+    from ..doctor import recover
     from ..errors import UsageError
     from ..locks import owned_lock
     from ..model import Text
@@ -247,7 +247,7 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
         Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))
     ):
         raise click.exceptions.Exit(1)
-    with owned_lock(execute.lock_path(ctx.home), "a repair"):
+    with owned_lock(recover.lock_path(ctx.home), "a repair"):
         before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
         changed = kept.restore(chosen)
     if app.as_json:

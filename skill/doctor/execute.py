@@ -1,37 +1,36 @@
-"""Snapshot, steps, verification, keep or roll back; with a journal, from which interrupted.py
-finishes or rolls back after kill -9.
+"""Carry out a plan: snapshot, steps, verification, keep or take back. Every act is in the journal
+before it comes, and somebody else's edit ends the work.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Tuple
 
 from ..context import Context
 from ..errors import HealerError, RepairError
-from ..files import private_dir, write_json
+from ..files import private_dir
 from ..locks import owned_lock
-from ..model import Outcome, Plan, Run, Service, State, Text
+from ..model import (
+    NOT_SERVING,
+    Delete,
+    EndProcess,
+    Move,
+    Outcome,
+    Plan,
+    Run,
+    Service,
+    Text,
+    Wait,
+    Write,
+)
 from ..openclaw import config as openclaw_config
-from ..openclaw import gateway, judge
-from ..openclaw.home import Home, locate
-from ..repairs import config_guard
-from ..store import snapshots, unit_files
-from . import steps
+from ..repairs import config_guard, mend_json
+from ..store import snapshots
+from . import allowed_paths, journal, recover, steps, undo, verify
 
-LOOK_EVERY_S = 20.0  # between two looks whether what was started hangs already
-CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
-
-
-def lock_path(home: Home) -> Path:
-    return home.doctor_dir / "healer.lock"
-
-
-def journal_path(home: Home) -> Path:
-    return home.doctor_dir / "healer.journal.json"
+SETTLED_S = 8.0  # s that a gateway which came up by itself has to stay up, at least
 
 
 def execute(
@@ -46,7 +45,7 @@ def execute(
     cured: asked when the gateway is not ready afterwards. True keeps the change, because the fault
     it was for is gone and another one remains (Outcome.healed stays False).
     """
-    steps.refuse(ctx, plan)
+    allowed_paths.refuse(ctx, plan)
     if dry_run or not plan.steps:
         said = plan.advice or plan.why
         return Outcome(
@@ -54,105 +53,191 @@ def execute(
             False,
             said if not plan.steps else Text("dry run: nothing was changed", "预演：未做任何改动"),
         )
-    with owned_lock(lock_path(ctx.home), "a repair"):
+    with owned_lock(recover.lock_path(ctx.home), "a repair"):
+        _finish_older(ctx, plan)
         return _Execution(ctx, plan).run(cured)
 
 
+def _finish_older(ctx: Context, plan: Plan) -> None:
+    """A repair that was interrupted comes to its end first. Where that is impossible (a full disk)
+    only what makes room goes on.
+    """
+    try:
+        recover.finish(ctx)
+    except OSError as error:
+        if not all(isinstance(step, (Delete, Service, Wait)) for step in plan.steps):
+            raise RepairError(
+                Text.of(
+                    "an earlier repair could not be taken back yet: {}",
+                    "之前的一次修复还无法撤销：{}",
+                    error,
+                )
+            ) from error
+
+
+class _Edited(Exception):
+    """Somebody else wrote a file of this repair."""
+
+
 class _Execution:
-    """One plan on its way. `begun` counts the steps that may have had an effect."""
+    """One plan on its way."""
 
     def __init__(self, ctx: Context, plan: Plan) -> None:
         self.ctx, self.plan, self.began = ctx, plan, ctx.host.monotonic()
         self.before = openclaw_config.load(ctx.home.config_path)
-        self.put_back: List[str] = []
+        self.acted = False  # a service action or a write of ours had an effect
 
     def run(self, cured: Optional[Callable[[Context], bool]]) -> Outcome:
         ctx, plan = self.ctx, self.plan
+        if self._came_up():
+            return self._by_itself()
         private_dir(ctx.home.doctor_dir)
         self.snapshot = snapshots.take(ctx.home, plan.repair, _touched(ctx, plan), ctx.host.now())
+        self.path = journal.next_path(ctx.home)
+        known = {path: (digest,) for path, digest in self.snapshot.digests().items()}
+        self.journal = journal.Journal(
+            plan.repair,
+            str(self.snapshot.folder),
+            plan.why,
+            started=ctx.host.now(),
+            verify=plan.verify,
+            served=verify.ready_now(ctx),
+            config_paths=tuple(plan.config_paths),
+            known=known,
+        )
+        stale = [p for p, seen in plan.seen.items() if known.get(p, (seen,)) != (seen,)]
+        if stale:
+            return self._let_go(tuple(stale))
         try:
-            for index, step in enumerate(plan.steps):
-                last = (
-                    index == len(plan.steps) - 1
-                    and isinstance(step, Service)
-                    and step.action in ("start", "restart")
-                )
-                self._journal(index, "starting" if last else "steps")
-                steps.do(ctx, step)
-                if isinstance(step, Run):
-                    self._guard()
-            self._guard_own()
+            self._steps()
+        except _Edited:
+            return self._roll_back(Text("", ""))
+        except steps.Serving:
+            return self._roll_back(_BY_ITSELF)
         except (RepairError, HealerError, OSError) as error:
-            return self._roll_back(
-                Text.of("did not work: {}", "没有成功：{}", getattr(error, "text", str(error)))
-            )
-        self._journal(len(plan.steps), "verify")
+            said = getattr(error, "text", str(error))
+            return self._roll_back(Text.of("did not work: {}", "没有成功：{}", said))
+        self._save(step=len(plan.steps), phase="verify")
         if plan.verify == "none":
             return self._keep(False, Text("done; there is nothing to verify", "已完成；无需验证"))
-        ready = verify(ctx, plan)
-        if ready:
-            lost = self._lost()
-            if lost:
-                return self._roll_back(
-                    Text(
-                        "config keys were lost: {}".format(", ".join(lost[:5])),
-                        "配置项丢失：{}".format("、".join(lost[:5])),
-                    )
-                )
-            return self._keep(True, Text("the gateway is ready", "网关已就绪"))
+        seen = verify.wait(ctx, plan, self._edited)
+        if seen.edited:
+            return self._let_go(seen.edited, seen.ready)
+        if seen.ready:
+            return self._keep(True, _READY) if self.acted else self._by_itself()
         if cured is not None and cured(ctx):
-            return self._keep(
-                False,
-                Text("this fault is gone, another one remains", "该故障已消除，但仍有其他故障"),
-            )
+            said = Text("this fault is gone, another one remains", "该故障已消除，但仍有其他故障")
+            return self._keep(False, said)
         return self._roll_back(Text("the gateway did not become ready", "网关没有恢复就绪"))
 
-    def _journal(self, step: int, phase: str) -> None:
-        value = {
-            "repair": self.plan.repair,
-            "phase": phase,
-            "step": step,
-            "snapshot": str(self.snapshot.folder),
-            "pid": os.getpid(),
-            "started": self.ctx.host.now(),
-            "moves": steps.moves_of(self.plan.steps[: step + 1]),
-            "verify": self.plan.verify,
-            "runs": step < len(self.plan.steps) and isinstance(self.plan.steps[step], Run),
-            "config_paths": list(self.plan.config_paths),
-            "why": list(self.plan.why),
-        }
-        write_json(journal_path(self.ctx.home), value)
+    # -- steps -------------------------------------------------------------------------------------
+    def _steps(self) -> None:
+        for index, step in enumerate(self.plan.steps):
+            last = index == len(self.plan.steps) - 1 and isinstance(step, Service)
+            starts = last and step.action in ("start", "restart")
+            moves = tuple(steps.moves_of(self.plan.steps[: index + 1]))
+            self._save(step=index, phase="starting" if starts else "steps", moves=moves)
+            if isinstance(step, Write):
+                self._write(step)
+            elif isinstance(step, Run):
+                self._run(step)
+            elif isinstance(step, (Service, EndProcess)):
+                self._service(step)
+            else:
+                if isinstance(step, Move) and step.path in self.journal.known:
+                    self._save(self.journal.wrote(step.path, ""))
+                steps.do(self.ctx, step)
+                self.acted = self.acted or isinstance(step, (Move, Delete))
+        self._guard_own()
+
+    def _write(self, step: Write) -> None:
+        """Only over what was planned from or what we wrote ourselves: compared once more as the
+        last thing before the file is replaced.
+        """
+        if step.path not in self.journal.known:
+            return steps.do(self.ctx, step)
+
+        def check() -> None:
+            if not self.journal.ours(step.path):
+                raise _Edited(step.path)
+
+        check()
+        self._save(self.journal.wrote(step.path, snapshots.digest_of(step.content)))
+        steps.write(step, check)
+        self.acted = True
+
+    def _service(self, step: Any) -> None:
+        """A gateway that answers in the very moment is neither stopped nor restarted: a restart is
+        left out, and the verification says whether that was right.
+        """
+        action = step.action if isinstance(step, Service) else "stop"
+        if action in ("stop", "restart"):
+            self._save(stopped=True)
+        try:
+            steps.do(self.ctx, step)
+            self.acted = True
+        except steps.Serving:
+            self._save(stopped=False)
+            if action != "restart":
+                raise
+        if action in ("start", "restart"):
+            self._save(stopped=False)
+
+    def _run(self, step: Run) -> None:
+        """A foreign program may write the config. What it wrote is known by its own marks; anything
+        else that changed meanwhile is an edit of somebody.
+        """
+        self._save(runs=True, ran=True)
+        try:
+            steps.do(self.ctx, step)
+        finally:
+            known = self.journal
+            for path in known.edited():
+                if self._by_doctor(path):
+                    known = known.wrote(path, snapshots.digest_of(Path(path)))
+            self._save(replace(known, runs=False))
+        self.acted = True
+        if self.journal.edited():
+            raise _Edited
+        self._guard()
+
+    def _by_doctor(self, path: str) -> bool:
+        """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring."""
+        now = openclaw_config.load(Path(path))
+        stamp = "wizard.lastRunAt"
+        return (
+            journal.by_openclaw(self.journal, path)
+            and now.ok
+            and bool(now.get(stamp))
+            and now.get(stamp) != self.before.get(stamp)
+        )
 
     def _guard(self) -> None:
         """After a foreign program ran: only the implicated keys of the config may differ."""
-        if not any(path == str(self.ctx.home.config_path) for path in self.snapshot.files):
+        if str(self.ctx.home.config_path) not in self.snapshot.files or not self.before.ok:
             return
         well, put_back = config_guard.undo_the_rest(
             self.ctx,
             self.snapshot,
-            self.before.data if self.before.ok else None,
+            self.before.data,
             self.plan.config_paths,
+            lambda path, content: self._write(Write(path, content)),
         )
-        self.put_back += put_back
         if not well:
-            raise RepairError(
-                Text.of(
-                    "it damaged the config: {}",
-                    "它损坏了配置：{}",
-                    ", ".join(put_back[:5]) or Text("it does not parse", "无法解析"),
-                )
-            )
+            said = ", ".join(put_back[:5]) or Text("it does not parse", "无法解析")
+            raise RepairError(Text.of("it damaged the config: {}", "它损坏了配置：{}", said))
 
     def _guard_own(self) -> None:
+        """What we wrote differs from before only where the plan said so."""
+        if self._edited():
+            raise _Edited
         if not self.before.ok:
             return
         after = openclaw_config.load(self.ctx.home.config_path)
         differs = (
             openclaw_config.diff(self.before.data, after.data) if after.ok else ["(does not parse)"]
         )
-        allowed = (
-            tuple(self.plan.config_paths) + config_guard.OWN_STAMPS
-        )  # the gateway that was started may have stamped it by now
+        allowed = tuple(self.plan.config_paths) + config_guard.OWN_STAMPS
         outside = [path for path in differs if not config_guard.allowed(path, allowed)]
         if outside:
             raise RepairError(
@@ -163,35 +248,123 @@ class _Execution:
                 )
             )
 
+    # -- looking -----------------------------------------------------------------------------------
+    def _came_up(self) -> bool:
+        """Ready before anything was done, and for longer than it lived the last time."""
+        if self.plan.verify != "ready" or self.ctx.verdict.state not in NOT_SERVING:
+            return False
+        return verify.stays_ready(self.ctx, max(SETTLED_S, self.plan.settle_s))
+
+    def _edited(self) -> Tuple[str, ...]:
+        """Files that somebody else wrote. What OpenClaw itself made of our content is no edit."""
+        return tuple(p for p in self.journal.edited() if not journal.by_openclaw(self.journal, p))
+
     def _lost(self) -> List[str]:
+        """Config keys outside the plan that were there before. Under a gateway that is ready they
+        are told, not put back.
+        """
         after = openclaw_config.load(self.ctx.home.config_path)
-        before = self.before.data if self.before.ok else None
-        return (
-            config_guard.keys_lost(before, after.data, self.plan.config_paths)
-            if before and after.ok
-            else []
-        )
+        if not self.before.ok or not after.ok:
+            return []
+        return config_guard.keys_lost(self.before.data, after.data, self.plan.config_paths)
 
     def _diff(self) -> List[str]:
         after = openclaw_config.load(self.ctx.home.config_path)
         before = config_guard.measure(self.ctx, self.before.data if self.before.ok else None)
         return openclaw_config.diff(before, after.data) if before is not None and after.ok else []
 
+    def _removed(self) -> Tuple[str, ...]:
+        """Keys that the owner's file had and the repaired one has not, or has with another value."""
+        after = openclaw_config.load(self.ctx.home.config_path)
+        if not after.ok:
+            return ()
+        before = self.before.data if self.before.ok else mend_json.salvage(self.before.raw)
+        return tuple(config_guard.taken_out(before, after.data))
+
+    # -- ends --------------------------------------------------------------------------------------
+    def _save(self, value: Optional[journal.Journal] = None, **changes: Any) -> None:
+        self.journal = replace(value or self.journal, **changes)
+        journal.save(self.path, self.journal)
+
+    def _seconds(self) -> float:
+        return self.ctx.host.monotonic() - self.began
+
     def _keep(self, healed: bool, detail: Text) -> Outcome:
-        forget_journal(self.ctx.home)
+        journal.forget(self.path)
+        removed = self._removed()
         return Outcome(
             self.plan,
             healed,
             detail,
             False,
-            self.ctx.host.monotonic() - self.began,
+            self._seconds(),
             tuple(self._diff()),
+            removed=removed,
+            lost=tuple(self._lost()),
+            snapshot=self.snapshot.id,
+            set_aside=tuple(to for _path, to in steps.moves_of(self.plan.steps)),
+        )
+
+    def _by_itself(self) -> Outcome:
+        if hasattr(self, "path"):
+            journal.forget(self.path)
+        return Outcome(
+            self.plan, False, _BY_ITSELF, seconds=self._seconds(), by_itself=True, serves=True
+        )
+
+    def _let_go(self, edited: Tuple[str, ...], ready: bool = False) -> Outcome:
+        """Somebody is at work on these files: what is there stays, what we stopped is started."""
+        undo.start_again(self.ctx, self.journal)
+        journal.forget(self.path)
+        return Outcome(
+            self.plan,
+            False,
+            _edited_text(edited),
+            seconds=self._seconds(),
+            edited=edited,
+            serves=ready,
+            snapshot=self.snapshot.id,
         )
 
     def _roll_back(self, detail: Text) -> Outcome:
-        undo(self.ctx, self.snapshot, steps.moves_of(self.plan.steps))
-        forget_journal(self.ctx.home)
-        return Outcome(self.plan, False, detail, True, self.ctx.host.monotonic() - self.began)
+        edited = self._edited()
+        undone = undo.undo(self.ctx, self.snapshot, self.journal, self._save)
+        if undone.serves:
+            ready = self.plan.verify == "ready" and verify.stays_ready(self.ctx, 2.0)
+            if edited:
+                return self._let_go(edited, ready)
+            if detail is _BY_ITSELF or ready and not self.acted:
+                return self._by_itself()
+            return self._keep(ready, _READY if ready else _SERVES)
+        journal.forget(self.path)
+        left = tuple(dict.fromkeys((*edited, *undone.left)))
+        return Outcome(
+            self.plan,
+            False,
+            _edited_text(left) if left else detail,
+            not left,
+            self._seconds(),
+            edited=left,
+            snapshot=self.snapshot.id,
+        )
+
+
+_READY = Text("the gateway is ready", "网关已就绪")
+_SERVES = Text(
+    "the gateway answers and is not ready yet; what was done stays",
+    "网关有响应但尚未就绪；已做的改动保留",
+)
+_BY_ITSELF = Text(
+    "the gateway became ready by itself: nothing was done", "网关已自行恢复就绪：未做任何改动"
+)
+
+
+def _edited_text(paths: Tuple[str, ...]) -> Text:
+    return Text.of(
+        "{} was changed by somebody else meanwhile and stays as it is",
+        "{} 在此期间被他人改动，保持原样",
+        ", ".join(paths),
+    )
 
 
 def _touched(ctx: Context, plan: Plan) -> List[str]:
@@ -201,129 +374,9 @@ def _touched(ctx: Context, plan: Plan) -> List[str]:
     paths = list(plan.touches) + [
         step.path
         for step in plan.steps
-        if type(step).__name__ == "Write" and not _ours(ctx, step.path)
+        if isinstance(step, Write) and not allowed_paths.is_own(ctx, step.path)
     ]
     view = openclaw_config.load(ctx.home.config_path)
     return list(
         dict.fromkeys([str(ctx.home.config_path), *(str(path) for path in view.files), *paths])
     )
-
-
-def _ours(ctx: Context, path: str) -> bool:
-    return os.path.realpath(path).startswith(os.path.realpath(str(ctx.home.doctor_dir)) + os.sep)
-
-
-def undo(ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]) -> None:
-    """Everything as it was before. A database comes back only under a stopped gateway. Raises
-    OSError when that is impossible.
-    """
-    done = [(path, to) for path, to in moves if os.path.lexists(to)]
-    if any(".sqlite" in path for path, _to in done):
-        try:
-            steps.service(ctx, "stop", 60.0)
-        except HealerError:
-            pass
-    for path, to in reversed(done):
-        steps.move_back(path, to)
-    snapshots.restore(snapshot)
-    if any(unit_files.defines_service(path) for path in snapshot.files):
-        with contextlib.suppress(
-            HealerError, OSError
-        ):  # the manager must not go on with what was undone
-            steps.service(ctx, "reload", 30.0)
-
-
-def fresh(ctx: Context) -> Context:
-    """The same look at places that a repaired config may have moved (port, scheme)."""
-    home = locate(ctx.host)
-    return (
-        replace(ctx, home=home)
-        if home.state_dir == ctx.home.state_dir and home.config_path == ctx.home.config_path
-        else ctx
-    )
-
-
-def verify(ctx: Context, plan: Plan) -> bool:
-    """Does the gateway itself say so? ready: /readyz three times in a row (and still up after
-    settle_s). live: /healthz likewise.
-    """
-    ctx = fresh(ctx)
-    host, budget = ctx.host, float(ctx.settings.get("start_budget", 300))
-    if plan.verify == "live":
-        return _streak(ctx, budget, ("ready", "not-ready", "live"))
-    if plan.verify == "channels":
-        return _streak(
-            ctx,
-            CHANNELS_WITHIN_S,
-            ("ready", "not-ready", "live"),
-            lambda seen: not seen.get("suppressed"),
-        )
-    until = host.monotonic() + budget
-    starts, looked = _starts(ctx), judge.Memory()
-    while True:
-        began, slice_s = host.monotonic(), max(1.0, min(LOOK_EVERY_S, until - host.monotonic()))
-        if gateway.wait_ready(host, ctx.home, slice_s, ctx.platform):
-            break
-        gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
-        if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
-            return False
-        seen = gateway.observe(host, ctx.home, 5.0, ctx.platform)
-        verdict, looked = judge.judge(seen, looked, judge.Limits(start_budget=budget))
-        if (
-            verdict.state is State.HUNG
-        ):  # an endless loop or a stopped process: no budget brings that up
-            return False
-    return _stays(ctx, plan.settle_s)
-
-
-def _starts(ctx: Context) -> int:
-    """The service manager's own count of automatic restarts."""
-    return int(getattr(gateway.service_of(ctx.platform), "restarts", 0))
-
-
-def _streak(
-    ctx: Context,
-    budget: float,
-    answers: Sequence[str],
-    also: Callable[[Any], bool] = lambda seen: True,
-) -> bool:
-    until, streak = ctx.host.monotonic() + budget, 0
-    while ctx.host.monotonic() < until:
-        seen = gateway.ask(ctx.host, ctx.home, 5.0)
-        streak = streak + 1 if seen["answer"] in answers and also(seen) else 0
-        if streak >= gateway.READY_IN_A_ROW:
-            return True
-        ctx.host.sleep(1.0)
-    return False
-
-
-def _stays(ctx: Context, seconds: float) -> bool:
-    """Still the same process and answering after `seconds`; two silent probes in a row are a no."""
-    holder = gateway.lock_holder(ctx.home)
-    until, silent = ctx.host.monotonic() + seconds, 0
-    while ctx.host.monotonic() < until:
-        ctx.host.sleep(1.0)
-        answer = gateway.ask(ctx.host, ctx.home, 5.0)["answer"]
-        silent = 0 if answer in ("ready", "not-ready", "live") else silent + 1
-        now = gateway.lock_holder(ctx.home)
-        if answer == "refused" or silent >= 2 or (holder and now and now.pid != holder.pid):
-            return False
-    return True
-
-
-def forget_journal(home: Home) -> None:
-    try:
-        os.unlink(str(journal_path(home)))
-    except FileNotFoundError:
-        pass
-
-
-def outcome_json(outcome: Outcome, lang: str = "en") -> Dict[str, Any]:
-    return {
-        "repair": outcome.plan.repair,
-        "healed": outcome.healed,
-        "detail": outcome.detail.to(lang),
-        "rolledBack": outcome.rolled_back,
-        "seconds": round(outcome.seconds, 1),
-        "configDiff": list(outcome.config_diff),
-    }

@@ -1,126 +1,143 @@
-"""A repair that kill -9 interrupted: its journal says how far it came. It is finished, rolled back,
-or left as it is.
+"""A repair that kill -9 interrupted: its journal says how far it came. It is finished, taken back,
+or left to whoever went on in its place.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import List, Optional
 
 from ..context import Context
 from ..errors import RepairError, SettingsError
-from ..files import read_json, set_aside
+from ..files import set_aside
 from ..locks import owned_lock
 from ..model import Outcome, Plan, Risk, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway
+from ..openclaw.home import Home
 from ..repairs import config_guard
 from ..store import snapshots
-from . import execute, steps
+from . import journal as journals
+from . import steps, undo, verify
 
-# s after an interrupted repair: what was written later is not its work, and not its to put back
-SETTLED_S = 600.0
 ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited for
 
 
 def recover(ctx: Context) -> Optional[Outcome]:
-    """Finish or roll back a repair that kill -9 interrupted. None when there is none. Raises
-    AlreadyRunning while one is under way.
-
-    Nothing is put back under a gateway that is ready, nor over files that were written long after
-    the repair died.
+    """Finish or take back what kill -9 interrupted. None when there is nothing. Raises AlreadyRunning
+    while a repair is under way, and OSError when the disk does not let it be taken back: then it
+    is tried again later.
     """
-    if not execute.journal_path(ctx.home).exists():
+    if not journals.pending(ctx.home):
         return None
-    with owned_lock(execute.lock_path(ctx.home), "a repair"):
+    with owned_lock(lock_path(ctx.home), "a repair"):
+        return finish(ctx)
+
+
+def lock_path(home: Home) -> Path:
+    return home.doctor_dir / "healer.lock"
+
+
+def finish(ctx: Context) -> Optional[Outcome]:
+    """As recover(), by whoever holds the lock. The newest repair goes first: it stands on what the
+    older ones left.
+    """
+    last: Optional[Outcome] = None
+    for path in journals.pending(ctx.home):
         try:
-            journal: Any = read_json(execute.journal_path(ctx.home))
-            snapshot = snapshots.load(Path(str(journal["snapshot"])))
-        except (SettingsError, RepairError, KeyError, TypeError):
-            set_aside(execute.journal_path(ctx.home))
-            return None
-        return _recover(ctx, journal, snapshot)
+            journal = journals.load(path)
+        except SettingsError:
+            set_aside(path)
+            continue
+        last = _finish_one(ctx, journal, path)
+        journals.forget(path)
+    return last
 
 
-def _recover(ctx: Context, journal: Mapping[str, Any], snapshot: snapshots.Snapshot) -> Outcome:
-    why = journal.get("why") or ["", ""]
+def _finish_one(ctx: Context, journal: journals.Journal, path: Path) -> Outcome:
     plan = Plan(
-        str(journal.get("repair", "?")),
+        journal.repair,
         (),
         Risk.SAFE,
-        Text(str(why[0]), str(why[1])),
-        config_paths=tuple(journal.get("config_paths", ())),
-        verify=str(journal.get("verify", "ready")),
+        journal.why,
+        config_paths=journal.config_paths,
+        verify=journal.verify,
     )
+    try:
+        snapshot = snapshots.load(Path(journal.snapshot))
+    except RepairError:  # somebody took it away: moves and the start are still owed
+        snapshot = snapshots.Snapshot(Path(journal.snapshot), journal.repair, 0.0, {})
     began = ctx.host.monotonic()
-    if journal.get("runs"):
+    if journal.runs:
         _await_orphan(ctx)
     # Put back under a gateway that is just reading its config, the fault would be its answer.
-    begun = journal.get("phase") in ("starting", "verify")
-    up = plan.verify != "none" and (_ready_now(ctx) if begun else _answers_ready(ctx))
-    if up and not _lost_since(ctx, snapshot, plan):
-        execute.forget_journal(ctx.home)
-        detail = Text(
-            "an interrupted repair was finished: the gateway is ready",
-            "已完成一次被中断的修复：网关已就绪",
+    begun = journal.phase in ("starting", "verify")
+    edited = journal.edited()
+    if plan.verify != "none" and (_ready_soon(ctx) if begun else _ready_now(ctx)):
+        return Outcome(
+            plan,
+            not edited,
+            Text(
+                "an interrupted repair was finished: the gateway is ready",
+                "已完成一次被中断的修复：网关已就绪",
+            ),
+            seconds=ctx.host.monotonic() - began,
+            edited=edited,
+            lost=tuple(_lost_since(ctx, snapshot, plan)),
+            serves=True,
+            snapshot=snapshot.id,
         )
-        return Outcome(plan, True, detail, seconds=ctx.host.monotonic() - began)
-    if _written_since(ctx, snapshot, journal.get("moves", ())):
-        set_aside(execute.journal_path(ctx.home))
-        detail = Text(
-            "an interrupted repair is left as it is: its files were changed long after it",
-            "被中断的修复保持原样：其文件之后又被修改过",
-        )
-        return Outcome(plan, False, detail, seconds=ctx.host.monotonic() - began)
-    execute.undo(ctx, snapshot, journal.get("moves", ()))
-    execute.forget_journal(ctx.home)
+    undone = undo.undo(ctx, snapshot, journal, lambda value: journals.save(path, value))
+    left = tuple(dict.fromkeys((*edited, *undone.left)))
     return Outcome(
         plan,
         False,
-        Text("an interrupted repair was rolled back", "已回滚一次被中断的修复"),
-        True,
+        _said(undone, left),
+        not left and not undone.serves,
         ctx.host.monotonic() - began,
+        edited=left,
+        serves=undone.serves,
+        snapshot=snapshot.id,
     )
 
 
-def _ready_now(ctx: Context) -> bool:
+def _said(undone: undo.Undone, left: "tuple[str, ...]") -> Text:
+    if undone.serves:
+        return Text(
+            "an interrupted repair is left as it is: the gateway answers",
+            "被中断的修复保持原样：网关有响应",
+        )
+    if left:
+        return Text.of(
+            "an interrupted repair was taken back except for {}, which somebody else changed since",
+            "已撤销一次被中断的修复，但 {} 之后被他人改动，保持原样",
+            ", ".join(left),
+        )
+    return Text("an interrupted repair was rolled back", "已回滚一次被中断的修复")
+
+
+def _ready_soon(ctx: Context) -> bool:
     """Ready, or on its way: a gateway that was started by the interrupted repair gets its start
     budget.
     """
-    ctx = execute.fresh(ctx)
-    if steps.live_process(ctx):
-        return gateway.wait_ready(
-            ctx.host, ctx.home, float(ctx.settings.get("start_budget", 300)), ctx.platform
-        )
+    if not steps.live_process(ctx):
+        return False
+    budget = float(ctx.settings.get("start_budget", 300))
+    until = ctx.host.monotonic() + budget
+    while ctx.host.monotonic() < until:
+        ctx = verify.fresh(ctx)
+        if gateway.wait_ready(ctx.host, ctx.home, verify.LOOK_EVERY_S, ctx.platform):
+            return True
+        if not steps.live_process(ctx):
+            return False
     return False
 
 
-def _answers_ready(ctx: Context) -> bool:
+def _ready_now(ctx: Context) -> bool:
     """Ready at this moment, several times in a row; a gateway that is not up is not waited for."""
-    ctx = execute.fresh(ctx)
-    if gateway.ask(ctx.host, ctx.home, 5.0)["answer"] != "ready":
+    if not verify.ready_now(ctx):
         return False
-    return gateway.wait_ready(ctx.host, ctx.home, 15.0, ctx.platform)
-
-
-def _written_since(
-    ctx: Context, snapshot: snapshots.Snapshot, moves: Sequence[Sequence[str]]
-) -> bool:
-    """Whether anything that a rollback would overwrite was written later than the repair can have
-    done.
-    """
-    try:
-        died = os.stat(str(execute.journal_path(ctx.home))).st_mtime
-    except OSError:
-        return False
-    for path in [*snapshot.files, *(path for path, _to in moves)]:
-        try:
-            if os.stat(path).st_mtime > died + SETTLED_S:
-                return True
-        except OSError:
-            continue
-    return False
+    return gateway.wait_ready(ctx.host, verify.fresh(ctx).home, 15.0, ctx.platform)
 
 
 def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[str]:
@@ -129,12 +146,7 @@ def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[
     try:
         before = openclaw_config.parse((snapshot.raw(str(path)) or b"").decode("utf-8-sig"))
         after = openclaw_config.parse(path.read_text("utf-8-sig"))
-    except (
-        OSError,
-        ValueError,
-        # it did not parse before: there is nothing to lose; it does not now: the gateway would not
-        # be ready
-    ):
+    except (OSError, ValueError):  # what did not parse had nothing that could be lost
         return []
     return config_guard.keys_lost(before, after, plan.config_paths)
 

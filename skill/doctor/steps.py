@@ -1,164 +1,35 @@
-"""What a step may touch, how each kind of step is done and undone. The healer decides when; this
-file knows how.
-"""
+"""How each kind of step is done. Whether it may be is in allowed_paths.py, when in execute.py."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..context import Context
 from ..errors import RepairError
-from ..files import is_something_else, private_dir, write_atomic
-from ..model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
-from ..openclaw import config as openclaw_config
-from ..store.good_copies import service_files
+from ..files import private_dir, write_atomic
+from ..model import Delete, EndProcess, Move, Plan, Run, Service, State, Text, Wait, Write
+from ..openclaw import gateway
+from ..openclaw.ledger import Ledger
 
-ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
-PROGRAMS = ("openclaw", "npm")  # what a Run may start, besides node with openclaw's own entry file
 DEAF_GRACE_S = 10.0  # s between SIGTERM and SIGKILL of a gateway that answers nothing
-DATABASE = re.compile(r"\.sqlite(-wal|-shm|-journal)?$")
 
 
-def refuse(ctx: Context, plan: Plan) -> None:
-    """Raise RepairError for a step that may not be: workspace, sessions, memory and credentials are
-    nobody's to repair.
-    """
-    for step in plan.steps:
-        if isinstance(step, Write) and not _may_write(ctx, step.path):
-            raise RepairError(Text.of("a repair may not write {}", "修复不得写入 {}", step.path))
-        if isinstance(step, Move) and not _may_move(ctx, step.path, step.to):
-            raise RepairError(Text.of("a repair may not move {}", "修复不得移动 {}", step.path))
-        if isinstance(step, Delete) and not _may_delete(ctx, step.path):
-            raise RepairError(Text.of("a repair may not delete {}", "修复不得删除 {}", step.path))
-        if isinstance(step, Run) and not _may_run(ctx, step.argv):
-            raise RepairError(
-                Text.of(
-                    "a repair may not run {}", "修复不得运行 {}", step.argv[0] if step.argv else "-"
-                )
-            )
-        if isinstance(step, Service) and step.action not in ACTIONS:
-            raise RepairError(
-                Text.of("unknown service action {}", "未知的服务动作 {}", step.action)
-            )
-        if not isinstance(step, (Write, Move, Delete, Run, Service, Wait, EndProcess)):
-            raise RepairError(Text.of("unknown step {}", "未知的步骤 {}", type(step).__name__))
-
-
-def _real(path: str) -> str:
-    return os.path.realpath(path)
-
-
-def _inside(path: str, folder: Path) -> bool:
-    return _real(path).startswith(_real(str(folder)) + os.sep)
-
-
-def writable_files(ctx: Context) -> List[str]:
-    """Every file that a repair may write, beside our own directory."""
-    view = openclaw_config.load(ctx.home.config_path)
-    good = (ctx.last_good or {}).get("files") or {}
-    includes = [str(path) for path in view.files] + [
-        str(path) for path in good if str(path).endswith((".json", ".json5"))
-    ]
-    files = (
-        [str(ctx.home.config_path), str(ctx.home.env_file)]
-        + includes
-        + [str(path) for path in service_files(ctx)]
-    )
-    return [_real(path) for path in files + _service_paths(ctx)]
-
-
-def _service_paths(ctx: Context) -> List[str]:
-    """The files in which this service manager keeps the gateway's environment, as the platform
-    itself names them (no effects).
-    """
-    try:
-        return [str(path) for path in ctx.platform.environment_override({}, ())[1]]
-    except (
-        Exception
-    ):  # no manager, or nothing that can be read: then nothing of it may be written either
-        return []
-
-
-def _may_write(ctx: Context, path: str) -> bool:
-    if _inside(path, ctx.home.doctor_dir) or _real(path) in writable_files(ctx):
-        return True
-    from ..store.good_copies import candidates
-
-    if any(_real(path) == _real(known) for good in candidates(ctx.home) for known in good.files):
-        return True
-    folder = (
-        Path(ctx.host.env.get("XDG_CONFIG_HOME") or Path(ctx.host.home) / ".config")
-        / "systemd"
-        / "user"
-    )
-    return _inside(path, folder) and bool(
-        re.search(r"openclaw-gateway[A-Za-z0-9_.-]*\.service\.d/[A-Za-z0-9_.-]+\.conf$", path)
-    )
-
-
-def _may_move(ctx: Context, path: str, to: str) -> bool:
-    if not _inside(to, ctx.home.doctor_dir / "quarantine"):
-        return False
-    if path == str(ctx.home.config_path):
-        return is_something_else(path) or os.path.islink(
-            path
-        )  # never the file itself: that one is written, and snapshotted first
-    if _inside(path, ctx.home.state_dir / "extensions"):
-        return (
-            os.path.dirname(_real(path)) == _real(str(ctx.home.state_dir / "extensions"))
-            or "@" in path
-        )
-    if DATABASE.search(path) and (
-        _inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")
-    ):
-        return True
-    return _inside(path, ctx.home.state_dir / "tmp") and bool(
-        re.search(r"gateway\.[A-Za-z0-9]+\.lock$", path)
-    )
-
-
-def _may_delete(ctx: Context, path: str) -> bool:
-    from ..repairs.free_disk import OLD_LOG, log_dir, old_logs
-
-    if OLD_LOG.match(os.path.basename(path)) and os.path.dirname(_real(path)) == _real(
-        str(log_dir(ctx))
-    ):
-        return path in [str(item) for item in old_logs(ctx)]
-    if _inside(path, ctx.home.doctor_dir / "snapshots"):
-        return True
-    return _inside(path, ctx.home.logs_dir) and os.path.basename(path).startswith("watchdog.log.")
-
-
-def _may_run(ctx: Context, argv: Sequence[str]) -> bool:
-    if not argv:
-        return False
-    name = os.path.basename(argv[0]).lower()
-    name = name[:-4] if name.endswith((".cmd", ".exe")) else name
-    if name in PROGRAMS:
-        return True
-    return (
-        name.startswith("node")
-        and len(argv) > 1
-        and os.path.basename(argv[1]) in ("openclaw.mjs", "openclaw.js", "entry.js", "openclaw")
-    )
+class Serving(RepairError):
+    """The gateway answers at this very moment: nothing stops or restarts it."""
 
 
 RUNS_WAIT_S = 300.0
 
 
 def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
-    """A gateway that answers and works for somebody is not restarted in the middle of it; return
+    """A gateway that answers and works for somebody is not restarted in the middle of it; answer
     the seconds waited, RUNS_WAIT_S at most.
 
     Only our plugin inside the gateway knows of runs. One that is hung or gone, or that reports
     nothing lately, is not waited for.
     """
-    from ..openclaw import gateway
-
     if not any(
         isinstance(step, Service) and step.action in ("restart", "stop") for step in plan.steps
     ):
@@ -190,8 +61,7 @@ def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
 def do(ctx: Context, step: Any) -> None:
     """Carry out one step. Raises RepairError or OSError."""
     if isinstance(step, Write):
-        private_dir(Path(step.path).parent)
-        write_atomic(step.path, step.content, step.mode, keep_mode=True)
+        write(step)
     elif isinstance(step, Move):
         move(step.path, step.to)
     elif isinstance(step, Delete):
@@ -219,6 +89,12 @@ def do(ctx: Context, step: Any) -> None:
         service(ctx, step.action, step.timeout_s)
 
 
+def write(step: Write, check: Optional[Callable[[], None]] = None) -> None:
+    """check: called as the last thing before the file is replaced; what it raises ends the write."""
+    private_dir(Path(step.path).parent)
+    write_atomic(step.path, step.content, step.mode, keep_mode=True, check=check)
+
+
 def environment(ctx: Context, step: Run) -> Dict[str, str]:
     """The account's environment; for openclaw the one in which it speaks about this gateway."""
     env = dict(ctx.host.env)
@@ -241,41 +117,41 @@ def move(path: str, to: str) -> None:
 
 
 def move_back(path: str, to: str) -> None:
-    """Undo move(path, to). What stands at `path` by now (a database created again) is kept beside
-    it.
-    """
+    """Undo move(path, to); never over something that is there. Raises OSError."""
     if not os.path.lexists(to):
         return
     if os.path.lexists(path):
-        os.rename(path, to + ".made-meanwhile")
+        raise FileExistsError("{} is there already".format(path))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.rename(to, path)
 
 
 def end(ctx: Context, step: EndProcess) -> None:
-    from ..openclaw.gateway import end_gateway, look_at
-
-    process = look_at(step.pid)
+    process = gateway.look_at(step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
         return
-    if not end_gateway(ctx.host, ctx.home, process, step.grace_s, who="level 3").gone:
+    if not gateway.end_gateway(ctx.host, ctx.home, process, step.grace_s, who="level 3").gone:
         raise RepairError(Text.of("pid {} could not be ended", "无法结束 pid {}", step.pid))
 
 
 def service(ctx: Context, action: str, timeout_s: float) -> None:
-    """One action of the service manager. A restart without a process is a start. Raises
-    ServiceError as the platform does.
+    """One action of the service manager, in the ledger before it comes. A restart without a process
+    is a start. Raises Serving before a stop or restart of a gateway that answers, ServiceError as
+    the platform does.
     """
     platform = ctx.platform
     if platform is None:
         raise RepairError(Text("no service manager is known", "没有可用的系统服务管理器"))
+    if action in ("stop", "restart") and gateway.serves(ctx.host, ctx.home):
+        raise Serving(Text("the gateway answers", "网关有响应"))
     if action in ("restart", "start"):
         alive = live_process(ctx)
         if action == "start" and alive:
             return
         if action == "restart" and (not alive or _ended_deaf(ctx)):
             action = "start"
-    name = action.replace("-", "_")
+    if action in ("stop", "restart", "start"):
+        Ledger(ctx.host, ctx.home).note(action, who="level 3")
     if action == "start":
         reset = getattr(platform, "reset_failed", None)
         if reset is not None:
@@ -283,37 +159,32 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
                 reset()
             except Exception:  # nothing to reset is no fault; the start below tells
                 pass
-    getattr(platform, name)()
+    getattr(platform, action.replace("-", "_"))()
 
 
 def _ended_deaf(ctx: Context) -> bool:
-    """A gateway that does not answer will not act on a polite restart either (minutes): end exactly
-    this process. True when gone.
+    """A gateway that was judged deaf will not act on a polite restart either (minutes): end exactly
+    this process. One that only began to start is not deaf. True when gone.
     """
-    from ..openclaw.gateway import ask, end_gateway, lock_holder
-
-    holder = lock_holder(ctx.home)
-    if (
-        holder is None
-        or not holder.started
-        or ask(ctx.host, ctx.home, 5.0)["answer"] not in ("silent", "refused")
-    ):
+    holder = gateway.lock_holder(ctx.home)
+    if holder is None or not holder.started:
+        return False
+    judged = ctx.verdict.state in (State.HUNG, State.ZOMBIE) and ctx.verdict.pid == holder.pid
+    if not judged and holder.status != "T":
         return False
     grace_s = 0.0 if holder.status == "T" else DEAF_GRACE_S
-    return end_gateway(ctx.host, ctx.home, holder, grace_s, who="level 3").gone
+    return gateway.end_gateway(ctx.host, ctx.home, holder, grace_s, who="level 3").gone
 
 
 def live_process(ctx: Context) -> bool:
     """Is a gateway of this state directory alive?"""
-    from ..openclaw.gateway import lock_holder, look_at
-
-    if lock_holder(ctx.home) is not None:
+    if gateway.lock_holder(ctx.home) is not None:
         return True
     try:
         pid = getattr(ctx.platform.service_state(), "main_pid", None)
     except Exception:  # the manager may be gone
         pid = None
-    return isinstance(pid, int) and pid > 0 and look_at(pid) is not None
+    return isinstance(pid, int) and pid > 0 and gateway.look_at(pid) is not None
 
 
 # -- for people and for the journal ----------------------------------------------------------------
@@ -342,13 +213,6 @@ def describe(step: Any, lang: str = "en") -> str:
 
 def moves_of(steps: Iterable[Any]) -> List[Tuple[str, str]]:
     return [(step.path, step.to) for step in steps if isinstance(step, Move)]
-
-
-def free_bytes(path: Path) -> Optional[int]:
-    try:
-        return shutil.disk_usage(str(path)).free
-    except OSError:
-        return None
 
 
 def plan_json(plan: Plan, lang: str = "en") -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from .home import Home
 
+PARTS = ("", "-wal", "-shm", "-journal")
 MAGIC = b"SQLite format 3\x00"
 QUICK_CHECK_LIMIT = (
     64 * 1024 * 1024

@@ -4,17 +4,16 @@ for byte.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from ..context import Context
-from ..files import write_atomic
 from ..openclaw import config as openclaw_config
 from ..openclaw import json_edit
 from ..openclaw.json_edit import UNSET
-from ..store.snapshots import Snapshot
+from ..store.snapshots import Snapshot, digest_of
 
 OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
+ALL_STAMPS = ("meta", "wizard")  # and of its last wizard or doctor
 
 
 def allowed(path: str, config_paths: Sequence[str]) -> bool:
@@ -44,38 +43,52 @@ def measure(ctx: Context, before: Any) -> Optional[Mapping[str, Any]]:
     return kept if isinstance(kept, Mapping) else None
 
 
+def taken_out(before: Any, after: Any) -> List[str]:
+    """Return the dotted paths whose values `after` has not, or has otherwise. OpenClaw's own stamps
+    and empty maps mean nothing.
+    """
+    now = dict(openclaw_config.leaves(after))
+    return [
+        path
+        for path, value in openclaw_config.leaves(before)
+        if path and value not in ({}, []) and not allowed(path, ALL_STAMPS)
+        if path not in now or now[path] != value
+    ]
+
+
 def undo_the_rest(
-    ctx: Context, snapshot: Snapshot, before: Any, config_paths: Sequence[str]
+    ctx: Context,
+    snapshot: Snapshot,
+    before: Any,
+    config_paths: Sequence[str],
+    write: Callable[[str, bytes], None],
 ) -> Tuple[bool, List[str]]:
     """After a foreign program edited the config: start from the bytes before and take over only the
-    allowed changes.
+    allowed changes. write(path, content): puts content in place of what the program wrote.
 
+<<<<<<< HEAD
     Returns (all well, dotted paths that were put back). Not well: the result does not parse, or
     lost keys that cannot be put back.
+=======
+    Return (all well, dotted paths that were put back). Not well: the result does not parse.
+>>>>>>> a011c40 (wip: repairs know their own bytes)
     """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
         return False, []
-    # it did not parse before: there are no bytes to start from, so nothing of the last good copy
-    # may be lost
-    if not before:
-        good = measure(ctx, None)
-        lost = keys_lost(good, view.data, ()) if good else []
-        return not lost, lost
     changed = json_edit.changes(before, view.data)
     outside = [path for path in changed if not allowed(json_edit.dotted(path), config_paths)]
     inside = [path for path in changed if path not in outside]
+    _same_bytes(snapshot, write)
     if not changed:
-        _same_bytes(snapshot)
         return True, []
-    _same_bytes(snapshot)
     edits: List[Tuple[Tuple[str, ...], Any]] = []
     for path in inside:
         edits += _narrow(before, view.data, path, config_paths)
     from .common import writes
 
-    for write in writes(ctx, edits):
-        write_atomic(write.path, write.content, keep_mode=True)
+    for step in writes(ctx, edits):
+        write(step.path, step.content)
     return openclaw_config.load(ctx.home.config_path).ok, [
         json_edit.dotted(path) for path in outside
     ]
@@ -100,10 +113,8 @@ def _narrow(
     ]
 
 
-def _same_bytes(snapshot: Snapshot) -> None:
+def _same_bytes(snapshot: Snapshot, write: Callable[[str, bytes], None]) -> None:
     for path, name in snapshot.files.items():
         raw = snapshot.raw(path) if name else None
-        if raw is not None and path.endswith((".json", ".json5")):
-            target = Path(path)
-            if not target.is_file() or target.read_bytes() != raw:
-                write_atomic(target, raw, keep_mode=True)
+        if raw is not None and path.endswith((".json", ".json5")) and digest_of(path) != digest_of(raw):
+            write(path, raw)

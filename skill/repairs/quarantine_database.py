@@ -12,8 +12,8 @@ from typing import Any, List, Mapping, Optional
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Move, Plan, Repair, Risk, Run, Service, Text
+from ..openclaw.database import PARTS
 
-PARTS = ("", "-wal", "-shm", "-journal")
 LOST = Text(
     "pairings of chats and devices, scheduled jobs, stored secrets and the session index that "
     "were in it; conversations and memory "

@@ -5,33 +5,75 @@ private, restorable.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ..errors import RepairError, SettingsError
-from ..files import private_dir, read_json, write_atomic, write_json
+from ..files import PathLike, private_dir, read_file, read_json, write_atomic, write_json
 from ..model import Text
 from ..openclaw.home import Home
 
 KEEP = 30  # snapshots
 KEEP_BYTES = 300_000_000
 RESERVE_BYTES = 1_000_000  # must stay free beside the copies: journal, record, log line
+Owner = Tuple[int, int, int]  # mode, uid, gid
+
+
+def owner_of(path: PathLike) -> Optional[Owner]:
+    """Return mode and owner; None where there is nothing, or nothing that can be looked at."""
+    try:
+        found = os.stat(str(path))
+    except OSError:
+        return None
+    return found.st_mode & 0o7777, found.st_uid, found.st_gid
+
+
+def set_owner(path: PathLike, owner: Optional[Owner]) -> bool:
+    """Give a file mode and owner, as far as this account may; True when they were others."""
+    now = owner_of(path)
+    if owner is None or now is None or now == owner or os.name == "nt":
+        return False
+    with contextlib.suppress(OSError):
+        if now[1:] != owner[1:]:
+            os.chown(str(path), owner[1], owner[2])
+    with contextlib.suppress(OSError):
+        os.chmod(str(path), owner[0])
+    return owner_of(path) != now
+
+
+UNREADABLE = "?"  # digest_of() something that is no file, or that cannot be read: equal to nothing
+
+
+def digest_of(what: Union[bytes, PathLike]) -> str:
+    """Return a hash of these bytes, or of the file at this path; "" where there is no file."""
+    if not isinstance(what, bytes):
+        try:
+            what = read_file(what)
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except OSError:
+            return UNREADABLE
+    return hashlib.sha256(what).hexdigest()
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """One taken snapshot. files: original path -> name in `folder`, "" for a file that did not
-    exist.
+    exist. owners: path -> mode and owner, also of the folders that hold the files. replaced: what
+    stood at a path when the snapshot was put back, (path, name in `folder`).
     """
 
     folder: Path
     repair: str
     taken: float
     files: Dict[str, str]
+    owners: Dict[str, Owner] = field(default_factory=dict)
+    replaced: Tuple[Tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -41,6 +83,12 @@ class Snapshot:
         """The bytes the file had; None when it did not exist."""
         name = self.files.get(path, "")
         return (self.folder / name).read_bytes() if name else None
+
+    def digests(self) -> Dict[str, str]:
+        """Return the hash of every file as it was, "" for one that did not exist."""
+        return {
+            path: digest_of(self.folder / name) if name else "" for path, name in self.files.items()
+        }
 
 
 def folder_of(home: Home) -> Path:
@@ -93,7 +141,9 @@ def take(
                 files[path] = name
             else:
                 files[path] = ""
-        write_json(folder / "manifest.json", {"repair": repair, "taken": now, "files": files})
+        owners = _owners(wanted)
+        snapshot = Snapshot(folder, repair, now, files, owners)
+        _write_manifest(snapshot)
     except OSError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
         raise RepairError(
@@ -101,7 +151,31 @@ def take(
             hint=Text("nothing was changed", "没有改动任何东西"),
         ) from error
     _prune(root, folder)
-    return Snapshot(folder, repair, now, files)
+    return snapshot
+
+
+def _owners(paths: Iterable[str]) -> Dict[str, Owner]:
+    """Modes and owners of these files and of the folders they lie in."""
+    found: Dict[str, Owner] = {}
+    for path in paths:
+        for one in (path, os.path.dirname(path)):
+            owner = owner_of(one)
+            if owner is not None:
+                found[one] = owner
+    return found
+
+
+def _write_manifest(snapshot: Snapshot) -> None:
+    write_json(
+        snapshot.folder / "manifest.json",
+        {
+            "repair": snapshot.repair,
+            "taken": snapshot.taken,
+            "files": snapshot.files,
+            "owners": {path: list(owner) for path, owner in snapshot.owners.items()},
+            "replaced": [list(pair) for pair in snapshot.replaced],
+        },
+    )
 
 
 def load(folder: Path) -> Snapshot:
@@ -113,8 +187,20 @@ def load(folder: Path) -> Snapshot:
             str(value["repair"]),
             float(value["taken"]),
             {str(k): str(v) for k, v in value["files"].items()},
+            {
+                str(path): (int(owner[0]), int(owner[1]), int(owner[2]))
+                for path, owner in (value.get("owners") or {}).items()
+            },
+            tuple((str(path), str(name)) for path, name in value.get("replaced") or ()),
         )
-    except (SettingsError, TypeError, KeyError, ValueError, AttributeError) as error:
+    except (
+        SettingsError,
+        TypeError,
+        KeyError,
+        ValueError,
+        AttributeError,
+        IndexError,
+    ) as error:
         raise RepairError(
             Text.of("{} is not a complete snapshot", "{} 不是完整的快照", folder)
         ) from error
@@ -122,6 +208,7 @@ def load(folder: Path) -> Snapshot:
 
 def restore(snapshot: Snapshot) -> List[str]:
     """Put every file back as it was; return the paths that changed by it. Raises OSError."""
+<<<<<<< HEAD
     changed: List[str] = []
     for path, name in snapshot.files.items():
         if not name:
@@ -135,6 +222,45 @@ def restore(snapshot: Snapshot) -> List[str]:
             write_atomic(path, raw, keep_mode=True)
             changed.append(path)
     return changed
+=======
+    return [path for path in snapshot.files if put_back(snapshot, path)]
+
+
+def put_back(snapshot: Snapshot, path: str, must_keep: bool = True) -> bool:
+    """Give one file its bytes, mode and owner back; True when that changed something. What stands
+    there now is kept in the snapshot first (must_keep=False: where there is room). Raises OSError.
+    """
+    raw = snapshot.raw(path)
+    now = Path(path).read_bytes() if os.path.isfile(path) else None
+    if raw is not None and now == raw:
+        return set_owner(path, snapshot.owners.get(path))
+    if raw is None and now is None:
+        return False
+    if now is not None:
+        try:
+            keep_present(load(snapshot.folder), path, now)
+        except (OSError, RepairError):
+            if must_keep:
+                raise
+    if raw is None:
+        os.unlink(path)
+        return True
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_atomic(path, raw, keep_mode=True)
+    set_owner(path, snapshot.owners.get(path))
+    return True
+
+
+def keep_present(snapshot: Snapshot, path: str, raw: bytes) -> str:
+    """Keep bytes that are about to be overwritten or unlinked; return where. Raises OSError."""
+    for known, name in snapshot.replaced:
+        if known == path and digest_of(snapshot.folder / name) == digest_of(raw):
+            return str(snapshot.folder / name)
+    name = "was-{:02d}-{}".format(len(snapshot.replaced), os.path.basename(path))
+    write_atomic(snapshot.folder / name, raw)
+    _write_manifest(replace(snapshot, replaced=(*snapshot.replaced, (path, name))))
+    return str(snapshot.folder / name)
+>>>>>>> a011c40 (wip: repairs know their own bytes)
 
 
 def all_of(home: Home) -> List[Snapshot]:

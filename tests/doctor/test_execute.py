@@ -14,7 +14,7 @@ import pytest
 from doctor_world import CONFIG, World, finding
 
 from skill import repairs
-from skill.doctor import execute, recover
+from skill.doctor import execute, journal, recover
 from skill.doctor import steps as healing
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed, Reply
@@ -44,7 +44,7 @@ def test_a_broken_config_comes_back_byte_for_byte(world: World, broken: object) 
     ctx = world.context()
     outcome = execute.execute(ctx, repairs.ALL["restore-config"].plan(ctx, {}))
     assert outcome.healed and world.config.read_text() == CONFIG
-    assert not execute.journal_path(world.home).exists()
+    assert not journal.path_of(world.home).exists()
 
 
 @pytest.mark.parametrize("broken", ["npm warn x\n{}", "{}"])
@@ -177,7 +177,9 @@ def test_a_bad_key_in_an_include_is_edited_where_it_is(tmp_path: Path) -> None:
 
 
 def doctor(world: World, after: object, code: int = 0) -> None:
-    """A fake `openclaw` whose doctor --fix writes this config."""
+    """A fake `openclaw` whose doctor --fix writes this config, and as the real one does keeps what it
+    replaces and leaves the time of its run.
+    """
     program = world.folder / "bin" / "openclaw"
     program.parent.mkdir(exist_ok=True)
     program.write_text("#!/bin/sh\nexit 0\n")
@@ -185,7 +187,11 @@ def doctor(world: World, after: object, code: int = 0) -> None:
 
     def run(argv: list) -> Completed:
         if "doctor" in argv:
-            world.config.write_text(json.dumps(after))
+            ring = world.config.with_name("openclaw.json.bak")
+            ring.write_bytes(world.config.read_bytes())
+            os.utime(str(ring), (world.clock, world.clock))
+            wizard = {"lastRunAt": str(world.clock), "lastRunCommand": "doctor"}
+            world.config.write_text(json.dumps({**after, "wizard": wizard}))
         return Completed(argv, code, "{}")
 
     world.on_run = run
@@ -209,16 +215,15 @@ def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world
     assert not diff(parse(CONFIG), parse(world.config.read_text()))
 
 
-def test_doctor_fix_of_an_unreadable_config_that_loses_keys_is_rolled_back(world: World) -> None:
-    world.config.write_text("garbage" + CONFIG)
+@pytest.mark.parametrize("broken", ["garbage" + CONFIG, CONFIG[:60], "", None])
+def test_doctor_fix_is_never_run_on_a_config_that_does_not_parse(
+    world: World, broken: object
+) -> None:
+    """Four versions put a stub in its place, none repaired it."""
+    world.config.unlink() if broken is None else world.config.write_text(str(broken))
     doctor(world, {"gateway": {"mode": "local"}})
-    ctx = world.context(last_good=good_copies.newest(world.home))
-    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
-    assert (
-        not outcome.healed
-        and outcome.rolled_back
-        and world.config.read_text() == "garbage" + CONFIG
-    )
+    with pytest.raises(CannotPlan):
+        repairs.ALL["openclaw-doctor-fix"].plan(world.context(), {})
 
 
 def test_doctor_fix_that_exits_0_and_changes_nothing_is_not_healed(world: World) -> None:
@@ -277,7 +282,7 @@ def test_kill_at_any_step_is_rolled_back_by_the_next_start(world: World, at: int
     with pytest.raises(Killed):
         execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
     world.started = False
-    assert execute.journal_path(world.home).exists()
+    assert journal.path_of(world.home).exists()
     outcome = recover.recover(ctx)
     assert outcome is not None and outcome.rolled_back
     assert (
@@ -371,7 +376,7 @@ def test_nothing_is_put_back_under_a_gateway_that_is_ready(world: World) -> None
     world.started = True
     outcome = recover.recover(ctx)
     assert outcome is not None and outcome.healed and not outcome.rolled_back
-    assert world.config.read_text() == mended and not execute.journal_path(world.home).exists()
+    assert world.config.read_text() == mended and not journal.path_of(world.home).exists()
 
 
 def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: World) -> None:
@@ -382,13 +387,15 @@ def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: Wor
     os.utime(str(world.config), (later, later))
     outcome = recover.recover(ctx)
     assert outcome is not None and not outcome.healed and not outcome.rolled_back
-    assert world.config.read_text() == edited and not execute.journal_path(world.home).exists()
+    assert world.config.read_text() == edited and not journal.path_of(world.home).exists()
     assert recover.recover(ctx) is None
 
 
-def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(
+def test_a_key_that_an_interrupted_repair_lost_is_told_under_a_ready_gateway(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A3: nothing is put back under a gateway that is ready, whatever its config lost."""
+
     def die() -> None:
         world.started = True
         raise Killed
@@ -406,7 +413,9 @@ def test_an_interrupted_repair_that_lost_a_key_is_rolled_back(
         )
     monkeypatch.setattr(healing, "live_process", lambda _ctx: True)
     outcome = recover.recover(ctx)
-    assert outcome is not None and outcome.rolled_back and world.config.read_text() == CONFIG
+    assert outcome is not None and outcome.healed and not outcome.rolled_back
+    assert "agents.defaults.model" in outcome.lost and "stop" not in world.calls
+    assert world.config.read_bytes() == b'{gateway: {mode: "local"}}'
 
 
 @pytest.mark.parametrize(

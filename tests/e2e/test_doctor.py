@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from doctor_lab import Lab  # noqa: E402
 
 from skill.doctor import execute, visit  # noqa: E402
+from skill.doctor import journal as journals  # noqa: E402
 from skill.files import private_dir, write_json  # noqa: E402
 from skill.openclaw.config import diff, parse  # noqa: E402
 
@@ -171,7 +172,7 @@ def test_kill_9_in_the_middle_of_a_repair(sick: Lab) -> None:
         dict(sick.host.env),
     )
     child = subprocess.Popen([sys.executable, "-c", code])
-    journal = execute.journal_path(sick.context().home)
+    journal = journals.path_of(sick.context().home)
     until = time.monotonic() + 120
     while not journal.exists() and time.monotonic() < until and child.poll() is None:
         time.sleep(0.01)

@@ -1,0 +1,118 @@
+"""Whether a repair worked: only the gateway itself says so. While it is waited for, what it depends
+on is read again and again: the port may move, its owner may edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable, Mapping, Sequence, Tuple
+
+from ..context import Context
+from ..model import Plan, State
+from ..openclaw import gateway, judge
+from ..openclaw.home import locate
+from . import steps
+
+LOOK_EVERY_S = 10.0  # between two looks at what was started and at the files it reads
+CHANNELS_WITHIN_S = 60.0  # channels.start answers in a second (measured)
+ANSWERING = ("ready", "not-ready", "live")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How the wait ended. edited: files that somebody else wrote meanwhile."""
+
+    ready: bool
+    edited: Tuple[str, ...] = ()
+
+
+def fresh(ctx: Context) -> Context:
+    """The same look at places that a repaired or edited config may have moved (port, scheme)."""
+    home = locate(ctx.host)
+    return (
+        replace(ctx, home=home)
+        if home.state_dir == ctx.home.state_dir and home.config_path == ctx.home.config_path
+        else ctx
+    )
+
+
+def ready_now(ctx: Context) -> bool:
+    """Whether the gateway says at this very moment that it is ready. One short question."""
+    ctx = fresh(ctx)
+    return gateway.ask(ctx.host, ctx.home, 1.0)["answer"] == "ready"
+
+
+def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> Seen:
+    """Wait for what the plan promises. ready: /readyz three times in a row, and still up after
+    settle_s. live: /healthz likewise. An edit of somebody else ends the wait.
+    """
+    budget = float(ctx.settings.get("start_budget", 300))
+    if plan.verify == "live":
+        return Seen(_streak(ctx, budget, ANSWERING), edited())
+    if plan.verify == "channels":
+        every = _streak(ctx, CHANNELS_WITHIN_S, ANSWERING, lambda seen: not seen.get("suppressed"))
+        return Seen(every, edited())
+    until = ctx.host.monotonic() + budget
+    starts, looked = _starts(ctx), judge.Memory()
+    while True:
+        ctx = fresh(ctx)
+        host, began = ctx.host, ctx.host.monotonic()
+        slice_s = max(1.0, min(LOOK_EVERY_S, until - began))
+        ready = gateway.wait_ready(host, ctx.home, slice_s, ctx.platform)
+        others = edited()
+        if ready or others:
+            return Seen(ready and _stays(ctx, plan.settle_s), others or edited())
+        gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
+        if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
+            return Seen(False)
+        seen = gateway.observe(host, ctx.home, 5.0, ctx.platform)
+        verdict, looked = judge.judge(seen, looked, judge.Limits(start_budget=budget))
+        if verdict.state is State.HUNG:
+            # an endless loop or a stopped process: no budget brings that up
+            return Seen(False)
+
+
+def stays_ready(ctx: Context, seconds: float) -> bool:
+    """Whether it says that it is ready now and all the time for so long."""
+    until = ctx.host.monotonic() + seconds
+    while ready_now(ctx):
+        if ctx.host.monotonic() >= until:
+            return True
+        ctx.host.sleep(1.0)
+    return False
+
+
+def _starts(ctx: Context) -> int:
+    """The service manager's own count of automatic restarts."""
+    return int(getattr(gateway.service_of(ctx.platform), "restarts", 0))
+
+
+def _streak(
+    ctx: Context,
+    budget: float,
+    answers: Sequence[str],
+    also: Callable[[Mapping[str, object]], bool] = lambda seen: True,
+) -> bool:
+    until, streak = ctx.host.monotonic() + budget, 0
+    while ctx.host.monotonic() < until:
+        ctx = fresh(ctx)
+        seen = gateway.ask(ctx.host, ctx.home, 5.0)
+        streak = streak + 1 if seen["answer"] in answers and also(seen) else 0
+        if streak >= gateway.READY_IN_A_ROW:
+            return True
+        ctx.host.sleep(1.0)
+    return False
+
+
+def _stays(ctx: Context, seconds: float) -> bool:
+    """Still the same process and answering after `seconds`; two silent probes in a row are a no."""
+    holder = gateway.lock_holder(ctx.home)
+    until, silent = ctx.host.monotonic() + seconds, 0
+    while ctx.host.monotonic() < until:
+        ctx.host.sleep(1.0)
+        answer = gateway.ask(ctx.host, ctx.home, 5.0)["answer"]
+        silent = 0 if answer in ANSWERING else silent + 1
+        now = gateway.lock_holder(ctx.home)
+        if answer == "refused" or silent >= 2 or (holder and now and now.pid != holder.pid):
+            return False
+    return True
