@@ -322,6 +322,15 @@ class Outcome:
     snapshot: str = ""
     set_aside: Tuple[str, ...] = ()
 
+    @property
+    def word(self) -> str:
+        """healed | let-go (somebody else is at work, or nobody is needed) | failed | partly."""
+        if self.healed:
+            return "healed"
+        if self.edited or self.by_itself:
+            return "let-go"
+        return "failed" if self.rolled_back else "partly"
+
 
 @dataclass(frozen=True)
 class Tried:

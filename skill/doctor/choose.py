@@ -150,7 +150,7 @@ class Chooser:
         return None
 
     def _plan(self, repair: str, params: Mapping[str, Any]) -> Plan:
-        plan = repairs.ALL[repair].plan(self.ctx, params)
+        plan = repairs.planned(self.ctx, repair, params)
         return (
             replace(plan, settle_s=max(plan.settle_s, self._settle()))
             if plan.verify == "ready"

@@ -274,7 +274,7 @@ class _Execution:
         return openclaw_config.diff(before, after.data) if before is not None and after.ok else []
 
     def _removed(self) -> Tuple[str, ...]:
-        """Keys that the owner's file had and the repaired one has not, or has with another value."""
+        """Keys that the owner's file had and the repaired one has not, or has otherwise."""
         after = openclaw_config.load(self.ctx.home.config_path)
         if not after.ok:
             return ()

@@ -147,7 +147,9 @@ def load(path: Path) -> Journal:
             known=known,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise SettingsError(str(path), [Text.of("is no journal: {}", "不是日志：{}", error)]) from error
+        raise SettingsError(
+            str(path), [Text.of("is no journal: {}", "不是日志：{}", error)]
+        ) from error
 
 
 def forget(path: Path) -> None:

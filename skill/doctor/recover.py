@@ -24,9 +24,10 @@ ORPHAN_WAIT_S = 120.0  # an `openclaw doctor` of ours that outlived us is waited
 
 
 def recover(ctx: Context) -> Optional[Outcome]:
-    """Finish or take back what kill -9 interrupted. None when there is nothing. Raises AlreadyRunning
-    while a repair is under way, and OSError when the disk does not let it be taken back: then it
-    is tried again later.
+    """Finish or take back what kill -9 interrupted. None when there is nothing.
+
+    Raises AlreadyRunning while a repair is under way, and OSError when the disk does not let it be
+    taken back: then it is tried again later.
     """
     if not journals.pending(ctx.home):
         return None

@@ -90,7 +90,7 @@ def do(ctx: Context, step: Any) -> None:
 
 
 def write(step: Write, check: Optional[Callable[[], None]] = None) -> None:
-    """check: called as the last thing before the file is replaced; what it raises ends the write."""
+    """check: the last thing before the file is replaced; what it raises ends the write."""
     private_dir(Path(step.path).parent)
     write_atomic(step.path, step.content, step.mode, keep_mode=True, check=check)
 

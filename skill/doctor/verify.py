@@ -39,7 +39,7 @@ def fresh(ctx: Context) -> Context:
 def ready_now(ctx: Context) -> bool:
     """Whether the gateway says at this very moment that it is ready. One short question."""
     ctx = fresh(ctx)
-    return gateway.ask(ctx.host, ctx.home, 1.0)["answer"] == "ready"
+    return bool(gateway.ask(ctx.host, ctx.home, 1.0)["answer"] == "ready")
 
 
 def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> Seen:

@@ -23,7 +23,8 @@ from ..model import (
     State,
     Text,
 )
-from ..repairs import manual_steps
+from ..openclaw import config as openclaw_config
+from ..repairs import config_guard, manual_steps
 from ..store import good_copies
 from ..store.incidents import Incident
 from ..store.watch_log import WatchLog
@@ -72,6 +73,7 @@ class Visit:
     cost_usd: float = 0.0
     fell_over: List[str] = field(default_factory=list)
     began: float = 0.0
+    left_as: Optional[openclaw_config.ConfigView] = None  # the config after our last repair
     loop: bool = (
         False  # seen by ourselves while we waited; the watchdog's own word is read at each look
     )
@@ -117,6 +119,9 @@ class Visit:
                     by=choice.by,
                     case=choice.case,
                 )
+            if outcome is not None and (outcome.edited or outcome.by_itself):
+                # Somebody is at work here, or nobody is needed: hands off, and no credit taken.
+                return self._answer("nothing", outcome.detail, None)
             if self.ctx.host.monotonic() - self.began > VISIT_S:
                 break
             self._settle(max(self.patience, AGAIN_S))
@@ -156,7 +161,13 @@ class Visit:
             self._look()
 
     def _finish_interrupted(self) -> None:
-        outcome = recover.recover(replace(self.ctx, last_good=good_copies.newest(self.ctx.home)))
+        try:
+            outcome = recover.recover(
+                replace(self.ctx, last_good=good_copies.newest(self.ctx.home))
+            )
+        except OSError as error:  # a full disk: the journal stays, and room can still be made
+            self.say(Text.of("not taken back yet: {}", "尚未撤销：{}", error))
+            return
         if outcome is not None:
             self._note(outcome, "recover")
             self.say(outcome.detail)
@@ -219,10 +230,10 @@ class Visit:
                 }
             )
             return None
-        kept = not outcome.healed and not outcome.rolled_back
-        self.incident.end(
-            choice.key, "healed" if outcome.healed else "partly" if kept else "failed"
-        )
+        if outcome.word == "let-go":
+            self.incident.forget(choice.key)  # it was not given a chance
+        else:
+            self.incident.end(choice.key, outcome.word)
         self._note(outcome, choice.by, choice.case)
         self.say(outcome.detail)
         return outcome
@@ -258,7 +269,7 @@ class Visit:
         from ..cases import learning
 
         self.outcomes.append(outcome)
-        kept = not outcome.healed and not outcome.rolled_back
+        self.left_as = openclaw_config.load(self.ctx.home.config_path)
         self.actions.append(
             {
                 "repair": outcome.plan.repair,
@@ -266,11 +277,12 @@ class Visit:
                 "case": case,
                 "why": outcome.plan.why.en,
                 "detail": outcome.detail.en,
-                "outcome": "healed" if outcome.healed else "partly" if kept else "failed",
+                "outcome": outcome.word,
                 "rolled_back": outcome.rolled_back,
                 "seconds": round(outcome.seconds, 1),
                 "config_diff": list(outcome.config_diff)[:50],
                 "advice": outcome.plan.advice.en if outcome.plan.advice else "",
+                **_values(outcome),
                 **(
                     learning.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}
                 ),
@@ -323,10 +335,20 @@ class Visit:
         kept.
         """
         worked = [a for a in self.actions if a["outcome"] in ("healed", "partly")]
+        if worked and self._edited_since():
+            worked = []  # somebody wrote the config since: what came up is theirs
         outcome = "healed" if self.ctx.verdict.state is State.HEALTHY and worked else "nothing"
         return self._answer(
             outcome, self._cause(None), None, by=str(worked[-1].get("by", "")) if worked else ""
         )
+
+    def _edited_since(self) -> bool:
+        """Whether the config says something else than when our last repair left it."""
+        now, left = openclaw_config.load(self.ctx.home.config_path), self.left_as
+        if left is None or now.raw == left.raw:
+            return False
+        differs = openclaw_config.diff(left.data, now.data) if now.ok and left.ok else ["*"]
+        return any(not config_guard.allowed(key, config_guard.ALL_STAMPS) for key in differs)
 
     def _escalate(
         self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None
@@ -378,6 +400,27 @@ class Visit:
         )
 
 
+def _values(outcome: Outcome) -> Dict[str, Any]:
+    """What a person has to hear of: what somebody else changed, what a repair took out or lost, and
+    where it can be had back.
+    """
+    found: Dict[str, Any] = {
+        name: list(value)[:50]
+        for name, value in (
+            ("edited", outcome.edited),
+            ("removed", outcome.removed),
+            ("lost", outcome.lost),
+            ("set_aside", outcome.set_aside),
+        )
+        if value
+    }
+    if outcome.by_itself:
+        found["by_itself"] = True
+    if outcome.snapshot and (outcome.removed or outcome.edited or outcome.lost):
+        found["snapshot"] = outcome.snapshot
+    return found
+
+
 _HOW_TO_HEAL = Text(
     "iflow-doctor heal --yes    carries this plan out", "iflow-doctor heal --yes    执行此方案"
 )
@@ -411,7 +454,7 @@ def one(ctx: Context, incident: str, repair: str) -> Treatment:
     memory = Incident(ctx.home, incident)
     visit = Visit(ctx, memory, began=ctx.host.monotonic())
     visit._look()
-    plan = repairs.ALL[repair].plan(visit.ctx, {})
+    plan = repairs.planned(visit.ctx, repair, {})
     outcome = visit._execute(Choice(plan, repair, "policy"))
     result = visit._answer(
         "healed" if outcome is not None and outcome.healed else "escalate",

@@ -5,11 +5,16 @@ This literal map is the registry, and nothing else can be planned or executed.
 
 from __future__ import annotations
 
-from typing import Dict
+import os
+from dataclasses import replace
+from typing import Any, Dict, Mapping
 
-from ..model import Repair
+from ..context import Context
+from ..model import Plan, Repair, Write
+from ..store.snapshots import digest_of
 from . import (
     clear_stale_lock,
+    common,
     disable_plugin,
     end_stale_process,
     fix_named_keys,
@@ -57,3 +62,18 @@ ALL: Dict[str, Repair] = {
     "quarantine-plugin": quarantine_plugin.REPAIR,
     "tell-person": tell_person.REPAIR,
 }
+
+
+def planned(ctx: Context, repair: str, params: Mapping[str, Any]) -> Plan:
+    """Return the plan of one repair, with the hashes of what it was planned from: between plan and
+    act lie minutes, in which somebody may write the same files. Raises CannotPlan.
+    """
+    before = {path: digest_of(path) for path in _read_by_plans(ctx)}
+    plan = ALL[repair].plan(ctx, params)
+    own = str(ctx.home.doctor_dir) + os.sep
+    written = [s.path for s in plan.steps if isinstance(s, Write) and not s.path.startswith(own)]
+    return replace(plan, seen={**{path: digest_of(path) for path in written}, **before})
+
+
+def _read_by_plans(ctx: Context) -> "tuple[str, ...]":
+    return (*common.config_files(ctx), str(ctx.home.env_file))

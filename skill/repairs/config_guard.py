@@ -116,5 +116,9 @@ def _narrow(
 def _same_bytes(snapshot: Snapshot, write: Callable[[str, bytes], None]) -> None:
     for path, name in snapshot.files.items():
         raw = snapshot.raw(path) if name else None
-        if raw is not None and path.endswith((".json", ".json5")) and digest_of(path) != digest_of(raw):
+        if (
+            raw is not None
+            and path.endswith((".json", ".json5"))
+            and digest_of(path) != digest_of(raw)
+        ):
             write(path, raw)

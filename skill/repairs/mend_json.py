@@ -1,5 +1,5 @@
-"""Small cures for a config that does not parse: text before the JSON, a bracket, comma or quote that
-is gone. Keeps the owner's newest edits; nothing that was written may be lost or read otherwise.
+"""Small cures for a config that does not parse: text before the JSON, a bracket, comma or quote
+that is gone. Keeps the owner's newest edits; nothing written may be lost or read otherwise.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def mended(
             continue
         if not any(known == data for _rank, _text_, known in found):
             found.append((len(taken_out(good, data)) if good else 0, candidate, data))
-    # What differs least from the copy that worked comes first; among equals the first that was tried.
+    # What differs least from the copy that worked comes first; among equals the first tried.
     found.sort(key=lambda row: row[0])
     said = [(row, valid(row[2])) for row in found[:ASKED]]
     right = [row for row, word in said if word]
@@ -133,8 +133,8 @@ def _cuts(text: str) -> Iterator[str]:
 
 
 def _one_edit(text: str) -> Iterator[str]:
-    """Commas that are gone between two members; an opening brace after a colon; the end of a string;
-    a closing bracket too many.
+    """Commas that are gone between two members; an opening brace after a colon; the quote of a
+    string; a closing bracket too many.
     """
     tokens = _tokens(text)
     if tokens and tokens[0].kind != "{":

@@ -53,6 +53,11 @@ class Incident:
         self.value["tried"].setdefault(key, {"times": 1})["outcome"] = outcome
         self._save()
 
+    def forget(self, key: str) -> None:
+        """It was begun and let go before it could help or fail: it may be tried again."""
+        self.value["tried"].pop(key, None)
+        self._save()
+
     def write_result(self, result: Mapping[str, Any]) -> Path:
         """Write what `treat` returned, where the watchdog looks for it."""
         target = private_dir(self.folder) / (self.id + ".treat.json")

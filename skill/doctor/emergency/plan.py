@@ -174,7 +174,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     """
     import jsonschema
 
-    from ...repairs import ALL
+    from ...repairs import ALL, planned
 
     no_placeholders(value["params"])
     repair = ALL.get(str(value["repair"]))
@@ -193,7 +193,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
             )
         )
     try:
-        plan = repair.plan(ctx, value["params"])
+        plan = planned(ctx, repair.id, value["params"])
     except HealerError as refused:
         raise Refused(
             Text.of("{} does not apply: {}", "{} 不适用：{}", repair.id, refused.message)

@@ -1,0 +1,406 @@
+"""The owner outranks every repair: what somebody else wrote stays, nothing old is put back under a
+gateway that is ready, and nobody is left stopped. Numbers as in the list of proved defects.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import pytest
+from doctor_world import CONFIG, World, finding
+
+from skill import repairs
+from skill.context import Context
+from skill.doctor import execute, journal, recover, visit
+from skill.errors import RepairError
+from skill.host import Completed
+from skill.model import Delete, Plan, Risk, Run, Service, State, Text, Write
+from skill.openclaw.ledger import Ledger
+from skill.store import good_copies, snapshots
+from skill.store.incidents import Incident
+
+WHY = Text("why", "为何")
+OWNERS = CONFIG.replace("// notes", "// the owner's own words")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    good_copies.keep(made.context())
+    return made
+
+
+def plan_of(*steps: object, **more: Any) -> Plan:
+    return Plan("test", tuple(steps), Risk.SAFE, WHY, **more)
+
+
+def later(world: World, seconds: float, act: Callable[[], object]) -> Context:
+    """A context in which somebody does something while we wait."""
+    due, done, real = world.clock + seconds, [False], world.host.sleep
+
+    def sleep(wait: float) -> None:
+        real(wait)
+        if world.clock >= due and not done[0]:
+            done[0] = True
+            act()
+
+    return replace(world.context(), host=replace(world.host, sleep=sleep))
+
+
+class Killed(BaseException):
+    """As kill -9: nothing after it runs."""
+
+
+def test_a2_an_edit_during_the_wait_stays_and_ends_the_work(world: World) -> None:
+    world.config.write_text(CONFIG.replace("18901", "18902"))
+    world.healthy = lambda: False
+    ctx = later(world, 2, lambda: world.config.write_text(OWNERS))
+    outcome = execute.execute(ctx, repairs.planned(ctx, "revert-config-keys", {}))
+    assert world.config.read_text() == OWNERS
+    assert outcome.edited == (str(world.config),) and not outcome.healed
+    assert not outcome.rolled_back and not journal.pending(world.home)
+    assert outcome.seconds < 60, "nobody waits on for what an owner is correcting"
+
+
+def test_everyday_2_what_came_up_with_the_owners_edit_is_not_our_credit(world: World) -> None:
+    world.config.write_text(CONFIG[:50])
+    world.healthy = lambda: world.config.read_text() == OWNERS
+    ctx = later(world, 2, lambda: world.config.write_text(OWNERS))
+    seen = finding("config/syntax", str(world.config))
+
+    def examine(ctx: Context, loop: bool) -> Context:
+        state = State.HEALTHY if world.started and world.healthy() else State.MISCONFIGURED
+        verdict = replace(ctx.verdict, state=state, findings=() if world.parses() else (seen,))
+        return replace(ctx, verdict=verdict, last_good=good_copies.newest(world.home))
+
+    result = visit.Visit(
+        ctx, Incident(world.home, "i1"), examine=examine, match=lambda _ctx: ()
+    ).treat()
+    assert result.outcome == "nothing" and world.config.read_text() == OWNERS
+    assert "somebody else" in result.cause.en
+    assert result.actions[-1]["outcome"] == "let-go"
+    assert result.actions[-1]["edited"] == [str(world.config)]
+    assert Incident(world.home, "i1").may_try("restore-config"), "it was not given a chance"
+
+
+def test_everyday_2_a_gateway_that_came_up_by_itself_is_left_alone(world: World) -> None:
+    world.started = True
+    edited = CONFIG.replace("18901", "18902")
+    world.config.write_text(edited)
+    ctx = world.context(state=State.DOWN)
+    outcome = execute.execute(ctx, repairs.planned(ctx, "revert-config-keys", {}))
+    assert outcome.by_itself and not outcome.healed and world.config.read_text() == edited
+    assert "start" not in world.calls and "stop" not in world.calls
+
+
+def test_suspected_2_what_was_written_after_the_plan_was_made_is_not_overwritten(
+    world: World,
+) -> None:
+    world.config.write_text(CONFIG[:50])
+    ctx = world.context()
+    plan = repairs.planned(ctx, "restore-config", {})
+    world.config.write_text(OWNERS)
+    outcome = execute.execute(ctx, plan)
+    assert outcome.edited and world.config.read_text() == OWNERS and "start" not in world.calls
+
+
+def test_an_edit_between_two_steps_stays_and_the_rest_is_taken_back(world: World) -> None:
+    def run(argv: list) -> Completed:
+        world.config.write_text(OWNERS)
+        return Completed(argv, 0)
+
+    world.on_run = run
+    ctx = world.context()
+    steps = (
+        Write(str(world.home.env_file), b"A=1\n"),
+        Run(("openclaw", "config", "validate")),
+        Write(str(world.config), b"{}"),
+        Service("restart"),
+    )
+    outcome = execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
+    assert world.config.read_text() == OWNERS and not world.home.env_file.exists()
+    assert outcome.edited == (str(world.config),)
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 300.0, 4000.0])
+def test_a2_what_was_written_after_a_repair_died_is_the_owners(world: World, wait_s: float) -> None:
+    """However soon or late: a moment after the kill counts as much as an hour."""
+    world.config.write_text(CONFIG[:50])
+
+    def die(argv: list) -> Completed:
+        raise Killed
+
+    world.on_run = die
+    ctx = world.context()
+    steps = (Write(str(world.config), CONFIG.encode()), Run(("openclaw", "x")), Service("start"))
+    with pytest.raises(Killed):
+        execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
+    world.clock += wait_s
+    world.config.write_text(OWNERS)
+    outcome = recover.recover(ctx)
+    assert outcome is not None and outcome.edited == (str(world.config),)
+    assert world.config.read_text() == OWNERS
+
+
+def test_a2_a_new_file_of_the_owners_is_not_unlinked(world: World) -> None:
+    world.config.unlink()
+    ctx = world.context()
+    world.healthy = lambda: False
+    steps = (Write(str(world.config), CONFIG.encode()), Service("start"))
+    ctx = later(world, 2, lambda: world.config.write_text(OWNERS))
+    execute.execute(ctx, plan_of(*steps, config_paths=("*",)))
+    assert world.config.read_text() == OWNERS
+
+
+def test_what_a_rollback_overwrites_is_kept_and_listed(world: World) -> None:
+    world.config.write_text(CONFIG.replace("18901", "18902"))
+    world.healthy = lambda: False
+    ctx = world.context()
+    outcome = execute.execute(ctx, repairs.planned(ctx, "revert-config-keys", {}))
+    assert outcome.rolled_back
+    newest = snapshots.all_of(world.home)[0]
+    assert newest.id == outcome.snapshot
+    kept = {path: (newest.folder / name).read_text() for path, name in newest.replaced}
+    assert kept == {str(world.config): CONFIG}
+
+
+def test_a_rollback_gives_modes_back_that_a_program_tightened(world: World) -> None:
+    os.chmod(str(world.config), 0o644)
+    os.chmod(str(world.state), 0o755)
+    text = CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,')
+    world.config.write_text(text)
+    program = world.folder / "bin" / "openclaw"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    os.chmod(str(program), 0o755)
+
+    def run(argv: list) -> Completed:
+        if "doctor" in argv:
+            os.chmod(str(world.config), 0o600)
+            os.chmod(str(world.state), 0o700)
+        return Completed(argv, 0, "{}")
+
+    world.on_run = run
+    world.healthy = lambda: False
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    assert execute.execute(ctx, repairs.planned(ctx, "openclaw-doctor-fix", {})).rolled_back
+    assert os.stat(str(world.config)).st_mode & 0o777 == 0o644
+    assert os.stat(str(world.state)).st_mode & 0o777 == 0o755
+
+
+# -- whoever stops starts again --------------------------------------------------------------------
+def stopping(world: World) -> None:
+    """The platform says of its last stop that an operator asked for it, as systemd does."""
+    world.service_state = lambda: SimpleNamespace(  # type: ignore[method-assign]
+        main_pid=None,
+        active="inactive",
+        stopped_by_operator=not world.started,
+    )
+
+
+def test_a3_a_failed_doctor_fix_does_not_leave_the_gateway_stopped(world: World) -> None:
+    world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
+    stopping(world)
+    world.healthy = lambda: False
+    world.started = True
+    ctx = world.context()
+    steps = (Service("stop"), Run(("openclaw", "doctor", "--fix")), Service("restart"))
+    outcome = execute.execute(ctx, plan_of(*steps))
+    assert outcome.rolled_back and world.calls[-1] == "start" and world.started
+    assert Ledger(ctx.host, ctx.home).owed_start() is None
+
+
+def test_a3_our_stop_is_on_disk_before_it_comes(world: World) -> None:
+    def die() -> None:
+        assert [act.act for act in Ledger(world.host, world.home).acts()] == ["stop"]
+        raise Killed
+
+    world.stop = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        execute.execute(world.context(), plan_of(Service("stop"), Service("start")))
+    assert journal.load(journal.pending(world.home)[0]).stopped
+
+
+def test_a3_a_killed_repair_starts_what_it_had_stopped(world: World) -> None:
+    stopping(world)
+
+    def die(argv: list) -> Completed:
+        raise Killed
+
+    world.on_run = die
+    ctx = world.context()
+    with pytest.raises(Killed):
+        execute.execute(ctx, plan_of(Service("stop"), Run(("openclaw", "x")), Service("start")))
+    assert not world.started
+    outcome = recover.recover(ctx)
+    assert outcome is not None and world.started
+
+
+def test_an_owner_who_stops_meanwhile_is_not_overruled(world: World) -> None:
+    """Our own stop was followed by a start; the stop after that is not in our ledger."""
+    stopping(world)
+    world.healthy = lambda: False
+
+    def die() -> None:
+        world.started = True
+        raise Killed
+
+    world.start = die  # type: ignore[method-assign]
+    ctx = world.context()
+    with pytest.raises(Killed):
+        execute.execute(ctx, plan_of(Service("stop"), Service("start")))
+    world.started = False  # by its owner, long after
+    del world.start
+    world.calls.clear()
+    assert recover.recover(ctx) is not None and "start" not in world.calls
+
+
+def database(world: World, raw: bytes = b"rubbish") -> Path:
+    path = world.state / "state" / "openclaw.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(raw)
+    return path
+
+
+def test_a3_a_lost_key_under_a_ready_gateway_is_told_not_rolled_back(world: World) -> None:
+    path = database(world)
+    world.healthy = lambda: not path.exists() or path.read_bytes() != b"rubbish"
+    begin = world.start
+
+    def start() -> None:
+        """A start that makes a new database and takes an old key out of the config, as OpenClaw."""
+        begin()
+        path.write_bytes(b"new, with two hours of pairings")
+        ring = world.config.with_name("openclaw.json.bak")
+        ring.write_text(world.config.read_text())
+        os.utime(str(ring), (world.clock, world.clock))
+        world.config.write_text(CONFIG.replace('agents: {defaults: {model: "a/b.c"}},', ""))
+
+    world.start = start  # type: ignore[method-assign]
+    ctx = world.context(finding("database/corrupt", str(path)))
+    outcome = execute.execute(ctx, repairs.planned(ctx, "quarantine-database", {}))
+    assert outcome.healed and not outcome.rolled_back
+    assert outcome.lost == ("agents.defaults.model",)
+    assert path.read_bytes().startswith(b"new") and world.started
+    assert world.calls.count("stop") == 1
+    assert outcome.set_aside and Path(outcome.set_aside[0]).read_bytes() == b"rubbish"
+
+
+def test_a3_no_old_database_comes_back_under_a_gateway_that_is_ready(world: World) -> None:
+    """Killed in its verification; somebody takes a key out of the config; keep-good comes by."""
+    path = database(world)
+
+    def die() -> None:
+        world.started = True
+        path.write_bytes(b"new")
+        raise Killed
+
+    world.start = die  # type: ignore[method-assign]
+    ctx = world.context(finding("database/corrupt", str(path)))
+    with pytest.raises(Killed):
+        execute.execute(ctx, repairs.planned(ctx, "quarantine-database", {}))
+    world.calls.clear()
+    world.config.write_text('{gateway: {mode: "local", port: 18901}}')
+    outcome = recover.recover(ctx)
+    assert outcome is not None and outcome.serves and path.read_bytes() == b"new"
+    assert not world.calls and world.started and not journal.pending(world.home)
+
+
+def test_a_new_databases_log_is_not_left_beside_the_old_database(world: World) -> None:
+    path = database(world)
+    world.healthy = lambda: False
+    begin = world.start
+
+    def start() -> None:
+        begin()
+        path.write_bytes(b"new")
+        path.with_name("openclaw.sqlite-wal").write_bytes(b"new log")
+
+    world.start = start  # type: ignore[method-assign]
+    ctx = world.context(finding("database/corrupt", str(path)))
+    execute.execute(ctx, repairs.planned(ctx, "quarantine-database", {}))
+    assert path.read_bytes() == b"rubbish"
+    assert sorted(item.name for item in path.parent.iterdir()) == ["openclaw.sqlite"]
+    kept = sorted((world.home.doctor_dir / "quarantine").rglob("*made-meanwhile*"))
+    assert [item.read_bytes() for item in kept] == [b"new log", b"new"]
+
+
+def test_a_gateway_that_answers_is_not_restarted(world: World) -> None:
+    """I1: it came up between the decision and the act."""
+    ctx = world.context(state=State.DEGRADED)
+    world.started = True
+    execute.execute(ctx, plan_of(Service("restart")))
+    assert "stop" not in world.calls
+    with pytest.raises(RepairError):
+        from skill.doctor import steps
+
+        steps.service(ctx, "stop", 1.0)
+
+
+def test_suspected_1_a_process_that_only_began_to_start_is_not_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skill.doctor import steps
+    from skill.openclaw import gateway
+
+    young = gateway.ProcessInfo(77, world.clock, "R", "openclaw-gateway", 1)
+    ended: list = []
+    monkeypatch.setattr(gateway, "lock_holder", lambda *_a: young)
+    monkeypatch.setattr(
+        gateway, "end_gateway", lambda *a, **k: ended.append(a) or SimpleNamespace(gone=False)
+    )
+    steps.service(world.context(state=State.MISCONFIGURED), "restart", 1.0)
+    assert not ended
+    world.started = False
+    hung = replace(world.context().verdict, state=State.HUNG, pid=77)
+    steps.service(world.context().with_verdict(hung), "restart", 1.0)
+    assert len(ended) == 1
+
+
+# -- journals --------------------------------------------------------------------------------------
+def test_a17_a_rollback_that_failed_is_finished_before_the_next_repair(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CONFIG.replace("18901", "18902")
+    world.config.write_text(text)
+    world.healthy = lambda: False
+    ctx = world.context()
+    full = [True]
+    real = snapshots.put_back
+
+    def put_back(*args: Any, **more: Any) -> bool:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*args, **more)
+
+    monkeypatch.setattr(snapshots, "put_back", put_back)
+    first = plan_of(
+        Write(str(world.config), CONFIG.encode()), Service("start"), config_paths=("*",)
+    )
+    with pytest.raises(OSError):
+        execute.execute(ctx, first)
+    second = plan_of(Write(str(world.home.env_file), b"B=2\n"), Service("start"))
+    with pytest.raises(RepairError):
+        execute.execute(ctx, second)  # nothing goes over what could not be taken back
+    assert not world.home.env_file.exists() and len(journal.pending(world.home)) == 1
+    note = world.home.logs_dir / "watchdog.log.1"
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("old")
+    # What makes room goes on; its own journal is another file.
+    execute.execute(ctx, plan_of(Delete(str(note)), Service("start")))
+    assert not note.exists() and len(journal.pending(world.home)) == 1
+    full[0] = False
+    assert recover.recover(ctx) is not None
+    assert world.config.read_text() == text and not journal.pending(world.home)
+
+
+def test_a_journal_of_another_form_hurts_nobody(world: World) -> None:
+    for raw in ("{", "[]", "null", '{"snapshot": 5}', '{"snapshot": "/nowhere", "known": 7}'):
+        journal.path_of(world.home).write_text(raw)
+        recover.recover(world.context())
+        assert not journal.pending(world.home) and world.config.read_text() == CONFIG
