@@ -1,5 +1,5 @@
 """A repair that kill -9 interrupted: its journal says how far it came. It is finished, taken back,
-or left to whoever went on in its place.
+or left to those who went on in its place.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def lock_path(home: Home) -> Path:
 
 
 def finish(ctx: Context) -> Optional[Outcome]:
-    """As recover(), by whoever holds the lock. The newest repair goes first: it stands on what the
+    """As recover(), for the holder of the lock. The newest repair goes first: it stands on what the
     older ones left.
     """
     last: Optional[Outcome] = None

@@ -1,5 +1,5 @@
 """Take a repair back. Only what is still ours goes: bytes that somebody else wrote stay, nothing is
-put back under a gateway that answers, and whoever was stopped by us is started again.
+put back under a gateway that answers, and what we stopped is started again.
 """
 
 from __future__ import annotations

@@ -66,12 +66,7 @@ def undo_the_rest(
     """After a foreign program edited the config: start from the bytes before and take over only the
     allowed changes. write(path, content): puts content in place of what the program wrote.
 
-<<<<<<< HEAD
-    Returns (all well, dotted paths that were put back). Not well: the result does not parse, or
-    lost keys that cannot be put back.
-=======
     Return (all well, dotted paths that were put back). Not well: the result does not parse.
->>>>>>> a011c40 (wip: repairs know their own bytes)
     """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:

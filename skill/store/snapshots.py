@@ -208,21 +208,6 @@ def load(folder: Path) -> Snapshot:
 
 def restore(snapshot: Snapshot) -> List[str]:
     """Put every file back as it was; return the paths that changed by it. Raises OSError."""
-<<<<<<< HEAD
-    changed: List[str] = []
-    for path, name in snapshot.files.items():
-        if not name:
-            if os.path.isfile(path):
-                os.unlink(path)
-                changed.append(path)
-            continue
-        raw = (snapshot.folder / name).read_bytes()
-        if not os.path.isfile(path) or Path(path).read_bytes() != raw:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_atomic(path, raw, keep_mode=True)
-            changed.append(path)
-    return changed
-=======
     return [path for path in snapshot.files if put_back(snapshot, path)]
 
 
@@ -260,7 +245,6 @@ def keep_present(snapshot: Snapshot, path: str, raw: bytes) -> str:
     write_atomic(snapshot.folder / name, raw)
     _write_manifest(replace(snapshot, replaced=(*snapshot.replaced, (path, name))))
     return str(snapshot.folder / name)
->>>>>>> a011c40 (wip: repairs know their own bytes)
 
 
 def all_of(home: Home) -> List[Snapshot]:
