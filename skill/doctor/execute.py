@@ -28,7 +28,7 @@ from ..model import (
 from ..openclaw import config as openclaw_config
 from ..repairs import config_guard, mend_json
 from ..store import snapshots
-from . import allowed_paths, journal, recover, steps, undo, verify
+from . import allowed_paths, journal, recover, steps, verify
 
 SETTLED_S = 8.0  # s that a gateway which came up by itself has to stay up, at least
 
@@ -314,7 +314,7 @@ class _Execution:
 
     def _let_go(self, edited: Tuple[str, ...], ready: bool = False) -> Outcome:
         """Somebody is at work on these files: what is there stays, what we stopped is started."""
-        undo.start_again(self.ctx, self.journal)
+        recover.start_again(self.ctx, self.journal)
         journal.forget(self.path)
         return Outcome(
             self.plan,
@@ -328,7 +328,7 @@ class _Execution:
 
     def _roll_back(self, detail: Text) -> Outcome:
         edited = self._edited()
-        undone = undo.undo(self.ctx, self.snapshot, self.journal, self._save)
+        undone = recover.undo(self.ctx, self.snapshot, self.journal, self._save)
         if undone.serves:
             ready = self.plan.verify == "ready" and verify.stays_ready(self.ctx, 2.0)
             if edited:

@@ -1,4 +1,4 @@
-"""The repairs. One file each (the service manager's own actions share one).
+"""The repairs. One file each (those about one thing share one).
 
 This literal map is the registry, and nothing else can be planned or executed.
 """
@@ -15,24 +15,21 @@ from ..store.snapshots import digest_of
 from . import (
     clear_stale_lock,
     common,
-    disable_plugin,
     end_stale_process,
     fix_named_keys,
     free_disk,
+    one_key,
+    one_plugin,
     openclaw_doctor_fix,
     quarantine_database,
-    quarantine_plugin,
-    rebuild_native_module,
-    reinstall_openclaw,
+    reinstall,
     repair_service_env,
     restart_channel,
     restore_config,
     restore_service_unit,
     revert_config_keys,
     service_actions,
-    set_config_key,
     tell_person,
-    unset_config_key,
 )
 
 ALL: Dict[str, Repair] = {
@@ -40,8 +37,8 @@ ALL: Dict[str, Repair] = {
     "start": service_actions.START,
     "restore-config": restore_config.REPAIR,
     "revert-config-keys": revert_config_keys.REPAIR,
-    "unset-config-key": unset_config_key.REPAIR,
-    "set-config-key": set_config_key.REPAIR,
+    "unset-config-key": one_key.UNSET_KEY,
+    "set-config-key": one_key.SET_KEY,
     "fix-named-keys": fix_named_keys.REPAIR,
     "openclaw-doctor-fix": openclaw_doctor_fix.REPAIR,
     "reinstall-service": service_actions.REINSTALL_SERVICE,
@@ -54,12 +51,12 @@ ALL: Dict[str, Repair] = {
     "repair-service-env": repair_service_env.REPAIR,
     "unset-service-variable": service_actions.UNSET_VARIABLE,
     "quarantine-database": quarantine_database.REPAIR,
-    "rebuild-native-module": rebuild_native_module.REPAIR,
-    "reinstall-openclaw": reinstall_openclaw.REPAIR,
+    "rebuild-native-module": reinstall.NATIVE,
+    "reinstall-openclaw": reinstall.OPENCLAW,
     "restart-channel": restart_channel.REPAIR,
     "resume-channels": restart_channel.RESUME,
-    "disable-plugin": disable_plugin.REPAIR,
-    "quarantine-plugin": quarantine_plugin.REPAIR,
+    "disable-plugin": one_plugin.DISABLE,
+    "quarantine-plugin": one_plugin.QUARANTINE,
     "tell-person": tell_person.REPAIR,
 }
 

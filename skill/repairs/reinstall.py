@@ -1,9 +1,8 @@
-"""Install the same version of OpenClaw again where it lies, for files that are certainly gone. npm
-only; never another version.
-"""
+"""The installation: the same version again, or its native modules built for this node."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, List, Mapping, Tuple
@@ -65,7 +64,8 @@ def npm(ctx: Context) -> str:
     return found
 
 
-def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+def plan_openclaw(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    """Install the same version again where it lies, for files that are certainly gone."""
     if ctx.verdict.state is State.UPDATING or ctx.findings("installation/updating"):
         raise CannotPlan(Text("an installation is under way", "正在安装中"))
     if not any(ctx.findings(check) for check in CERTAIN):
@@ -95,9 +95,67 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     )
 
 
-REPAIR = Repair(
+OPENCLAW = Repair(
     "reinstall-openclaw",
     Risk.GUARDED,
     Text("Install the same version of OpenClaw again", "重新安装同一版本的 OpenClaw"),
-    plan,
+    plan_openclaw,
+)
+
+
+NAME = re.compile(r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]{0,100}$")
+
+
+def _folder(ctx: Context, said: str, name: str) -> str:
+    """Where npm is to work: the project whose node_modules hold the module, below OpenClaw's
+    package or the state directory only.
+    """
+    _place, package = target(ctx)
+    if not said or not os.path.isdir(os.path.join(said, "node_modules", *name.split("/"))):
+        return str(package)
+    allowed = (package, package.parent.parent, ctx.home.state_dir)
+    if not any(
+        (os.path.realpath(said) + os.sep).startswith(os.path.realpath(str(place)) + os.sep)
+        for place in allowed
+    ):
+        raise CannotPlan(
+            Text.of(
+                "{} belongs neither to OpenClaw nor to one of its plugins",
+                "{} 既不属于 OpenClaw 也不属于它的插件",
+                said,
+            )
+        )
+    return said
+
+
+def plan_native(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    """Install the same version again where it lies, for files that are certainly gone. npm only."""
+    finding = ctx.finding("installation/native-module")
+    if finding is None:
+        raise CannotPlan(Text("no native module is known to be broken", "没有已知损坏的原生模块"))
+    name = str(params.get("module") or finding.evidence.get("module") or "")
+    if not NAME.match(name):
+        raise CannotPlan(Text("it is not known which module", "不知道是哪个模块"))
+    folder = _folder(ctx, str(finding.evidence.get("folder") or ""), name)
+    return Plan(
+        "rebuild-native-module",
+        (Run((npm(ctx), "rebuild", "--prefix", folder, name), 600.0), common.bring_up()),
+        Risk.GUARDED,
+        Text(
+            "{} was built for another Node".format(name),
+            "{} 是为另一个 Node 版本编译的".format(name),
+        ),
+    )
+
+
+NATIVE = Repair(
+    "rebuild-native-module",
+    Risk.GUARDED,
+    Text("Rebuild a native module", "重新编译原生模块"),
+    plan_native,
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"module": {"type": "string", "pattern": NAME.pattern}},
+    },
 )

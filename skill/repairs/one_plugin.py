@@ -1,13 +1,15 @@
-"""Set plugins.entries.<id>.enabled = false for a plugin that stops or breaks the gateway."""
+"""One plugin that stops or breaks the gateway: disabled, or its folder moved aside."""
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from typing import Any, List, Mapping
 
 from ..context import Context
 from ..errors import CannotPlan
-from ..model import Plan, Repair, Risk, Text
+from ..model import Move, Plan, Repair, Risk, Text
 from . import common
 
 BLAMED_BY = (
@@ -35,7 +37,8 @@ def blamed(ctx: Context) -> List[str]:
     return list(dict.fromkeys(names))
 
 
-def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
+def plan_disable(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    """Set plugins.entries.<id>.enabled = false for a plugin that stops or breaks the gateway."""
     names = blamed(ctx)
     name = str(params.get("plugin") or (names[0] if names else ""))
     if not name or not NAME.match(name):
@@ -71,11 +74,59 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     )
 
 
-REPAIR = Repair(
+DISABLE = Repair(
     "disable-plugin",
     Risk.GUARDED,
     Text("Disable one plugin", "停用一个插件"),
-    plan,
+    plan_disable,
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"plugin": {"type": "string", "pattern": NAME.pattern}},
+    },
+)
+
+
+def plan_quarantine(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    """Move a plugin's folder out of <state>/extensions: it breaks the start even when disabled."""
+    names = blamed(ctx)
+    name = str(params.get("plugin") or (names[0] if names else ""))
+    if not name or not NAME.match(name) or ".." in name or name not in names:
+        raise CannotPlan(
+            Text(
+                "no plugin is named that something on this machine points at",
+                "没有指明这台机器上有迹象指向的插件",
+            )
+        )
+    folder = ctx.home.state_dir / "extensions" / name
+    if not folder.is_dir() or folder.is_symlink():
+        raise CannotPlan(
+            Text.of(
+                "{} is not a folder of this state directory", "{} 不是此状态目录中的文件夹", folder
+            )
+        )
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))
+    aside = (
+        ctx.home.doctor_dir / "quarantine" / "{}-plugin-{}".format(stamp, os.path.basename(name))
+    )
+    return Plan(
+        "quarantine-plugin",
+        (Move(str(folder), str(aside)), common.bring_up()),
+        Risk.GUARDED,
+        Text(
+            "the plugin {} stops the gateway; its folder is moved to {} (not deleted)".format(
+                name, aside
+            ),
+            "插件 {} 使网关停止；其目录移至 {}（不删除）".format(name, aside),
+        ),
+    )
+
+
+QUARANTINE = Repair(
+    "quarantine-plugin",
+    Risk.GUARDED,
+    Text("Move one plugin's folder aside", "移走一个插件的目录"),
+    plan_quarantine,
     {
         "type": "object",
         "additionalProperties": False,
