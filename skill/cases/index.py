@@ -7,7 +7,18 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from ..files import shipped_path
 from ..model import Case
@@ -20,6 +31,8 @@ WORDS_UP_TO = (
 )
 _COMPOUND = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){2,}")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z']+")
+_ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
+GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 
 
 class Signature(NamedTuple):
@@ -156,3 +169,55 @@ def _beside(name: str) -> List[str]:
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> "re.Pattern[str]":
     return re.compile(pattern, re.I)
+
+
+def keyword_scores(index: "Index", text: str) -> Dict[int, Tuple[float, str]]:
+    """number -> (0..1, the words that spoke)."""
+    scores: Dict[int, Tuple[float, str]] = {}
+    known: Dict[str, bool] = {}
+
+    def there(word: str) -> bool:
+        if word not in known:
+            known[word] = _contains(text, word)
+        return known[word]
+
+    for number, entries in enumerate(index.keywords):
+        left, spoke = 1.0, []
+        for entry in entries:
+            if all(any(there(word) for word in group) for group in entry.groups):
+                left *= 1.0 - GAIN[entry.weight]
+                spoke.append(_first(entry, there))
+        if spoke:
+            scores[number] = (1.0 - left, ", ".join(spoke[:4]))
+    return scores
+
+
+def _contains(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        # A Latin word must stand alone at its start: "port" is not in "support"; its end may be
+        # inflected.
+        if (
+            not (word[0].isascii() and word[0].isalnum())
+            or at == 0
+            or not (text[at - 1].isascii() and text[at - 1].isalnum())
+        ):
+            if _ends(text[at + len(word) : at + len(word) + 5], word):
+                return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _ends(rest: str, word: str) -> bool:
+    """May what follows stand there? No digit after a digit; a short Latin word only takes an
+    English ending: "ca" is not in "can".
+    """
+    if word[-1].isdigit():
+        return not rest[:1].isdigit()
+    if len(word) <= 3 and word[-1].isascii() and word[-1].isalpha():
+        return bool(_ENDING.match(rest))
+    return True
+
+
+def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
+    return " + ".join(next(word for word in group if there(word)) for group in entry.groups)

@@ -19,11 +19,11 @@ look-ups, not regular expressions.
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..model import Case, Confidence, Match
 from . import signature
-from .index import Index, Keyword, common, compiled
+from .index import Index, common, compiled, keyword_scores
 from .phrases import Told
 from .scope import Scope, judge, telling
 from .signature import GRAM, literals
@@ -51,10 +51,12 @@ LEAST_FIRST = {
 }  # (something was said, something was printed)
 LEAST_DOUBT = 8.0  # the same where nothing is said to be wrong
 FULL = 20.0  # counts as 1.0 in the score that is shown
+STRONG = 0.85  # a signature of this weight in the log decides which cases words may rank
+NEAR = 0.13  # weights this near to the best are as good
 WORTH_A_LOOK = 0.25  # of the first score: below it a match is not shown
 MARGIN = 0.04  # of the score: how far the first of two different classes must lead to be certain
-GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
-_ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
+WARNING = re.compile(r"^(?:<time> )?\W{0,3}(?:[Ww]arn(?:ing)?\b|WARN)|(?i:config warnings?:)")
+ERROR = re.compile(r"\b(?:error|fatal|fail(?:ed|ure)?|crash\w*|refus\w*|uncaught)\b", re.I)
 _INDEX: Dict[int, Tuple[Sequence[Case], Index]] = {}
 
 
@@ -63,6 +65,7 @@ class Hit(NamedTuple):
     line: str
     decisive: bool  # in the log itself, newest boot, more than one word
     age: int
+    printed: bool = True  # by the program, not said by the person
 
 
 def match(
@@ -89,8 +92,8 @@ def match(
     if scope.nothing:
         return []
     found = [line for number, line in enumerate(found) if number not in scope.foreign]
-    hits = _signature_hits(index, found, symptom)
-    spoken = _keyword_scores(index, symptom.lower())
+    hits = _causes_first(_signature_hits(index, found, symptom))
+    spoken = keyword_scores(index, symptom.lower())
     words = index.words()
     said = words[0].weigh(symptom) if words and symptom else {}
     printed = (
@@ -110,12 +113,42 @@ def match(
         )
         if one is not None:
             matches.append(one)
-    ranked = _rank(matches, scope)
+    ranked = _rank(matches, scope, _allowed(index, hits))
     if scope.placeless and found and ranked and ranked[0].case.slug in common():
         return []
     least = 0.0 if own_log else LEAST_FIRST.get((bool(symptom), bool(found)), 0.0) / FULL
     sure = bool(ranked) and ranked[0].confidence is Confidence.CERTAIN
     return ranked if ranked and (sure or ranked[0].score >= least) else []
+
+
+def _causes_first(hits: Dict[int, List[Hit]]) -> Dict[int, List[Hit]]:
+    """A warning beside an error is no cause: it weighs less where another line says more."""
+    if all(_warns(hit) for several in hits.values() for hit in several):
+        return hits
+    return {
+        number: [hit._replace(weight=hit.weight * 0.85) if _warns(hit) else hit for hit in several]
+        for number, several in hits.items()
+    }
+
+
+def _warns(hit: Hit) -> bool:
+    return hit.printed and bool(WARNING.search(hit.line)) and not ERROR.search(hit.line)
+
+
+def _allowed(index: Index, hits: Dict[int, List[Hit]]) -> FrozenSet[str]:
+    """The cases that a strong line of the log supports; empty when there is none. Words rank them,
+    and put none of the others before them.
+    """
+    best = {
+        number: max((hit.weight for hit in several if hit.printed), default=0.0)
+        for number, several in hits.items()
+    }
+    most = max(best.values(), default=0.0)
+    if most < STRONG:
+        return frozenset()
+    return frozenset(
+        index.cases[number].id for number, weight in best.items() if weight >= most - NEAR
+    )
 
 
 def _index(cases: Sequence[Case]) -> Index:
@@ -156,64 +189,14 @@ def _signature_hits(
         else:
             seen = compiled(sign.pattern).search(symptom) if symptom else None
             if seen:
-                hits.setdefault(sign.number, []).append(Hit(sign.weight * 0.85, symptom, False, 0))
+                hits.setdefault(sign.number, []).append(
+                    Hit(sign.weight * 0.85, symptom, False, 0, False)
+                )
     return hits
 
 
 def _may_hold(text: str, grams: Set[str]) -> bool:
     return all(text[i : i + GRAM] in grams for i in range(0, len(text) - GRAM + 1, 2))
-
-
-def _keyword_scores(index: Index, text: str) -> Dict[int, Tuple[float, str]]:
-    """number -> (0..1, the words that spoke)."""
-    scores: Dict[int, Tuple[float, str]] = {}
-    known: Dict[str, bool] = {}
-
-    def there(word: str) -> bool:
-        if word not in known:
-            known[word] = _contains(text, word)
-        return known[word]
-
-    for number, entries in enumerate(index.keywords):
-        left, spoke = 1.0, []
-        for entry in entries:
-            if all(any(there(word) for word in group) for group in entry.groups):
-                left *= 1.0 - GAIN[entry.weight]
-                spoke.append(_first(entry, there))
-        if spoke:
-            scores[number] = (1.0 - left, ", ".join(spoke[:4]))
-    return scores
-
-
-def _contains(text: str, word: str) -> bool:
-    at = text.find(word)
-    while at >= 0:
-        # A Latin word must stand alone at its start: "port" is not in "support"; its end may be
-        # inflected.
-        if (
-            not (word[0].isascii() and word[0].isalnum())
-            or at == 0
-            or not (text[at - 1].isascii() and text[at - 1].isalnum())
-        ):
-            if _ends(text[at + len(word) : at + len(word) + 5], word):
-                return True
-        at = text.find(word, at + 1)
-    return False
-
-
-def _ends(rest: str, word: str) -> bool:
-    """May what follows stand there? No digit after a digit; a short Latin word only takes an
-    English ending: "ca" is not in "can".
-    """
-    if word[-1].isdigit():
-        return not rest[:1].isdigit()
-    if len(word) <= 3 and word[-1].isascii() and word[-1].isalpha():
-        return bool(_ENDING.match(rest))
-    return True
-
-
-def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
-    return " + ".join(next(word for word in group if there(word)) for group in entry.groups)
 
 
 def _fuzzy_titles(index: Index, symptom: str) -> Dict[int, Tuple[float, str]]:
@@ -272,19 +255,20 @@ def _weigh(
     return Match(case, round(total / FULL, 3), confidence, tuple(because))
 
 
-def _rank(matches: List[Match], scope: Scope) -> List[Match]:
+def _rank(matches: List[Match], scope: Scope, allowed: FrozenSet[str]) -> List[Match]:
     """Best first; cases that are only proposed after all others, so that they take nothing from a
     case that may act.
     """
     proposed = [one for one in matches if one.case.raw.get("status") == "proposed"]
     return (
-        _ranked([one for one in matches if one not in proposed], scope) + _ranked(proposed, scope)
+        _ranked([one for one in matches if one not in proposed], scope, allowed)
+        + _ranked(proposed, scope, allowed)
     )[:MAX_MATCHES]
 
 
-def _ranked(matches: List[Match], scope: Scope) -> List[Match]:
+def _ranked(matches: List[Match], scope: Scope, allowed: FrozenSet[str]) -> List[Match]:
     best: Dict[str, Match] = {}
-    for one in sorted(matches, key=lambda m: (-m.score, m.case.id)):
+    for one in sorted(matches, key=lambda m: (m.case.id not in allowed, -m.score, m.case.id)):
         best.setdefault(one.case.id, one)
     ranked = list(best.values())[:MAX_MATCHES]
     if not ranked:

@@ -190,6 +190,8 @@ _STOP = set(
     "error errors failed fails fail issue problem log "
     "logs via use used using new why how what which there their them they been being because "
     "while although though where who our his her "
+    "won't can't don't doesn't didn't isn't aren't wasn't hasn't haven't couldn't wouldn't shouldn't "
+    "cannot could would should should've does even "
     "it's i'm on in of to is at as by or an be do so if we my me no now every about over under "
     "up down more most some such other own same "
     "一个 出现 提示 报错 问题 怎么 什么 为什么 可以 现在 之后 以后 就是 然后 这个 那个 的时 "

@@ -92,7 +92,9 @@ def judge(
         and not said.COMPLAINT.search(asked)
     )
     nothing = nothing or bool(not trouble and said.ASKS.search(symptom))
-    nothing = nothing or bool(not core and strange(symptom, known))
+    nothing = nothing or bool(
+        not core and not said.HOUSE.search(symptom) and strange(symptom, known)
+    )
     text = "\n".join(own[:400])
     # A program is named in Latin letters, in a Chinese sentence too: without any, no other one is
     # spoken of.

@@ -122,6 +122,8 @@ WORLD = re.compile(
     r"道|频道|记忆|龙虾|面板|定时任务",
     re.I,
 )
+# Words that place a trouble here whatever name stands beside them.
+HOUSE = re.compile(r"\bgateway\b|网关|control ui|claw", re.I)
 LATIN = re.compile(r"[A-Za-z]{2}")
 # Of a log: sentences of OpenClaw's model layer that do not name it.
 SPOKEN = re.compile(
