@@ -26,6 +26,7 @@ from . import (
     process,
     resources,
     service,
+    serving,
     validation,
 )
 
@@ -46,6 +47,7 @@ ALL: Tuple[Check, ...] = (
     plugins.CHECK,
     channels.CHECK,
     models.CHECK,
+    serving.CHECK,
     clock.CHECK,
     duplicates.CHECK,
     log.CHECK,

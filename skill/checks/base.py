@@ -182,6 +182,12 @@ class Look:
         return data if isinstance(data, Mapping) and data else None
 
     @property
+    def last_good_taken(self) -> float:
+        """When the last good copy was kept; 0.0 when there is none."""
+        taken = (self.ctx.last_good or {}).get("taken")
+        return float(taken) if isinstance(taken, (int, float)) else 0.0
+
+    @property
     def inventory(self) -> Mapping[str, Any]:
         found = (self.ctx.last_good or {}).get("inventory")
         return found if isinstance(found, Mapping) else {}

@@ -8,9 +8,9 @@ import re
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from ..model import Check, Finding, Text
+from ..openclaw import gateway
 from .base import looking, warning
 
-NOT_CHANNELS = ("startup-sidecars", "gateway-draining")
 _LINE = re.compile(
     r"\[(?:channels/)?(?P<channel>[a-z0-9-]+)\](?: \[(?P<account>[A-Za-z0-9_.-]+)\])? (?P<text>.*)"
 )
@@ -38,7 +38,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     failing = [
         n
         for n in look.health.get("failing", ())
-        if n not in NOT_CHANNELS and (n in named or not n.startswith("gateway"))
+        if gateway.kind_of(n) == "channel" and (n in named or not re.search(r"[:\s]|^gateway", n))
     ]
     for name in failing:
         kind = next((k for (channel, _), k in causes.items() if channel == name), "")

@@ -20,6 +20,7 @@ RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可�
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     view = look.config
+    yield from _owner(look)
     if view.error:
         yield from _broken(look, view)
         if view.error != "include":
@@ -208,6 +209,21 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
             lost=lost[:50],
             sections=sections,
         )
+
+
+def _owner(look: Look) -> Iterator[Finding]:
+    """A config that OpenClaw itself may not write: its source lies elsewhere."""
+    for name in ("OPENCLAW_NIX_MODE", "OPENCLAW_CONFIG_READONLY"):
+        if look.variables.get(name) == "1":
+            yield info(
+                "config/immutable",
+                "The config is managed from outside ({}=1): change it at its source".format(name),
+                "配置由外部管理（{}=1）：请在源头修改".format(name),
+                look.config.path,
+                None,
+                variable=name,
+            )
+            return
 
 
 def lost_sections(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:

@@ -4,9 +4,10 @@ everything.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..model import Check, Finding, Text
+from ..openclaw import gateway
 from .base import error, info, looking, warning
 
 # a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit
@@ -38,7 +39,8 @@ def run(ctx: Any) -> Iterable[Finding]:
         )
     elif answer == "not-ready":
         failing = list(seen.get("failing", ()))
-        starting = "startup-sidecars" in failing or seen.get("startup") in ("starting", "draining")
+        kinds = {name: gateway.kind_of(name) for name in failing}
+        starting = "starting" in kinds.values() or seen.get("startup") in ("starting", "draining")
         say = info if starting else warning
         yield say(
             "health/not-ready",
@@ -49,6 +51,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             failing=failing,
             startup=seen.get("startup", ""),
         )
+        yield from _named(kinds)
     suppressed = list(seen.get("suppressed", ()))
     if suppressed:
         yield error(
@@ -75,6 +78,33 @@ def run(ctx: Any) -> Iterable[Finding]:
             "",
             None,
             seconds=round(seen["seconds"], 2),
+        )
+
+
+def _named(kinds: Mapping[str, str]) -> Iterator[Finding]:
+    """What a name in failing[] means where it is no channel's."""
+    agents = [name.partition(":")[2] for name, kind in kinds.items() if kind == "agent-database"]
+    if agents:
+        yield warning(
+            "health/agent-database",
+            "The database of agent {} is refused: its conversations do not open".format(
+                ", ".join(agents)
+            ),
+            "智能体 {} 的数据库被拒绝打开：它的会话不可用".format("、".join(agents)),
+            "",
+            (
+                "keep a copy of the state directory, then: openclaw doctor --fix",
+                "先备份状态目录，再运行：openclaw doctor --fix",
+            ),
+            agents=agents,
+        )
+    if "plugin-reload" in kinds.values():
+        yield warning(
+            "health/plugin-reload",
+            "A plugin reload has not ended; the gateway waits for it",
+            "插件重新加载尚未结束，网关在等待",
+            "plugins",
+            ("openclaw logs --follow", "openclaw logs --follow"),
         )
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterable, Iterator
 
 from ..model import Check, Finding, Text
-from ..openclaw import install
+from ..openclaw import install, updates
 from ..openclaw import program as openclaw_program
 from .base import Look, error, info, looking, warning
 
@@ -20,6 +20,7 @@ NATIVE = re.compile(
     r"NODE_MODULE_VERSION|was compiled against a different Node\.js version|invalid ELF "
     r"header|ERR_DLOPEN_FAILED"
 )
+_ERRORS = re.compile(r"failed to start|start blocked|FATAL ERROR|Error:", re.I)
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
@@ -69,6 +70,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             before=before,
             now=look.version,
         )
+    yield from _update(look, before)
     words = look.crash_log if not look.up else ""
     if NATIVE.search(words):
         # The greedy folder ends at the innermost node_modules: a plugin brings its own.
@@ -87,6 +89,40 @@ def run(ctx: Any) -> Iterable[Finding]:
             None,
             module=module.group(2) if module else "",
             folder=module.group(1) if module else "",
+        )
+
+
+def _update(look: Look, before: str) -> Iterator[Finding]:
+    """What the last update left behind: a failure with its reason, a gateway not started."""
+    failed = updates.last_failure(look.home.state_dir, look.last_good_taken)
+    if failed:
+        yield warning(
+            "installation/update-failed",
+            "The last update failed: {}".format(failed.reason or "no reason was recorded"),
+            "上次更新失败：{}".format(failed.reason or "没有记录原因"),
+            str(failed.path),
+            (
+                "openclaw update status --json, then: openclaw update repair",
+                "openclaw update status --json，然后：openclaw update repair",
+            ),
+            reason=failed.reason,
+        )
+    changed = bool(before and look.version and before != look.version)
+    state = look.service
+    stopped = (
+        state is not None
+        and state.exists
+        and state.active in ("inactive", "failed")
+        and not state.stopped_by_operator
+        and not look.gateways
+    )
+    if (failed or changed) and stopped and not look.up and not _ERRORS.search(look.log):
+        yield warning(
+            "installation/update-left-stopped",
+            "An update ended and nobody started the gateway again",
+            "更新已结束，但没有人重新启动网关",
+            "",
+            ("openclaw gateway start", "openclaw gateway start"),
         )
 
 

@@ -8,6 +8,7 @@ import re
 from typing import Any, Iterable, Tuple
 
 from ..model import Check, Finding, Severity, Text
+from ..openclaw import logs
 from .base import looking
 
 # slug, pattern, what it means. Sentences of OpenClaw 2026.9.6 and of node, seen on the real
@@ -45,6 +46,41 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         Text(
             "Another OpenClaw process holds the state directory", "另一个 OpenClaw 进程占用状态目录"
         ),
+    ),
+    (
+        "agent-schema-older",
+        r"uses schema version \d+; (?:stop active agents|run openclaw doctor)",
+        Text(
+            "A database has an older schema and wants openclaw doctor --fix",
+            "数据库结构较旧，需要运行 openclaw doctor --fix",
+        ),
+    ),
+    (
+        "integrity-slow",
+        r"SQLite (?:integrity check|inspection|quick check|reclamation) timed out",
+        Text(
+            "A check of a database took too long: slow, not damaged",
+            "数据库校验耗时过长：是慢，不是损坏",
+        ),
+    ),
+    (
+        "database-locked",
+        r"database (?:table )?is locked|SQLITE_(?:BUSY|LOCKED)",
+        Text("A database was held by another program", "数据库被其他程序占用"),
+    ),
+    (
+        "owner-lease",
+        r"owner lease is still active",
+        Text(
+            "The owner lease of a gateway that was killed has not expired yet (300 s)",
+            "被强行结束的网关的 owner 租约尚未过期（300 秒）",
+        ),
+    ),
+    (
+        "loopback",
+        r"loopback\b.{0,60}(?:resolve[sd]? to|cannot be bound|could not be bound)"
+        r"|listen EADDRNOTAVAIL",
+        Text("The loopback address could not be used", "无法使用本机回环地址"),
     ),
     (
         "database-unreadable",
@@ -149,7 +185,7 @@ def run(ctx: Any) -> Iterable[Finding]:
         if look.up and slug not in STATES:
             continue
         line = next((row for row in reversed(lines) if re.search(pattern, row)), "")
-        if line and not _quoted(line):
+        if line and not logs.quoted(line):
             yield Finding(
                 "log/" + slug,
                 Severity.WARNING if not look.up else Severity.INFO,
@@ -158,17 +194,6 @@ def run(ctx: Any) -> Iterable[Finding]:
                 None,
                 {"line": line.strip()[:300]},
             )
-
-
-def _quoted(line: str) -> bool:
-    """Chat text and tool output in the log are talk about errors, not errors."""
-    return bool(
-        re.search(
-            r"\[(?:agent|chat|message|tool|tools|session|inbound|outbound)[/\]]|\"role\":|\"con"
-            r"tent\":",
-            line,
-        )
-    )
 
 
 CHECK = Check("log", Text("Log signatures", "日志特征"), run)

@@ -10,7 +10,7 @@ import re
 from typing import Any, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
-from ..openclaw import processes
+from ..openclaw import logs, processes
 from .base import Look, error, looking, warning
 
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
@@ -19,6 +19,13 @@ RAISE = ("Raise LimitNOFILE of the service", "提高服务的 LimitNOFILE")
 RAISE_MEMORY = (
     "raise MemoryMax (systemctl --user edit {}), a healthy gateway needs about 1 GB",
     "提高 MemoryMax(systemctl --user edit {})，健康的网关约需 1 GB",
+)
+RAISE_SPACE = ("Set LimitAS=infinity of the service", "将服务的 LimitAS 设为 infinity")
+RAISE_TASKS = ("Raise TasksMax of the service", "提高服务的 TasksMax")
+LITTLE_SPACE = 8e9  # bytes of address space; node 24 reserves more than it ever uses
+_NO_SPACE = re.compile(r"Failed to reserve virtual memory|allocate virtual memory|SegmentedTable")
+_NO_FORK = re.compile(
+    r"spawn\w* [^\n]{0,80}EAGAIN|fork: (?:retry|Resource)|pthread_create[^\n]*fail"
 )
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
@@ -68,6 +75,8 @@ def run(ctx: Any) -> Iterable[Finding]:
         )
     elif not look.up:
         yield from _few_files(look)
+    yield from _limits(look)
+    yield from _no_more_processes(look)
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
     if not look.up and (
@@ -88,6 +97,77 @@ def run(ctx: Any) -> Iterable[Finding]:
             unit if cap else "",
             hint if cap else None,
             limit=cap,
+        )
+
+
+def _limits(look: Look) -> Iterator[Finding]:
+    """The real limits of the gateway, of one that is about to be it, or of the keeper that starts
+    it: where none of them lives, what a service would set is not known here.
+    """
+    keepers = [row for row in look.processes if "keeper" in row.argv and "run" in row.argv]
+    for row in (look.gateways or look.starting or keepers)[:1]:
+        used = processes.usage(row.pid)
+        files, space = used.get("fd_limit", -1.0), used.get("as_limit", -1.0)
+        if 0 < files < FEW_FDS:
+            yield error(
+                "resources/fd-limit",
+                "The gateway may open only {:.0f} files (pid {})".format(files, row.pid),
+                "网关最多只能打开 {:.0f} 个文件（pid {}）".format(files, row.pid),
+                "",
+                RAISE,
+                pid=row.pid,
+                limit=int(files),
+            )
+        if 0 < space < LITTLE_SPACE:
+            yield error(
+                "resources/address-space",
+                "The gateway may use only {:.1f} GB of address space (pid {}): node does not live "
+                "in that".format(space / 1e9, row.pid),
+                "网关的地址空间上限只有 {:.1f} GB（pid {}）：node 无法运行".format(
+                    space / 1e9, row.pid
+                ),
+                "",
+                RAISE_SPACE,
+                pid=row.pid,
+                limit=int(space),
+            )
+            return
+    if not look.up and _NO_SPACE.search(look.crash_log):
+        yield error(
+            "resources/address-space",
+            "Node could not reserve address space",
+            "node 无法保留地址空间",
+            "",
+            RAISE_SPACE,
+            limit=None,
+        )
+
+
+def _no_more_processes(look: Look) -> Iterator[Finding]:
+    """The control group of the gateway is full, or the newest boot says so."""
+    said = next((line for line in look.log.splitlines() if _NO_FORK.search(line)), "")
+    used, most = (0, 0)
+    for row in look.gateways[:1]:
+        used, most = processes.tasks(row.pid)
+    if most and used >= most * 0.95:
+        yield error(
+            "resources/process-limit",
+            "The gateway's service has {} of {} processes and threads".format(used, most),
+            "网关服务的进程与线程数已达 {}/{}".format(used, most),
+            "",
+            RAISE_TASKS,
+            used=used,
+            limit=most,
+        )
+    elif said and not logs.quoted(said):
+        yield warning(
+            "resources/process-limit",
+            "A program could not be started: no more processes are allowed",
+            "无法启动子进程：进程数已达上限",
+            "",
+            RAISE_TASKS,
+            limit=most or None,
+            line=said[:300],
         )
 
 

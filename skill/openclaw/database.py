@@ -4,10 +4,11 @@ never written, never locked for long.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, NamedTuple
 from urllib.parse import quote
 
 from .home import Home
@@ -71,16 +72,10 @@ def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) 
 def _open(
     path: Path, kind: str, size: int, version: int, thorough: bool, seconds: float
 ) -> Database:
-    """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With
-    one: an ordinary reader.
-    """
     import time
 
-    wal = Path(str(path) + "-wal")
-    live = wal.exists() and Path(str(path) + "-shm").exists()
-    place = "file:{}?mode=ro{}".format(quote(str(path)), "" if live else "&immutable=1")
     try:
-        connection = sqlite3.connect(place, uri=True, timeout=1.0)
+        connection = sqlite3.connect(_place(path), uri=True, timeout=1.0)
     except sqlite3.Error as error:
         return Database(path, kind, size, version, "unreadable", str(error))
     until = time.monotonic() + seconds
@@ -101,6 +96,14 @@ def _open(
     finally:
         connection.close()
     return Database(path, kind, size, version, created=created)
+
+
+def _place(path: Path) -> str:
+    """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With
+    one: an ordinary reader.
+    """
+    live = all(Path(str(path) + end).exists() for end in ("-wal", "-shm"))
+    return "file:{}?mode=ro{}".format(quote(str(path)), "" if live else "&immutable=1")
 
 
 def _operational(text: str) -> "tuple[str, str]":
@@ -131,3 +134,42 @@ def inspect_all(home: Home, thorough: bool = True, most: int = 20) -> List[Datab
     for index, path in enumerate(paths(home)[:most]):
         found.append(inspect(path, "state" if index == 0 else "agent", thorough))
     return found
+
+
+class CronJob(NamedTuple):
+    id: str
+    name: str
+    next_run: float  # epoch seconds; 0.0 when none is planned
+    running: bool
+
+
+def cron_jobs(home: Home, seconds: float = 1.0) -> List[CronJob]:
+    """Enabled jobs of the state database, as this version of it keeps them; [] where it does not.
+
+    Read only, beside a living gateway: a busy database gives [] and no wait.
+    """
+    path = home.state_dir / "state" / "openclaw.sqlite"
+    try:
+        connection = sqlite3.connect(_place(path), uri=True, timeout=seconds)
+    except sqlite3.Error:
+        return []
+    try:
+        rows = connection.execute(
+            "SELECT job_id, name, state_json FROM cron_jobs WHERE enabled = 1 LIMIT 500"
+        ).fetchall()
+    except sqlite3.Error:
+        return []
+    finally:
+        connection.close()
+    return [_job(str(row[0]), str(row[1]), str(row[2])) for row in rows]
+
+
+def _job(ident: str, name: str, state: str) -> CronJob:
+    try:
+        found = json.loads(state)
+    except ValueError:
+        found = {}
+    found = found if isinstance(found, dict) else {}
+    planned = found.get("nextRunAtMs")
+    due = planned / 1000.0 if isinstance(planned, (int, float)) else 0.0
+    return CronJob(ident, name, due, bool(found.get("runningAtMs")))

@@ -198,6 +198,18 @@ def end_gateway(
     )
 
 
+def kind_of(failing: str) -> str:
+    """What a name in failing[] speaks of: "agent-database", "plugin-reload", "starting",
+    "draining", or "channel".
+    """
+    if failing == "startup-sidecars":
+        return "starting"
+    if failing == "gateway-draining":
+        return "draining"
+    name = failing.partition(":")[0]
+    return name if name in ("agent-database", "plugin-reload") else "channel"
+
+
 def _names(value: Any) -> Tuple[str, ...]:
     return tuple(str(item)[:80] for item in value[:50]) if isinstance(value, list) else ()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, Mapping
 
-from . import database, install, plugins
+from . import database, install, logs, plugins
 from . import program as openclaw_program
 from .config import get, load
 from .processes import ours, table, usage
@@ -22,8 +22,9 @@ SERVICE_NAMES = (
 
 def inventory(ctx: Any) -> Dict[str, Any]:
     """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime},
-    "plugin_entries": [...], "databases": {path: {"size", "user_version", "created"}},
-    "service_env": {NAME: hash}, "service_values": {NAME: value}, "config_sha", "memory_mb"}.
+    "plugin_entries": [...], "loaded": [...],
+    "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash},
+    "service_values": {NAME: value}, "config_sha", "memory_mb"}.
 
     Some 0.3 s. What cannot be found out is absent. memory_mb is rounded to 100, so that an
     unchanged gateway gives an equal inventory.
@@ -48,6 +49,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
         "databases": _databases(home),
         "service_env": {name: _mark(value) for name, value in env.items()},
         "service_values": {name: env[name] for name in SERVICE_NAMES if name in env},
+        "loaded": plugins.loaded(logs.newest_boot(host, home)),
         "config_sha": hashlib.sha256(view.raw).hexdigest(),
     }
     rows = ours(home, table(host))

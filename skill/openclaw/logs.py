@@ -269,6 +269,17 @@ def plain(rows: Iterable[str]) -> List[str]:
     return result
 
 
+def quoted(line: str) -> bool:
+    """Chat text and tool output in the log are talk about errors, not errors."""
+    return bool(
+        re.search(
+            r"\[(?:agent|chat|message|tool|tools|session|inbound|outbound)[/\]]|\"role\":|\"con"
+            r"tent\":",
+            line,
+        )
+    )
+
+
 def epoch_of_line(line: str) -> float:
     """The time that a line begins with, epoch seconds; 0.0 when it carries none."""
     from datetime import datetime

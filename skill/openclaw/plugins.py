@@ -28,6 +28,9 @@ _LOAD_FAILED = re.compile(
 )
 
 
+_LOADED = re.compile(r"http server listening \(\d+ plugins?: ([^;)]*)")
+
+
 def found(state_dir: Path, config: Mapping[str, Any]) -> Dict[str, Path]:
     """id -> folder or file of every plugin that does not come with OpenClaw: extensions/ and
     plugins.load.paths.
@@ -128,6 +131,12 @@ def load_failures(log: str) -> Dict[str, str]:
     them).
     """
     return {m.group("a") or m.group("b"): m.group(0)[:240] for m in _LOAD_FAILED.finditer(log)}
+
+
+def loaded(log: str) -> List[str]:
+    """Names of the plugins that the newest boot says it loaded; [] when it says nothing."""
+    found = _LOADED.findall(log)
+    return [name.strip() for name in found[-1].split(",") if name.strip()] if found else []
 
 
 def untrusted(log: str) -> List[str]:

@@ -265,7 +265,9 @@ def is_busy(host: Host, pid: int, seconds: float = 0.6) -> bool:
 
 
 def usage(pid: int) -> Dict[str, float]:
-    """{"memory_mb", "cpu_s", "fds", "fd_limit"} of one process; what may not be read is absent."""
+    """{"memory_mb", "cpu_s", "fds", "fd_limit", "as_limit"} of one process (a limit of -1 is none);
+    what may not be read is absent.
+    """
     import psutil
 
     found: Dict[str, float] = {}
@@ -278,6 +280,23 @@ def usage(pid: int) -> Dict[str, float]:
             found["fds"] = float(item.num_fds())
         if hasattr(item, "rlimit"):
             found["fd_limit"] = float(item.rlimit(psutil.RLIMIT_NOFILE)[0])
+            found["as_limit"] = float(item.rlimit(psutil.RLIMIT_AS)[0])
     except (psutil.Error, OSError, ValueError):
         pass
     return found
+
+
+def tasks(pid: int) -> "tuple[int, int]":
+    """(used, most) processes and threads of a process's control group; (0, 0) when it has no bound
+    or none can be read.
+    """
+    try:
+        with open("/proc/{}/cgroup".format(pid), encoding="ascii") as handle:
+            group = next(line.split("::", 1)[1].strip() for line in handle if "::" in line)
+        folder = "/sys/fs/cgroup" + group
+        with open(folder + "/pids.max", encoding="ascii") as handle:
+            most = handle.read().strip()
+        with open(folder + "/pids.current", encoding="ascii") as handle:
+            return (int(handle.read()), int(most)) if most.isdigit() else (0, 0)
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0, 0

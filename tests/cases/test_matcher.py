@@ -32,7 +32,9 @@ def rows(name):
     ]
 
 
-@pytest.mark.parametrize("row", rows("near_misses.jsonl"), ids=lambda row: row["id"])
+@pytest.mark.parametrize(
+    "row", rows("near_misses.jsonl") + rows("late_2026.jsonl"), ids=lambda row: row["id"]
+)
 def test_near_neighbours_are_told_apart(row):
     slug, confidence = first(row["symptom"], row["log"])
     assert slug == row["label"]
@@ -201,3 +203,29 @@ def test_a_big_log_is_read_from_its_end():
     assert found[0].case.slug == "config-json-parse"
     assert time.process_time() - began < 2.0
     assert match(LIBRARY, "", SYNTAX + "\n" + noise) == [], "what is megabytes back is history"
+
+
+WORDS = (
+    "it's broken",
+    "网关崩溃",
+    "discord bot is silent",
+    "the database is damaged",
+    "nothing works",
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("row", rows("late_2026.jsonl"), ids=lambda row: row["id"])
+def test_words_take_nothing_away_from_a_strong_line_of_the_log(row, words):
+    alone = match(LIBRARY, "", row["log"])
+    if alone and alone[0].score >= 0.75:
+        assert first(words, row["log"])[0] == alone[0].case.slug
+
+
+def test_a_warning_beside_an_error_is_not_the_cause():
+    log = (
+        "[gateway] Config warnings: plugin a: duplicate plugin id detected\n"
+        "[plugins] b failed to load from ~/.openclaw/extensions/b/index.ts: Error: Cannot find "
+        "module 'x'"
+    )
+    assert first("", log)[0] == "plugin-load-missing-module"

@@ -68,7 +68,7 @@ def test_nothing_is_an_error_on_a_healthy_gateway(house):
 
 def test_every_check_has_its_own_id_and_is_registered():
     names = [c.id for c in checks.ALL]
-    assert len(set(names)) == len(names) == 19
+    assert len(set(names)) == len(names) == 20
 
 
 # -- process, health, port, lock -------------------------------------------------------------------
