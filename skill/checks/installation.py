@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from typing import Any, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from ..model import Check, Finding, Text
-from ..openclaw import install, updates
+from ..openclaw import install
 from ..openclaw import program as openclaw_program
 from .base import Look, error, info, looking, warning
 
@@ -21,6 +23,8 @@ NATIVE = re.compile(
     r"header|ERR_DLOPEN_FAILED"
 )
 _ERRORS = re.compile(r"failed to start|start blocked|FATAL ERROR|Error:", re.I)
+# What OpenClaw's updater calls its reason in a saved failure, plainest first.
+REASON_KEYS = ("reasonCode", "reason", "failedPhase", "code")
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
@@ -94,7 +98,7 @@ def run(ctx: Any) -> Iterable[Finding]:
 
 def _update(look: Look, before: str) -> Iterator[Finding]:
     """What the last update left behind: a failure with its reason, a gateway not started."""
-    failed = updates.last_failure(look.home.state_dir, look.last_good_taken)
+    failed = last_failed_update(look.home.state_dir, look.last_good_taken)
     if failed:
         yield warning(
             "installation/update-failed",
@@ -157,6 +161,47 @@ def _whole(look: Look, package: Any, hint: "tuple[str, str]") -> Iterator[Findin
             packages=gone[:20],
             version=look.version,
         )
+
+
+class Failed(NamedTuple):
+    path: Path
+    at: float  # epoch seconds of the file
+    reason: str  # OpenClaw's own reason code; "" when the file holds none
+
+
+def last_failed_update(state_dir: Path, since: float) -> Optional[Failed]:
+    """The newest saved failure that is younger than `since`, as far as it can be read."""
+    found = []
+    try:
+        for path in (state_dir / "logs" / "support").glob("openclaw-update-failure-*.json"):
+            found.append((path.stat().st_mtime, path))
+    except OSError:
+        return None
+    at, path = max(found, default=(0.0, state_dir))
+    if not found or at <= since:
+        return None
+    return Failed(path, at, _reason(path))
+
+
+def _reason(path: Path) -> str:
+    try:
+        value = json.loads(path.read_bytes()[:262144].decode("utf-8", "replace"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    told = sorted(_told(value, 0))
+    return told[0][1] if told else ""
+
+
+def _told(value: Any, depth: int) -> Iterator[Tuple[Tuple[int, int], str]]:
+    """Every reason in it with its rank: the plainest name first, the outermost first."""
+    if not isinstance(value, dict) or depth > 3:
+        return
+    for rank, key in enumerate(REASON_KEYS):
+        said = value.get(key)
+        if isinstance(said, str) and 2 < len(said) <= 60 and " " not in said:
+            yield (rank, depth), said
+    for inner in value.values():
+        yield from _told(inner, depth + 1)
 
 
 CHECK = Check("installation", Text("Installation", "安装完整性"), run)
