@@ -18,7 +18,6 @@ from skill.checks import (
     duplicates,
     health,
     installation,
-    lock,
     log,
     models,
     node,
@@ -162,7 +161,9 @@ def test_lock_of_a_dead_process_and_of_a_doctor(house):
     (folder / "gateway.state.lock").write_text(
         json.dumps({"pid": 999999, "stateDir": str(house.state), "port": PORT}) + " \t\n"
     )
-    assert [(f.check_id, f.evidence["pid"]) for f in found(lock, house)] == [("lock/stale", 999999)]
+    assert [(f.check_id, f.evidence["pid"]) for f in found(process.LOCK, house)] == [
+        ("lock/stale", 999999)
+    ]
     house.rows.append(
         Process(
             31,
@@ -175,7 +176,7 @@ def test_lock_of_a_dead_process_and_of_a_doctor(house):
             {"HOME": str(house.folder)},
         )
     )
-    assert "lock/doctor-running" in ids(found(lock, house))
+    assert "lock/doctor-running" in ids(found(process.LOCK, house))
 
 
 # -- service, node, installation -------------------------------------------------------------------
