@@ -139,4 +139,4 @@ def run_lock(ctx: Any) -> Iterable[Finding]:
         )
 
 
-LOCK = Check("lock", Text("Lock of the state directory", "状态目录锁"), run)
+LOCK = Check("lock", Text("Lock of the state directory", "状态目录锁"), run_lock)
