@@ -27,14 +27,14 @@ from .model import Text
 # nothing is imported for it.
 COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "status": (
-        "watch",
-        "What the gateway and the watchdog are doing.",
-        "网关与守护进程的当前状态。",
+        "status",
+        "Is everything all right? If not, what to type.",
+        "一切正常吗？不正常时该输入什么。",
     ),
     "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
     "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题（先询问）。"),
     "health": (
-        "health",
+        "watch",
         "Ask once, with an exit code (for probes).",
         "询问一次并返回退出码。",
     ),
@@ -226,7 +226,8 @@ def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
     让 OpenClaw 网关自愈；自愈不了时，准确告诉主人出了什么问题。
     """
     app = ctx.find_object(App)
-    ctx.obj = App(lang or (app.lang if app else detect_lang(os.environ)), as_json)
+    spoken = lang or (app.lang if app else detect_lang(os.environ))
+    ctx.obj = App(spoken, as_json, app.host if app else None)
 
 
 def rewrite(argv: List[str]) -> List[str]:

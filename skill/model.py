@@ -37,6 +37,11 @@ class Text(NamedTuple):
         return cls(said(en, "en"), said(zh, "zh"))
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """Return "1 restart", "2 restarts"; `many` where an s is not enough."""
+    return "{} {}".format(number, one if number == 1 else many or one + "s")
+
+
 class Severity(str, Enum):
     """OpenClaw's own three."""
 

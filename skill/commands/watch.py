@@ -1,4 +1,4 @@
-"""watch, status, pause, resume: level 2 from the command line."""
+"""watch, pause, resume, health: level 2 from the command line, and one look for other watchers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Optional
 
 import click
 
-from ..errors import AlreadyRunning, ServiceError, UsageError
-from ..model import STATE_NAMES, State, Text, exit_code
+from ..errors import ServiceError, UsageError
+from ..model import STATE_NAMES, Text
 
 
 def add(main: click.Group) -> None:
-    for command in (watch, status, pause, resume):
+    for command in (watch, pause, resume, health):
         main.add_command(command)
 
 
@@ -103,149 +103,9 @@ def _test(app: Any) -> None:
     """Settings, lock, endpoints, service: everything the watchdog needs, and its verdict now. Exit
     0 fine, 1 not, 2 cannot tell.
     """
-    report = look(app, strict=True)
-    show(app, report)
-    raise click.exceptions.Exit(report["exit_code"])
+    from . import status
 
-
-def look(app: Any, strict: bool = False) -> Any:
-    """One look without any effect, as a plain value."""
-    from ..locks import lock_held, lock_owner
-    from ..openclaw import gateway, judge
-    from ..store import watch_state
-
-    ctx = app.context(strict)
-    memory = judge.Memory()
-    limits = judge.Limits(
-        int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"])
-    )
-    verdict = None
-    for _ in range(limits.failures_before_action):
-        seen = gateway.observe(
-            ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform
-        )
-        verdict, memory = judge.judge(seen, memory, limits)
-        if verdict.state not in (State.UNKNOWN,):
-            break
-        ctx.host.sleep(0.3)
-    assert verdict is not None
-    lock = ctx.home.doctor_dir / "watch.lock"
-    held = lock_held(lock)
-    pid, since = lock_owner(lock) if held else (0, "")
-    state, wrong = watch_state.peek(ctx.home)
-    until, wrong_pause = watch_state.pause(ctx.home, ctx.host.now())
-    code = exit_code(verdict.state)
-    incident = state.incident if state else None
-    return {
-        "ok": code == 0,
-        "exit_code": code,
-        "state": verdict.state.value,
-        "reason": verdict.reason,
-        "pid": verdict.pid,
-        "gateway_exit_code": verdict.exit_code,
-        "failing": list(verdict.failing),
-        "url": ctx.home.url(""),
-        "state_dir": str(ctx.home.state_dir),
-        "memory_mb": round(seen.process.rss / 1048576) if seen.process else None,
-        "response_s": round(seen.seconds, 3),
-        "manager": ctx.platform.name if ctx.platform else None,
-        "watchdog": {"running": held, "pid": pid or None, "since": since},
-        "paused_until": gateway.clock_stamp(until) if until else "",
-        "incident": {
-            "id": incident.id,
-            "since": gateway.clock_stamp(incident.opened),
-            "restarts": incident.restarts,
-            "cause": incident.cause.to(app.lang),
-            "escalated": incident.escalated,
-        }
-        if incident
-        else None,
-        "crashes_6h": len(state.crashes) if state else 0,
-        "log": str(ctx.home.logs_dir / "watchdog.log"),
-        "damaged": [issue for issue in (wrong, wrong_pause) if issue],
-    }
-
-
-def show(app: Any, report: Any) -> None:
-    if app.as_json:
-        return app.out({**report, "reason": report["reason"].to(app.lang)})  # type: ignore[no-any-return]
-    zh = app.lang == "zh"
-    state = State(report["state"])
-    mark = {0: "OK", 1: "!!", 2: "??"}[report["exit_code"]]
-    app.say(
-        "{} {}{} - {}".format(
-            mark,
-            "网关：" if zh else "Gateway: ",
-            STATE_NAMES[state].to(app.lang),
-            report["reason"].to(app.lang),
-        )
-    )
-    app.say(
-        "   {} {}{}".format(report["url"], "进程 " if zh else "pid ", report["pid"] or "-")
-        + (", {} MB".format(report["memory_mb"]) if report["memory_mb"] else "")
-    )
-    watch = report["watchdog"]
-    if watch["running"]:
-        app.say(
-            (
-                "   守护进程：运行中（进程 {}，自 {}）"
-                if zh
-                else "   Watchdog: running (pid {}, since {})"
-            ).format(watch["pid"], watch["since"])
-        )
-    else:
-        how = (
-            "iflow-doctor watch"
-            if report["manager"] == "direct"
-            else "iflow-doctor service install"
-        )
-        app.say(
-            ("   守护进程：未运行 -> {}" if zh else "   Watchdog: not running -> {}").format(how)
-        )
-    if report["paused_until"]:
-        app.say(
-            (
-                "   已暂停至 {} -> iflow-doctor resume"
-                if zh
-                else "   Paused until {} -> iflow-doctor resume"
-            ).format(report["paused_until"])
-        )
-    for issue in report["damaged"]:
-        if "pause.json" in issue:
-            line = (
-                "   文件损坏，暂停无效：{} -> iflow-doctor resume"
-                if zh
-                else "   damaged, so not paused: {} -> iflow-doctor resume"
-            )
-            app.say(line.format(issue))
-        else:
-            app.say(
-                (
-                    "   文件损坏，守护进程会将其移开：{}"
-                    if zh
-                    else "   damaged, the watchdog will set it aside: {}"
-                ).format(issue)
-            )
-    incident = report["incident"]
-    if incident:
-        app.say(
-            (
-                "   事故 {} 自 {} 起，重启 {} 次。{}"
-                if zh
-                else "   Incident {} since {}, {} restarts. {}"
-            ).format(incident["id"], incident["since"], incident["restarts"], incident["cause"])
-        )
-    if report["exit_code"] == 1:
-        app.say("   下一步：iflow-doctor diagnose" if zh else "   Next: iflow-doctor diagnose")
-
-
-@click.command()
-@click.pass_obj
-def status(app: Any) -> None:
-    """What the gateway and the watchdog are doing. / 当前状态。"""
-    report = look(app)
-    show(app, report)
-    raise click.exceptions.Exit(report["exit_code"])
+    status.tell(app, strict=True)
 
 
 @click.command()
@@ -309,4 +169,50 @@ def resume(app: Any) -> None:
         )
 
 
-__all__ = ["AlreadyRunning", "add", "look"]
+# -- one question with an exit code, for HEALTHCHECK lines, kubelet probes and scripts -------------
+ALIVE = ("ready", "not-ready", "live")
+ANSWERS = {
+    "ready": Text("ready", "就绪"),
+    "not-ready": Text("alive, not ready", "存活，未就绪"),
+    "live": Text("alive", "存活"),
+    "silent": Text("accepts connections but does not respond", "能建立连接，但没有响应"),
+    "refused": Text("nothing listens on the port", "没有进程监听该端口"),
+    "foreign": Text("another program answers on the port", "端口上响应的是其他程序"),
+    "unreachable": Text("cannot be asked", "无法询问"),
+}
+
+
+@click.command()
+@click.option(
+    "--ready", is_flag=True, help="Demand ready: for routing traffic. / 要求就绪，用于接入流量。"
+)
+@click.option("--started", is_flag=True, help="Demand a finished start. / 要求启动已完成。")
+@click.option("--timeout", type=float, default=4.0, show_default=True, help="Seconds. / 秒数。")
+@click.option("--exit-code", is_flag=True, hidden=True, help="Accepted; always the case.")
+@click.pass_obj
+def health(app: Any, ready: bool, started: bool, timeout: float, exit_code: bool) -> None:
+    """Ask the gateway once: 0 alive, 1 not, 2 cannot tell. / 询问一次网关。
+
+    Alive means that OpenClaw's own JSON says so: an open port, or HTTP 200 with a page, is not
+    enough. A dead channel is no reason to end a gateway: demand --ready for traffic only.
+    """
+    from ..openclaw import gateway
+
+    ctx = app.context()
+    found = gateway.ask(ctx.host, ctx.home, timeout)
+    answer, startup = str(found["answer"]), str(found.get("startup", ""))
+    good = answer in ALIVE
+    if ready:
+        good = answer in ("ready", "live")
+    elif started:
+        good = answer in ("ready", "live") or (answer == "not-ready" and startup == "started")
+    code = 0 if good else 2 if answer == "unreachable" else 1
+    failing = list(found.get("failing") or ())
+    if app.as_json:
+        value = {"ok": good, "exit_code": code, "answer": answer, "startup": startup}
+        app.out({**value, "failing": failing, "port": ctx.home.port})
+    else:
+        mark = {0: "OK", 1: "!!", 2: "??"}[code]
+        told = "{} {}".format(mark, ANSWERS[answer].to(app.lang))
+        app.say(told + (" ({})".format(", ".join(failing)) if failing else ""))
+    raise click.exceptions.Exit(code)

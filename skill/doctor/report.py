@@ -44,7 +44,7 @@ def look_closely(app: Any, text: str = "", log: str = "") -> Dict[str, Any]:
     from ..cases import library as cases
     from ..cases import matcher
     from ..checks import run
-    from ..commands.watch import look
+    from ..commands.status import look
     from ..openclaw.logs import newest_boot
     from . import examine
 
