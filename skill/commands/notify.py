@@ -92,8 +92,8 @@ def flush(app: Any, deadline: float) -> None:
 def preview(app: Any, kind: str, platform: str) -> None:
     """Show a message as it would be sent. / 预览消息。"""
     from ..notify import render
+    from ..notify.report import SENDERS
     from ..notify.samples import SAMPLES
-    from ..notify.senders import SENDERS
     from ..notify.sending import redactor
 
     if kind != "all" and kind not in SAMPLES:

@@ -27,7 +27,7 @@ from . import outbox, render, routes
 from .compose import Batch, compose
 from .http import Post, Unclear, client
 from .rate_limits import Pace
-from .senders import SENDERS, THREADS
+from .report import SENDERS, THREADS
 from .sending import Call, language, log, redactor
 
 GIVE_UP_S = 14 * 86400.0

@@ -1,5 +1,5 @@
-"""What `notify list` and `notify test` show: ways, whom they reach, whether their secrets can be
-read (never the secrets).
+"""The platforms, and what `notify list` and `notify test` show of them: ways, whom they reach,
+whether their secrets can be read (never the secrets).
 """
 
 from __future__ import annotations
@@ -11,12 +11,37 @@ from ..context import Context
 from ..errors import CannotTell, HealerError, NotifyError
 from ..model import Alert, Text
 from ..openclaw.channels import Source, Way
-from . import incidents, outbox, render, routes
+from . import (
+    apprise,
+    dingtalk,
+    discord,
+    feishu,
+    incidents,
+    outbox,
+    render,
+    routes,
+    slack,
+    telegram,
+    webhook,
+    wecom,
+)
 from .http import Post, client
 from .rate_limits import Pace
-from .senders import SENDERS
 from .sending import Call, language, redactor
 
+# The platforms: a literal registry. A member has form(doc) -> what the platform gets, and
+# send(call, doc) -> message id.
+SENDERS: Dict[str, Any] = {
+    "feishu": feishu,
+    "dingtalk": dingtalk,
+    "discord": discord,
+    "telegram": telegram,
+    "slack": slack,
+    "wecom": wecom,
+    "webhook": webhook,
+    "apprise": apprise,
+}
+THREADS = ("discord", "telegram", "slack")  # whose messages can answer the incident's first one
 TEST = Text(
     "This is a test: alerts about your OpenClaw gateway arrive here.",
     "这是测试：OpenClaw 网关的告警会发到这里。",

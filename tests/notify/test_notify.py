@@ -23,8 +23,8 @@ from skill.notify.compose import compose, hold_until, quiet_end
 from skill.notify.deliver import flush
 from skill.notify.heartbeat import Heartbeat, mark, missed
 from skill.notify.http import Answer, Unclear, proxies_for
+from skill.notify.report import SENDERS
 from skill.notify.samples import SAMPLES
-from skill.notify.senders import SENDERS
 from skill.openclaw.home import locate
 
 NOW = 1795230900.0
