@@ -4,11 +4,16 @@ never written, never locked for long.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import sqlite3
-from dataclasses import dataclass
+import tempfile
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
 from urllib.parse import quote
 
 from .home import Home
@@ -47,6 +52,9 @@ def paths(home: Home) -> List[Path]:
 def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) -> Database:
     """Look at one database. `thorough`: also PRAGMA quick_check, at most `seconds` long (then it
     counts as sound).
+
+    Damage is said only of a private copy that SQLite itself could not bring back to order: in a
+    file beside which a log lies, half a transaction is no damage.
     """
     try:
         size = path.stat().st_size
@@ -56,39 +64,99 @@ def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) 
         return Database(path, kind, problem="unreadable", detail=error.strerror or "")
     if not path.is_file():
         return Database(path, kind, size, problem="not-a-file")
-    if size == 0:
-        return Database(path, kind, 0, problem="zero")
     try:
         with open(path, "rb") as handle:
             head = handle.read(100)
     except OSError as error:
         return Database(path, kind, size, problem="unreadable", detail=error.strerror or "")
     version = int.from_bytes(head[60:64], "big")
+    if _logs_of(path):
+        if not thorough and os.path.exists(str(path) + "-shm"):
+            # its gateway runs: an ordinary reader among others
+            return _open(path, kind, size, version, "mode=ro", 0.0)
+        found = _of_copy(path, kind, size, version, seconds) if thorough else None
+        return found or Database(path, kind, size, version)
+    if size == 0:
+        return Database(path, kind, 0, problem="zero")
     if not head.startswith(MAGIC):
         return Database(path, kind, size, version, "header", "file is not a database")
-    return _open(path, kind, size, version, thorough and size <= QUICK_CHECK_LIMIT, seconds)
+    # It has no log, so nobody writes it: immutable, and not even -shm is created.
+    checked = seconds if thorough and size <= QUICK_CHECK_LIMIT else 0.0
+    found = _open(path, kind, size, version, "mode=ro&immutable=1", checked)
+    if found.problem == "corrupt":
+        # Somebody may have been writing while we read past the locks.
+        return _of_copy(path, kind, size, version, seconds) or Database(path, kind, size, version)
+    return found
 
 
-def _open(
-    path: Path, kind: str, size: int, version: int, thorough: bool, seconds: float
-) -> Database:
-    import time
+def _logs_of(path: Path) -> List[Path]:
+    """The rollback journal or write-ahead log that lies beside it and holds something."""
+    found = []
+    for part in ("-journal", "-wal"):
+        with contextlib.suppress(OSError):
+            log = Path(str(path) + part)
+            if log.stat().st_size > 0:
+                found.append(log)
+    return found
 
+
+def _of_copy(path: Path, kind: str, size: int, version: int, seconds: float) -> Optional[Database]:
+    """Look at a private copy, with its logs, in which SQLite may write. None when nothing can be
+    said: no room, too large, or somebody writes it at this moment.
+    """
+    if size > QUICK_CHECK_LIMIT:
+        return None
+    for _attempt in range(2):
+        with tempfile.TemporaryDirectory(prefix="iflow-doctor-") as folder:
+            copy = Path(folder) / path.name
+            try:
+                before = _marks(path)
+                for part in ("", "-journal", "-wal"):
+                    if os.path.isfile(str(path) + part):
+                        shutil.copyfile(str(path) + part, str(copy) + part)
+                if _marks(path) != before:
+                    continue  # it is being written: what we copied was never one state of it
+            except OSError:
+                return None
+            found = replace(_open(copy, kind, size, version, "mode=rw", seconds), path=path)
+        if found.problem not in ("corrupt", "header", "zero"):
+            return replace(found, problem="", detail="")
+        if _marks(path) == before:
+            return found
+    return None
+
+
+def _marks(path: Path) -> List[object]:
+    marks: List[object] = []
+    for part in PARTS[:2] + PARTS[3:]:
+        try:
+            found = os.stat(str(path) + part)
+            marks.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        except FileNotFoundError:
+            marks.append(None)
+    return marks
+
+
+def _open(path: Path, kind: str, size: int, version: int, mode: str, check_s: float) -> Database:
+    """check_s: seconds that PRAGMA quick_check may take; 0 for none."""
+    place = "file:{}?{}".format(quote(str(path)), mode)
     try:
         connection = sqlite3.connect(_place(path), uri=True, timeout=1.0)
     except sqlite3.Error as error:
         return Database(path, kind, size, version, "unreadable", str(error))
-    until = time.monotonic() + seconds
+    until = time.monotonic() + (check_s or 2.0)
     try:
         connection.set_progress_handler(lambda: 1 if time.monotonic() > until else 0, 20000)
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
         created = _created(connection)
-        if thorough:
+        if check_s:
             said = connection.execute("PRAGMA quick_check(3)").fetchall()
             words = "; ".join(str(row[0]) for row in said)
             if words != "ok":
                 return Database(path, kind, size, version, "corrupt", words[:300])
+        if not tables and size == 0:
+            return Database(path, kind, size, version, "zero")
     except sqlite3.OperationalError as error:
         return Database(path, kind, size, version, *_operational(str(error)))
     except sqlite3.DatabaseError as error:
