@@ -141,7 +141,7 @@ def _open(path: Path, kind: str, size: int, version: int, mode: str, check_s: fl
     """check_s: seconds that PRAGMA quick_check may take; 0 for none."""
     place = "file:{}?{}".format(quote(str(path)), mode)
     try:
-        connection = sqlite3.connect(_place(path), uri=True, timeout=1.0)
+        connection = sqlite3.connect(place, uri=True, timeout=1.0)
     except sqlite3.Error as error:
         return Database(path, kind, size, version, "unreadable", str(error))
     until = time.monotonic() + (check_s or 2.0)
