@@ -20,6 +20,7 @@ class Children:
     def popen(self, words: List[str]) -> Handle:
         world, name = self.world, words[0]
         self.counts[name] = self.counts.get(name, 0) + 1
+        world.trigger(name)
         proc = world.machine.start(
             "ours", ["python3", "-m", "skill", *words], ppid=world.getpid(), env=dict(world.env)
         )
@@ -43,6 +44,7 @@ class Children:
         """(code, out, err), as host.run answers."""
         world = self.world
         self.counts[words[0]] = self.counts.get(words[0], 0) + 1
+        world.trigger(words[0])
         world.sleep(min(timeout, START * world.slow))
         code, out = self.call(words)
         return code, out, ""

@@ -24,6 +24,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     )
     parser.add_argument("--family", help="only scenarios that have this family of faults")
     parser.add_argument("--scenario", help="run a scenario from a JSON file")
+    parser.add_argument("--named", nargs="?", const="", help="run the named seeds (one, or all)")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop a run at its first violation"
@@ -39,6 +40,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             sys.executable,
             [sys.executable, "-m", "simulation", *(sys.argv[1:] if argv is None else argv)],
         )
+    if words.named is not None:
+        return named(words)
     if words.seed is not None or words.scenario:
         return one(words)
     return many(words)
@@ -71,6 +74,31 @@ def one(words: Any) -> int:
             )
         )
     return 1 if result.violations else 0
+
+
+def named(words: Any) -> int:
+    """The seeds that have shown a defect once."""
+    from .run import run
+    from .scenario import Scenario
+
+    with open(os.path.join(os.path.dirname(__file__), "seeds.json"), encoding="utf-8") as handle:
+        known = json.load(handle)
+    wrong = 0
+    for name, entry in known.items():
+        if words.named not in ("", name):
+            continue
+        result = run(Scenario.of(entry["scenario"]), stop_at_first=False)
+        said = "; ".join(
+            "{} at {:.0f} s: {}".format(v.invariant, v.at - 1000.0, v.what)
+            for v in result.violations
+        )
+        wrong += bool(result.violations)
+        print("{:28} {}".format(name, said or "clean"))
+        if words.named:
+            for at, text in result.notes:
+                print("{:9.2f}  {}".format(at - 1000.0, text))
+    print("{} of {} violate".format(wrong, len(known)))
+    return 1 if wrong else 0
 
 
 def kinds_of(family: Optional[str], kinds: Dict[str, Any]) -> Optional[List[str]]:

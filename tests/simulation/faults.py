@@ -180,8 +180,8 @@ def owner_stop(world: Any, e: Entry) -> None:
     """`openclaw gateway stop`, `systemctl stop`; in a terminal Ctrl-C."""
     world.note("the owner stops the gateway")
     gateway = _gateway(world)
-    if gateway is None and world.manager.name == "direct":
-        return  # `openclaw gateway stop` says that there is none: nothing is on record
+    if gateway is None and (world.manager.name == "direct" or world.manager.active == "failed"):
+        return  # there is none, and nothing notes that somebody wanted it stopped
     if world.mode == "terminal" and gateway is not None and gateway.kept_by == "terminal":
         world.machine.signal(gateway.proc.pid, signal.SIGINT, "owner")
     else:

@@ -49,6 +49,7 @@ class Gateway:
         self.world, self.sink, self.kept_by = world, sink, kept_by
         self.state_dir = state_dir or str(world.state_dir)
         self.own = self.state_dir == str(world.state_dir)
+        self.life = 0  # starts within this process
         self.birth: Birth = world.next_birth(self)
         self.proc: Proc = world.machine.start(
             "gateway",
@@ -80,14 +81,17 @@ class Gateway:
         world.gateways.append(self)
         self._after(min(0.4, self.birth.boot * 0.1), self._read_config)
         if self.birth.exit_at:
-            self._after(self.birth.exit_at, self._dies)
+            self._after(self.birth.exit_at, self._dies, True)
         if self.birth.busy:
             self.proc.state = "R"
 
     # -- helpers ------------------------------------------------------------------------------------------------------
-    def _after(self, seconds: float, work: Any) -> None:
+    def _after(self, seconds: float, work: Any, always: bool = False) -> None:
+        """Later, unless it is dead by then, or (without `always`) begins its start again."""
+        life = self.life
+
         def guarded() -> None:
-            if not self.proc.alive:
+            if not self.proc.alive or (life != self.life and not always):
                 return
             if (
                 self.proc.state == "T" or self.world.mono < self.deaf_until
@@ -277,6 +281,7 @@ class Gateway:
 
     def lose_port(self) -> None:
         """Alive without a port: a restart in the same process that failed."""
+        self.life += 1
         self.proc.ports.clear()
         self.opened = self.ready = False
         self.lost_port = True
@@ -284,6 +289,7 @@ class Gateway:
 
     def restart_inside(self, seconds: float = 2.7) -> None:
         """A restart in the same process: the port is closed for a moment."""
+        self.life += 1
         self.say("[gateway] restarting in process")
         self.proc.ports.clear()
         self.opened = self.ready = False
@@ -332,7 +338,7 @@ class Gateway:
             self.say("[gateway] received {}; {}".format(word, what))
             self.draining = True
             self.ready_since = INF
-            self._after(self.world.drain_seconds(), lambda: self._close(number))
+            self._after(self.world.drain_seconds(), lambda: self._close(number), True)
         elif number != 0:
             self._exit(-number)
 

@@ -169,6 +169,7 @@ class Patches:
             self.flush()
             before = world.before_change(target)
             r_replace(source, target)
+            cache.clear()
             REAL["utime"](target, (world.wall(), world.wall())) if ".tmp" in source else None
             world.after_change("replace", target, before)
 
@@ -178,36 +179,54 @@ class Patches:
             self.flush()
             before, gone = world.before_change(target), world.before_change(source)
             r_rename(source, target)
+            cache.clear()
             world.after_change("rename", target, before)
             world.after_change("rename", source, gone)
 
         def unlink(path: Any, *, dir_fd: Any = None) -> None:
             if dir_fd is not None:
                 world.effect("unlink")
+                cache.clear()
                 return r_unlink(path, dir_fd=dir_fd)
             name = text(path)
             world.write_effect("unlink", name, True)
             before = world.before_change(name)
             r_unlink(name)
+            cache.clear()
             world.after_change("unlink", name, before)
 
         def mkdir(path: Any, mode: int = 0o777, *, dir_fd: Any = None) -> None:
             world.write_effect("mkdir", text(path))
+            cache.clear()
             r_mkdir(path, mode) if dir_fd is None else r_mkdir(path, mode, dir_fd=dir_fd)
 
-        def stat(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> Any:
+        cache = world.seen_files
+
+        def looked(name: str, follow: bool) -> Any:
             if self.dirty:
                 self.flush()
-            if type(path) is not int:
-                path = moved(text(path))
-            if dir_fd is None:
-                return r_stat(path, follow_symlinks=follow_symlinks)
+                cache.clear()
+            key = name if follow else "\0" + name
+            hit = cache.get(key)
+            if hit is None:
+                try:
+                    hit = r_stat(moved(name)) if follow else r_lstat(name)
+                except OSError as error:
+                    hit = error.errno
+                cache[key] = hit
+            if type(hit) is int:
+                raise OSError(hit, os.strerror(hit), name)
+            return hit
+
+        def stat(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> Any:
+            if dir_fd is None and type(path) is not int:
+                return looked(path if type(path) is str else text(path), follow_symlinks)
             return r_stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
 
         def lstat(path: Any, *, dir_fd: Any = None) -> Any:
-            if self.dirty:
-                self.flush()
-            return r_lstat(path) if dir_fd is None else r_lstat(path, dir_fd=dir_fd)
+            if dir_fd is None:
+                return looked(path if type(path) is str else text(path), False)
+            return r_lstat(path, dir_fd=dir_fd)
 
         def scandir(path: Any = ".") -> Any:
             if self.dirty:
@@ -219,7 +238,18 @@ class Patches:
             if world.disk_full and world.current is not None:
                 raise OSError(errno.ENOSPC, "No space left on device")
 
+        def clearing(name: str) -> Any:
+            def work(*args: Any, **more: Any) -> Any:
+                cache.clear()
+                return REAL[name](*args, **more)
+
+            return work
+
+        for name in ("rmdir", "chmod", "symlink", "link"):
+            self.put(os, name, clearing(name))
+
         def utime(path: Any, *args: Any, **more: Any) -> None:
+            cache.clear()
             self.dirty.pop(text(path), None)
             REAL["utime"](path, *args, **more)
 

@@ -26,6 +26,7 @@ NAMES: Dict[str, Tuple[str, ...]] = {
     "library": ("skill.cases.library", "skill.cases"),
     "matcher": ("skill.cases.matcher", "skill.case_matcher"),
     "openclaw_config": ("skill.openclaw.config",),
+    "install": ("skill.openclaw.install",),
     "home": ("skill.openclaw.home",),
     "redact": ("skill.redact",),
     "visit": ("skill.doctor.visit", "skill.doctor"),
@@ -75,6 +76,7 @@ class Product:
         _import_all("skill.repairs")
         self._remember_settings()
         self._remember_library()
+        self._remember_package()
         self._watch_ticks()
 
     def _remember_settings(self) -> None:
@@ -92,6 +94,20 @@ class Product:
             return list(kept[key])
 
         settings.issues_of = issues_of
+
+    def _remember_package(self) -> None:
+        """Where OpenClaw is installed: the same in every run, and looked up at every look."""
+        install = self.module("install")
+        find = install.package_dir
+        kept: Dict[Any, Any] = {}
+
+        def package_dir(host: Any, platform: Any = None) -> Any:
+            key = (str(host.env.get("PATH")), getattr(platform, "name", None))
+            if key not in kept:
+                kept[key] = find(host, platform)
+            return kept[key]
+
+        install.package_dir = package_dir
 
     def _remember_library(self) -> None:
         library, matcher = self.module("library"), self.module("matcher")

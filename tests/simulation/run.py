@@ -68,10 +68,12 @@ def run(scenario: Scenario, stop_at_first: bool = True) -> Result:
             start(world)
             last = 0.0
             for entry in scenario.script:
-                world.at(1000.0 + float(entry["at"]), lambda e=entry: apply(world, e))
-                last = max(
-                    last, float(entry["at"]), float(entry["at"]) + float(entry.get("for") or 0.0)
-                )
+                at = float(entry["at"])
+                last = max(last, at + float(entry.get("for") or 0.0))
+                if entry.get("when"):  # as soon after that time as this happens
+                    world.at(1000.0 + at, lambda e=entry: world.await_trigger(e))
+                else:
+                    world.at(1000.0 + at, lambda e=entry: apply(world, e))
             world.at(1000.0 + LOOK_EVERY, lambda: look(world, 1000.0 + last, 0))
             world.run_until(1000.0 + scenario.seconds)
             world.judge.at_end()

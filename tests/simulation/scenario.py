@@ -10,6 +10,21 @@ MODES = ("systemd", "systemd", "keeper", "keeper", "terminal")
 BREAKS = ("syntax", "cut", "empty", "key", "type", "mode", "deleted")
 
 
+TRIGGERS = (
+    "treat",
+    "treat",
+    "signal",
+    "stop",
+    "start",
+    "ready",
+    "ended",
+    "written",
+    "rival",
+    "evidence",
+    "keep-good",
+)
+
+
 @dataclass
 class Scenario:
     """mode: who keeps the gateway. script: entries {"kind", "at", ...}, times in seconds from the start of the run."""
@@ -160,10 +175,16 @@ def draw(seed: int, only: Optional[List[str]] = None) -> Scenario:
         at += r.choice(
             (0.0, r.uniform(0, 3), r.uniform(0, 40), r.uniform(0, 40), r.uniform(0, 400))
         )
-        scenario.script.append({"kind": name, "at": round(at, 2), **DRAWS[name][1](r)})
-    scenario.seconds = round(at + r.choice((300.0, 300.0, 300.0, 900.0, 900.0, 2700.0)), 2)
+        entry = {"kind": name, "at": round(at, 2), **DRAWS[name][1](r)}
+        if number and r.random() < 0.35:
+            entry["when"] = r.choice(TRIGGERS)
+            entry["in"] = round(
+                r.choice((0.0, 0.01, r.uniform(0, 2), r.uniform(0, 30), r.uniform(0, 300))), 2
+            )
+        scenario.script.append(entry)
+    scenario.seconds = round(at + r.choice((300.0, 300.0, 300.0, 600.0, 900.0, 2700.0)), 2)
     delay, interval = r.choice(
-        ((1, 10), (3, 30), (3, 20), (5, 30))
+        ((1, 10), (3, 30), (5, 30), (8, 60), (8, 60))
     )  # the defaults, and coarser ones
     scenario.settings = {"retry_delay": delay, "check_interval": interval}
     return scenario

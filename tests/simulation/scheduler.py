@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import heapq
 import itertools
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 
 class Killed(BaseException):
@@ -47,6 +47,7 @@ class Scheduler:
         self.tasks: List[Task] = []
         self.ending = False
         self.events = self.switches = 0
+        self.seen_files: Dict[str, Any] = {}  # stat results; void as soon as somebody else may act
 
     def at(self, when: float, work: Callable[[], Any]) -> None:
         """Do `work` at that time. It may not sleep."""
@@ -121,6 +122,7 @@ class Scheduler:
             if when > self.mono:
                 self.mono = when
             self.events += 1
+            self.seen_files.clear()
             if type(item) is not Task:
                 self.current = None
                 item()

@@ -43,6 +43,11 @@ def candidates(scenario: Scenario) -> List[Scenario]:
             found.append(_with(scenario, seconds=last + more))
             break
     for index, entry in enumerate(scenario.script):
+        if entry.get("in"):
+            one = copy.deepcopy(scenario)
+            one.script[index]["in"] = float(round(float(entry["in"]) / 5.0) * 5)
+            if one.script[index]["in"] != entry["in"]:
+                found.append(one)
         rounded = float(round(float(entry["at"]) / 10.0) * 10)
         if rounded != entry["at"]:
             one = copy.deepcopy(scenario)

@@ -1,4 +1,5 @@
-"""The simulation itself: it is deterministic, and it ends with what it found.
+"""The simulation: the same seed gives the same run, what was found once stays away, new seeds are
+clean, and each invariant notices when the code that holds it is broken.
 
 It runs in processes of its own, for it replaces the clock, the file calls and the process table of
 the whole interpreter.
@@ -6,6 +7,7 @@ the whole interpreter.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,17 +17,34 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SEEDS = json.loads((Path(__file__).parent / "seeds.json").read_text("utf-8"))
+NEW = 40  # seeds of every run of the tests; `dev.py simulate` runs as many as are wanted
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it plays a Linux machine")
 
 
-def simulate(*words: str) -> Any:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+def simulate(*words: str, **env: str) -> Any:
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     argv = [sys.executable, "-m", "simulation", *words]
-    return subprocess.run(argv, env=env, cwd=str(ROOT), stdout=subprocess.PIPE, timeout=600)
+    return subprocess.run(
+        argv,
+        env={**os.environ, "PYTHONPATH": path, **env},
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=900,
+    )
 
 
 def test_one_seed_gives_the_same_run_every_time() -> None:
     first, again = (simulate("--seed", "26").stdout for _ in range(2))
     assert first == again
     assert len(first.splitlines()) > 10
+
+
+def test_what_was_found_once_stays_away() -> None:
+    done = simulate("--named")
+    wrong = [line for line in done.stdout.splitlines() if " at " in line]
+    known = [name for name, entry in SEEDS.items() if entry.get("open")]
+    assert [line for line in wrong if line.split()[0] not in known] == []
+    assert len(done.stdout.splitlines()) == len(SEEDS) + 1

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import ground
+from . import faults, ground
 from .children import Children, Watchdogs
 from .gateway import Birth, Gateway, find
 from .invariants import Invariants
@@ -78,6 +78,7 @@ class World(Scheduler, Programs):
         self.waiting: Dict[str, Any] = {}
         self.told: List[Tuple[float, Any]] = []
         self.watching = True  # the watchdog is wanted, installed and not paused
+        self.awaited: Dict[str, List[Any]] = {}
         self.judge = Invariants(self)
         self.locks: Dict[str, Task] = {}
         self.random_state = hashlib.sha256(str(seed).encode()).digest()
@@ -108,6 +109,15 @@ class World(Scheduler, Programs):
 
     def note(self, text: str) -> None:
         self.notes.append((self.mono, text.replace(str(self.root), "")))
+
+    # -- what happens because something else happened -----------------------------------------------------------------
+    def await_trigger(self, entry: Any) -> None:
+        self.awaited.setdefault(entry["when"], []).append(entry)
+
+    def trigger(self, name: str) -> None:
+        """It happens now: what waits for it follows after its delay."""
+        for entry in self.awaited.pop(name, []) if name in self.awaited else []:
+            self.after(float(entry.get("in", 0.0)), lambda e=entry: faults.apply(self, e))
 
     # -- who acts -----------------------------------------------------------------------------------------------------
     def who(self) -> str:
@@ -201,14 +211,20 @@ class World(Scheduler, Programs):
         self.note(
             "{} sends {} to {} {}".format(by, signal.Signals(number).name, proc.kind, proc.pid)
         )
+        if Invariants.ours(by) and number != 0:
+            self.trigger("signal")
         self.judge.signalled(proc, number, by)
 
     def asked(self, by: str, what: str, gateway: Gateway) -> None:
         self.note("{} has the manager {} the gateway".format(by, what))
+        if Invariants.ours(by):
+            self.trigger("stop")
         self.judge.asked(by, what, gateway)
 
     def asked_start(self, by: str) -> None:
         self.note("{} asks for a start".format(by))
+        if Invariants.ours(by):
+            self.trigger("start")
         self.judge.asked_start(by)
 
     def state_of(self, proc: Proc) -> str:
@@ -316,6 +332,7 @@ class World(Scheduler, Programs):
 
     def became_ready(self, gateway: Gateway) -> None:
         self.note("gateway {} ready".format(gateway.proc.pid))
+        self.trigger("ready")
         self.judge.became_ready(gateway)
 
     def gateway_ended(self, gateway: Gateway) -> None:
@@ -324,6 +341,7 @@ class World(Scheduler, Programs):
                 gateway.proc.pid, gateway.proc.code, gateway.proc.ended_by
             )
         )
+        self.trigger("ended")
         self.judge.ended(gateway)
 
     def shared_log(self, proc: Proc, line: str) -> None:
@@ -396,6 +414,8 @@ class World(Scheduler, Programs):
             return None
 
     def after_change(self, kind: str, path: str, before: Optional[bytes]) -> None:
+        if self.current is not None and path == str(self.config_path):
+            self.trigger("written")
         if before is not None:
             self.judge.changed(kind, path, before)
 
