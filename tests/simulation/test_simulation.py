@@ -37,7 +37,7 @@ def simulate(*words: str, **env: str) -> Any:
 
 
 def test_one_seed_gives_the_same_run_every_time() -> None:
-    first, again = (simulate("--seed", "26").stdout for _ in range(2))
+    first, again = (simulate("--named", "A2-edit-during-repair").stdout for _ in range(2))
     assert first == again
     assert len(first.splitlines()) > 10
 
