@@ -12,7 +12,7 @@ LEFT = {("doctor", "commands"), ("doctor", "watchdog")}
 GROUND = "cli config_checker context errors files host locks model settings".split()
 # A room may import those further right, and the ground below it; nothing imports to its left.
 ORDER = (
-    "installer commands drill watchdog doctor notify bridges cases repairs checks store "
+    "installer commands drill views watchdog doctor notify bridges cases repairs checks store "
     "settings platforms openclaw redact files host errors model"
 ).split()
 LOOSE = 13

@@ -100,7 +100,7 @@ def trial(ctx: Any, question: Question) -> Dict[str, str]:
         "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state"),
     }
     try:
-        from ..openclaw.program import find
+        from ..openclaw.cli import find
 
         program = find(ctx.host, ctx.platform)
     except Exception:  # without it the AI only cannot validate

@@ -116,7 +116,7 @@ def _node(ctx: Any) -> List[str]:
     if ctx.host.which("node"):
         return []
     try:
-        from ..openclaw.program import find
+        from ..openclaw.cli import find
 
         return list(find(ctx.host, ctx.platform) or ())[:1]
     except Exception:  # only a convenience

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from ..model import Check, Finding, Text
+from ..openclaw import cli as openclaw_program
 from ..openclaw import install
-from ..openclaw import program as openclaw_program
 from .base import Look, error, info, looking, warning
 
 # What node says of a program file that is not what was published.

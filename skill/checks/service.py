@@ -9,9 +9,9 @@ import re
 from typing import Any, Iterable, Iterator, Mapping
 
 from ..model import Check, Finding, State, Text
-from ..openclaw import program as openclaw_program
-from ..openclaw.inventory import SERVICE_NAMES
-from ..platforms.states import UNUSABLE
+from ..openclaw import cli as openclaw_program
+from ..openclaw.plugins import SERVICE_NAMES
+from ..platforms.base import UNUSABLE
 from ..store import unit_files
 from .base import Look, error, info, looking, warning
 

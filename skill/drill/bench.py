@@ -20,10 +20,10 @@ from ..errors import CannotTell, GatewayError, ToolError
 from ..files import private_dir, write_atomic, write_json
 from ..host import Host
 from ..model import Text, Write
+from ..openclaw import cli as openclaw_program
 from ..openclaw import gateway
-from ..openclaw import program as openclaw_program
 from ..openclaw.home import Home
-from . import processes, sandbox
+from . import sandbox
 from .faults import Fault, argv
 from .practice import layout
 
@@ -167,7 +167,7 @@ class Bench:
         with contextlib.suppress(Exception):
             self.platform().stop()
         pid = self.gateway_pid()
-        left = processes.end_all(self.run_id, (pid,) if pid else ())
+        left = sandbox.end_all(self.run_id, (pid,) if pid else ())
         with contextlib.suppress(OSError):
             self.script("teardown")
         if not keep:
@@ -194,7 +194,7 @@ def lay_out(fault: Fault, real: bool, outer: Host, base: Optional[Path] = None) 
     """Make the place. Raise CannotTell when `openclaw` is wanted and not installed."""
     root = Path(tempfile.mkdtemp(prefix="iflow-drill-", dir=str(base) if base else None)).resolve()
     os.chmod(root, 0o700)
-    run_id = processes.new_mark()
+    run_id = sandbox.new_mark()
     home_dir = private_dir(root / "home")
     state_dir = private_dir(home_dir / ".openclaw")
     port = sandbox.free_port(outer.env)

@@ -13,7 +13,7 @@ from ..model import Healed, Text, Tried
 from ..store import good_copies
 from . import bench as benches
 from . import evidence as ledger
-from . import processes
+from . import sandbox
 from .evidence import NOTHING, WORDS, Evidence
 from .faults import Fault
 from .watcher import LogReader, Watcher
@@ -160,7 +160,7 @@ def _follow(
     before = ledger.take(bench.home)
     reader = LogReader(bench.home.logs_dir / "watchdog.log")
     list(reader.new())
-    first = processes.identity(bench.gateway_pid())
+    first = sandbox.identity(bench.gateway_pid())
     evidence = Evidence(time.time(), first, time.time())
     tell(Text.of("inject: {}", "注入故障：{}", fault.title))
     if fault.gateway_env:
@@ -181,7 +181,7 @@ def _follow(
             text = evidence.line(entry)
             if text.en:
                 tell(text)
-        evidence.look(at, bench.ready(1.0), processes.identity(bench.gateway_pid()))
+        evidence.look(at, bench.ready(1.0), sandbox.identity(bench.gateway_pid()))
         if watcher.keep_alive():
             tell(Text("the watchdog was gone and was started again", "守护进程不见了，已重新启动"))
         if _over(evidence, fault, at, settle) or (
@@ -279,7 +279,7 @@ def run_all(
     on.
     """
     results: List[Result] = []
-    swept = processes.sweep()
+    swept = sandbox.sweep()
     if swept:
         say(
             0.0,

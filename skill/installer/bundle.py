@@ -15,7 +15,6 @@ REQUIRED = (
     "records.json",
     "config.json",
     "pyproject.toml",
-    "requirements.lock",
     "requirements.sha256",
     "install.sh",
     "install.bat",

@@ -61,9 +61,17 @@ def _installs(stage: Path, wheelhouse: Optional[str]) -> List[Tuple[str, ...]]:
     """
     if wheelhouse:
         folder = ("--no-index", "--find-links", os.path.abspath(wheelhouse))
-        return [("--constraint", str(stage / "requirements.lock")) + folder + (str(stage),)]
+        pins = stage / "constraints.txt"
+        pins.write_text(_pins((stage / "requirements.sha256").read_text("utf-8")), "utf-8")
+        return [("--constraint", str(pins)) + folder + (str(stage),)]
     hashed = ("--require-hashes", "-r", str(stage / "requirements.sha256"))
     return [hashed, ("--no-deps", str(stage))]
+
+
+def _pins(hashed: str) -> str:
+    """Return the versions of a list with hashes, without them."""
+    lines = (line.rstrip(" \\") for line in hashed.splitlines())
+    return "".join(line + "\n" for line in lines if re.match(r"[a-z0-9]", line))
 
 
 def _make(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..host import Host
-from . import program as openclaw_program
+from . import cli as openclaw_program
 
 # package.json "engines" of 2026.9.6; used when the package itself does not say.
 ENGINES = ">=24.16.0 <25 || >=26.1.0"

@@ -16,7 +16,7 @@ from ..errors import ServiceError
 from ..files import private_dir, write_atomic
 from ..host import Host
 from ..model import Text
-from ..openclaw import program as openclaw_program
+from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from .base import ServicePlan, canonical
 

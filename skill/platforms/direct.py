@@ -17,7 +17,7 @@ from ..files import private_dir, write_json
 from ..host import Host
 from ..locks import lock_held
 from ..model import Text, Write
-from ..openclaw import program as openclaw_program
+from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import keeperstate
 from .base import ServicePlan, ServiceState, noted, whose

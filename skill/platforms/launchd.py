@@ -16,11 +16,10 @@ from xml.sax.saxutils import escape
 from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Service, Text
-from ..openclaw import program as openclaw_program
+from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import common, launchd_plist, removal
-from .base import ServicePlan, ServiceState, account_home, canonical, noted, whose
-from .states import read_print
+from .base import ServicePlan, ServiceState, account_home, canonical, noted, read_print, whose
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
 BUSY = (

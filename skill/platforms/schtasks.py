@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape
 from ..errors import ServiceError
 from ..host import Completed, Host
 from ..model import Text, Write
-from ..openclaw import program as openclaw_program
+from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import common, removal
 from .base import ServicePlan, ServiceState, noted

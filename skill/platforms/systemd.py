@@ -21,11 +21,19 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
-from ..openclaw import program as openclaw_program
+from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import common, removal, systemctl, systemdunit
-from .base import ServicePlan, ServiceState, account_home, canonical, noted, whose
-from .states import SHOWN, read_state
+from .base import (
+    SHOWN,
+    ServicePlan,
+    ServiceState,
+    account_home,
+    canonical,
+    noted,
+    read_state,
+    whose,
+)
 from .systemctl import user_environment
 
 DROP_IN = "iflow-doctor.conf"

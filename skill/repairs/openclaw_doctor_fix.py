@@ -22,7 +22,7 @@ TIMEOUT_S = 200.0  # 2 to 25 s measured; over 150 s when a registry is unreachab
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    from ..openclaw.program import find
+    from ..openclaw.cli import find
 
     program = find(ctx.host, ctx.platform)
     if not program:

@@ -46,7 +46,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         ]
         backup = newest_backup(ctx, path) if params.get("backup", True) else None
         if backup is not None:
-            from ..openclaw.program import find
+            from ..openclaw.cli import find
 
             program = find(ctx.host, ctx.platform) or ("openclaw",)
             steps += [

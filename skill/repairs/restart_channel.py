@@ -22,7 +22,7 @@ CALL_MS = "45000"
 
 
 def _calls(ctx: Context, verbs: Tuple[str, ...], names: List[str], account: str = "") -> List[Run]:
-    from ..openclaw.program import find
+    from ..openclaw.cli import find
 
     program = find(ctx.host, ctx.platform)
     if not program:

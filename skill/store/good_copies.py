@@ -115,7 +115,7 @@ def keep(ctx: Context) -> Optional[str]:
 
 def _inventory(ctx: Context) -> Dict[str, Any]:
     try:
-        from ..openclaw.inventory import inventory
+        from ..openclaw.plugins import inventory
 
         return dict(inventory(ctx))
     except Exception:  # an observer: without it the copy of the config is still worth keeping

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skill.drill import bench, evidence, faults, processes, sandbox
+from skill.drill import bench, evidence, faults, sandbox
 from skill.errors import CannotTell
 from skill.host import Host
 from skill.openclaw.home import Home
@@ -113,13 +113,13 @@ def test_wrong_settings_in_a_fault_are_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads other processes' environment")
 def test_sweep_ends_only_what_a_dead_drill_left() -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    ours = subprocess.Popen(sleeper, env={**os.environ, sandbox.RUN_MARK: processes.new_mark()})
+    ours = subprocess.Popen(sleeper, env={**os.environ, sandbox.RUN_MARK: sandbox.new_mark()})
     orphan = subprocess.Popen(
         sleeper, env={**os.environ, sandbox.RUN_MARK: "abc.{}.1.00".format(os.getpid())}
     )
     time.sleep(0.3)
     try:
-        assert processes.sweep() >= 1
+        assert sandbox.sweep() >= 1
         orphan.wait(5)  # raises when it still lives
         assert ours.poll() is None
     finally:
@@ -144,8 +144,8 @@ def test_sweep_leaves_a_containers_drill_alone() -> None:
         child = [c for c in psutil.Process(inside.pid).children() if c.name() == "sleep"]
         assert (
             child
-            and not processes._same_numbering(child[0].pid)
-            and processes._same_numbering(os.getpid())
+            and not sandbox._same_numbering(child[0].pid)
+            and sandbox._same_numbering(os.getpid())
         )
     finally:
         inside.kill()

@@ -15,8 +15,8 @@ from skill.checks import validation
 from skill.checks.base import Look
 from skill.context import Context
 from skill.host import Host
+from skill.openclaw import cli as openclaw_program
 from skill.openclaw import install, schema
-from skill.openclaw import program as openclaw_program
 from skill.openclaw.home import locate
 from skill.settings import Settings
 

@@ -13,8 +13,8 @@ import pytest
 from checkhouse import GOOD, House, service, valid
 
 from skill.commands.internal import _edited_wrongly
-from skill.openclaw import cli, install, inventory, logs, schema
-from skill.openclaw import program as openclaw_program
+from skill.openclaw import cli, install, logs, plugins, schema
+from skill.openclaw import cli as openclaw_program
 from skill.openclaw import validation as openclaw_validation
 from skill.openclaw.processes import Process
 from skill.store import good_copies
@@ -262,8 +262,8 @@ def test_an_unchanged_gateway_gives_the_same_inventory_and_no_secret(house):
     platform = service(
         argv=("/n/node", str(house.package / "openclaw.mjs")), env={"TOKEN": "geheim-123"}
     )
-    one = inventory.inventory(house.ctx(platform=platform))
-    assert one == inventory.inventory(house.ctx(platform=platform))
+    one = plugins.inventory(house.ctx(platform=platform))
+    assert one == plugins.inventory(house.ctx(platform=platform))
     assert (
         one["version"] == "2026.9.6"
         and list(one["plugins"]) == ["one"]

@@ -12,8 +12,8 @@ from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
 from skill.platforms import removal
+from skill.platforms.base import read_print
 from skill.platforms.launchd import Launchd
-from skill.platforms.states import read_print
 
 # launchd.plist(5): key -> type. Only what it documents may be used.
 KEYS = {

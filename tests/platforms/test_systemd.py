@@ -15,7 +15,7 @@ from manager_stub import Manager, program, world
 from skill.errors import ServiceError
 from skill.platforms import removal, systemdunit
 from skill.platforms import systemdunit as unit
-from skill.platforms.states import read_state
+from skill.platforms.base import read_state
 from skill.platforms.systemd import Systemd
 
 SERVES = (

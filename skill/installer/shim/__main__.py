@@ -10,7 +10,7 @@ import sys
 from typing import List, Sequence
 
 from ...host import Host
-from . import aside, place
+from . import place
 
 
 def answer(host: Host, words: Sequence[str]) -> int:
@@ -18,7 +18,7 @@ def answer(host: Host, words: Sequence[str]) -> int:
     this process.
     """
     verb, rest = words[1], list(words[3:])
-    if aside.learned(host, verb):
+    if place.learned(host, verb):
         return hand_over(host, words)
     from ...cli import main
 
@@ -30,7 +30,7 @@ def answer(host: Host, words: Sequence[str]) -> int:
 
 def hand_over(host: Host, words: Sequence[str]) -> int:
     program = place.real(host)
-    assert program is not None  # aside.learned() asked it
+    assert program is not None  # place.learned() asked it
     if host.system == "win32":
         return subprocess.call(
             [str(program)] + list(words), env=dict(host.env, IFLOW_DOCTOR_SHIM_PASS="1")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from skill.host import Completed, Host
-from skill.installer.shim import aside, place, profiles, text
+from skill.installer.shim import place, profiles, text
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the POSIX shim")
 SHELLS = [
@@ -262,9 +262,9 @@ def test_steps_aside_when_the_real_one_learns_the_verb_and_asks_once_per_version
         system="linux",
         run=run,
     )
-    assert aside.learned(here, "run") and not aside.learned(here, "config") and len(asked) == 1
+    assert place.learned(here, "run") and not place.learned(here, "config") and len(asked) == 1
     (world / "back" / "openclaw").write_text(REAL + "# a newer version\n")
-    assert aside.learned(here, "run") and len(asked) == 2
+    assert place.learned(here, "run") and len(asked) == 2
 
 
 def test_stays_when_the_real_one_cannot_be_asked(world: Path, tmp_path: Path) -> None:
@@ -273,11 +273,11 @@ def test_stays_when_the_real_one_cannot_be_asked(world: Path, tmp_path: Path) ->
         "PATH": str(world / "back"),
         "OPENCLAW_STATE_DIR": str(tmp_path / "s"),
     }
-    assert not aside.learned(
+    assert not place.learned(
         Host(env=env, system="linux", run=lambda argv, **_: Completed(argv, None, timed_out=True)),
         "run",
     )
-    assert not aside.learned(Host(env=dict(env, PATH=""), system="linux"), "run")
+    assert not place.learned(Host(env=dict(env, PATH=""), system="linux"), "run")
 
 
 def test_a_caught_call_runs_the_command_line(tmp_path: Path) -> None:
