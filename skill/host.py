@@ -12,10 +12,25 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
-WINDOWS = os.name == "nt"
+from . import machine
+from .machine import WINDOWS, Listener, Process
+
+__all__ = [  # with the rows that its tables hold: callers need one door
+    "WINDOWS",
+    "Completed",
+    "Host",
+    "Listener",
+    "Process",
+    "Reply",
+    "end_group",
+    "http_get",
+    "locale_lang",
+    "run_program",
+    "start_program",
+]
 
 
 @dataclass(frozen=True)
@@ -242,6 +257,15 @@ class Host:
     run: Callable[..., Completed] = run_program
     start: Callable[..., int] = start_program
     get: Callable[..., Reply] = http_get
+    # process and socket tables
+    processes: Callable[[], List[Process]] = machine.process_table
+    process: Callable[[int], Optional[Process]] = machine.process_of
+    environ: Callable[[int], Optional[Mapping[str, str]]] = machine.environ_of
+    usage: Callable[[int], Dict[str, float]] = machine.usage_of
+    # of one pid, or with None of all; raises OSError where the system does not tell
+    listeners: Callable[[Optional[int]], List[Listener]] = machine.listeners
+    signal: Callable[[Process, int], bool] = machine.send_signal  # False: gone, or another one
+    boot: Callable[[], str] = machine.boot_mark  # differs after a reboot; "" unknown
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     system: str = sys.platform  # linux | darwin | win32
 

@@ -9,7 +9,7 @@ import rooms
 
 # Still to be cut: the second examination in doctor/report.py.
 LEFT = {("doctor", "commands"), ("doctor", "watchdog")}
-GROUND = "cli config_checker context errors files host locks model settings".split()
+GROUND = "cli config_checker context errors files host locks machine model settings".split()
 # A room may import those further right, and the ground below it; nothing imports to its left.
 ORDER = (
     "installer commands drill views watchdog doctor notify bridges cases repairs checks store "

@@ -18,6 +18,7 @@ import pytest
 from skill import cli
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.empty_machine
 SECRET = "s3cr3t-t0ken-0123456789"
 
 
@@ -256,6 +257,7 @@ def test_the_second_watchdog_says_who_holds_the_lock(house):
         assert json.loads(call_here(house, "status", "--json")[1])["watchdog"]["pid"] == os.getpid()
 
 
+@pytest.mark.real_processes
 def test_uninstalling_the_service_ends_a_watchdog_that_was_started_by_hand(house):
     env = {
         "HOME": str(house.parent),

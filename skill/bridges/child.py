@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .. import machine
 from ..files import tail_bytes
-from ..host import WINDOWS, Completed, end_group, run_program
+from ..host import WINDOWS, Completed, Process, end_group, run_program
 from ..openclaw.config import read_env_file
 
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
@@ -210,20 +211,17 @@ def _read(path: Path) -> str:
     return tail_bytes(path, OUTPUT_LIMIT).decode("utf-8", "replace")
 
 
-def processes_of(matches: Callable[[str], bool]) -> List[Any]:
+def processes_of(matches: Callable[[str], bool]) -> List[Process]:
     """Processes whose environment carries a run id that `matches`. Those that cannot be read are
     not ours.
     """
-    import psutil
-
-    found = []
-    for process in psutil.process_iter(["pid"]):
-        try:
-            if process.pid != os.getpid() and matches(process.environ().get(RUN_ID, "")):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    return [
+        row
+        for row in machine.process_table()
+        if row.pid != os.getpid()
+        and row.state != "zombie"
+        and matches((machine.environ_of(row.pid) or {}).get(RUN_ID, ""))
+    ]
 
 
 def end_run(run_id: str, grace_s: float = 3.0) -> int:
@@ -237,38 +235,20 @@ def end_orphans(prefix: str) -> int:
     """End what is left of runs of ours whose owner is dead (kill -9 in the middle of a call). Run
     ids: <prefix>-<owner pid>-<random>.
     """
-    import psutil
-
     pattern = re.compile(re.escape(prefix) + r"-(\d+)-\w+$")
 
     def orphan(value: str) -> bool:
         found = pattern.match(value)
-        return bool(found) and not psutil.pid_exists(int(found.group(1)))  # type: ignore[union-attr]
+        return found is not None and machine.process_of(int(found.group(1))) is None
 
     return _end(orphan, 3.0)
 
 
 def _end(matches: Callable[[str], bool], grace_s: float) -> int:
-    import psutil
-
     targets = processes_of(matches)
-    for process in targets:
-        _quietly(process.terminate)
-    _, alive = psutil.wait_procs(targets, timeout=grace_s) if targets else ([], [])
-    stubborn = alive + [p for p in processes_of(matches) if p not in alive]
-    for process in stubborn:
-        _quietly(process.kill)
-    psutil.wait_procs(stubborn, timeout=2.0)
+    machine.end_rows(targets, grace_s)
+    machine.end_rows(processes_of(matches), 0.0)  # what they started meanwhile
     return len(targets)
-
-
-def _quietly(action: Callable[[], Any]) -> None:
-    import psutil
-
-    try:
-        action()
-    except (psutil.Error, OSError):
-        pass
 
 
 def version_of(ctx: Any, program: str, timeout: float = 15.0) -> Tuple[int, ...]:

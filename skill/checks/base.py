@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..host import Listener, Process
 from ..model import NOT_SERVING, Finding, Severity, Text
 from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, install, logs
@@ -47,23 +48,21 @@ class Look:
         return found
 
     @property
-    def processes(self) -> List[process_table.Process]:
-        found: List[process_table.Process] = self._once(
-            "processes", lambda: process_table.table(self.ctx.host)
-        )
+    def processes(self) -> List[Process]:
+        found: List[Process] = self._once("processes", lambda: process_table.table(self.ctx.host))
         return found
 
     @property
-    def gateways(self) -> List[process_table.Process]:
+    def gateways(self) -> List[Process]:
         """Living gateways of this state directory, oldest first."""
-        found: List[process_table.Process] = self._once(
+        found: List[Process] = self._once(
             "gateways", lambda: process_table.ours(self.ctx.home, self.processes)
         )
         return found
 
     @property
-    def listeners(self) -> List[process_table.Listener]:
-        found: List[process_table.Listener] = self._once(
+    def listeners(self) -> List[Listener]:
+        found: List[Listener] = self._once(
             "listeners", lambda: process_table.listeners(self.ctx.host, self.ctx.home.port)
         )
         return found
@@ -145,7 +144,7 @@ class Look:
         )
 
     @property
-    def starting(self) -> List[process_table.Process]:
+    def starting(self) -> List[Process]:
         """Processes of this state directory that may become its gateway: before it listens it is
         called just `openclaw`.
         """

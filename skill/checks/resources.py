@@ -33,7 +33,7 @@ FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     for row in look.gateways[:1]:
-        used = processes.usage(row.pid)
+        used = processes.usage(look.host, row.pid)
         memory, normal = (
             used.get("memory_mb", 0.0),
             float(look.inventory.get("memory_mb") or HEALTHY_MB),
@@ -106,7 +106,7 @@ def _limits(look: Look) -> Iterator[Finding]:
     """
     keepers = [row for row in look.processes if "keeper" in row.argv and "run" in row.argv]
     for row in (look.gateways or look.starting or keepers)[:1]:
-        used = processes.usage(row.pid)
+        used = processes.usage(look.host, row.pid)
         files, space = used.get("fd_limit", -1.0), used.get("as_limit", -1.0)
         if 0 < files < FEW_FDS:
             yield error(
@@ -148,7 +148,8 @@ def _no_more_processes(look: Look) -> Iterator[Finding]:
     said = next((line for line in look.log.splitlines() if _NO_FORK.search(line)), "")
     used, most = (0, 0)
     for row in look.gateways[:1]:
-        used, most = processes.tasks(row.pid)
+        group = processes.usage(look.host, row.pid)
+        used, most = int(group.get("tasks", 0)), int(group.get("task_limit", 0))
     if most and used >= most * 0.95:
         yield error(
             "resources/process-limit",

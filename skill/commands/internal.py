@@ -214,7 +214,7 @@ def evidence(app: Any, incident: str) -> None:
 
     ctx = app.context()
     reply = ctx.host.get(ctx.home.url("/readyz"), 2.0)
-    process = gateway.lock_holder(ctx.home)
+    process = gateway.lock_holder(ctx.host, ctx.home)
     value = {
         "at": gateway.clock_stamp(ctx.host.now()),
         "readyz": {

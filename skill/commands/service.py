@@ -71,8 +71,6 @@ def _end_by_hand(app: Any) -> None:
     import os
     import signal
 
-    import psutil
-
     from ..locks import lock_held, lock_owner
     from ..openclaw.home import locate
 
@@ -84,10 +82,10 @@ def _end_by_hand(app: Any) -> None:
         pid, _ = lock_owner(lock)
         # the lock is there a moment before its owner's note, which may still name an earlier one
         if not told:
-            with contextlib.suppress(OSError, psutil.Error):
-                if pid > 1 and pid != os.getpid() and "watch" in psutil.Process(pid).cmdline():
-                    os.kill(pid, signal.SIGTERM)
-                    told = True
+            with contextlib.suppress(OSError):
+                row = app.host.process(pid) if pid > 1 and pid != os.getpid() else None
+                if row is not None and "watch" in row.argv:
+                    told = app.host.signal(row, signal.SIGTERM)
         app.host.sleep(0.25)
 
 

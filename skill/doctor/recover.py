@@ -162,7 +162,7 @@ def _lost_since(ctx: Context, snapshot: snapshots.Snapshot, plan: Plan) -> List[
 
 def _await_orphan(ctx: Context) -> None:
     until = ctx.host.monotonic() + ORPHAN_WAIT_S
-    while gateway.doctor_running(ctx.home) and ctx.host.monotonic() < until:
+    while gateway.doctor_running(ctx.host, ctx.home) and ctx.host.monotonic() < until:
         ctx.host.sleep(1.0)
 
 

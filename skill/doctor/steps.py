@@ -36,7 +36,7 @@ def wait_for_runs(ctx: Context, plan: Plan, say: Any) -> float:
         return 0.0
     began, told = ctx.host.monotonic(), False
     while ctx.host.monotonic() - began < RUNS_WAIT_S:
-        runs = gateway.active_runs(ctx.home, ctx.host.now())
+        runs = gateway.active_runs(ctx.host, ctx.home)
         if not runs or gateway.ask(ctx.host, ctx.home, 5.0)["answer"] not in (
             "ready",
             "not-ready",
@@ -127,7 +127,7 @@ def move_back(path: str, to: str) -> None:
 
 
 def end(ctx: Context, step: EndProcess) -> None:
-    process = gateway.look_at(step.pid)
+    process = gateway.look_at(ctx.host, step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
         return
     if not gateway.end_gateway(ctx.host, ctx.home, process, step.grace_s, who="level 3").gone:
@@ -166,7 +166,7 @@ def _ended_deaf(ctx: Context) -> bool:
     """A gateway that was judged deaf will not act on a polite restart either (minutes): end exactly
     this process. One that only began to start is not deaf. True when gone.
     """
-    holder = gateway.lock_holder(ctx.home)
+    holder = gateway.lock_holder(ctx.host, ctx.home)
     if holder is None or not holder.started:
         return False
     judged = ctx.verdict.state in (State.HUNG, State.ZOMBIE) and ctx.verdict.pid == holder.pid
@@ -178,13 +178,13 @@ def _ended_deaf(ctx: Context) -> bool:
 
 def live_process(ctx: Context) -> bool:
     """Is a gateway of this state directory alive?"""
-    if gateway.lock_holder(ctx.home) is not None:
+    if gateway.lock_holder(ctx.host, ctx.home) is not None:
         return True
     try:
         pid = getattr(ctx.platform.service_state(), "main_pid", None)
     except Exception:  # the manager may be gone
         pid = None
-    return isinstance(pid, int) and pid > 0 and gateway.look_at(pid) is not None
+    return isinstance(pid, int) and pid > 0 and gateway.look_at(ctx.host, pid) is not None
 
 
 # -- for people and for the journal ----------------------------------------------------------------

@@ -106,13 +106,13 @@ def _streak(
 
 def _stays(ctx: Context, seconds: float) -> bool:
     """Still the same process and answering after `seconds`; two silent probes in a row are a no."""
-    holder = gateway.lock_holder(ctx.home)
+    holder = gateway.lock_holder(ctx.host, ctx.home)
     until, silent = ctx.host.monotonic() + seconds, 0
     while ctx.host.monotonic() < until:
         ctx.host.sleep(1.0)
         answer = gateway.ask(ctx.host, ctx.home, 5.0)["answer"]
         silent = 0 if answer in ANSWERING else silent + 1
-        now = gateway.lock_holder(ctx.home)
+        now = gateway.lock_holder(ctx.host, ctx.home)
         if answer == "refused" or silent >= 2 or (holder and now and now.pid != holder.pid):
             return False
     return True

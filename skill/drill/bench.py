@@ -72,7 +72,7 @@ class Bench:
         """The process that holds this state directory's lock, alive or stopped; None when there is
         none.
         """
-        holder = gateway.lock_holder(self.home)
+        holder = gateway.lock_holder(self.host, self.home)
         return holder.pid if holder else None
 
     def ready(self, timeout_s: float = 2.0) -> bool:

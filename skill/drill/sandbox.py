@@ -4,7 +4,6 @@ in, nothing goes out.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -13,6 +12,9 @@ import time
 import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .. import machine
+from ..machine import Process
 
 # every process of a drill carries this name, so that all of them can be ended
 RUN_MARK = "IFLOW_DOCTOR_DRILL_RUN"
@@ -102,26 +104,22 @@ def new_mark() -> str:
     """A name for one fault's processes that also says which drill they belong to:
     <random>.<pid>.<start time of this process>.
     """
-    import psutil
-
-    return "{}.{}.{:.2f}".format(uuid.uuid4().hex, os.getpid(), psutil.Process().create_time())
+    me = machine.process_of(os.getpid())
+    return "{}.{}.{:.2f}".format(uuid.uuid4().hex, os.getpid(), me.started if me else 0.0)
 
 
 def sweep() -> int:
     """End what drills left behind that were themselves killed (kill -9); return how many processes
     that were.
     """
-    import psutil
-
     orphans = set()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            mark = process.environ().get(RUN_MARK, "") if _same_numbering(process.pid) else ""
-            parts = mark.split(".", 2)
-            if len(parts) == 3:
-                who = identity(int(parts[1]))
-                if who is None or "{:.2f}".format(who[1]) != parts[2]:
-                    orphans.add(mark)
+    for row in machine.process_table():
+        mark = _mark_of(row.pid) if _same_numbering(row.pid) else ""
+        parts = mark.split(".", 2)
+        if len(parts) == 3:
+            who = identity(int(parts[1]))
+            if who is None or "{:.2f}".format(who[1]) != parts[2]:
+                orphans.add(mark)
     ended = 0
     for mark in orphans:
         ended += len(members(mark))
@@ -129,63 +127,52 @@ def sweep() -> int:
     return ended
 
 
+def _mark_of(pid: int) -> str:
+    return (machine.environ_of(pid) or {}).get(RUN_MARK, "")
+
+
 def _same_numbering(pid: int) -> bool:
     """False for a process of a container: its drill is named by a pid that means another process
     here.
     """
     own = "/proc/self/ns/pid"
-    return (
-        not os.path.exists(own)
-        or os.stat("/proc/{}/ns/pid".format(pid)).st_ino == os.stat(own).st_ino
-    )
+    if not os.path.exists(own):
+        return True
+    try:
+        return os.stat("/proc/{}/ns/pid".format(pid)).st_ino == os.stat(own).st_ino
+    except OSError:
+        return False
 
 
-def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Any]:
+def members(run_id: str, also: Tuple[int, ...] = ()) -> List[Process]:
     """Every living process that carries the drill's mark, and the tree below the pids in `also`."""
-    import psutil
-
-    found = {}
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(RUN_MARK) == run_id or process.pid in also:
-                found[process.pid] = process
-                for child in process.children(recursive=True):
-                    found.setdefault(child.pid, child)
+    found: Dict[int, Process] = {}
+    rows = [row for row in machine.process_table() if row.state != "zombie"]
+    for row in rows:
+        if row.pid != os.getpid() and (row.pid in also or _mark_of(row.pid) == run_id):
+            for each in [row] + machine.children(row.pid, rows):
+                found.setdefault(each.pid, each)
+    found.pop(os.getpid(), None)
     return list(found.values())
 
 
 def end_all(run_id: str, also: Tuple[int, ...] = (), grace_s: float = 4.0) -> int:
-    """End the drill's processes, SIGTERM first; return how many are left. psutil refuses a pid that
-    was given to another process.
+    """End the drill's processes, SIGTERM first; return how many are left. A pid that was given to
+    another process meanwhile is not touched.
     """
-    import psutil
-
-    left: List[Any] = []
+    left: List[Process] = []
     for _ in range(3):  # a keeper may have started a new gateway while we were ending the old one
         left = members(run_id, also)
         if not left:
             return 0
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.terminate()
-        _, alive = psutil.wait_procs(left, timeout=grace_s)
-        for process in alive:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(alive, timeout=grace_s)
+        machine.end_rows(left, grace_s)
     return len(members(run_id, also))
 
 
 def identity(pid: Optional[int]) -> Optional[Tuple[int, float]]:
     """(pid, start time), which no other process will ever have; None when it is gone."""
-    import psutil
-
-    try:
-        return (pid, psutil.Process(pid).create_time()) if pid else None
-    except psutil.Error:
-        return None
+    row = machine.process_of(pid) if pid else None
+    return (row.pid, row.started) if row else None
 
 
 def wait_gone(who: Optional[Tuple[int, float]], timeout_s: float) -> bool:

@@ -100,25 +100,19 @@ def triage_agents(ctx: Any) -> List[Dict[str, Any]]:
     """Triage agents of this gateway that are running now: {pid, command}. Ours (non-interactive) do
     not count.
     """
-    import psutil
-
     found: List[Dict[str, Any]] = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        words = process.info.get("cmdline") or []
-        line = " ".join(words)
+    for row in ctx.host.processes():
         if (
-            process.pid == os.getpid()
-            or not _SHAPE.search(line)
-            or any(flag in words for flag in _PASSIVE)
+            row.pid == os.getpid()
+            or not _SHAPE.search(row.line[:4000])
+            or any(flag in row.argv for flag in _PASSIVE)
         ):
             continue
-        try:
-            state = process.environ().get("OPENCLAW_STATE_DIR", "")
-        except (psutil.Error, OSError):
-            state = ""
+        env = row.env if row.env is not None else ctx.host.environ(row.pid)
+        state = (env or {}).get("OPENCLAW_STATE_DIR", "")
         if state and os.path.realpath(state) != os.path.realpath(str(ctx.home.state_dir)):
             continue  # another profile's
-        found.append({"pid": process.pid, "command": line[:120]})
+        found.append({"pid": row.pid, "command": row.line[:120]})
     return found
 
 

@@ -225,7 +225,7 @@ def observe(
     whole picture.
     """
     found = ask(host, home, timeout)
-    holder = lock_holder(home)
+    holder = lock_holder(host, home)
     base: Dict[str, Any] = {
         "at": host.now(),
         "mono": host.monotonic(),
@@ -241,17 +241,17 @@ def observe(
         return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
     process, owner, could = holder, None, False
     if found["answer"] not in ("refused", "unreachable"):
-        if holder and listens(holder.pid, home.port):
+        if holder and listens(host, holder.pid, home.port):
             could, owner = True, holder
         else:
-            could, owner = port_owner(home.port)
+            could, owner = port_owner(host, home.port)
     service = service_of(platform)
     if process is None:
         for pid in (
             getattr(service, "main_pid", None),
             known.process.pid if known and known.process else None,
         ):
-            candidate = look_at(pid) if pid else None
+            candidate = look_at(host, pid) if pid else None
             if is_gateway(candidate) or (candidate and is_practice(candidate)):
                 process = candidate
                 break
@@ -295,7 +295,7 @@ def observe(
         and lastwords.went_suddenly(_newest_log(host, home)),
         service=service,
         updating=_updating(host, home),
-        doctor_running=process is None and doctor_running(home),
+        doctor_running=process is None and doctor_running(host, home),
         log_says_staying_alive=staying,
         shutdown_stuck=stuck,
         port_lost=lost,
@@ -347,7 +347,7 @@ def wait_ready(
     starts = getattr(service_of(platform), "restarts", 0)
     while host.monotonic() - began < budget_s:
         seen = ask(host, home, 5.0)
-        holder = lock_holder(home)
+        holder = lock_holder(host, home)
         ours = holder is not None or not read_lock(home)
         streak = streak + 1 if seen["answer"] in ("ready", "live") and ours else 0
         if streak >= READY_IN_A_ROW:

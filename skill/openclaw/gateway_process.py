@@ -7,13 +7,16 @@ this state directory (2026.9.6).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
-from ..host import Host
+from ..host import Host, Process
+from ..machine import KILL, children
 from .home import Home
 
 
@@ -29,36 +32,29 @@ class ProcessInfo:
     uid: int = -1
 
 
-def look_at(pid: int) -> Optional[ProcessInfo]:
+_SHORT = {
+    "running": "R",
+    "sleeping": "S",
+    "disk-sleep": "D",
+    "stopped": "T",
+    "tracing-stop": "T",
+    "zombie": "Z",
+    "idle": "S",
+}
+
+
+def look_at(host: Host, pid: int) -> Optional[ProcessInfo]:
     """The process behind a pid, None when there is none (a zombie entry of the process table counts
     as none).
     """
-    import psutil
+    return info_of(host.process(pid))
 
-    short = {
-        "running": "R",
-        "sleeping": "S",
-        "disk-sleep": "D",
-        "stopped": "T",
-        "tracing-stop": "T",
-        "zombie": "Z",
-        "idle": "S",
-    }
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            status = short.get(process.status(), "S")
-            if status == "Z":
-                return None
-            command = " ".join(process.cmdline()) or process.name()
-            uid = process.uids().real if hasattr(process, "uids") else -1
-            return ProcessInfo(
-                pid, process.create_time(), status, command[:300], process.memory_info().rss, uid
-            )
-    except psutil.AccessDenied:
-        return ProcessInfo(pid, 0.0, "S", "")
-    except (psutil.NoSuchProcess, ValueError, OSError):
+
+def info_of(row: Optional[Process]) -> Optional[ProcessInfo]:
+    status = _SHORT.get(row.state, "S") if row else "Z"
+    if row is None or status == "Z":
         return None
+    return ProcessInfo(row.pid, row.started, status, row.line[:300], row.rss, row.uid)
 
 
 def lock_files(home: Home) -> List[str]:
@@ -92,7 +88,7 @@ def is_gateway(process: Optional[ProcessInfo]) -> bool:
     return bool(process) and "openclaw" in (process.command if process else "").lower()
 
 
-def lock_holder(home: Home) -> Optional[ProcessInfo]:
+def lock_holder(host: Host, home: Home) -> Optional[ProcessInfo]:
     """The living process that the lock names, provided it really is an OpenClaw that is not younger
     than the lock.
 
@@ -105,7 +101,7 @@ def lock_holder(home: Home) -> Optional[ProcessInfo]:
     pid = lock.get("pid")
     if not isinstance(pid, int) or pid <= 0:
         return None
-    process = look_at(pid)
+    process = look_at(host, pid)
     if process is None:
         return None
     created = _epoch(str(lock.get("createdAt", "")))
@@ -132,98 +128,70 @@ def _epoch(stamp: str) -> float:
 FACTS_FRESH_S = 60.0  # the plugin writes them every 10 s
 
 
-def active_runs(home: Home, now: float) -> int:
+def active_runs(host: Host, home: Home) -> int:
     """Agent runs under way, as our plugin inside the gateway tells (gateway-facts.json); 0 when it
     does not, or not lately.
     """
     try:
         facts = json.loads((home.doctor_dir / "gateway-facts.json").read_bytes()[:8192])
         fresh, runs, pid = (
-            0 <= now - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5,
+            0 <= host.now() - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5,
             int(facts["activeRuns"]),
             int(facts["pid"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-    holder = lock_holder(home)
+    holder = lock_holder(host, home)
     return runs if fresh and holder is not None and holder.pid == pid else 0
 
 
-def listens(pid: int, port: int) -> Optional[bool]:
+def listens(host: Host, pid: int, port: int) -> Optional[bool]:
     """Whether this process listens on the port; None when the system does not let us look."""
-    import psutil
-
     try:
-        process = psutil.Process(pid)
-        look = getattr(process, "net_connections", None) or process.connections
-        return any(
-            c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
-            for c in look(kind="tcp")
-        )
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OSError):
+        return any(row.port == port for row in host.listeners(pid))
+    except OSError:
         return None
 
 
-def port_owner(port: int) -> Tuple[bool, Optional[ProcessInfo]]:
+def port_owner(host: Host, port: int) -> Tuple[bool, Optional[ProcessInfo]]:
     """(could look, the listener on 127.0.0.1/any:port). (False, None) when the system does not
     tell.
     """
-    import psutil
-
     try:
-        rows = [
-            c
-            for c in psutil.net_connections(kind="tcp")
-            if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
-        ]
-    except (psutil.Error, OSError):
+        rows = [row for row in host.listeners(None) if row.port == port]
+    except OSError:
         return False, None
     for row in rows:
         if row.pid:
-            return True, look_at(row.pid)
+            return True, look_at(host, row.pid)
     return not rows, None
 
 
-def doctor_running(home: Home) -> bool:
+def doctor_running(host: Host, home: Home) -> bool:
     """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program
     holds the lock: no gateway can start.
     """
-    import psutil
-
     lock = read_lock(home)
-    user = look_at(lock["pid"]) if lock.get("role", "gateway") != "gateway" else None
+    user = look_at(host, lock["pid"]) if lock.get("role", "gateway") != "gateway" else None
     if user is not None and (is_gateway(user) or not user.command):
         return True
-    for process in psutil.process_iter(["name", "cmdline"]):
-        try:
-            words = process.info["cmdline"] or []
-            if (process.info["name"] or "").startswith("openclaw-docto") or (
-                words and words[0].startswith("openclaw-doctor")
-            ):
-                if _state_dir_matches(process, home):
-                    return True
-        except psutil.Error:
-            continue
-    return False
+    return any(
+        (row.name.startswith("openclaw-docto") or row.line.startswith("openclaw-doctor"))
+        and row.state != "zombie"
+        and _state_dir_matches(row, home)
+        for row in host.processes()
+    )
 
 
-def _state_dir_matches(process: Any, home: Home) -> bool:
+def _state_dir_matches(row: Process, home: Home) -> bool:
     """Whether a process works on this state directory, by its environment; True when the system
     does not tell.
     """
-    import psutil
-
-    try:
-        env = process.environ()
-    except (psutil.Error, OSError):
-        return True
-    if not env:
+    if not row.env:
         return True
     from .home import state_dir_of
 
-    return os.path.realpath(str(state_dir_of(Host(env=env)))) == os.path.realpath(
+    return os.path.realpath(str(state_dir_of(Host(env=row.env)))) == os.path.realpath(
         str(home.state_dir)
     )
 
@@ -257,43 +225,36 @@ def end_process(
     touched. probe: whether the gateway serves at this moment (<= 1 s), asked last before each
     signal. note: keep on disk that "terminate" or "kill" comes next; False forbids it.
     """
-    import psutil
 
-    def same() -> Optional["psutil.Process"]:
-        now = look_at(target.pid)
+    def same() -> Optional[Process]:
+        row = host.process(target.pid)
+        now = info_of(row)
         if (
             now is None
             or (target.started and abs(now.started - target.started) > 1.0)
             or now.command != target.command
         ):
             return None
-        try:
-            return psutil.Process(target.pid)
-        except psutil.NoSuchProcess:
-            return None
+        return row
 
-    process = same()
-    if process is None:
+    if same() is None:
         return Ended.GONE
-    try:
-        children = [(child.pid, child.create_time()) for child in process.children(recursive=True)]
-    except psutil.Error:
-        children = []
-    for sig, wait in (("terminate", grace_s), ("kill", 10.0)):
-        if sig == "terminate" and (target.status == "T" or grace_s <= 0):
+    below = children(target.pid, host.processes())
+    for number, wait in ((signal.SIGTERM, grace_s), (KILL, 10.0)):
+        if number == signal.SIGTERM and (target.status == "T" or grace_s <= 0):
             continue  # a stopped process never sees SIGTERM
         if same() is None:
             break
         if probe():
             return Ended.ANSWERS
-        process = same()  # the probe took its time
-        if process is None:
+        row = same()  # the probe took its time
+        if row is None:
             break
-        if not note(sig):
+        if not note("terminate" if wait is grace_s else "kill"):
             return Ended.LIMIT
         try:
-            getattr(process, sig)()
-        except psutil.Error:
+            host.signal(row, number)
+        except OSError:
             return Ended.ALIVE
         until = host.monotonic() + wait
         while host.monotonic() < until and same() is not None:
@@ -302,25 +263,22 @@ def end_process(
             host.sleep(0.2)
     if same() is not None:
         return Ended.ALIVE
-    _end_orphans(children)
+    _end_orphans(host, below)
     return Ended.GONE
 
 
-def _end_orphans(children: Iterable[Tuple[int, float]]) -> None:
-    import psutil
+def _end_orphans(host: Host, rows: Iterable[Process]) -> None:
+    left = list(rows)
+    for number in (signal.SIGTERM, KILL):
+        left = [row for row in left if _lives(host, row)]
+        for row in left:
+            with contextlib.suppress(OSError):
+                host.signal(row, number)
+        until = host.monotonic() + 1.0
+        while host.monotonic() < until and any(_lives(host, row) for row in left):
+            host.sleep(0.1)
 
-    left = []
-    for pid, started in children:
-        try:
-            child = psutil.Process(pid)
-            if abs(child.create_time() - started) < 0.01 and child.status() != psutil.STATUS_ZOMBIE:
-                left.append(child)
-        except psutil.Error:
-            continue
-    for sig in ("terminate", "kill"):
-        for child in left:
-            try:
-                getattr(child, sig)()
-            except psutil.Error:
-                pass
-        _, left = psutil.wait_procs(left, timeout=1)
+
+def _lives(host: Host, row: Process) -> bool:
+    now = host.process(row.pid)
+    return now is not None and now.state != "zombie" and row.is_same(now)

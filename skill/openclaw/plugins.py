@@ -198,7 +198,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
         "config_sha": hashlib.sha256(view.raw).hexdigest(),
     }
     rows = ours(home, table(host))
-    memory = usage(rows[0].pid).get("memory_mb") if rows else None
+    memory = usage(host, rows[0].pid).get("memory_mb") if rows else None
     if memory:
         found["memory_mb"] = int(round(memory, -2))
     return found

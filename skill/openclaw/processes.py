@@ -9,75 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Optional
 
-from ..host import Host
+from ..host import Host, Listener, Process
+from ..machine import speaks_of_openclaw
 from .gateway_process import read_lock
 from .home import Home, state_dir_of
 
 
-@dataclass(frozen=True)
-class Process:
-    """One row of the process table. started: epoch seconds. state: psutil's word (running,
-    sleeping, stopped, zombie).
-    """
-
-    pid: int
-    ppid: int
-    name: str
-    argv: Tuple[str, ...] = ()
-    state: str = ""
-    started: float = 0.0
-    user: str = ""
-    env: Optional[Mapping[str, str]] = None  # None: may not be read
-    cwd: str = ""
-
-    @property
-    def line(self) -> str:
-        return " ".join(self.argv) or self.name
-
-
-@dataclass(frozen=True)
-class Listener:
-    port: int
-    address: str
-    pid: Optional[int]  # None: belongs to somebody whose sockets we may not see
-
-
 def table(host: Host) -> List[Process]:
-    """All processes. A host with a `processes` function (a test's) answers from that."""
-    given = getattr(host, "processes", None)
-    if given is not None:
-        return list(given())
-    import psutil
-
-    rows = []
-    for item in psutil.process_iter(
-        ["pid", "ppid", "name", "cmdline", "status", "create_time", "username"]
-    ):
-        info = item.info
-        row = Process(
-            info["pid"],
-            info["ppid"] or 0,
-            info["name"] or "",
-            tuple(info["cmdline"] or ()),
-            info["status"] or "",
-            info["create_time"] or 0.0,
-            info["username"] or "",
-        )
-        if row.state != psutil.STATUS_ZOMBIE and _interesting(row):
-            try:
-                row = replace(row, env=item.environ(), cwd=item.cwd())
-            except (psutil.Error, OSError):
-                pass
-        rows.append(row)
-    return rows
-
-
-def _interesting(row: Process) -> bool:
-    return "openclaw" in row.name or any("openclaw" in part for part in row.argv)
+    return list(host.processes())
 
 
 def is_gateway(row: Process) -> bool:
@@ -154,17 +96,6 @@ def state_dir(row: Process) -> Optional[Path]:
     return state_dir_of(Host(env=env))
 
 
-def start_ticks(pid: int) -> Optional[int]:
-    """Clock ticks since boot at which a process started, as the lock's startTime; None where there
-    is no /proc.
-    """
-    try:
-        with open("/proc/{}/stat".format(pid), "rb") as handle:
-            return int(handle.read().rsplit(b")", 1)[1].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
 def owner_of_lock(home: Home, rows: List[Process]) -> Optional[Process]:
     """The live gateway that holds this state directory's lock; None when the lock is free or left
     behind by a dead one.
@@ -174,14 +105,13 @@ def owner_of_lock(home: Home, rows: List[Process]) -> Optional[Process]:
     if (
         row is None
         or row.state == "zombie"
-        or not (_interesting(row) or "node" in row.name.lower() or "practice" in row.line)
+        or not (speaks_of_openclaw(row) or "node" in row.name.lower() or "practice" in row.line)
     ):
         return None
-    ticks = start_ticks(row.pid)
     if (
-        ticks is not None
+        row.ticks is not None
         and isinstance(held.get("startTime"), int)
-        and abs(ticks - held["startTime"]) > 200
+        and abs(row.ticks - held["startTime"]) > 200
     ):
         return None
     return row
@@ -209,20 +139,10 @@ def listeners(host: Host, port: int) -> List[Listener]:
     """Who listens on a TCP port. [] when nobody does. Raises OSError when the table cannot be
     read.
     """
-    given = getattr(host, "listeners", None)
-    if given is not None:
-        return list(given(port))
-    import psutil
-
     try:
-        rows = psutil.net_connections("tcp")
-    except (psutil.Error, OSError):
+        return [row for row in host.listeners(None) if row.port == port]
+    except OSError:
         return _lsof(host, port)
-    return [
-        Listener(port, r.laddr.ip, r.pid)
-        for r in rows
-        if r.status == psutil.CONN_LISTEN and r.laddr and r.laddr.port == port
-    ]
 
 
 def _lsof(host: Host, port: int) -> List[Listener]:
@@ -245,58 +165,21 @@ def is_busy(host: Host, pid: int, seconds: float = 0.6) -> bool:
 
     The share of a core alone will not do: on a crowded machine a busy loop gets a tenth of one.
     """
-    given = getattr(host, "busy", None)
-    if given is not None:
-        return bool(given(pid))
-    import psutil
-
     samples = 8
-    before, runnable = usage(pid).get("cpu_s"), 0
-    try:
-        item = psutil.Process(pid)
-        for _ in range(samples):
-            host.sleep(seconds / samples)
-            runnable += item.status() == psutil.STATUS_RUNNING
-    except (psutil.Error, OSError):
-        return False
-    after = usage(pid).get("cpu_s")
+    before, runnable = usage(host, pid).get("cpu_s"), 0
+    for _ in range(samples):
+        host.sleep(seconds / samples)
+        row = host.process(pid)
+        if row is None:
+            return False
+        runnable += row.state == "running"
+    after = usage(host, pid).get("cpu_s")
     used = (after - before) / seconds if before is not None and after is not None else 0.0
     return used >= 0.85 or (runnable >= samples - 1 and used > 0.02)
 
 
-def usage(pid: int) -> Dict[str, float]:
-    """{"memory_mb", "cpu_s", "fds", "fd_limit", "as_limit"} of one process (a limit of -1 is none);
-    what may not be read is absent.
+def usage(host: Host, pid: int) -> Dict[str, float]:
+    """{"memory_mb", "cpu_s", "io_mb", "fds", "fd_limit", "as_limit", "tasks", "task_limit"} of one
+    process (a limit of -1 is none); what may not be read is absent.
     """
-    import psutil
-
-    found: Dict[str, float] = {}
-    try:
-        item = psutil.Process(pid)
-        found["memory_mb"] = item.memory_info().rss / 1e6
-        times = item.cpu_times()
-        found["cpu_s"] = times.user + times.system
-        if hasattr(item, "num_fds"):
-            found["fds"] = float(item.num_fds())
-        if hasattr(item, "rlimit"):
-            found["fd_limit"] = float(item.rlimit(psutil.RLIMIT_NOFILE)[0])
-            found["as_limit"] = float(item.rlimit(psutil.RLIMIT_AS)[0])
-    except (psutil.Error, OSError, ValueError):
-        pass
-    return found
-
-
-def tasks(pid: int) -> "tuple[int, int]":
-    """(used, most) processes and threads of a process's control group; (0, 0) when it has no bound
-    or none can be read.
-    """
-    try:
-        with open("/proc/{}/cgroup".format(pid), encoding="ascii") as handle:
-            group = next(line.split("::", 1)[1].strip() for line in handle if "::" in line)
-        folder = "/sys/fs/cgroup" + group
-        with open(folder + "/pids.max", encoding="ascii") as handle:
-            most = handle.read().strip()
-        with open(folder + "/pids.current", encoding="ascii") as handle:
-            return (int(handle.read()), int(most)) if most.isdigit() else (0, 0)
-    except (OSError, StopIteration, ValueError, IndexError):
-        return 0, 0
+    return dict(host.usage(pid))

@@ -4,6 +4,7 @@ gateway alive. See keeper/main.py.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -196,10 +197,10 @@ class Direct:
     def _wake(self) -> None:
         known = system.read_json(str(self.path("keeper.json")))
         if hasattr(signal, "SIGUSR1") and known.get("keeper_pid") and self.kept():
-            try:
-                os.kill(int(known["keeper_pid"]), signal.SIGUSR1)
-            except OSError:
-                pass
+            row = self.host.process(int(known["keeper_pid"]))
+            if row is not None:
+                with contextlib.suppress(OSError):
+                    self.host.signal(row, signal.SIGUSR1)
 
     # -- what is started ---------------------------------------------------------------------------
     def command(self) -> List[str]:

@@ -17,7 +17,7 @@ from . import common
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     from ..openclaw.gateway import doctor_running, lock_files, lock_holder
 
-    if lock_holder(ctx.home) is not None or doctor_running(ctx.home):
+    if lock_holder(ctx.host, ctx.home) is not None or doctor_running(ctx.host, ctx.home):
         raise CannotPlan(Text("the lock's owner is alive", "锁的持有者还活着"))
     files = [path for path in lock_files(ctx.home) if os.path.isfile(path)]
     if not files:

@@ -19,10 +19,10 @@ def stale(ctx: Context) -> Optional[ProcessInfo]:
     """The process that must go: who holds our lock, or the pid of the verdict when it still is a
     gateway.
     """
-    holder = lock_holder(ctx.home)
+    holder = lock_holder(ctx.host, ctx.home)
     if holder is not None:
         return holder
-    found = look_at(ctx.verdict.pid) if ctx.verdict.pid else None
+    found = look_at(ctx.host, ctx.verdict.pid) if ctx.verdict.pid else None
     return found if found is not None and "openclaw" in found.command.lower() else None
 
 

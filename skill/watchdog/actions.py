@@ -115,7 +115,7 @@ class Acts:
         if process and active in ("activating", "active"):
             watch.log.line("restart", watch.host.now(), by="level 1: the service manager starts it")
             return
-        if gateway.doctor_running(watch.home):
+        if gateway.doctor_running(watch.host, watch.home):
             watch.log.line(
                 "restart", watch.host.now(), by="nobody: OpenClaw's doctor holds the lock"
             )

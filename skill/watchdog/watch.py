@@ -172,7 +172,7 @@ class Watchdog:
                 return
             self.alive()
             self.host.sleep(min(1.0, left))
-            if pid and not _exists(pid):
+            if pid and self.host.process(pid) is None:
                 if self._paused(self.host.now()):
                     return
                 # Just gone: level 1 is brought back itself, and its own wait is cut short.
@@ -324,9 +324,3 @@ class Watchdog:
         ):
             self.log.line("endpoint", self.host.now(), port=fresh.port, before=self.home.port)
             self.home = fresh
-
-
-def _exists(pid: int) -> bool:
-    import psutil
-
-    return bool(psutil.pid_exists(pid))

@@ -324,6 +324,7 @@ def program_of(tmp_path, body):
     return [sys.executable, str(path)]
 
 
+@pytest.mark.real_processes
 def test_the_generic_command_gets_the_prompt_on_stdin_and_little_else(tmp_path):
     body = (
         "import json,os,sys\nprint('thinking')\n"
@@ -344,6 +345,7 @@ def test_the_generic_command_gets_the_prompt_on_stdin_and_little_else(tmp_path):
     }
 
 
+@pytest.mark.real_processes
 @pytest.mark.skipif(os.name == "nt", reason="sessions are POSIX")
 def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
     """The child leaves a grandchild in a session of its own that ignores SIGTERM, and never exits
@@ -371,6 +373,7 @@ def test_a_run_is_ended_whole_even_in_sessions_of_its_own(tmp_path):
     )
 
 
+@pytest.mark.real_processes
 @pytest.mark.skipif(os.name == "nt", reason="environments of others")
 def test_orphans_of_a_killed_doctor_are_ended_and_those_of_a_living_one_are_not():
     mine = "iflow-zz{}".format(os.getpid())

@@ -176,7 +176,9 @@ def test_a_name_in_failing_is_a_channel_only_when_it_is_one(house):
 
 
 def limits(house, monkeypatch, **limit):
-    monkeypatch.setattr(processes, "usage", lambda pid: {k: float(v) for k, v in limit.items()})
+    monkeypatch.setattr(
+        processes, "usage", lambda host, pid: {k: float(v) for k, v in limit.items()}
+    )
     return list(resources.run(house.ctx(State.DOWN)))
 
 

@@ -66,6 +66,7 @@ def run(home: Path, words: List[str]) -> str:
     return said.getvalue()
 
 
+@pytest.mark.empty_machine
 @pytest.mark.skipif(os.name == "nt", reason="POSIX paths")
 @pytest.mark.parametrize("words", COMMANDS.replace("\n", "|").split("|"))
 @pytest.mark.parametrize("world", ["empty", "broken"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from skill import repairs
 from skill.doctor import execute, journal, recover
 from skill.doctor import steps as healing
 from skill.errors import CannotPlan, RepairError
-from skill.host import Completed, Reply
+from skill.host import Completed, Process, Reply
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
 from skill.openclaw import gateway
 from skill.openclaw.config import diff, parse
@@ -527,20 +526,16 @@ def test_dry_run_changes_nothing(world: World) -> None:
 
 @pytest.fixture
 def gateway_process(world: World):  # type: ignore[no-untyped-def]
-    """A living process by the name of a gateway, with its lock, ready, and with one agent run."""
-    made = subprocess.Popen(["openclaw-gateway", "60"], executable="/bin/sleep")
+    """A living gateway with its lock, ready, and with one agent run."""
+    env = {"HOME": str(world.folder)}
+    made = Process(4711, 1, "openclaw-gatewa", ("openclaw-gateway",), "sleeping", 1.0, env=env)
+    world.machine.rows[made.pid] = made
     folder = world.state / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
     (folder / "gateway.state.lock").write_text(json.dumps({"pid": made.pid, "port": 18901}))
     world.started = True
     facts(world, made.pid)
-    for _ in range(100):
-        if gateway.lock_holder(world.home):
-            break
-        time.sleep(0.02)  # a busy machine: it has not taken its name yet
-    yield made
-    made.kill()
-    made.wait()
+    return made
 
 
 def facts(world: World, pid: int, runs: int = 1, age: float = 0.0) -> None:
@@ -600,10 +595,12 @@ def test_another_openclaw_program_in_the_lock_is_no_gateway_and_is_waited_for(
     """An embedded agent or `doctor` holds the same lock under another role: nothing may take it for
     a gateway without a port.
     """
-    assert gateway.lock_holder(world.home) is not None
+    assert gateway.lock_holder(world.host, world.home) is not None
     lock = world.state / "tmp" / "openclaw-0" / "gateway.state.lock"
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "role": "agent-embedded"}))
-    assert gateway.lock_holder(world.home) is None and gateway.doctor_running(world.home)
+    assert gateway.lock_holder(world.host, world.home) is None and gateway.doctor_running(
+        world.host, world.home
+    )
 
 
 @pytest.mark.parametrize("still_silent", [True, False])

@@ -20,6 +20,8 @@ from skill.errors import CannotTell
 from skill.host import Host
 from skill.openclaw.home import Home
 
+pytestmark = pytest.mark.real_processes
+
 OUTER = {
     "PATH": os.environ.get("PATH", ""),
     "HOME": "/home/owner",

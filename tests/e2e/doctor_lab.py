@@ -100,7 +100,7 @@ class Lab:
     def leave(self) -> None:
         """No process stays behind."""
         ctx = self.context()
-        holder = gateway.lock_holder(ctx.home)
+        holder = gateway.lock_holder(ctx.host, ctx.home)
         try:
             ctx.platform.stop()
         finally:

@@ -50,7 +50,7 @@ def watch_state(bench):
 
 def break_it(bench, kind):
     """frozen: level 2's work. config: level 3's work. Return the broken process."""
-    holder = gateway.lock_holder(bench.home)
+    holder = gateway.lock_holder(bench.host, bench.home)
     assert holder is not None
     if kind == "config":
         bench.home.config_path.write_text(bench.home.config_path.read_text()[:60])
@@ -80,7 +80,7 @@ def test_killed_at_random_moments(bench):
                 assert time.monotonic() - began < 120, "round {} ({}) not healed: {} {}".format(
                     rounds, kind, watch_state(bench), watcher.words()
                 )
-                holder = gateway.lock_holder(bench.home)
+                holder = gateway.lock_holder(bench.host, bench.home)
                 if holder and holder.pid != first:
                     pids.add(holder.pid)
                 if kills < KILLS and time.monotonic() >= next_kill and watcher.pid:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -23,6 +23,7 @@ from skill.openclaw.gateway_process import Ended, look_at
 from skill.openclaw.home import locate
 from skill.openclaw.ledger import HARD_LIMIT, NAME, Ledger
 
+pytestmark = pytest.mark.real_processes
 READY = Reply(200, b'{"ready":true,"failing":[]}')
 REFUSED = Reply(error="refused")
 
@@ -83,7 +84,7 @@ def stubborn():
 
 def end(world, child, grace=0.4, who="level 2"):
     ended = end_gateway(
-        world.host, locate(world.host), look_at(child.pid), grace, who=who, why="test"
+        world.host, locate(world.host), look_at(world.host, child.pid), grace, who=who, why="test"
     )
     return ended
 
@@ -119,15 +120,14 @@ def test_a_gateway_that_hangs_in_its_shutdown_answers_and_is_ended_all_the_same(
     assert end(world, stubborn()) is Ended.GONE
 
 
-def test_the_act_is_on_disk_before_the_signal(world, stubborn, monkeypatch):
-    import psutil
-
+def test_the_act_is_on_disk_before_the_signal(world, stubborn):
     seen = []
 
-    def look(process):
+    def look(row, number):
         seen.append((locate(world.host).doctor_dir / NAME).read_text())
+        return True
 
-    monkeypatch.setattr(psutil.Process, "kill", look)
+    world.host = replace(world.host, signal=look)
     ended = end(world, stubborn(), grace=0.0)
     assert ended is Ended.ALIVE
     assert json.loads(seen[0])["act"] == "kill" and json.loads(seen[0])["who"] == "level 2"

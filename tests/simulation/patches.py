@@ -295,6 +295,8 @@ class Patches:
         self.put(os, "getpid", world.getpid)
         self.put(os, "kill", world.kill_call)
         self.put(os, "killpg", world.kill_call)
+        if hasattr(os, "pidfd_open"):
+            self.put(os, "pidfd_open", _no_pidfd)
         self.put(os, "getloadavg", lambda: (0.5, 0.5, 0.5))
         self.put(os, "setpriority", lambda *a: None)
         self.put(subprocess, "Popen", world.popen)
@@ -314,6 +316,10 @@ class Patches:
         fake = pwd.struct_passwd((*entry[:5], str(world.home_dir), *entry[6:]))
         self.put(pwd, "getpwuid", lambda uid: fake)
         self.put(filelock, "FileLock", lock_class(world))
+
+
+def _no_pidfd(*_: Any) -> int:
+    raise OSError(errno.ENOSYS, "Function not implemented")
 
 
 def lock_class(world: Any) -> Any:

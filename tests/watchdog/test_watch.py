@@ -8,6 +8,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from fake_machine import Machine
 
 from skill.cli import detect_lang
 from skill.host import Host, Reply
@@ -61,7 +62,11 @@ def world(tmp_path):
             return Reply(error="refused")
 
         host = Host(
-            get=get, sleep=lambda s: None, env={"HOME": str(tmp_path), "PATH": ""}, system="linux"
+            get=get,
+            sleep=lambda s: None,
+            env={"HOME": str(tmp_path), "PATH": ""},
+            system="linux",
+            **Machine().fields(),
         )
         made = Watchdog(host, locate(host), Platform())
         made.asked = asked

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
+from fake_machine import Machine
+
 from skill import settings
 from skill.bridges.base import PLAN, Answer, Bridge, Question
 from skill.context import Context
-from skill.host import Completed, Host, Reply
+from skill.host import Completed, Host, Process, Reply
 from skill.model import Finding, Outcome, Plan, Severity, State, Text, Verdict
 from skill.openclaw.home import locate
 
@@ -58,6 +60,7 @@ def context(
     ai: Optional[Mapping[str, Any]] = None,
     env: Optional[Mapping[str, str]] = None,
     run: Optional[Callable[..., Completed]] = None,
+    rows: Sequence[Process] = (),
 ) -> Context:
     """A Context over <folder>/.openclaw. ready: what /readyz says."""
     state_dir = folder / ".openclaw"
@@ -79,6 +82,7 @@ def context(
         env={"HOME": str(folder), "PATH": "/nonexistent", **(env or {})},
         run=run or (lambda argv, **_: Completed(argv, None, missing=True)),
         system="linux",
+        **Machine(*rows).fields(),
     )
     values = settings.defaults(settings.schema())
     values["ai"].update({"triage": "never", "triage_wait": 0}, **(ai or {}))

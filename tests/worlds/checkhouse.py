@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional
 
 from skill.context import Context
-from skill.host import Completed, Host, Reply
+from skill.host import Completed, Host, Listener, Process, Reply
 from skill.model import State, Text, Verdict
 from skill.openclaw.home import Home
-from skill.openclaw.processes import Listener, Process
 from skill.settings import Settings
 
 PORT = 18955
@@ -32,11 +31,8 @@ GOOD = {
 
 @dataclass(frozen=True)
 class FakeHost(Host):
-    """A Host whose tables are given. `calls` collects every argv that was run."""
+    """`calls` collects every argv that was run."""
 
-    processes: Callable[[], List[Process]] = list
-    listeners: Callable[[int], List[Listener]] = lambda port: []
-    busy: Callable[[int], bool] = lambda pid: False
     connect: Optional[Callable[..., None]] = None
     calls: List[Any] = field(default_factory=list)
 
@@ -54,6 +50,7 @@ class House:
         self.env: Dict[str, str] = {"HOME": str(folder), "PATH": str(folder / "bin")}
         self.calls: List[Any] = []
         self.busy = False
+        self.used: Dict[str, float] = {"cpu_s": 1.0}
         self.now = NOW
         self.config(GOOD)
 
@@ -142,6 +139,13 @@ class House:
         return folder
 
     # -- the context
+    def _process(self, pid: int) -> Optional[Process]:
+        row = next((row for row in self.rows if row.pid == pid), None)
+        if row and self.busy:
+            self.used["cpu_s"] += 0.1
+            return replace(row, state="running")
+        return row
+
     def _get(self, url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
         path = "/" + url.split("/", 3)[3]
         return self.answers.get(
@@ -166,8 +170,11 @@ class House:
             env=self.env,
             system="linux",
             processes=lambda: self.rows,
-            listeners=lambda port: self.sockets,
-            busy=lambda pid: self.busy,
+            process=self._process,
+            environ=lambda pid: None,
+            usage=lambda pid: dict(self.used),
+            listeners=lambda pid: [s for s in self.sockets if pid in (None, s.pid)],
+            boot=lambda: "boot",
             calls=self.calls,
         )
         home = Home(self.state, self.state / "openclaw.json", "", PORT)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional
 
+from fake_machine import Machine
+
 from skill import settings
 from skill.context import Context
 from skill.host import Completed, Host, Reply
@@ -34,6 +36,7 @@ class World:
         self.clock = 1_800_000_000.0
         self.started = False
         self.calls: List[str] = []
+        self.machine = Machine()
         self.healthy: Callable[[], bool] = lambda: True
         self.on_run: Callable[[List[str]], Completed] = lambda argv: Completed(
             argv, None, missing=True
@@ -47,6 +50,7 @@ class World:
             start=self._no,
             get=self._get,
             env=env,
+            **self.machine.fields(),
         )
         self.home = Home(self.state, self.config, port=18901)
 

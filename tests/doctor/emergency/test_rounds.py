@@ -5,11 +5,7 @@ secret gets out.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-import time
 
 import ai_world
 import pytest
@@ -18,6 +14,7 @@ from ai_world import GOOD, Healer, answer, bridge, finding
 from skill.bridges import base
 from skill.doctor import emergency
 from skill.doctor.emergency import audit, evidence, rounds
+from skill.host import Process
 from skill.model import Outcome, Plan, Risk, Service, State, Text
 from skill.openclaw import known_secrets
 from skill.redact import Redactor
@@ -463,35 +460,16 @@ def test_plan_that_only_restarts_is_fine_when_it_is_down(tmp_path):
     plans.check(ctx, Plan("restart", (Service("restart"),), Risk.SAFE, Text("x", "x")), ())
 
 
-def agent_of(state_dir):
-    """A process that looks like OpenClaw's own triage agent of the gateway in this state
-    directory.
-    """
-    words = [
-        sys.executable,
-        "-c",
-        "import time; time.sleep(60)",
-        "openclaw",
-        "triage",
-        "--agent",
-        "codex",
-    ]
-    return subprocess.Popen(words, env=dict(os.environ, OPENCLAW_STATE_DIR=str(state_dir)))
-
-
 def test_openclaws_own_agent_at_work_is_waited_for_and_never_joined(tmp_path):
-    agent, asked = agent_of(tmp_path / ".openclaw"), []
-    try:
-        time.sleep(0.3)
-        ctx = ai_world.context(tmp_path, BAD_KEY, FINDINGS, ai={"triage_wait": 30})
-        result = World(ctx, [bridge([GOOD_PLAN], asked=asked)], Healer()).run()
-        assert not result.healed and asked == [] and "triage" in result.tell_person.en
-        assert ctx.host.now() - 1_000_000 >= 30
-        other = ask(tmp_path / "other", [bridge([GOOD_PLAN], asked=asked)])
-        assert other.healed, "another profile's agent is no reason to wait"
-    finally:
-        agent.kill()
-        agent.wait()
+    words = ("node", "/lib/openclaw.mjs", "openclaw", "triage", "--agent", "codex")
+    env = {"OPENCLAW_STATE_DIR": str(tmp_path / ".openclaw")}
+    agent, asked = [Process(77, 1, "node", words, "sleeping", env=env)], []
+    ctx = ai_world.context(tmp_path, BAD_KEY, FINDINGS, ai={"triage_wait": 30}, rows=agent)
+    result = World(ctx, [bridge([GOOD_PLAN], asked=asked)], Healer()).run()
+    assert not result.healed and asked == [] and "triage" in result.tell_person.en
+    assert ctx.host.now() - 1_000_000 >= 30
+    other = ask(tmp_path / "other", [bridge([GOOD_PLAN], asked=asked)], rows=agent)
+    assert other.healed, "another profile's agent is no reason to wait"
 
 
 def test_two_runs_never_work_on_one_gateway(tmp_path):

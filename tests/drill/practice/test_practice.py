@@ -14,11 +14,14 @@ import pytest
 
 from skill.drill import sandbox
 from skill.drill.practice import layout, rules, state
-from skill.host import Reply, http_get
+from skill.host import Host, Reply, http_get
 from skill.openclaw import gateway
 from skill.openclaw.home import Home
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of a POSIX system")
+pytestmark = [
+    pytest.mark.real_processes,
+    pytest.mark.skipif(os.name == "nt", reason="signals and scripts of a POSIX system"),
+]
 
 
 class Place:
@@ -96,7 +99,7 @@ def test_life_of_a_gateway(place: Place) -> None:
     page = place.get("/anything")
     assert page.status == 200 and page.body.startswith(b"<!doctype html>")
     # what a healer looks at: the lock's owner is the process, and it looks like OpenClaw
-    holder = gateway.lock_holder(place.home)
+    holder = gateway.lock_holder(Host(), place.home)
     assert holder and holder.pid == child.pid and holder.command.startswith("openclaw-gateway")
     assert place.call("gateway", "run")[0] == 78, "a second one on the same state refuses"
     # what drills ask of it

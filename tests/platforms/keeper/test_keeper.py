@@ -23,7 +23,10 @@ from skill.platforms.direct import Direct
 from skill.platforms.keeper import main as keeper_module
 from skill.platforms.keeper import system
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of a POSIX system")
+pytestmark = [
+    pytest.mark.real_processes,
+    pytest.mark.skipif(os.name == "nt", reason="signals of a POSIX system"),
+]
 
 # Ends with what the file `code` says when it is there, else lives; SIGTERM ends it cleanly, as the
 # real gateway.
