@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
-from ..files import private_dir, write_json
+from ..files import private_dir
 from ..host import Host
 from ..locks import lock_held
 from ..model import Text, Write
@@ -22,7 +22,7 @@ from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import keeperstate
 from .base import ServicePlan, ServiceState, noted, whose
-from .keeper import system
+from .keeper import files, system
 from .keeperstate import fulfilled, read_known
 
 KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
@@ -42,6 +42,25 @@ class Direct:
     def path(self, name: str) -> Path:
         return self.home.doctor_dir / name
 
+    def _known(self) -> Dict[str, Any]:
+        """What the keeper wrote last, wherever it could."""
+        return files.read_newest(str(self.home.doctor_dir), "keeper.json")
+
+    def _kept_spec(self) -> Dict[str, Any]:
+        return files.read_newest(str(self.home.doctor_dir), "keeper.spec.json")
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a file for the keeper, in memory where the disk refuses. Raise ServiceError where
+        nothing can be written.
+        """
+        with contextlib.suppress(OSError):
+            private_dir(self.home.doctor_dir)
+        if not files.write_newest(str(self.home.doctor_dir), name, value):
+            raise ServiceError(
+                Text.of("{} cannot be written", "{} 无法写入", self.path(name)),
+                Text("check the disk and its rights", "请检查磁盘及其权限"),
+            )
+
     def kept(self) -> bool:
         """True while a keeper is at work here."""
         return lock_held(self.path("keeper.lock"))
@@ -51,9 +70,10 @@ class Direct:
         """What the keeper wrote, checked against the process table; a change that is just happening
         is waited for (<= 1 s).
         """
-        exists = self.path("keeper.spec.json").exists()
-        if not exists and not self.path("keeper.json").exists():
-            holder, what = system.lock_holder(str(self.home.state_dir))
+        exists = bool(self._kept_spec())
+        if not exists and not self._known():
+            locks = keeperstate.old_locks(self.host, self.home)
+            holder, what = system.lock_holder(str(self.home.state_dir), locks)
             if holder and what == "gateway":
                 return ServiceState(
                     False,
@@ -72,7 +92,7 @@ class Direct:
         ended and it does not know yet.
         """
         for _ in range(10):
-            known, kept = system.read_json(str(self.path("keeper.json"))), self.kept()
+            known, kept = self._known(), self.kept()
             stale = known.get("phase") in ("running", "stopping", "ended") and not system.alive(
                 known.get("pid"), known.get("ticks")
             )
@@ -104,7 +124,7 @@ class Direct:
         """Ask for no gateway. Also ends one that nobody keeps. Raise ServiceError when it is still
         there afterwards.
         """
-        if not self.path("keeper.spec.json").exists():
+        if not self._kept_spec():
             self._write_spec()
         self._ask("stop", GRACE + ANSWER)
 
@@ -124,9 +144,9 @@ class Direct:
         """Start a keeper where one is wanted and gone: it adopts a gateway that is alive. True when
         it did.
         """
-        if not self.path("keeper.spec.json").exists() or self.kept():
+        if not self._kept_spec() or self.kept():
             return False
-        known = system.read_json(str(self.path("keeper.json")))
+        known = self._known()
         if known.get("wanted") == "down" and known.get("boot") == system.boot_mark():
             return False
         return self._start_keeper()
@@ -138,12 +158,13 @@ class Direct:
     def _start_keeper(self) -> bool:
         if self.kept():
             return False
-        private_dir(self.home.doctor_dir)
+        with contextlib.suppress(OSError):
+            private_dir(self.home.doctor_dir)
         try:
             self.host.start(
                 [sys.executable, "-I", "-S", "-B", str(KEEPER), "run", str(self.home.doctor_dir)],
                 env=keeperstate.keeper_env(self.host),
-                cwd=str(self.home.doctor_dir),
+                cwd=os.path.abspath(os.sep),
             )
         except OSError as error:
             raise ServiceError(
@@ -153,26 +174,25 @@ class Direct:
 
     def _ask(self, action: str, patience: float = ANSWER) -> Dict[str, Any]:
         """Leave a wish, make sure that a keeper reads it, wait until it is fulfilled."""
-        private_dir(self.home.doctor_dir)
         wish = {
             "id": "{}-{}".format(os.getpid(), time.monotonic_ns()),
             "action": action,
             "at": self.host.now(),
             "grace": GRACE,
         }
-        write_json(self.path("keeper.request"), wish)
+        self._write("keeper.request", wish)
         if not self._start_keeper():
             self._wake()
         began = tried = self.host.monotonic()
         while self.host.monotonic() < began + patience:
-            known = system.read_json(str(self.path("keeper.json")))
+            known = self._known()
             if known.get("request") == wish["id"] and fulfilled(action, known):
                 return known
             if self.host.monotonic() > tried + KEEPER_START and not self.kept():
                 tried = self.host.monotonic()
                 self._start_keeper()
             self.host.sleep(0.1)
-        known = system.read_json(str(self.path("keeper.json")))
+        known = self._known()
         if known.get("request") != wish["id"]:
             raise ServiceError(
                 Text.of(
@@ -195,7 +215,7 @@ class Direct:
         return known
 
     def _wake(self) -> None:
-        known = system.read_json(str(self.path("keeper.json")))
+        known = self._known()
         if hasattr(signal, "SIGUSR1") and known.get("keeper_pid") and self.kept():
             row = self.host.process(int(known["keeper_pid"]))
             if row is not None:
@@ -214,28 +234,22 @@ class Direct:
         found = openclaw_program.find(self.host)
         if found:
             return [*found, "gateway", "run"]
-        return [
-            str(part)
-            for part in system.read_json(str(self.path("keeper.spec.json"))).get("command") or ()
-        ]
+        return [str(part) for part in self._kept_spec().get("command") or ()]
 
     def _spec(self) -> Dict[str, Any]:
         return keeperstate.spec(self.host, self.home, self.command(), GRACE)
 
     def _write_spec(self) -> None:
         spec = self._spec()
-        if system.read_json(str(self.path("keeper.spec.json"))) != spec:
-            private_dir(self.home.doctor_dir)
-            write_json(self.path("keeper.spec.json"), spec)
+        if self._kept_spec() != spec:
+            self._write("keeper.spec.json", spec)
 
     def environment(self) -> Dict[str, str]:
         """What the next start will see."""
-        spec = system.read_json(str(self.path("keeper.spec.json"))) or {
-            "set": keeperstate.own_env(self.host)
-        }
+        spec = self._kept_spec() or {"set": keeperstate.own_env(self.host)}
         return system.environment(
             spec,
-            system.read_json(str(self.path("keeper.env.json"))),
+            files.read_json(str(self.path("keeper.env.json"))),
             keeperstate.keeper_env(self.host),
         )
 
@@ -245,7 +259,7 @@ class Direct:
         """keeper.env.json holds the overrides; they count from the next start on."""
         target = str(self.path("keeper.env.json"))
         content = keeperstate.changed(
-            system.read_json(target), set, unset, self.environment().get("PATH", "")
+            files.read_json(target), set, unset, self.environment().get("PATH", "")
         )
         return (
             Write(
@@ -272,7 +286,7 @@ class Direct:
     def uninstall(self, dry_run: bool = False) -> ServicePlan:
         """The keeper goes; the gateway stays as it is."""
         if not dry_run and self.kept():
-            write_json(self.path("keeper.request"), {"id": "leave", "action": "leave"})
+            self._write("keeper.request", {"id": "leave", "action": "leave"})
             self._wake()
             for _ in range(50):
                 if not self.kept():

@@ -4,8 +4,9 @@ may be long gone.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from ..errors import ServiceError
 from ..host import Host
@@ -94,17 +95,46 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
                 "请把它加入 PATH，或设置 gateway_command",
             ),
         )
+    recent = _recent(host)
     openclaw = list(command[:-2]) if list(command[-2:]) == ["gateway", "run"] else []
     return {
         "command": list(command),
         "state_dir": str(home.state_dir),
         "port": home.port,
-        "set": own_env(host),
+        "locks": old_locks(host, home),
+        "records_stops": recent,  # else a stop is nothing but an orderly end after SIGTERM
+        "set": {**own_env(host), **({} if recent else {"OPENCLAW_NO_RESPAWN": "1"})},
         "unset": [],
         "grace": grace,
         "cwd": str(host.home) if host.home.is_dir() else "",
         "consume": openclaw + ["gateway", "restart-handoff", "consume"] if openclaw else [],
     }
+
+
+# the first version that knows OPENCLAW_SUPERVISOR_MODE and records its stops
+SUPERVISED = "2026.8"
+
+
+def _recent(host: Host) -> bool:
+    """Whether the installed OpenClaw leaves restarts to its supervisor and notes a stop.
+    True where its version cannot be read.
+    """
+    from ..openclaw import install
+
+    found = install.version(install.package_dir(host))
+    return not found or not install.newer(SUPERVISED, found)
+
+
+def old_locks(host: Host, home: Home) -> List[str]:
+    """Where versions before 2026.8 keep the gateway's lock: outside the state directory, named by
+    the config's path (by SHA-1 up to 2026.2.19).
+    """
+    folder = os.path.join(
+        host.env.get("TMPDIR") or "/tmp", "openclaw-{}".format(getattr(os, "getuid", lambda: 0)())
+    )
+    config = str(home.config_path).encode("utf-8", "surrogateescape")
+    names = [hashlib.new(kind, config).hexdigest()[:8] for kind in ("sha256", "sha1")]
+    return [os.path.join(folder, "gateway.{}.lock".format(name)) for name in names]
 
 
 def own_env(host: Host) -> Dict[str, str]:

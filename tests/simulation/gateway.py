@@ -346,7 +346,7 @@ class Gateway:
         self.say("[gateway] closed: stop ({})".format(number))
         self.say("[gateway] shutdown completed cleanly in 812ms")
         if number == signal.SIGUSR2:
-            self.say("restart mode: full process restart")
+            self.say("[gateway] restart mode: full process restart")
         self._exit(0)
 
     def _dies(self) -> None:

@@ -22,8 +22,10 @@ from typing import Any, Dict, Optional, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__))) if __name__ == "__main__" else None
 try:
+    from . import files
     from . import system as lib
 except ImportError:
+    import files  # type: ignore[import-not-found,no-redef]
     import system as lib  # type: ignore[import-not-found,no-redef]
 
 DELAYS = (
@@ -40,7 +42,11 @@ LIMIT, WINDOW = (
 )  # more starts than this within WINDOW seconds: give up, the watchdog decides
 REFUSED = 78  # OpenClaw refuses to start until something changes: starting again cannot help
 CLEAN = (0, 143, -15)  # ended because somebody asked it to
+RESTARTS_AT_ONCE = (
+    3  # fresh processes that a young gateway may ask for before it waits as others do
+)
 PORT_PATIENCE = 60.0  # s to wait for a port that another program holds, then try all the same
+KILL_AGAIN = 10.0  # s between two attempts to end a gateway that outlived its grace
 # s between a clean end and believing in it: a machine that goes down ends the gateway first
 SETTLE = 2.0
 
@@ -71,9 +77,11 @@ class Keeper:
             "next_at": 0.0,
             "waiting_since": 0.0,
             "request": "",
+            "saves": 0,
         }
-        before = lib.read_json(self.path("keeper.json"))
-        for key in ("exit_code", "exited_at", "restarts", "starts", "young", "request"):
+        self.log = ""
+        before = files.read_newest(folder, "keeper.json")
+        for key in ("saves", "exit_code", "exited_at", "restarts", "starts", "young", "request"):
             if key in before:
                 self.state[key] = before[key]
         if (
@@ -92,7 +100,11 @@ class Keeper:
 
     def save(self, **changes: Any) -> None:
         self.state.update(changes)
-        lib.write_json(self.path("keeper.json"), self.state)
+        self.state["saves"] += 1
+        files.write_newest(self.folder, "keeper.json", self.state)
+
+    def spec(self) -> Dict[str, Any]:
+        return files.read_newest(self.folder, "keeper.spec.json")
 
     # -- one look ----------------------------------------------------------------------------------
     def step(self) -> bool:
@@ -105,8 +117,8 @@ class Keeper:
             return False
         if self._running():
             if self.kill_at and time.monotonic() > self.kill_at:
-                self._signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            lib.rotate(self.path("gateway.log"))
+                self._kill()
+            files.rotate(self.log or self.path("gateway.log"))
         elif self.state["pid"]:
             self._after_end()
         elif self.ending:
@@ -127,7 +139,7 @@ class Keeper:
         return True
 
     def _obey(self) -> bool:
-        wish = lib.take_request(self.path("keeper.request"))
+        wish = files.take_request(self.folder, "keeper.request", self.state["request"])
         action = wish.get("action")
         if action == "leave":
             self.save(
@@ -174,13 +186,20 @@ class Keeper:
         except OSError:
             pass
 
+    def _kill(self) -> None:
+        """SIGKILL, in the ledger first; the third within five minutes waits."""
+        if files.may_kill(self.folder):
+            files.note(self.folder, "kill", self.state["pid"], "it did not end in time")
+            self._signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        self.kill_at = time.monotonic() + KILL_AGAIN
+
     # -- starting ----------------------------------------------------------------------------------
     def _start(self) -> None:
-        spec = lib.read_json(self.path("keeper.spec.json"))
+        spec = self.spec()
         if not spec.get("command"):
             self.save(phase="gave-up", reason="keeper.spec.json names no command")
             return
-        holder, what = lib.lock_holder(spec.get("state_dir", ""))
+        holder, what = lib.lock_holder(spec.get("state_dir", ""), spec.get("locks") or ())
         if holder and what == "gateway":
             self._adopt(holder)
             return
@@ -195,17 +214,12 @@ class Keeper:
                 starts=starts,
             )
             return
-        lib.rotate(self.path("gateway.log"))
-        out = os.open(self.path("gateway.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        out, self.log = files.open_log(self.folder, "gateway.log")
+        files.rotate(self.log)
         first = self.state["started"] is None
         try:
-            os.write(
-                out,
-                "{} [keeper] starting {}\n".format(lib.stamp(), spec["command"][0]).encode(
-                    "utf-8", "replace"
-                ),
-            )
-            override = lib.read_json(self.path("keeper.env.json"))
+            files.write_line(out, "starting {}".format(spec["command"][0]))
+            override = files.read_json(self.path("keeper.env.json"))
             lib.limit_files(override.get("limit_nofile"))
             env = lib.environment(spec, override)
             flags: Dict[str, Any] = (
@@ -221,12 +235,7 @@ class Keeper:
                 **flags,
             )
         except (OSError, ValueError) as error:
-            os.write(
-                out,
-                "{} [keeper] cannot start: {}\n".format(lib.stamp(), error).encode(
-                    "utf-8", "replace"
-                ),
-            )
+            files.write_line(out, "cannot start: {}".format(error))
             self.save(
                 starts=starts + [now],
                 exit_code=127,
@@ -255,9 +264,8 @@ class Keeper:
     def _adopt_what_runs(self) -> None:
         """A gateway that somebody else started: to stop or restart means that one."""
         if not self._running():
-            holder, what = lib.lock_holder(
-                lib.read_json(self.path("keeper.spec.json")).get("state_dir", "")
-            )
+            spec = self.spec()
+            holder, what = lib.lock_holder(spec.get("state_dir", ""), spec.get("locks") or ())
             if holder and what == "gateway":
                 self._adopt(holder)
 
@@ -314,13 +322,26 @@ class Keeper:
                 next_at=0.0,
             )
             return
-        tail = lib.tail(self.path("gateway.log"))
-        if lib.RESTART_MARK in tail:
-            self.save(phase="starting", reason="the gateway asked for a fresh process", next_at=0.0)
+        tail = files.tail(self.log or self.path("gateway.log"))
+        spec = self.spec()
+        ours = files.ended_by_us(self.folder, pid)
+        mark = lib.RESTART_MARK.search(tail)
+        if mark and mark.group(1) and self._adopt_named(int(mark.group(1))):
+            return
+        if mark and young <= RESTARTS_AT_ONCE:
+            self.save(
+                phase="starting",
+                reason="the gateway asked for a fresh process",
+                young=young,
+                next_at=0.0,
+            )
         elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
-            spec = lib.read_json(self.path("keeper.spec.json"))
-            if not adopted and not lib.stop_on_record(str(spec.get("state_dir", "")), pid):
-                # As Restart=always: our own child has no terminal, and anyone who wants it stopped
+            wanted = lib.stop_on_record(str(spec.get("state_dir", "")), pid)
+            if not spec.get("records_stops", True):
+                # Up to 2026.7 `openclaw gateway stop` is nothing but a SIGTERM.
+                wanted = wanted or bool(lib.TOLD_TO_END.search(tail))
+            if ours or not (adopted or wanted):
+                # As Restart=always: our own child has no terminal, and whoever wants it stopped
                 # says so to OpenClaw or to us.
                 delay = max(SETTLE, self._delay(young))
                 reason = "ended cleanly ({}), and nobody asked OpenClaw to stop it".format(code)
@@ -348,6 +369,13 @@ class Keeper:
                 next_at=time.time() + delay,
             )
 
+    def _adopt_named(self, pid: int) -> bool:
+        """An older version started its successor itself and named it: keep that one, not two."""
+        if lib.kind_of(lib.command_words(pid)) != "gateway" or not lib.alive(pid):
+            return False
+        self._adopt(pid)
+        return True
+
     @staticmethod
     def _delay(young: int) -> float:
         return DELAYS[min(max(young, 1), len(DELAYS)) - 1]
@@ -355,7 +383,7 @@ class Keeper:
 
 def run(folder: str) -> int:
     """Keep the gateway of DIR until told to leave. Exit 0; 3 when another keeper is at work."""
-    lock = lib.take_lock(os.path.join(folder, "keeper.lock"))
+    lock = files.take_lock(folder, "keeper.lock")
     if lock is None:
         return 3
     keeper = Keeper(folder)
@@ -367,9 +395,7 @@ def run(folder: str) -> int:
             if wake.asked_to_end and not keeper.ending:
                 keeper.ending = True
                 if keeper._running():
-                    keeper._end(
-                        float(lib.read_json(keeper.path("keeper.spec.json")).get("grace", 60))
-                    )
+                    keeper._end(float(keeper.spec().get("grace", 60)))
     finally:
         os.close(lock)
     return 0
@@ -383,9 +409,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 2
     if words[0] == "run":
         return run(words[1])
-    sys.stdout.write(
-        json.dumps(lib.read_json(os.path.join(words[1], "keeper.json")), indent=1) + "\n"
-    )
+    sys.stdout.write(json.dumps(files.read_newest(words[1], "keeper.json"), indent=1) + "\n")
     return 0
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import subprocess
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 WINDOWS = os.name == "nt"
 
@@ -91,9 +91,11 @@ def boot_mark() -> str:
         return ""
 
 
-def lock_holder(state_dir: str) -> Tuple[int, str]:
-    """(pid, "gateway" | "doctor" | "other") of the live process in OpenClaw's own lock file; (0,
-    "") when the lock is free.
+def lock_holder(state_dir: str, others: Sequence[str] = ()) -> Tuple[int, str]:
+    """(pid, "gateway" | "doctor") of the live process in OpenClaw's own lock file; (0, "") when the
+    lock is free: also where its pid is by now something that is no OpenClaw at all.
+
+    others: lock files of older versions, which lie outside the state directory.
     """
     folder = os.path.join(state_dir, "tmp")
     try:
@@ -103,51 +105,82 @@ def lock_holder(state_dir: str) -> Tuple[int, str]:
             if name.startswith("openclaw-")
         ]
     except OSError:
-        return 0, ""
-    for place in places:
+        places = []
+    for place in [*places, *others]:
         try:
             with open(place, encoding="utf-8", errors="replace") as handle:
-                value = json.loads(handle.read().split("}")[0] + "}")
+                value = json.loads(handle.read(8192).split("}")[0] + "}")
             pid, started = int(value["pid"]), value.get("startTime")
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
-        if alive(
-            pid, started if isinstance(started, int) and os.path.isdir("/proc/self") else None
-        ):
-            return pid, kind_of(command_line(pid).split())
+        known = isinstance(started, int) and os.path.isdir("/proc/self")
+        if pid != os.getpid() and alive(pid, started if known else None):
+            what = kind_of(command_words(pid))
+            if what == "gateway" and value.get("role", "gateway") != "gateway":
+                what = "doctor"  # an embedded agent, maintenance: no gateway can start beside it
+            if what != "other":
+                return pid, what
     return 0, ""
 
 
-def kind_of(words: List[str]) -> str:
-    """What a lock's holder is: whole words decide, since a folder may be called doctor (ours
-    is).
+def kind_of(words: Sequence[str]) -> str:
+    """What a lock's holder is: "gateway", "doctor" (any other OpenClaw program) or "other".
+
+    Its title, or the program and the verb of its command line decide, never a part of a word:
+    folders and hosts are called openclaw, too.
     """
     if not words:
         # a live holder whose words cannot be read: never start a second one beside it
         return "gateway"
-    if words[0].startswith("openclaw-doctor") or "doctor" in words[1:6]:
+    title = os.path.basename(words[0])
+    if title.startswith("openclaw-doctor"):
         return "doctor"
-    return "gateway" if any("openclaw" in word or "gateway" in word for word in words) else "other"
+    if title.startswith("openclaw-gateway"):
+        return "gateway"
+    entry = next((at for at, word in enumerate(words[:8]) if _is_entry(word)), None)
+    if entry is None:
+        return "other"
+    verbs = [word for word in words[entry + 1 :] if not word.startswith("-")]
+    if "doctor" in verbs[:2]:
+        return "doctor"
+    return "gateway" if not verbs or "gateway" in verbs[:2] else "doctor"
 
 
-def command_line(pid: int) -> str:
-    """The first 300 characters of a process's command line; "" when unknown."""
+def _is_entry(word: str) -> bool:
+    """OpenClaw's own program: its launcher, or the entry file of its package."""
+    name = os.path.basename(word)
+    if name in ("openclaw", "openclaw.mjs", "openclaw.cmd", "openclaw-agent"):
+        return True
+    folder = os.path.basename(os.path.dirname(word))
+    return name in ("index.js", "entry.js", "entry.mjs") and folder == "dist"
+
+
+def command_words(pid: int) -> List[str]:
+    """A process's command line as words; [] when unknown. A title that a program gave itself is one
+    word with blanks in it.
+    """
     try:
         with open("/proc/{}/cmdline".format(pid), "rb") as handle:
-            return handle.read(300).replace(b"\0", b" ").decode("utf-8", "replace")
+            raw = handle.read(4096)
+        words = [word.decode("utf-8", "replace") for word in raw.split(b"\0") if word]
+        return words if len(words) > 1 else " ".join(words).split()
     except OSError:
         pass
     if WINDOWS:
-        return ""
+        return []
     try:
-        return subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=5,
-        ).stdout.decode("utf-8", "replace")[:300]
+        return (
+            subprocess.run(
+                ["ps", "-o", "command=", "-p", str(pid)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=5,
+            )
+            .stdout.decode("utf-8", "replace")[:4096]
+            .split()
+        )
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return []
 
 
 def port_taken(port: object) -> bool:

@@ -1,4 +1,4 @@
-"""What the keeper needs of the operating system: files, locks, who is alive, waking up. Standard
+"""What the keeper needs of the operating system: the gateway's start and end, waking up. Standard
 library only, imports nothing of ours.
 """
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,13 +14,38 @@ import time
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 try:
-    from .processes import alive, boot_mark, create_time, lock_holder, port_taken, ticks
+    from .processes import (
+        alive,
+        boot_mark,
+        command_words,
+        create_time,
+        kind_of,
+        lock_holder,
+        port_taken,
+        ticks,
+    )
 except ImportError:  # run as a script
-    from processes import alive, boot_mark, create_time, lock_holder, port_taken, ticks  # type: ignore[import-not-found,no-redef]
+    from processes import (  # type: ignore[import-not-found,no-redef]
+        alive,
+        boot_mark,
+        command_words,
+        create_time,
+        kind_of,
+        lock_holder,
+        port_taken,
+        ticks,
+    )
 
-MAX_LOG = 5000000  # bytes of gateway.log before it is rotated; one older copy is kept
-# OpenClaw 2026.9.6's last log line before it ends for a fresh process
-RESTART_MARK = "restart mode: full process restart"
+# OpenClaw's last log line before it ends for a fresh process; older versions start that one
+# themselves. Only its own line counts: the words may as well come out of a chat.
+RESTART_MARK = re.compile(
+    r"^[^\[\n]{0,40}\[gateway\] restart mode: full process restart(?: \((?:spawned pid (\d+))?)?",
+    re.M,
+)
+# its words when it was told to end
+TOLD_TO_END = re.compile(
+    r"^[^\[\n]{0,40}\[gateway\][^\n]{0,20}(?:received )?SIG(?:TERM|INT)\b", re.M
+)
 CLEAN_MARKS = (
     "closed: stop (",
     "completed cleanly",
@@ -27,7 +53,9 @@ CLEAN_MARKS = (
 __all__ = [
     "alive",
     "boot_mark",
+    "command_words",
     "create_time",
+    "kind_of",
     "lock_holder",
     "port_taken",
     "ticks",
@@ -51,114 +79,6 @@ NOT_FOR_CHILDREN = (
     "OPENCLAW_SERVICE_MARKER",
     "OPENCLAW_SERVICE_KIND",
 )
-
-
-def stamp() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def read_json(path: str) -> Dict[str, Any]:
-    """The object in a file; {} when there is none or it is damaged."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            value = json.load(handle)
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def write_json(path: str, value: Mapping[str, Any]) -> None:
-    """Replace whole or not at all, 0600. A full disk must not stop the keeper: then the old content
-    stays.
-    """
-    temporary = "{}.{}.tmp".format(path, os.getpid())
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(value, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-
-
-def take_request(path: str) -> Dict[str, Any]:
-    """Read a wish and remove it; {} when there is none."""
-    if not os.path.exists(path):
-        return {}
-    wish = read_json(path)
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-    return wish
-
-
-def take_lock(path: str, patience: float = 1.0) -> Optional[int]:
-    """As try_lock(), tried for a moment: anyone who asks whether it is held holds it for an
-    instant.
-    """
-    until = time.monotonic() + patience
-    while True:
-        handle = try_lock(path)
-        if handle is not None or time.monotonic() > until:
-            return handle
-        time.sleep(0.05)
-
-
-def try_lock(path: str) -> Optional[int]:
-    """Hold an operating-system lock (the same kind filelock uses); the descriptor, or None when
-    somebody else has it.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if WINDOWS:
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def tail(path: str, limit: int = 4096) -> str:
-    """The end of the log as text. Only what the last boot wrote: from the keeper's last own line
-    on.
-    """
-    try:
-        with open(path, "rb") as handle:
-            handle.seek(max(0, handle.seek(0, 2) - limit))
-            text = handle.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return text[text.rfind("[keeper] starting") + 1 :]
-
-
-def rotate(path: str) -> None:
-    """Copy and empty the log when it is too long: the gateway keeps writing to the same open file
-    (O_APPEND).
-    """
-    try:
-        if os.path.getsize(path) <= MAX_LOG:
-            return
-        with open(path, "rb+") as source, open(
-            os.open(path + ".1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-        ) as target:
-            source.seek(-MAX_LOG, 2)
-            for block in iter(lambda: source.read(1 << 16), b""):
-                target.write(block)
-            source.truncate(0)
-    except OSError:
-        pass
 
 
 def stop_on_record(state_dir: str, pid: object) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,9 +20,10 @@ import pytest
 
 from skill.host import Host
 from skill.openclaw.home import Home
+from skill.openclaw.ledger import Ledger
 from skill.platforms.direct import Direct
+from skill.platforms.keeper import files, system
 from skill.platforms.keeper import main as keeper_module
-from skill.platforms.keeper import system
 
 pytestmark = [
     pytest.mark.real_processes,
@@ -41,7 +43,7 @@ while True:
             os.unlink("code")
         if len(word) > 1 and word[1] == "restart":
             os.unlink("code")
-            print("restart mode: full process restart (supervisor restart)", flush=True)
+            print("2026 [gateway] restart mode: full process restart (supervisor restart)", flush=True)
         sys.exit(int(word[0]))
     time.sleep(0.02)
 """
@@ -88,7 +90,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     made = Place(tmp_path)
     yield made
-    if made.direct.path("keeper.json").exists():
+    if made.direct.path("keeper.json").is_file():
         pid = made.known().get("pid")
         made.direct.uninstall()
         if pid and system.alive(pid):
@@ -220,9 +222,7 @@ def other(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     """Somebody else's gateway: it holds OpenClaw's lock, and nobody keeps it."""
     folder = place.home.state_dir / "tmp" / "openclaw-0"
     folder.mkdir(parents=True)
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)  # openclaw gateway"]
-    )
+    process = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"))
     lock = {
         "pid": process.pid,
         "startTime": system.ticks(process.pid),
@@ -276,7 +276,7 @@ def test_gives_up_a_crash_loop_to_the_watchdog(tmp_path: Path) -> None:
     """Ten starts in five minutes; the clock does not matter, so the keeper is stepped by hand."""
     folder = tmp_path / "d"
     folder.mkdir()
-    system.write_json(
+    files.write_json(
         str(folder / "keeper.spec.json"),
         {"command": [sys.executable, "-c", "raise SystemExit(1)"], "state_dir": str(tmp_path)},
     )
@@ -299,7 +299,7 @@ def test_backoff_is_short_and_bounded() -> None:
 
 
 def test_another_boot_forgets_a_stop(tmp_path: Path) -> None:
-    system.write_json(
+    files.write_json(
         str(tmp_path / "keeper.json"),
         {"boot": "another", "wanted": "down", "phase": "refused", "pid": 1, "restarts": 4},
     )
@@ -314,13 +314,13 @@ def test_another_boot_forgets_a_stop(tmp_path: Path) -> None:
 
 def test_log_is_bounded_and_the_tail_is_of_the_last_boot(tmp_path: Path) -> None:
     log = tmp_path / "gateway.log"
-    log.write_bytes(b"x" * system.MAX_LOG + b"\nlast line\n")
-    system.rotate(str(log))
+    log.write_bytes(b"x" * files.MAX_LOG + b"\nlast line\n")
+    files.rotate(str(log))
     assert log.stat().st_size == 0 and (tmp_path / "gateway.log.1").read_bytes().endswith(
         b"last line\n"
     )
     log.write_text("restart mode: full process restart\nx [keeper] starting y\nhello\n")
-    assert "restart mode" not in system.tail(str(log)) and "hello" in system.tail(str(log))
+    assert "restart mode" not in files.tail(str(log)) and "hello" in files.tail(str(log))
 
 
 def test_a_reused_pid_is_not_our_process() -> None:
@@ -352,3 +352,226 @@ def test_a_folder_called_doctor_is_no_doctor(line: str, kind: str) -> None:
     from skill.platforms.keeper.processes import kind_of
 
     assert kind_of(line.split()) == kind
+
+
+@pytest.mark.parametrize(
+    "line,kind",
+    [
+        ("openclaw", "gateway"),  # the title of 2026.5 and 2026.6
+        ("/usr/bin/node /opt/openclaw/openclaw.mjs gateway --port 18789", "gateway"),
+        ("/usr/bin/node /opt/openclaw/openclaw.mjs agent --message hi", "doctor"),
+        ("python3 /home/u/.openclaw/workspace/my-server.py", "other"),
+        ("/home/u/.openclaw/iflow-doctor/venv/bin/python -m skill watch", "other"),
+        ("ssh -N -L 32117:127.0.0.1:18789 me@openclaw-host", "other"),
+        ("node /srv/gateway/dist/server.js", "other"),
+        ("vim openclaw.json", "other"),
+        ("", "gateway"),
+    ],
+)
+def test_a1_a_part_of_a_word_makes_no_gateway(line: str, kind: str) -> None:
+    from skill.platforms.keeper.processes import kind_of
+
+    assert kind_of(line.split()) == kind
+
+
+def hold(place: Place, words: list, program: str, started: Any = "its own") -> Any:
+    """A process that OpenClaw's lock names."""
+    process = subprocess.Popen(words, executable=shutil.which(program))
+    folder = place.home.state_dir / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    ticks = system.ticks(process.pid) if started == "its own" else started
+    lock = {"pid": process.pid, "startTime": ticks}
+    (folder / "gateway.state.lock").write_text(json.dumps(lock))
+    return process
+
+
+@pytest.mark.parametrize("started", ["its own", None])
+def test_f2_a_pid_that_belongs_to_another_program_by_now_is_not_waited_for(
+    place: Place, started: Any
+) -> None:
+    """A stale lock, its pid reused after a reboot: OpenClaw itself starts there."""
+    editor = hold(place, ["vim", "60"], "sleep", started)
+    try:
+        assert place.started() != editor.pid and editor.poll() is None
+    finally:
+        editor.kill()
+        editor.wait()
+
+
+def test_a_doctor_that_holds_the_lock_is_waited_for(place: Place) -> None:
+    doctor = hold(place, ["openclaw-doctor", "60"], "sleep")
+    try:
+        place.direct.start()
+        state = place.state()
+        assert (state.active, state.main_pid) == ("activating", None)
+    finally:
+        doctor.kill()
+        doctor.wait()
+    assert place.until(lambda s: s.main_pid).main_pid
+
+
+def test_suspected_6_words_out_of_a_chat_do_not_skip_the_backoff(tmp_path: Path) -> None:
+    keeper = ended_keeper(tmp_path, 1, "2026 [telegram] <- restart mode: full process restart\n")
+    assert keeper.state["phase"] == "waiting" and "crashed" in keeper.state["reason"]
+    keeper = ended_keeper(tmp_path, 1, "2026 [gateway] restart mode: full process restart (x)\n")
+    assert keeper.state["phase"] == "starting"
+    keeper = ended_keeper(
+        tmp_path, 1, "2026 [gateway] restart mode: full process restart (x)\n", young=3
+    )
+    assert keeper.state["phase"] == "waiting", "and it may not do so without end"
+
+
+def ended_keeper(root: Path, code: Any, said: str, young: int = 0, **spec: Any) -> Any:
+    """A keeper whose gateway has just ended with `code`, None where it had adopted it."""
+    folder = root / "state" / "iflow-doctor"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gateway.log").write_text("x [keeper] starting y\n" + said)
+    spec = {"command": ["openclaw"], "state_dir": str(root / "state"), **spec}
+    files.write_json(str(folder / "keeper.spec.json"), spec)
+    keeper = keeper_module.Keeper(str(folder))
+    gone = subprocess.Popen(["sleep", "0"])
+    gone.wait()
+    keeper.state.update(
+        pid=gone.pid, ticks=1, started=time.time() - 5, young=young, phase="running"
+    )
+    if code is not None:
+        gone.returncode = code
+        keeper.child = gone
+    keeper._after_end()
+    return keeper
+
+
+STOPPED = "2026 [gateway] signal SIGTERM received\n2026 [gateway] received SIGTERM; shutting down\n"
+
+
+def test_versions_6_before_2026_8_an_orderly_end_after_sigterm_is_a_stop(tmp_path: Path) -> None:
+    """`openclaw gateway stop` is nothing but a SIGTERM there."""
+    new = ended_keeper(tmp_path, 0, STOPPED)
+    assert new.state["phase"] == "waiting", "a version that records its stops"
+    old = ended_keeper(tmp_path, 0, STOPPED, records_stops=False)
+    assert old.state["phase"] == "settling"
+    port = ended_keeper(tmp_path, 0, "2026 [gateway] already running\n", records_stops=False)
+    assert port.state["phase"] == "waiting", "exit 0 that nobody ordered"
+
+
+def test_a3_an_end_that_was_ours_is_no_wish_of_the_owner(tmp_path: Path) -> None:
+    """An adopted gateway that ends in an orderly way was stopped by its owner, unless we did."""
+    said = (
+        STOPPED
+        + "2026 [gateway] admission closed: stop (SIGTERM)\n2026 [gateway] completed cleanly\n"
+    )
+    keeper = ended_keeper(tmp_path, None, said)
+    assert keeper.state["phase"] == "settling"
+    host = Host(env={"HOME": str(tmp_path)})
+    home = Home(tmp_path / "state", tmp_path / "state" / "openclaw.json", "", 1)
+    gone = subprocess.Popen(["sleep", "0"])
+    gone.wait()
+    Ledger(host, home).note("terminate", who="level 2", pid=gone.pid)
+    keeper.state.update(pid=gone.pid, ticks=1, started=time.time() - 5, phase="running")
+    keeper._after_end()
+    assert keeper.state["phase"] == "waiting"
+
+
+def test_versions_5_a_successor_that_an_old_version_started_is_adopted(place: Place) -> None:
+    """Two gateways on one state directory, sessions and cron twice: never."""
+    second = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"))
+    try:
+        said = "2026 [gateway] restart mode: full process restart (spawned pid {})\n".format(
+            second.pid
+        )
+        keeper = ended_keeper(
+            place.root, 0, "\x1b[36m" + said.replace("[gateway]", "[gateway]\x1b[0m")
+        )
+        assert keeper.state["pid"] == second.pid and keeper.state["phase"] == "running"
+    finally:
+        second.kill()
+        second.wait()
+    keeper = ended_keeper(place.root, 0, said)
+    assert keeper.state["pid"] is None and keeper.state["phase"] == "starting"
+
+
+@pytest.mark.parametrize(
+    "version,respawns", [("2026.4.15", False), ("2026.7.1", False), ("2026.8.2", True), ("", True)]
+)
+def test_versions_5_old_ones_are_told_not_to_start_a_successor(
+    place: Place, version: str, respawns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skill.openclaw import install
+
+    monkeypatch.setattr(install, "version", lambda package: version)
+    spec = place.direct._spec()
+    assert ("OPENCLAW_NO_RESPAWN" not in spec["set"]) is respawns is spec["records_stops"]
+
+
+def test_versions_7_the_lock_of_older_versions_is_seen(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    place.host.env["TMPDIR"] = str(temporary)  # type: ignore[index]
+    from skill.platforms.keeperstate import old_locks
+
+    old = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"))
+    for path in old_locks(place.host, place.home)[:1]:
+        Path(path).parent.mkdir(parents=True)
+        Path(path).write_text(json.dumps({"pid": old.pid, "startTime": system.ticks(old.pid)}))
+    try:
+        assert place.direct.service_state().main_pid == old.pid
+        place.direct.start()
+        assert place.until(lambda s: s.active == "active").main_pid == old.pid
+    finally:
+        place.direct.uninstall()
+        old.kill()
+        old.wait()
+
+
+def test_a14_the_keeper_makes_no_third_hard_kill(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "iflow-doctor"
+    folder.mkdir(parents=True)
+    host = Host(env={"HOME": str(tmp_path)})
+    home = Home(tmp_path / "state", tmp_path / "state" / "openclaw.json", "", 1)
+    keeper = keeper_module.Keeper(str(folder))
+    sent: list = []
+    keeper._signal = sent.append  # type: ignore[method-assign]
+    keeper.state["pid"] = 4242
+    keeper._kill()
+    assert Ledger(host, home).hard_kills() and Ledger(host, home).ended_by_us(4242)
+    Ledger(host, home).note("kill", who="level 3", pid=1)
+    keeper._kill()
+    assert sent == [signal.SIGKILL] and keeper.kill_at > time.monotonic()
+
+
+def test_a11_a_keeper_that_can_write_nothing_keeps_the_gateway_all_the_same(place: Place) -> None:
+    """The whole state directory cannot be written: lock, log, wishes and state lie in memory."""
+    place.home.state_dir.mkdir(parents=True)
+    place.home.doctor_dir.mkdir()
+    for name in ("keeper.json", "keeper.spec.json", "keeper.request", "gateway.log", "keeper.lock"):
+        (place.home.doctor_dir / name).mkdir()  # nothing can be written in its place
+    memory = Path(files.memory_dir(str(place.home.doctor_dir)))
+    try:
+        place.direct.start()
+        state = place.direct.service_state()
+        assert state.active == "active" and state.main_pid
+        os.kill(int(state.main_pid), signal.SIGKILL)
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            again = place.direct.service_state()
+            if again.main_pid not in (None, state.main_pid):
+                break
+            time.sleep(0.05)
+        assert again.main_pid not in (None, state.main_pid)
+        assert "boot" in (memory / "gateway.log").read_text() and place.direct.kept()
+        place.direct.stop()
+        assert place.direct.service_state().active == "inactive"
+    finally:
+        place.direct.uninstall()
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+def test_memory_lies_at_the_same_place_for_all_levels(place: Place) -> None:
+    from skill.files import memory_dir
+
+    assert files.memory_dir(str(place.home.doctor_dir)) == str(memory_dir(place.home.state_dir))
+    from skill.openclaw import ledger
+
+    assert (files.HARD_LIMIT, files.HARD_WINDOW) == (ledger.HARD_LIMIT, ledger.HARD_WINDOW)
+    assert files.LEDGER == ledger.NAME
