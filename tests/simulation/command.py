@@ -25,6 +25,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--family", help="only scenarios that have this family of faults")
     parser.add_argument("--scenario", help="run a scenario from a JSON file")
     parser.add_argument("--named", nargs="?", const="", help="run the named seeds (one, or all)")
+    parser.add_argument("--teeth", metavar="NAME", help="break the code that holds an invariant")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop a run at its first violation"
@@ -40,6 +41,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             sys.executable,
             [sys.executable, "-m", "simulation", *(sys.argv[1:] if argv is None else argv)],
         )
+    if words.teeth:
+        return teeth(words.teeth)
     if words.named is not None:
         return named(words)
     if words.seed is not None or words.scenario:
@@ -74,6 +77,18 @@ def one(words: Any) -> int:
             )
         )
     return 1 if result.violations else 0
+
+
+def teeth(name: str) -> int:
+    """0 when the broken code was noticed, and the whole one was not complained about."""
+    from .teeth import TEETH, bite
+
+    sound, broken = bite(name)
+    for title, result in (("as it is", sound), ("broken", broken)):
+        said = ["{}: {}".format(v.invariant, v.what) for v in result.violations]
+        print("{:9} {}".format(title, "; ".join(said) or "clean"))
+    noticed = any(v.invariant == TEETH[name].invariant for v in broken.violations)
+    return 0 if noticed and not sound.violations else 1
 
 
 def named(words: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from . import ground
 from .gateway import INF, Birth
+from .machine import FIRST_PID
 from .patches import REAL, real_open
 
 Entry = Mapping[str, Any]
@@ -198,7 +199,10 @@ def owner_start(world: Any, e: Entry) -> None:
 def owner_kills(world: Any, e: Entry) -> None:
     gateway = _gateway(world)
     if gateway is not None:
-        world.machine.signal(gateway.proc.pid, int(e.get("signal", 9)), "owner")
+        number = int(e.get("signal", 9))
+        if number != 9:  # a polite end: whether it is to stay down nobody but the owner knows
+            world.wants("down" if gateway.kept_by == "terminal" else "any")
+        world.machine.signal(gateway.proc.pid, number, "owner")
 
 
 def pause(world: Any, e: Entry) -> None:
@@ -268,7 +272,7 @@ def reboot(world: Any, e: Entry) -> None:
         machine = world.machine
         machine.boot_id += 1
         machine.boot_mono = world.mono
-        machine.next_pid = 300
+        machine.next_pid = FIRST_PID
         world.off = False
         world.dogs.wanted = wanted
         world.unclean.clear()

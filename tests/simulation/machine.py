@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .scheduler import Task
 
 HERTZ = 100
+FIRST_PID = 5_000_300  # no real process can have such a number, whatever slips through
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Machine:
     def __init__(self, world: Any) -> None:
         self.world = world
         self.table: Dict[int, Proc] = {}
-        self.next_pid = 300
+        self.next_pid = FIRST_PID
         self.boot_id = 1
         self.boot_mono = world.mono
         self.wanted_pids: List[

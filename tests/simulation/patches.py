@@ -295,8 +295,9 @@ class Patches:
         self.put(os, "getpid", world.getpid)
         self.put(os, "kill", world.kill_call)
         self.put(os, "killpg", world.kill_call)
-        if hasattr(os, "pidfd_open"):
-            self.put(os, "pidfd_open", _no_pidfd)
+        if hasattr(os, "pidfd_open"):  # never a handle of a process of the real machine
+            self.put(os, "pidfd_open", _no_handle)
+            self.put(signal, "pidfd_send_signal", _no_handle)
         self.put(os, "getloadavg", lambda: (0.5, 0.5, 0.5))
         self.put(os, "setpriority", lambda *a: None)
         self.put(subprocess, "Popen", world.popen)
@@ -318,7 +319,7 @@ class Patches:
         self.put(filelock, "FileLock", lock_class(world))
 
 
-def _no_pidfd(*_: Any) -> int:
+def _no_handle(*_: Any) -> int:
     raise OSError(errno.ENOSYS, "Function not implemented")
 
 

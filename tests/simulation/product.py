@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
 import re
 import sys
@@ -204,7 +205,7 @@ class Product:
                 said.append(text.to("en") if hasattr(text, "to") else str(text))
 
             def out(self, value: Any) -> None:
-                said.append(repr(value))
+                said.append(json.dumps(value, ensure_ascii=False, default=str))
 
         return App("en", True, self.host(world))
 

@@ -333,6 +333,8 @@ class World(Scheduler, Programs):
     def became_ready(self, gateway: Gateway) -> None:
         self.note("gateway {} ready".format(gateway.proc.pid))
         self.trigger("ready")
+        if self.intent == "any":
+            self.wants("up")
         self.judge.became_ready(gateway)
 
     def gateway_ended(self, gateway: Gateway) -> None:
