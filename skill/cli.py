@@ -31,7 +31,11 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
         "Is everything all right? If not, what to type.",
         "一切正常吗？不正常时该输入什么。",
     ),
-    "diagnose": ("cases", "Say what is wrong and what to type next.", "诊断问题并给出下一步命令。"),
+    "diagnose": (
+        "diagnose",
+        "Say what is wrong and what to type next.",
+        "诊断问题并给出下一步命令。",
+    ),
     "heal": ("heal", "Repair what is wrong now (asks first).", "修复当前问题（先询问）。"),
     "health": (
         "watch",

@@ -5,12 +5,16 @@ what was seen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 from .host import Host
 from .model import Finding, State, Text, Verdict
 from .openclaw.home import Home
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .openclaw.gateway import Observation
+    from .platforms.base import Platform
 
 UNKNOWN = Verdict(State.UNKNOWN, Text("not looked at yet", "尚未检查"))
 
@@ -26,10 +30,12 @@ class Context:
     # the newest boot's log lines, oldest first, bounded, not redacted: never print or send as they
     # are
     logs: str = ""
-    platform: Any = None  # platforms.Platform, the service manager in charge
+    platform: Optional[Platform] = None  # the service manager in charge
     last_good: Optional[Mapping[str, Any]] = (
         None  # lastgood.newest(): config copies and inventory of the last healthy run
     )
+
+    seen: Optional[Observation] = None  # what the verdict was judged from
 
     def with_verdict(self, verdict: Verdict) -> "Context":
         return replace(self, verdict=verdict)

@@ -12,7 +12,7 @@ from ..model import Check, Finding, State, Text
 from ..openclaw import cli as openclaw_program
 from ..openclaw.plugins import SERVICE_NAMES
 from ..platforms.base import UNUSABLE
-from ..store import unit_files
+from ..store import good_copies
 from .base import Look, error, info, looking, warning
 
 # Decide which gateway is started: with another value it is not the one that is watched.
@@ -172,9 +172,9 @@ def _unit(look: Look, state: Any, name: str) -> Iterator[Finding]:
             ),
             exit_code=state.exit_code,
         )
-    good = unit_files.newest(look.home)
+    good = good_copies.newest_with_units(look.home)
     changed = (
-        unit_files.differing(unit_files.present(look), unit_files.of(good))
+        good_copies.differing(good_copies.units_now(look.ctx), good_copies.units_of(good))
         if good is not None
         else []
     )

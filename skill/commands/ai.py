@@ -199,7 +199,8 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
         ctx = replace(ctx, settings=Settings(values, ctx.settings.sources))
     if not app.as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查（需几秒）……"))
-    ctx = examine.examined(ctx)
+    patience = float(ctx.settings["start_budget"])
+    ctx = examine.examine(ctx, patience=patience)
     if show_prompt:
         from ..doctor.emergency import evidence
 
@@ -211,7 +212,7 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
 
     say = None if app.as_json else (lambda text: app.say(Text("  " + text.en, "  " + text.zh)))
     incident = "ai-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
-    result = emergency.ask(ctx, (), incident, execute, look=lambda: examine.examined(ctx), say=say)
+    result = emergency.ask(ctx, (), incident, execute, look=lambda: examine.examine(ctx), say=say)
     if app.as_json:
         app.out(
             {

@@ -1,16 +1,21 @@
-"""diagnose, list-cases, explain, add-case: the case library from the command line."""
+"""list-cases, explain, add-case: the case library from the command line."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
 from ..errors import SettingsError, UsageError
-from ..model import Case, Match, Risk, Text
+from ..host import Host
+from ..model import Case, Risk, Text
+from ..openclaw.home import Home, locate
+
+if TYPE_CHECKING:
+    from ..cli import App
 
 RISKS = {
     Risk.READ: Text("changes nothing", "不做改动"),
@@ -29,206 +34,36 @@ STANDINGS = {
     "demoted": Text("demoted", "已降级"),
     "proposed": Text("proposed", "待确认"),
 }
-LOG_BYTES = 262_144  # the end of a log file; the rest is older than the newest boot
 
 
 def add(main: click.Group) -> None:
-    for command in (diagnose, list_cases, explain, add_case):
+    for command in (list_cases, explain, add_case):
         main.add_command(command)
 
 
-def _home() -> Any:
-    from ..host import Host
-    from ..openclaw.home import locate
+def _home() -> Home:
 
     return locate(Host())
 
 
-def _library(app: Any = None) -> List[Case]:
+def library_of(app: App) -> List[Case]:
     """Return every case; a damaged user file is named on stderr and the shipped ones still work."""
     from ..cases import library as cases
 
     found, error = cases.load_or_shipped(_home())
     if error is not None:
-        lang = _lang(app)
-        click.echo("{}\n  -> {}".format(error.text.to(lang), error.todo.to(lang)), err=True)
+        said = "{}\n  -> {}".format(error.text.to(app.lang), error.todo.to(app.lang))
+        click.echo(said, err=True)
     return found
-
-
-def _lang(app: Any) -> str:
-    return str(getattr(app, "lang", "") or "en")
-
-
-def _json(app: Any, flag: bool) -> bool:
-    return bool(flag or getattr(app, "json", False) or getattr(app, "as_json", False))
-
-
-@click.command()
-@click.argument("text", required=False, default="")
-@click.option(
-    "--log",
-    "log_file",
-    metavar="FILE|-",
-    help="A log to read (its end); - is standard input. / 日志文件，- 为标准输入。",
-)
-@click.option(
-    "--offline",
-    is_flag=True,
-    help="Only the words and the log; look at nothing on this machine. / "
-    "只看文字与日志，不检查本机。",
-)
-@click.option(
-    "--batch", metavar="FILE.jsonl", help="A line each: id, symptom, log. / 批量：每行一个 JSON。"
-)
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
-@click.pass_obj
-def diagnose(
-    app: Any, text: str, log_file: Optional[str], offline: bool, batch: Optional[str], as_json: bool
-) -> None:
-    """Say what is wrong and what to type next. / 诊断：哪里坏了，下一步输入什么。"""
-    if batch:
-        sys.exit(_batch(batch))
-    log = _read_log(log_file) if log_file else ""
-    if not offline:
-        from ..doctor.report import diagnose_live
-
-        sys.exit(diagnose_live(app, text, log, _json(app, as_json)) or 0)
-    if not text.strip() and not log.strip():
-        raise UsageError(
-            Text(
-                "nothing to diagnose: give a TEXT or --log FILE",
-                "没有可诊断的内容：请给出一段描述，或 --log 文件",
-            ),
-            Text(
-                'e.g. iflow-doctor diagnose "gateway will not start"',
-                '例如 iflow-doctor diagnose "网关起不来"',
-            ),
-        )
-    from ..cases.matcher import match
-
-    found = match(_library(app), text, log)
-    if _json(app, as_json):
-        click.echo(
-            json.dumps({"matches": [as_dict(one, _lang(app)) for one in found]}, ensure_ascii=False)
-        )
-    else:
-        click.echo(render(found, _lang(app)))
-    sys.exit(1 if found else 0)
-
-
-def _read_log(name: str) -> str:
-    from ..files import tail_bytes
-
-    if name == "-":
-        raw = sys.stdin.buffer.read()[-LOG_BYTES:]
-    else:
-        if not Path(name).is_file():
-            raise UsageError(
-                Text.of("no such log file: {}", "没有这个日志文件：{}", name),
-                Text(
-                    "openclaw logs --limit 200 shows the gateway's own",
-                    "网关自己的日志：openclaw logs --limit 200",
-                ),
-            )
-        raw = tail_bytes(name, LOG_BYTES)
-    return raw.decode("utf-8", "replace")
-
-
-def _batch(name: str) -> int:
-    """A line of JSON in, a line of JSON out, in order; a broken line stops with its number."""
-    from ..cases.matcher import match
-
-    library = _library()
-    if name != "-" and not Path(name).is_file():
-        raise UsageError(
-            Text.of("no such file: {}", "没有这个文件：{}", name),
-            Text('a line each: {"id", "symptom", "log"}', '每行一个：{"id", "symptom", "log"}'),
-        )
-    source = sys.stdin if name == "-" else open(name, encoding="utf-8", errors="replace")
-    with source:
-        for number, line in enumerate(source, 1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-                ident, symptom, log = (
-                    entry["id"],
-                    str(entry.get("symptom") or ""),
-                    str(entry.get("log") or ""),
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(
-                    Text.of("{} line {}: {!r}", "{} 第 {} 行：{!r}", name, number, error),
-                    Text('each line: {"id", "symptom", "log"}', '每行：{"id", "symptom", "log"}'),
-                ) from error
-            found = match(library, symptom, log)
-            click.echo(
-                json.dumps(
-                    {"id": ident, "matches": [as_dict(one) for one in found]}, ensure_ascii=False
-                )
-            )
-    return 0
-
-
-def as_dict(one: Match, lang: str = "") -> Dict[str, Any]:
-    value: Dict[str, Any] = {
-        "slug": one.case.slug,
-        "case": one.case.id,
-        "confidence": one.confidence.value,
-        "score": one.score,
-        "because": list(one.because),
-    }
-    if lang:
-        value.update(
-            title=one.case.title.to(lang),
-            solution=one.case.solution.to(lang),
-            repair=one.case.repair,
-        )
-    return value
-
-
-def render(found: Sequence[Match], lang: str) -> str:
-    """What a tired person reads: the first case with its next step, the others by name."""
-    zh = lang == "zh"
-    if not found:
-        return (
-            "没有已知案例符合。下一步：`openclaw gateway status "
-            "--deep`，或带上日志再试：`iflow-doctor diagnose --log FILE`。"
-            if zh
-            else "No known case fits. Next: `openclaw gateway status --deep`, or try again with a "
-            "log: `iflow-doctor diagnose --log FILE`."
-        )
-    from ..doctor.report import SURE
-
-    first = found[0]
-    sure = SURE[first.confidence].to(lang)
-    out = [
-        "{} [{}] {}".format(first.case.id, sure, first.case.title.to(lang)),
-        "  " + first.case.solution.to(lang),
-    ]
-    deciding = list(dict.fromkeys(line[:160] for line in first.because))[
-        :3
-    ]  # the same line may have decided several times
-    out += ["  {} {}".format("依据：" if zh else "because:", line) for line in deciding]
-    rest = [one for one in found[1:] if one.case.slug != first.case.slug][:3]
-    if rest:
-        out.append("也可能是：" if zh else "It could also be:")
-        out += [
-            "  {} {} (iflow-doctor explain {})".format(
-                one.case.id, one.case.title.to(lang), one.case.id
-            )
-            for one in rest
-        ]
-    return "\n".join(out)
 
 
 @click.command("list-cases")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
-def list_cases(app: Any, as_json: bool) -> None:
+def list_cases(app: App, as_json: bool) -> None:
     """List the case library. / 列出案例库。"""
-    found = _library(app)
-    if _json(app, as_json):
+    found = library_of(app)
+    if as_json or app.as_json:
         keys = [
             dict(
                 id=c.id,
@@ -248,7 +83,7 @@ def list_cases(app: Any, as_json: bool) -> None:
         tail = "  [{}]".format(status) if status else ""
         click.echo(
             "{:<9} {:<34} {:<20} {}{}".format(
-                case.id, case.slug, case.repair, case.title.to(_lang(app)), tail
+                case.id, case.slug, case.repair, case.title.to(app.lang), tail
             )
         )
 
@@ -257,20 +92,20 @@ def list_cases(app: Any, as_json: bool) -> None:
 @click.argument("case_id")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
-def explain(app: Any, case_id: str, as_json: bool) -> None:
+def explain(app: App, case_id: str, as_json: bool) -> None:
     """Everything known about one case. / 查看一个案例的全部内容。"""
     from ..cases import library as cases
 
-    case = cases.find(_library(app), case_id)
+    case = cases.find(library_of(app), case_id)
     if case is None:
         raise UsageError(
             Text.of("no case {}", "没有案例 {}", case_id),
             Text("`iflow-doctor list-cases` shows all", "用 `iflow-doctor list-cases` 查看全部"),
         )
-    if _json(app, as_json):
+    if as_json or app.as_json:
         click.echo(json.dumps(dict(case.raw), ensure_ascii=False, indent=1))
         return
-    lang = _lang(app)
+    lang = app.lang
     click.echo("{} {}".format(case.id, case.title.to(lang)))
     for label, value in _rows(case):
         if value:
@@ -352,7 +187,7 @@ def _rate(case: Case) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable. / 机器可读。")
 @click.pass_obj
 def add_case(
-    app: Any,
+    app: App,
     from_file: Optional[str],
     incident: Optional[str],
     approve: Optional[str],
@@ -371,7 +206,7 @@ def add_case(
         status = str(case.raw["status"])
         click.echo(
             json.dumps({"id": case.id, "status": status})
-            if _json(app, as_json)
+            if as_json or app.as_json
             else "{}: {}".format(case.id, status)
         )
         return
@@ -380,7 +215,7 @@ def add_case(
     elif incident:
         raw = from_incident(home, incident)
     elif sys.stdin.isatty():
-        raw = ask(_lang(app), cases.next_id(home))
+        raw = ask(app.lang, cases.next_id(home))
     else:
         raise UsageError(
             Text(
@@ -395,11 +230,11 @@ def add_case(
     raw.setdefault("id", cases.next_id(home))
     case = cases.add(home, raw)
     path = str(home.doctor_dir / cases.USER_FILE)
-    if _json(app, as_json):
+    if as_json or app.as_json:
         click.echo(json.dumps({"id": case.id, "slug": case.slug, "file": path}))
     else:
         click.echo(
-            ("已写入 {}：{}" if _lang(app) == "zh" else "{} written to {}").format(case.id, path)
+            ("已写入 {}：{}" if app.lang == "zh" else "{} written to {}").format(case.id, path)
         )
 
 

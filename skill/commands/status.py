@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
-from ..model import CANNOT_TELL, STATE_NAMES, Severity, State, Text, Verdict, count
+from ..model import CANNOT_TELL, FINE, STATE_NAMES, Severity, State, Text, Verdict, count
 from ..notify.incidents import span
 from .words import bold, clock, epoch, mark, since
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ..cli import App
 
 BOOT_S = 60.0  # a start of 2026.9.6 takes 4 to 15 s on a quiet machine; used until one was measured
-ON_DISK = ("config", "validation")  # checks of what the next start will read
-BUDGET_S = 4.0
+ON_DISK = "config/"  # findings about what the next start will read
 LINES = 12
 WAITS = (State.DRAINING, State.UPDATING, State.STARTING)
 
@@ -57,7 +56,7 @@ def tell(app: App, strict: bool = False) -> None:
             {"code": one.code, "text": one.text.to(app.lang), "command": one.command}
             for one in troubles
         ]
-        report["reason"] = report["reason"].to(app.lang)
+        report.update(reason=report["reason"].to(app.lang), cause=report["cause"].to(app.lang))
         app.out({**report, "problems": rows, "next": troubles[0].command if troubles else ""})
     else:
         for line in lines(report, troubles, ctx.host.now(), app.lang):
@@ -66,61 +65,21 @@ def tell(app: App, strict: bool = False) -> None:
 
 
 def look(app: App, strict: bool = False) -> Dict[str, Any]:
-    """Return what is seen now, as plain values; has no effect."""
-    from ..locks import lock_held, lock_owner
-    from ..openclaw import gateway, judge
-    from ..store import watch_state
+    """Return what the one examination saw and concluded, as plain values; has no effect."""
+    from ..doctor import report
 
-    ctx = app.context(strict)
-    state, wrong = watch_state.peek(ctx.home)
-    # what the watchdog has seen serving is not starting
-    memory = judge.Memory(ready_pid=state.ready_pid if state else None)
-    limits = judge.Limits(
-        int(ctx.settings["failures_before_action"]), float(ctx.settings["start_budget"])
-    )
-    verdict: Optional[Verdict] = None
-    for _ in range(limits.failures_before_action):
-        seen = gateway.observe(
-            ctx.host, ctx.home, min(3.0, float(ctx.settings["probe_timeout"])), ctx.platform
-        )
-        verdict, memory = judge.judge(seen, memory, limits)
-        if verdict.state not in (State.UNKNOWN,):
-            break
-        ctx.host.sleep(0.3)
-    assert verdict is not None
-    lock = ctx.home.doctor_dir / "watch.lock"
-    held = lock_held(lock)
-    pid, began = lock_owner(lock) if held else (0, "")
-    until, wrong_pause = watch_state.pause(ctx.home, ctx.host.now())
-    incident = state.incident if state else None
+    found = report.report(app.context(strict))
+    value = found.status_json(app.lang)
+    for name in ("ok", "exit_code", "next"):
+        del value[name]
+    seen = found.ctx.seen
     return {
-        "ctx": ctx,
-        "verdict": verdict,
-        "state": verdict.state.value,
-        "reason": verdict.reason,
-        "pid": verdict.pid,
-        "up_since": seen.process.started if seen.process else 0.0,
-        "gateway_exit_code": verdict.exit_code,
-        "failing": list(verdict.failing),
-        "url": ctx.home.url(""),
-        "state_dir": str(ctx.home.state_dir),
-        "memory_mb": round(seen.process.rss / 1048576) if seen.process else None,
-        "response_s": round(seen.seconds, 3),
-        "manager": ctx.platform.name if ctx.platform else None,
-        "watchdog": {"running": held, "pid": pid or None, "since": began},
-        "paused_until": gateway.clock_stamp(until) if until else "",
-        "incident": {
-            "id": incident.id,
-            "since": gateway.clock_stamp(incident.opened),
-            "restarts": incident.restarts,
-            "cause": incident.cause.to(app.lang),
-            "escalated": incident.escalated,
-        }
-        if incident
-        else None,
-        "crashes_6h": len(state.crashes) if state else 0,
-        "log": str(ctx.home.logs_dir / "watchdog.log"),
-        "damaged": [issue for issue in (wrong, wrong_pause) if issue],
+        **value,
+        "ctx": found.ctx,
+        "verdict": found.ctx.verdict,
+        "reason": found.ctx.verdict.reason,
+        "cause": found.conclusion.cause,
+        "up_since": seen.process.started if seen and seen.process else 0.0,
     }
 
 
@@ -128,7 +87,9 @@ def find(ctx: Any, report: Dict[str, Any]) -> List[Trouble]:
     """Return what is not all right, the most urgent first."""
     now, verdict = ctx.host.now(), report["verdict"]
     troubles = [one for one in (_gateway(ctx, report, verdict, now),) if one]
-    troubles += _on_disk(ctx, verdict)
+    troubles += _on_disk(verdict)
+    if verdict.state in FINE and report.get("finding", "").partition("/")[0] not in ("", "config"):
+        troubles.append(Trouble("problem", report["cause"], "iflow-doctor diagnose"))
     incident = report["incident"]
     if incident:
         text = Text.of(
@@ -193,21 +154,16 @@ def _gateway(ctx: Any, report: Dict[str, Any], verdict: Verdict, now: float) -> 
     return Trouble(state.value, verdict.reason, diagnose)
 
 
-def _on_disk(ctx: Any, verdict: Verdict) -> List[Trouble]:
+def _on_disk(verdict: Verdict) -> List[Trouble]:
     """What the next start will read and refuse. Of a gateway that is down this is its cause."""
-    from dataclasses import replace
-
-    from ..checks import run
-
-    found = run.examine(replace(ctx, verdict=verdict), ON_DISK, BUDGET_S)
     return [
         Trouble(
             "on-disk",
             Text.of("the next start will fail: {}", "下次启动会失败：{}", finding.message),
             "iflow-doctor heal --dry-run",
         )
-        for finding in found.findings
-        if finding.severity is Severity.ERROR
+        for finding in verdict.findings
+        if finding.severity is Severity.ERROR and finding.check_id.startswith(ON_DISK)
     ][:2]
 
 
@@ -258,6 +214,9 @@ def lines(report: Dict[str, Any], troubles: List[Trouble], now: float, lang: str
     code = report["exit_code"]
     head = Text.of("Gateway: {} - {}", "网关：{} - {}", STATE_NAMES[state], report["reason"])
     out = ["{} {}".format(mark(code), bold(head.to(lang)))]
+    cause = report.get("cause", report["reason"])
+    if code and cause != report["reason"] and state not in FINE:
+        out.append("   " + Text.of("Cause: {}", "原因：{}", cause).to(lang))
     out += ["   " + text.to(lang) for text in _facts(report, now)]
     for one in troubles:
         if one.text != report["reason"]:

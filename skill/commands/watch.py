@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from ..errors import ServiceError, UsageError
 from ..model import STATE_NAMES, Text
+
+if TYPE_CHECKING:
+    from ..cli import App
+    from ..watchdog.watch import Watchdog
 
 
 def add(main: click.Group) -> None:
@@ -26,7 +30,7 @@ def add(main: click.Group) -> None:
 )
 @click.option("--echo", is_flag=True, help="Print each decision as it is made. / 打印每个决定。")
 @click.pass_obj
-def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
+def watch(app: App, once: bool, test: bool, echo: bool) -> None:
     """Run the watchdog. / 运行守护进程。"""
     if test:
         return _test(app)
@@ -55,16 +59,20 @@ def watch(app: Any, once: bool, test: bool, echo: bool) -> None:
         dog = watchdog.Watchdog(app.host, home, platform, echo or sys.stderr.isatty())
         code = loop.run(dog, once)
     if once:
-        _once(app, dog, code)
+        code = _once(app, dog)
     raise click.exceptions.Exit(code)
 
 
-def _once(app: Any, dog: Any, code: int) -> None:
-    """What a single look saw, and what it left behind: an open incident, a pause."""
+def _once(app: App, dog: Watchdog) -> int:
+    """Say what a look saw, its cause, and what it left behind: an open incident, a pause."""
+    from ..doctor import examine, report
     from ..openclaw.gateway import clock_stamp
     from ..store import watch_state
 
-    verdict, incident = dog.verdict, dog.state.incident
+    # the gateway as it was looked at, before anything was done
+    found = report.of(examine.checked(dog.context()))
+    code = found.conclusion.exit_code
+    verdict, incident = found.ctx.verdict, dog.state.incident
     until, _ = watch_state.pause(dog.home, app.host.now())
     if app.as_json:
         app.out(
@@ -73,33 +81,32 @@ def _once(app: Any, dog: Any, code: int) -> None:
                 "exit_code": code,
                 "state": verdict.state.value,
                 "reason": verdict.reason.to(app.lang),
+                "cause": found.conclusion.cause.to(app.lang),
+                "finding": found.conclusion.finding.check_id if found.conclusion.finding else "",
                 "pid": verdict.pid,
                 "incident": incident.id if incident else None,
                 "paused_until": clock_stamp(until) if until else "",
                 "log": str(dog.home.logs_dir / "watchdog.log"),
             }
         )
-        return
-    app.say(
-        "{} {}".format(
-            {0: "OK", 1: "!!", 2: "??"}[code],
-            Text.of("{}: {}", "{}：{}", STATE_NAMES[verdict.state], verdict.reason).to(app.lang),
-        )
-    )
+        return code
+    state = Text.of("{}: {}", "{}：{}", STATE_NAMES[verdict.state], verdict.reason)
+    app.say("{} {}".format({0: "OK", 1: "!!", 2: "??"}[code], state.to(app.lang)))
+    if code and found.conclusion.cause != verdict.reason:
+        app.say(Text.of("   Cause: {}", "   原因：{}", found.conclusion.cause))
     if until:
-        paused = Text(
-            "Paused until {}: only looked, did nothing.", "已暂停至 {}：只看了一眼，没有任何动作。"
-        ).to(app.lang)
-        app.say("   " + paused.format(clock_stamp(until)))
-    elif incident:
-        app.say(
-            "   "
-            + Text("Incident {} is open.", "事故 {} 处理中。").to(app.lang).format(incident.id)
+        paused = (
+            "   Paused until {}: only looked, did nothing.",
+            "   已暂停至 {}：只看了一眼，没有任何动作。",
         )
-    app.say("   " + Text("Log: ", "日志：").to(app.lang) + str(dog.home.logs_dir / "watchdog.log"))
+        app.say(Text.of(*paused, clock_stamp(until)))
+    elif incident:
+        app.say(Text.of("   Incident {} is open.", "   事故 {} 处理中。", incident.id))
+    app.say(Text.of("   Log: {}", "   日志：{}", dog.home.logs_dir / "watchdog.log"))
+    return code
 
 
-def _test(app: Any) -> None:
+def _test(app: App) -> None:
     """Settings, lock, endpoints, service: everything the watchdog needs, and its verdict now. Exit
     0 fine, 1 not, 2 cannot tell.
     """
@@ -111,7 +118,7 @@ def _test(app: Any) -> None:
 @click.command()
 @click.argument("duration")
 @click.pass_obj
-def pause(app: Any, duration: str) -> None:
+def pause(app: App, duration: str) -> None:
     """Do nothing for DURATION (30m, 2h, 1d): maintenance. / 暂停一段时间。"""
     from ..files import private_dir, write_json
     from ..openclaw.gateway import clock_stamp
@@ -150,7 +157,7 @@ def _seconds(text: str) -> Optional[float]:
 
 @click.command()
 @click.pass_obj
-def resume(app: Any) -> None:
+def resume(app: App) -> None:
     """End a pause. / 结束暂停。"""
     from ..openclaw.home import locate
 
@@ -190,7 +197,7 @@ ANSWERS = {
 @click.option("--timeout", type=float, default=4.0, show_default=True, help="Seconds. / 秒数。")
 @click.option("--exit-code", is_flag=True, hidden=True, help="Accepted; always the case.")
 @click.pass_obj
-def health(app: Any, ready: bool, started: bool, timeout: float, exit_code: bool) -> None:
+def health(app: App, ready: bool, started: bool, timeout: float, exit_code: bool) -> None:
     """Ask the gateway once: 0 alive, 1 not, 2 cannot tell. / 询问一次网关。
 
     Alive means that OpenClaw's own JSON says so: an open port, or HTTP 200 with a page, is not

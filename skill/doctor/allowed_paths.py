@@ -75,6 +75,8 @@ def _service_paths(ctx: Context) -> List[str]:
     """The files in which this service manager keeps the gateway's environment, as the platform
     itself names them (no effects).
     """
+    if ctx.platform is None:
+        return []
     try:
         return [str(path) for path in ctx.platform.environment_override({}, ())[1]]
     except (

@@ -23,7 +23,7 @@ from ..openclaw.database import PARTS
 from ..openclaw.home import Home
 from ..openclaw.ledger import Ledger
 from ..repairs import config_guard
-from ..store import snapshots, unit_files
+from ..store import good_copies, snapshots
 from . import journal as journals
 from . import steps, verify
 from .allowed_paths import DATABASE
@@ -205,7 +205,7 @@ def undo(
             left.append(path)  # the place was taken meanwhile: that is somebody's work and stays
         else:
             steps.move_back(path, to)
-    if any(unit_files.defines_service(path) for path in snapshot.files):
+    if any(good_copies.defines_service(path) for path in snapshot.files):
         with contextlib.suppress(HealerError, OSError):
             # the manager must not go on with what was undone
             steps.service(ctx, "reload", 30.0)

@@ -1,11 +1,19 @@
-"""What came of a visit, as a value and as the JSON that the watchdog and a person read."""
+"""What came of a visit: as a value, as the JSON that the watchdog and a person read, and as a
+record.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..model import Match, Plan, Text
+from ..cases import learning
+from ..context import Context
+from ..files import private_dir
+from ..model import Match, Plan, Severity, Text
+from ..store.incidents import Incident
+from ..store.records import Store
 from . import steps
 
 
@@ -61,3 +69,45 @@ def _match(match: Match) -> Dict[str, Any]:
         "confidence": match.confidence.value,
         "score": match.score,
     }
+
+
+def record(ctx: Context, incident: Incident, result: Treatment) -> None:
+    """Write it into records.json and, for the watchdog, into the incident's file. Memory must not
+    break the work.
+    """
+    now = ctx.host.now()
+    opened = incident.opened(now)
+    entry = {
+        "id": incident.id,
+        "opened": opened,
+        "first_failed_probe": opened,
+        "closed": now if result.outcome == "healed" else None,
+        "state": result.state,
+        "case": result.case,
+        "level": 3 if result.outcome == "healed" else 4,
+        "by": result.by,
+        "cause": result.cause.en,
+        "cause_zh": result.cause.zh,
+        "actions": [dict(a) for a in result.actions],
+        "outcome": result.outcome,
+        "verified": result.outcome == "healed",
+        "verify": "readyz" if result.outcome == "healed" else "",
+        "healed_s": round(now - opened, 1) if result.outcome == "healed" else None,
+        "treat_s": round(result.seconds, 1),
+        "ai_calls": result.ai_calls,
+        "cost_usd": result.cost_usd,
+        "evidence": sorted({f.check_id for f in ctx.verdict.findings}),
+    }
+    entry["errors"] = sorted(
+        {f.check_id for f in ctx.verdict.findings if f.severity is Severity.ERROR}
+    )
+    try:
+        private_dir(ctx.home.doctor_dir)
+        if result.outcome != "nothing":
+            with contextlib.suppress(Exception):
+                entry["lines"] = learning.lines_of(ctx.logs)
+                learning.learn(ctx.home, entry)
+            Store(ctx.home).add(entry)
+        incident.write_result(result.to_json())
+    except Exception:
+        pass

@@ -180,10 +180,7 @@ def live_process(ctx: Context) -> bool:
     """Is a gateway of this state directory alive?"""
     if gateway.lock_holder(ctx.host, ctx.home) is not None:
         return True
-    try:
-        pid = getattr(ctx.platform.service_state(), "main_pid", None)
-    except Exception:  # the manager may be gone
-        pid = None
+    pid = getattr(gateway.service_of(ctx.platform), "main_pid", None)
     return isinstance(pid, int) and pid > 0 and gateway.look_at(ctx.host, pid) is not None
 
 

@@ -9,8 +9,9 @@ from typing import Callable, Mapping, Sequence, Tuple
 
 from ..context import Context
 from ..model import Plan, State
-from ..openclaw import gateway, judge
+from ..openclaw import gateway, look
 from ..openclaw.home import locate
+from ..openclaw.judge import Memory
 from . import steps
 
 LOOK_EVERY_S = 10.0  # between two looks at what was started and at the files it reads
@@ -53,7 +54,7 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         every = _streak(ctx, CHANNELS_WITHIN_S, ANSWERING, lambda seen: not seen.get("suppressed"))
         return Seen(every, edited())
     until = ctx.host.monotonic() + budget
-    starts, looked = _starts(ctx), judge.Memory()
+    starts, looked = _starts(ctx), Memory()
     while True:
         ctx = fresh(ctx)
         host, began = ctx.host, ctx.host.monotonic()
@@ -65,9 +66,9 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
         if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
             return Seen(False)
-        seen = gateway.observe(host, ctx.home, 5.0, ctx.platform)
-        verdict, looked = judge.judge(seen, looked, judge.Limits(start_budget=budget))
-        if verdict.state is State.HUNG:
+        seen = look.once(host, ctx.home, ctx.settings, ctx.platform, looked)
+        looked = seen.memory
+        if seen.verdict.state is State.HUNG:
             # an endless loop or a stopped process: no budget brings that up
             return Seen(False)
 

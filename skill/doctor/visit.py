@@ -5,7 +5,7 @@ person.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import repairs
 from ..context import Context
@@ -14,7 +14,6 @@ from ..model import (
     CANNOT_TELL,
     FINE,
     Confidence,
-    Finding,
     Match,
     Outcome,
     Plan,
@@ -24,21 +23,20 @@ from ..model import (
     Text,
 )
 from ..openclaw import config as openclaw_config
-from ..repairs import config_guard, manual_steps
+from ..repairs import config_guard
 from ..store import good_copies
 from ..store.incidents import Incident
 from ..store.watch_log import WatchLog
+from . import conclude as concluding
 from . import examine as looking
 from . import execute, recover, repair_table, steps
 from .choose import Choice, Chooser, first
-from .result import Treatment
+from .result import Treatment, record
 
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
-SETTLING_S = 1.0  # between two looks at a gateway that is starting
 # after a failed repair: the service manager may be starting it once more, which says nothing yet
 AGAIN_S = 60.0
-LOOP = 3  # processes that were seen to start and to go again while we waited
 RESTARTING = (
     "start",
     "restart",
@@ -64,7 +62,7 @@ class Visit:
     patience: float = 0.0
     say: Callable[[Text], None] = lambda text: None
     examine: Callable[[Context, bool], Context] = looking.examined
-    match: Callable[[Context], Tuple[Match, ...]] = looking.matches
+    match: Callable[[Context], Tuple[Match, ...]] = concluding.matches
     actions: List[Dict[str, Any]] = field(default_factory=list)
     matches: Tuple[Match, ...] = ()
     outcomes: List[Outcome] = field(default_factory=list)
@@ -74,12 +72,8 @@ class Visit:
     fell_over: List[str] = field(default_factory=list)
     began: float = 0.0
     left_as: Optional[openclaw_config.ConfigView] = None  # the config after our last repair
-    loop: bool = (
-        False  # seen by ourselves while we waited; the watchdog's own word is read at each look
-    )
-    pids: Set[Optional[int]] = field(
-        default_factory=set
-    )  # of the starts that we saw while we waited
+    # seen by ourselves while we waited; the watchdog's own word is read at each look
+    starts: looking.Starts = field(default_factory=looking.Starts)
 
     def treat(self) -> Treatment:
         self.began = self.ctx.host.monotonic()
@@ -93,18 +87,18 @@ class Visit:
                 return self._nothing()
             certain = first(repair_table.rows_for(repair_table.PERSON, self.ctx.verdict))
             if certain is not None:
-                return self._escalate(certain, True)
+                return self._escalate(True)
             choice = self._choose()
             if choice is None:
                 break
             choice.case = choice.case or self._same_case(choice)
             if choice.plan.repair == "tell-person":
-                return self._escalate(choice.finding, True, choice)
+                return self._escalate(True, choice)
             refusal = self._must_ask(choice)
             if refusal or self.plan_only:
                 return self._answer(
                     "asked",
-                    self._cause(choice.finding),
+                    self._conclusion().cause,
                     refusal or _HOW_TO_HEAL,
                     by=choice.by,
                     plans=(choice.plan,),
@@ -114,7 +108,7 @@ class Visit:
             if outcome is not None and outcome.healed:
                 return self._answer(
                     "healed",
-                    self._cause(choice.finding, outcome.plan.why),
+                    choice.finding.message if choice.finding else outcome.plan.why,
                     None,
                     by=choice.by,
                     case=choice.case,
@@ -126,39 +120,20 @@ class Visit:
                 break
             self._settle(max(self.patience, AGAIN_S))
         if self.plan_only:
-            return self._escalate(None, False)
-        return self._ask_ai() or self._escalate(None, False)
+            return self._escalate(False)
+        return self._ask_ai() or self._escalate(False)
 
     # -- looking -----------------------------------------------------------------------------------
-    def _look(self) -> None:
-        """Judge, examine, read the newest boot, match cases. A room that is not there or crashes
-        leaves its part empty.
-        """
-        self.ctx = self.examine(
-            self.ctx,
-            self.loop or looking.looping(self.ctx, self.incident.id),
-        )
+    def _look(self) -> Context:
+        """Examine, and match cases."""
+        loop = self.starts.loop or looking.looping(self.ctx, self.incident.id)
+        self.ctx = self.examine(self.ctx, loop)
         self.matches = self.match(self.ctx)
+        return self.ctx
 
     def _settle(self, patience: float) -> None:
-        """Look, and let a start come to its end: up, down, or a loop of processes that come and
-        go.
-        """
-        clock, until = self.ctx.host, self.ctx.host.monotonic() + patience
-        self._look()
-        if self.ctx.verdict.state is State.STARTING and patience:
-            self.say(
-                Text.of(
-                    "it is starting; waiting for up to {:.0f} s",
-                    "正在启动；最多等待 {:.0f} 秒",
-                    patience,
-                )
-            )
-        while self.ctx.verdict.state is State.STARTING and clock.monotonic() < until:
-            self.pids.add(self.ctx.verdict.pid)
-            clock.sleep(SETTLING_S)
-            self.loop = self.loop or len(self.pids - {None}) >= LOOP
-            self._look()
+        """Look, and let a start come to its end."""
+        looking.settle(self._look, self.ctx, patience, self.starts, self.say)
 
     def _finish_interrupted(self) -> None:
         try:
@@ -338,9 +313,8 @@ class Visit:
         if worked and self._edited_since():
             worked = []  # somebody wrote the config since: what came up is theirs
         outcome = "healed" if self.ctx.verdict.state is State.HEALTHY and worked else "nothing"
-        return self._answer(
-            outcome, self._cause(None), None, by=str(worked[-1].get("by", "")) if worked else ""
-        )
+        by = str(worked[-1].get("by", "")) if worked else ""
+        return self._answer(outcome, self._conclusion().cause, None, by=by)
 
     def _edited_since(self) -> bool:
         """Whether the config says something else than when our last repair left it."""
@@ -350,26 +324,22 @@ class Visit:
         differs = openclaw_config.diff(left.data, now.data) if now.ok and left.ok else ["*"]
         return any(not config_guard.allowed(key, config_guard.ALL_STAMPS) for key in differs)
 
-    def _escalate(
-        self, finding: Optional[Finding], only_person: bool, choice: Optional[Choice] = None
-    ) -> Treatment:
-        finding = finding or looking.main_finding(self.ctx)
+    def _escalate(self, only_person: bool, choice: Optional[Choice] = None) -> Treatment:
+        """Hand over to a person: the one cause, and what to do about it."""
+        end = self._conclusion()
         advice = choice.plan.advice if choice and choice.by == "case" else None
-        own = manual_steps.hint(self.ctx, finding) or (finding.fix_hint if finding else None)
-        hint = advice or own or looking.case_advice(self.matches) or self.ai_said or _LOOK
+        step = end.step if end.step is not concluding.PLAN else None
         return self._answer(
             "escalate",
-            self._cause(finding),
-            hint,
+            end.cause,
+            advice or step or self.ai_said or _LOOK,
             by=choice.by if choice else "",
             case=choice.case if choice else "",
             only=only_person,
         )
 
-    def _cause(self, finding: Optional[Finding], otherwise: Optional[Text] = None) -> Text:
-        if finding is not None:
-            return finding.message
-        return otherwise or looking.cause(self.ctx, self.matches)
+    def _conclusion(self) -> concluding.Conclusion:
+        return concluding.conclude(self.ctx, self.matches)
 
     def _answer(
         self,
@@ -383,20 +353,20 @@ class Visit:
     ) -> Treatment:
         return Treatment(
             outcome,
-            4 if outcome in ("escalate", "asked") else 3,
-            cause,
-            tuple(self.actions),
-            step,
-            self.matches,
-            self.ctx.host.monotonic() - self.began,
-            only,
-            case,
-            by,
-            plans,
-            self.ai_calls,
-            self.cost_usd,
-            self.ctx.verdict.state.value,
-            tuple(dict.fromkeys(self.fell_over)),
+            level=4 if outcome in ("escalate", "asked") else 3,
+            cause=cause,
+            actions=tuple(self.actions),
+            next_step=step,
+            matches=self.matches,
+            seconds=self.ctx.host.monotonic() - self.began,
+            only_person=only,
+            case=case,
+            by=by,
+            plans=plans,
+            ai_calls=self.ai_calls,
+            cost_usd=self.cost_usd,
+            state=self.ctx.verdict.state.value,
+            not_planned=tuple(dict.fromkeys(self.fell_over)),
         )
 
 
@@ -443,7 +413,7 @@ def treat(
     visit = Visit(ctx, memory, yes, plan_only, patience, say or (lambda text: None))
     result = visit.treat()
     if not plan_only:
-        looking.record(visit.ctx, memory, result)
+        record(visit.ctx, memory, result)
     return result
 
 
@@ -462,5 +432,5 @@ def one(ctx: Context, incident: str, repair: str) -> Treatment:
         None,
         by="policy",
     )
-    looking.record(visit.ctx, memory, result)
+    record(visit.ctx, memory, result)
     return result

@@ -1,8 +1,11 @@
-"""Talking to systemd's user manager: where it is, and `systemctl --user`."""
+"""Talking to systemd's user manager: where it is, `systemctl --user`, and the datagrams that say
+"ready" and "still alive" (sd_notify).
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 from typing import Dict
 
 from ..errors import ServiceError
@@ -71,3 +74,33 @@ def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
         ),
         "systemctl --user status " + about,
     )
+
+
+def tell_ready(host: Host) -> bool:
+    """Say that the watchdog watches. Nothing where $NOTIFY_SOCKET is not set; never raise."""
+    return _send(host, "READY=1")
+
+
+def tell_alive(host: Host) -> bool:
+    """Say so now and then, where the manager watches this very process ($WATCHDOG_PID)."""
+    pid = host.env.get("WATCHDOG_PID", "")
+    if pid and pid != str(os.getpid()):
+        return False
+    return _send(host, "WATCHDOG=1")
+
+
+def _send(host: Host, message: str) -> bool:
+    """Send one datagram; True when the manager took it. A leading @ means an abstract socket."""
+    address = host.env.get("NOTIFY_SOCKET", "")
+    if not address or address[0] not in "/@" or not hasattr(socket, "AF_UNIX"):
+        return False
+    target = "\0" + address[1:] if address[0] == "@" else address
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    try:
+        line.settimeout(1.0)
+        line.sendto(message.encode("utf-8", "replace"), target)
+    except OSError:
+        return False
+    finally:
+        line.close()
+    return True

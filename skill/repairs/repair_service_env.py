@@ -102,7 +102,7 @@ def _options(
     ]
     if not (bad or small or named):
         return
-    in_service = ctx.platform.environment().get("NODE_OPTIONS", "")
+    in_service = ctx.platform.environment().get("NODE_OPTIONS", "") if ctx.platform else ""
     in_file = read_env_file(ctx.home.env_file).get("NODE_OPTIONS", "")
     flag = _heap_flag(ctx) if small and not bad else None
     if flag is not None:  # what stands on the command line wins over NODE_OPTIONS
@@ -133,7 +133,7 @@ def _heap_flag(ctx: Context) -> Optional[Tuple[int, int]]:
     """(place, MB) of a heap size on the service's own command line, as OpenClaw's installer writes
     it; None without one.
     """
-    if ctx.platform.name not in ("systemd", "launchd"):
+    if ctx.platform is None or ctx.platform.name not in ("systemd", "launchd"):
         return None
     words = enumerate(ctx.platform.command()[:10])
     return next(

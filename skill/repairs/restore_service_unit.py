@@ -9,7 +9,7 @@ from typing import Any, List, Mapping
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Plan, Repair, Risk, Service, Text, Write
-from ..store import unit_files
+from ..store import good_copies
 
 # A drop-in that came later is not deleted: it stays in its place without effect, and its content is
 # in the snapshot.
@@ -20,8 +20,8 @@ NEUTRAL = (
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    now = unit_files.present(ctx)
-    good = unit_files.other(ctx.home, now)
+    now = good_copies.units_now(ctx)
+    good = good_copies.other_units(ctx.home, now)
     if not now or good is None:
         raise CannotPlan(
             Text(
@@ -29,8 +29,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
                 "没有已知可用的其他服务定义",
             )
         )
-    then = unit_files.of(good)
-    paths = unit_files.differing(now, then)
+    then = good_copies.units_of(good)
+    paths = good_copies.differing(now, then)
     steps: List[Any] = [Write(path, then.get(path, NEUTRAL), 0o644) for path in paths]
     names = ", ".join(paths)
     return Plan(

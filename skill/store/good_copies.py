@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from ..openclaw import config as openclaw_config
 from ..openclaw.home import Home
 
 KEEP = 10
+# our own drop-in: repair-service-env writes it, and takes it back by itself
+OWN = "iflow-doctor.conf"
 MAX_FILE = 5_000_000  # a config larger than this is not one
 RING = (
     "openclaw.json.last-good",
@@ -219,3 +222,54 @@ def _merged(folder: Path) -> Any:
         return read_json(folder / "merged.json", {})
     except HealerError:
         return {}
+
+
+# -- the files that define the service (unit, drop-ins, plist) ------------------------------------
+def defines_service(path: str) -> bool:
+    return path.endswith((".service", ".plist")) or os.path.dirname(path).endswith(".service.d")
+
+
+def _defines_theirs(path: str) -> bool:
+    return defines_service(path) and os.path.basename(path) != OWN
+
+
+def units_now(ctx: Context) -> Dict[str, bytes]:
+    """path -> content. What cannot be read counts as empty: it is not what it was."""
+    return {str(path): _read(path) for path in service_files(ctx) if _defines_theirs(str(path))}
+
+
+def units_of(good: Good) -> Dict[str, bytes]:
+    return {path: raw for path, raw in good.files.items() if _defines_theirs(path)}
+
+
+def differing(now: Mapping[str, bytes], then: Mapping[str, bytes]) -> List[str]:
+    """Files with another content, files that are gone, files that are new."""
+    return sorted(path for path in {*now, *then} if now.get(path) != then.get(path))
+
+
+def newest_with_units(home: Home) -> Optional[Good]:
+    """The newest verified copy that holds a definition of the service."""
+    return next((good for good in candidates(home) if good.verified and units_of(good)), None)
+
+
+def other_units(home: Home, now: Mapping[str, bytes]) -> Optional[Good]:
+    """The newest verified copy whose definition differs from the present one.
+
+    Not always the newest of all: a unit that was edited under a running gateway has not started one
+    yet, and is kept all the same.
+    """
+    return next(
+        (
+            good
+            for good in candidates(home)
+            if good.verified and units_of(good) and differing(now, units_of(good))
+        ),
+        None,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -7,10 +7,15 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import SettingsError
 from ..files import private_dir, read_json, set_aside, write_json
+from ..host import Host
+from ..locks import lock_held
 from ..model import Healed, Text, Tried
 from ..openclaw.home import Home
+from ..openclaw.judge import Memory
 
 NOTHING = Text("", "")
+SAME_BOOT = 5.0  # s: a clock that was set since makes the memory of a watchdog worthless, no more
+LATELY = 600.0  # s since the watchdog last noted something, after which it is not asked any more
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ class WatchState:
     fingerprint: str = ""
     good: str = ""  # fingerprint of the configuration that was last kept as good
     ready_pid: Optional[int] = None  # the last process that was seen to serve
+    # What judging remembers, in monotonic seconds of this boot, for others who look meanwhile.
+    looks: Memory = Memory()
+    boot: float = 0.0  # when this boot began by the clock: the times of another boot mean nothing
 
 
 def shift(state: WatchState, delta: float) -> WatchState:
@@ -160,7 +168,25 @@ def _state(raw: Mapping[str, Any]) -> WatchState:
     incident = raw.get("incident")
     values = _known(WatchState, raw)
     values["incident"] = _incident(incident) if incident else None
+    looks = raw.get("looks")
+    values["looks"] = Memory(**_known(Memory, looks)) if isinstance(looks, dict) else Memory()
     return WatchState(**values)
+
+
+def remembered(home: Home, host: Host) -> Memory:
+    """Return the memory that one who looks now should judge with: the watchdog's while it watches
+    (its lock is held) or has just been ended; of an older one only which process it saw serve.
+    """
+    state, _damaged = peek(home)
+    if state is None:
+        return Memory()
+    looks, now = state.looks, host.monotonic()
+    times = [t for t in (looks.pid_seen, looks.first_failure, looks.absent_since) if t is not None]
+    same_boot = abs(host.now() - now - state.boot) < SAME_BOOT and max(times, default=0.0) <= now
+    watched = lock_held(home.doctor_dir / "watch.lock")
+    if same_boot and (watched or now - max(times, default=0.0) < LATELY):
+        return replace(looks, ready_pid=state.ready_pid)
+    return Memory(ready_pid=state.ready_pid)
 
 
 def _incident(raw: Mapping[str, Any]) -> Incident:

@@ -1,6 +1,7 @@
-"""The watchdog's decisions, healers and repairs in words. The one place that says them; no effects.
+"""The watchdog's decisions, healers and repairs in words. No effects.
 
-Values come in (a Decision, a Healed, a Tried), a Text goes out: nothing reads it back.
+The rule (policy.py) decides in values; a Decision, a Healed or a Tried is made a Text here, last,
+and nothing reads it back.
 """
 
 from __future__ import annotations

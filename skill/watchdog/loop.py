@@ -47,9 +47,9 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         signal.signal(signal.SIGTERM, _stop)
         watchdog.teller.started(host.now())
         if host.env.get("NOTIFY_SOCKET"):
-            from . import sd_notify
+            from ..platforms import systemctl
 
-            sd_notify.ready(host)
+            systemctl.tell_ready(host)
         failed = 0
         while failed < FAULTS_IN_A_ROW:
             failed = 0 if _guarded_tick(watchdog) else failed + 1

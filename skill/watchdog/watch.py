@@ -17,9 +17,9 @@ from ..context import Context
 from ..host import Host
 from ..model import FINE, State, Text, Verdict
 from ..openclaw import config as openclaw_config
-from ..openclaw import gateway
-from ..openclaw import judge as judging
+from ..openclaw import gateway, look
 from ..openclaw.home import Home, locate, remember
+from ..openclaw.judge import Memory
 from ..openclaw.ledger import Ledger
 from ..store import snapshots, watch_state
 from ..store.watch_log import WatchLog
@@ -53,7 +53,7 @@ class Watchdog:
         self.before: Optional[Incident] = (
             None  # the incident as it was before this look's decisions
         )
-        self.memory = judging.Memory(ready_pid=self.state.ready_pid)
+        self.memory = Memory(ready_pid=self.state.ready_pid)
         self.seen: Optional[gateway.Observation] = None
         self.verdict: Optional[Verdict] = None
         children = Children(host, home)
@@ -83,17 +83,16 @@ class Watchdog:
         self._ticks += 1
         self._reload_settings()
         known = None if self._ticks % EVERYTHING_EVERY == 0 else self.seen
-        self.seen = gateway.observe(
-            self.host, self.home, float(self.settings["probe_timeout"]), self.platform, known
+        looked = look.once(self.host, self.home, self.settings, self.platform, self.memory, known)
+        if looked.moved:
+            self.state = watch_state.shift(self.state, looked.moved)
+            self.log.line("clock", now, moved_s=round(looked.moved, 1))
+        self.seen, self.verdict, self.memory = looked.seen, looked.verdict, looked.memory
+        self.state = replace(
+            self.state,
+            looks=look.lasting(self.memory, look.limits(self.settings)),
+            boot=self.state.boot if self._same_boot() else now - self.host.monotonic(),
         )
-        limits = judging.Limits(
-            int(self.settings["failures_before_action"]), float(self.settings["start_budget"])
-        )
-        moved = judging.jump(self.memory, self.seen)
-        if moved:
-            self.state = watch_state.shift(self.state, moved)
-            self.log.line("clock", now, moved_s=round(moved, 1))
-        self.verdict, self.memory = judging.judge(self.seen, self.memory, limits)
         self._log_change(now)
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
@@ -106,6 +105,11 @@ class Watchdog:
         self.teller.looked(now, self.verdict.state in FINE)
         self.save()
         return self.verdict
+
+    def _same_boot(self) -> bool:
+        """Whether the clock still says that this boot began when it said so before."""
+        began = self.host.now() - self.host.monotonic()
+        return abs(began - self.state.boot) < watch_state.SAME_BOOT / 2
 
     def _decide(self) -> None:
         assert self.verdict is not None
@@ -234,6 +238,7 @@ class Watchdog:
             self.settings,
             self.verdict or Verdict(State.UNKNOWN, Text("", "")),
             platform=self.platform,
+            seen=self.seen,
         )
 
     # -- keeping -----------------------------------------------------------------------------------
@@ -281,9 +286,9 @@ class Watchdog:
     def alive(self) -> None:
         """Tell systemd (WatchdogSec); without it this is nothing."""
         if self.host.env.get("NOTIFY_SOCKET"):
-            from . import sd_notify
+            from ..platforms import systemctl
 
-            sd_notify.alive(self.host)
+            systemctl.tell_alive(self.host)
 
     def _log_change(self, now: float) -> None:
         seen = self.verdict

@@ -15,9 +15,8 @@ from test_cli import call_here
 
 from skill.cases import learning, library, matcher
 from skill.context import Context
-from skill.doctor import examine as looking
 from skill.doctor import visit as doctor
-from skill.doctor.result import Treatment
+from skill.doctor.result import Treatment, record
 from skill.model import Confidence, Healed, State, Text, Verdict
 from skill.store import good_copies
 from skill.store.incidents import Incident
@@ -64,7 +63,7 @@ def healed_by_ai(
     result = Treatment(
         "healed" if outcome == "healed" else "escalate", 3, cause, (action,), by="ai", state="down"
     )
-    looking.record(look(world, log), Incident(world.home, incident), result)
+    record(look(world, log), Incident(world.home, incident), result)
     return next(record for record in Store(world.home).all() if record["id"] == incident)
 
 
@@ -82,7 +81,7 @@ def heal(world: World) -> doctor.Treatment:
         world.context(), Incident(world.home, incident), examine=examine, match=match
     )
     result = visit.treat()
-    looking.record(visit.ctx, Incident(world.home, incident), result)
+    record(visit.ctx, Incident(world.home, incident), result)
     return result
 
 
@@ -194,12 +193,12 @@ def test_what_a_person_healed_is_kept_as_a_proposal_that_only_tells(world: World
     result = Treatment(
         "escalate", 4, Text("the quince relay is stuck", "榅桲继电器卡住了"), (), state="down"
     )
-    looking.record(look(world), Incident(world.home, "i1"), result)
+    record(look(world), Incident(world.home, "i1"), result)
     assert listed(world) == {}
     healed = Healed(1, "service-manager")
     Store(world.home).close_incident("i1", healed, 100.0, 160.0, learn=learning.of_person)
-    record = Store(world.home).all()[0]
-    assert record["by"] == "person" and record["proposed_case"]["id"] == "USER-001"
+    row = Store(world.home).all()[0]
+    assert row["by"] == "person" and row["proposed_case"]["id"] == "USER-001"
     case = library.find(library.load(world.home), "USER-001")
     assert case.repair == "tell-person" and case.raw["status"] == "proposed"
 

@@ -13,7 +13,7 @@ from skill.cases import library as cases
 from skill.cases import matcher
 from skill.checks import run as diagnose
 from skill.checks.base import error
-from skill.doctor import examine
+from skill.doctor import conclude
 from skill.model import Check, Confidence, State, Text, Verdict
 
 
@@ -67,7 +67,7 @@ def test_a_case_that_the_live_checks_contradict_is_not_told_and_an_unconfirmed_o
 
     def told(*findings):
         verdict = Verdict(State.MISCONFIGURED, Text("", ""), exit_code=78, findings=tuple(findings))
-        return [(m.case.slug, m.confidence.value) for m in examine.borne_out([said], verdict)]
+        return [(m.case.slug, m.confidence.value) for m in conclude.borne_out([said], verdict)]
 
     assert told(error("config/mode-missing", "x", "x")) == [("gateway-mode-missing", "certain")]
     assert told() == [("gateway-mode-missing", "probable")]

@@ -98,7 +98,7 @@ def consult(visit: Any) -> Optional[Any]:
     if result.healed:
         return visit._answer(
             "healed",
-            result.root_cause if result.root_cause.en else visit._cause(None),
+            result.root_cause if result.root_cause.en else visit._conclusion().cause,
             None,
             by="ai",
         )

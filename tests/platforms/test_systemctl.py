@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from skill.host import Host
-from skill.watchdog import sd_notify
+from skill.platforms import systemctl
 
 pytestmark = pytest.mark.skipif(
     not hasattr(socket, "AF_UNIX") or os.name == "nt", reason="no datagram sockets of this kind"
@@ -30,16 +30,15 @@ def test_messages_arrive(tmp_path, kind):
     address = str(tmp_path / "n") if kind == "path" else "@iflow-test-{}".format(os.getpid())
     line = listen(address)
     host = Host(env={"NOTIFY_SOCKET": address, "WATCHDOG_PID": str(os.getpid())})
-    assert sd_notify.ready(host, "two\nlines") and line.recv(500) == b"READY=1\nSTATUS=two lines"
-    assert sd_notify.alive(host) and line.recv(500) == b"WATCHDOG=1"
-    assert sd_notify.stopping(host) and line.recv(500) == b"STOPPING=1"
+    assert systemctl.tell_ready(host) and line.recv(500) == b"READY=1"
+    assert systemctl.tell_alive(host) and line.recv(500) == b"WATCHDOG=1"
     line.close()
 
 
 def test_a_child_does_not_speak_for_its_parent(tmp_path):
     line = listen(str(tmp_path / "n"))
     assert (
-        sd_notify.alive(Host(env={"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_PID": "1"}))
+        systemctl.tell_alive(Host(env={"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_PID": "1"}))
         is False
     )
     line.close()
@@ -47,4 +46,4 @@ def test_a_child_does_not_speak_for_its_parent(tmp_path):
 
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "vsock:2:1234"])
 def test_nobody_listens(address):
-    assert sd_notify.ready(Host(env={"NOTIFY_SOCKET": address})) is False
+    assert systemctl.tell_ready(Host(env={"NOTIFY_SOCKET": address})) is False
