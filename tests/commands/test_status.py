@@ -30,7 +30,11 @@ class World:
     def __init__(self, home: Path) -> None:
         self.state, self.own = home / ".openclaw", home / ".openclaw" / "iflow-doctor"
         self.own.mkdir(parents=True)
-        self.env = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+        node = home / "bin" / "node"  # the one of this machine may be too old
+        node.parent.mkdir()
+        node.write_text("#!/bin/sh\necho v24.16.0\n")
+        node.chmod(0o755)
+        self.env = {"HOME": str(home), "PATH": "{}:/usr/bin:/bin".format(node.parent)}
         self.watched = True
         self.config({"gateway": {"mode": "local", "port": PORT}})
         self.settings({"notify": {"webhooks": {"feishu": HOOK}}})
