@@ -20,6 +20,7 @@ from skill.host import Host, Reply
 from skill.locks import owned_lock
 from skill.model import Text
 
+pytestmark = pytest.mark.empty_machine
 PORT = 22697  # nobody listens there
 HOOK = "https://open.feishu.cn/open-apis/bot/v2/hook/x"
 
