@@ -339,10 +339,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Tried:
-    """One repair that level 3 ran, and how it ended: healed | partly | failed | refused."""
+    """One repair that level 3 ran, and how it ended: healed | partly | failed | refused | let-go.
+
+    loss: what is gone for good by it, and where the rest lies. keys: changed keys of openclaw.json.
+    """
 
     repair: str
     outcome: str
+    loss: Text = Text("", "")
+    keys: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

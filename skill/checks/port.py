@@ -4,7 +4,9 @@ foreign programs.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+import contextlib
+import socket
+from typing import Any, Iterable, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
@@ -59,10 +61,7 @@ def run(ctx: Any) -> Iterable[Finding]:
                 ),
                 "另一个网关（pid {}，状态目录 {}）占用了端口 {}".format(pid, place or "?", port),
                 "",
-                (
-                    "Give one of the two another port: openclaw config set gateway.port N",
-                    "为其中一个改用其他端口：openclaw config set gateway.port N",
-                ),
+                _move(look, "Give one of the two another port.", "请让其中一个改用其他端口。"),
                 pid=pid,
                 command=line,
                 user=user,
@@ -76,11 +75,10 @@ def run(ctx: Any) -> Iterable[Finding]:
                 "Another program holds port {}: pid {} ({}): {}".format(port, pid, user, line),
                 "端口 {} 被其他程序占用：pid {}（{}）：{}".format(port, pid, user, line),
                 "",
-                (
-                    "Stop that program (kill {}), or: openclaw config set gateway.port N".format(
-                        pid
-                    ),
-                    "停止该程序（kill {}），或：openclaw config set gateway.port N".format(pid),
+                _move(
+                    look,
+                    "Stop that program, or move the gateway.\nkill {}".format(pid),
+                    "请停止该程序，或给网关换端口。\nkill {}".format(pid),
                 ),
                 pid=pid,
                 command=line,
@@ -89,6 +87,27 @@ def run(ctx: Any) -> Iterable[Finding]:
                 answers=look.health["answer"],
                 started=row.started,
             )
+
+
+def _move(look: Any, en: str, zh: str) -> Tuple[str, str]:
+    """What to type for another port: one that is free. OpenClaw's own service passes --port, so it
+    is written again where a service manager starts it.
+    """
+    command = "openclaw config set gateway.port {}".format(free(look.home.port))
+    if getattr(look.platform, "name", "direct") != "direct":
+        command += " && openclaw gateway install --force"
+    return en + "\n" + command, zh + "\n" + command
+
+
+def free(port: int) -> int:
+    """Return a port near this one that nothing listens on. OpenClaw uses the ports just above its
+    own too, so that gateways stand 20 apart.
+    """
+    for candidate in range(port + 20, min(port + 2000, 65500), 20):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", candidate))
+            return candidate
+    return port + 20
 
 
 CHECK = Check("port", Text("Port and its owner", "端口及其占用者"), run)

@@ -90,16 +90,16 @@ def flush(app: Any, deadline: float) -> None:
 )
 @click.pass_obj
 def preview(app: Any, kind: str, platform: str) -> None:
-    """Show a message as it would be sent. / 预览消息。"""
+    """Show alerts as they would be sent: all, or one KIND. / 预览告警：全部，或其中一种。"""
     from ..notify import render
     from ..notify.report import SENDERS
-    from ..notify.samples import SAMPLES
     from ..notify.sending import redactor
+    from ..watchdog import samples
 
-    if kind != "all" and kind not in SAMPLES:
+    if kind != "all" and kind not in samples.KINDS:
         raise UsageError(
             Text.of("no such kind: {}", "没有这种消息：{}", kind),
-            Text.of("one of: all, {}", "可选：all, {}", ", ".join(SAMPLES)),
+            Text.of("one of: all, {}", "可选：all, {}", ", ".join(samples.KINDS)),
         )
     if platform and platform not in SENDERS:
         raise UsageError(
@@ -107,10 +107,11 @@ def preview(app: Any, kind: str, platform: str) -> None:
             Text.of("one of: {}", "可选：{}", ", ".join(SENDERS)),
         )
     ctx = app.context()
+    made = samples.alerts(ctx.home)
     shown: List[Dict[str, Any]] = []
-    for name in SAMPLES if kind == "all" else [kind]:
+    for name in made if kind == "all" else [kind]:
         doc = render.single(
-            [SAMPLES[name]], app.lang, redactor(ctx), render.origin(ctx.home.profile, ctx.home.port)
+            [made[name]], app.lang, redactor(ctx), render.origin(ctx.home.profile, ctx.home.port)
         )
         form = SENDERS[platform].form(doc) if platform else None
         shown.append({"kind": name, "text": render.text(doc), "form": form})

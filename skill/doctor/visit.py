@@ -257,6 +257,7 @@ class Visit:
                 "seconds": round(outcome.seconds, 1),
                 "config_diff": list(outcome.config_diff)[:50],
                 "advice": outcome.plan.advice.en if outcome.plan.advice else "",
+                "advice_zh": outcome.plan.advice.zh if outcome.plan.advice else "",
                 **_values(outcome),
                 **(
                     learning.params_of(self.ctx, outcome.plan.params) if outcome.plan.params else {}

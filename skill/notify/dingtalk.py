@@ -42,7 +42,10 @@ def markdown(doc: Doc) -> Dict[str, str]:
         parts.append(escape(doc.what))
     if doc.details:
         parts.append(
-            "\n".join("- **{}**: {}".format(label, escape(value)) for label, value in doc.details)
+            "\n".join(
+                "- **{}**{}{}".format(label, doc.colon, escape(value))
+                for label, value in doc.details
+            )
         )
     if doc.lines:
         parts.append(

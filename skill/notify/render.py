@@ -4,6 +4,7 @@ platform files give it their form.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import time
@@ -20,7 +21,7 @@ WORDS: Mapping[str, Text] = {
     "critical": Text("critical", "严重"),
     "info": Text("note", "通知"),
     "recovered": Text("recovered", "已恢复"),
-    "escalated": Text("needs you", "需要人工处理"),
+    "escalated": Text("your action is needed", "需要你处理"),
     "reminder": Text("still down", "仍未恢复"),
     "time": Text("Time", "时间"),
     "level": Text("Level", "级别"),
@@ -28,10 +29,7 @@ WORDS: Mapping[str, Text] = {
     "history": Text("What happened", "经过"),
     "done": Text("Done automatically", "已自动处理"),
     "next": Text("What to do now", "现在请这样做"),
-    "wait": Text(
-        "Nothing yet: the repair is under way, you will be told how it ends.",
-        "暂时不用做什么：正在自动修复，结果会再通知你。",
-    ),
+    "yours": Text("Your part", "你要做的"),
     "log": Text("Last log lines", "最近的日志"),
     "paths": Text("Files", "相关文件"),
     "cut": Text("lines left out", "行已省略"),
@@ -49,6 +47,10 @@ _CONTROL = re.compile(
     r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _MENTION = re.compile(r"[@＠](?=(?:everyone|here|all|channel|所有人|全体成员|[&!]?\d))", re.I)
+_COMMAND = re.compile(
+    r"(?!.*。)(?:sudo )?(?:openclaw|iflow-doctor|chmod|chown|cp|curl|df|dmesg|docker|du|export|kill"
+    r"|launchctl|loginctl|ls|mkdir|mv|nano|npm|nvm|python3|schtasks|systemctl|timedatectl)(?: |$)"
+)
 _LINK = re.compile(r"\b([a-z][a-z0-9+.-]{1,20})://(?!(?:127\.|localhost|\[::1\]|0\.0\.0\.0))", re.I)
 _INVITE = re.compile(r"\b(discord\.gg|t\.me|discord\.com/invite|bit\.ly)/", re.I)
 
@@ -78,6 +80,10 @@ class Doc:
 
     def word(self, name: str) -> str:
         return WORDS[name].to(self.lang)
+
+    @property
+    def colon(self) -> str:
+        return "：" if self.lang == "zh" else ": "
 
 
 def clean(text: str, redact: Callable[[str], str], limit: int, links: bool = False) -> str:
@@ -110,8 +116,9 @@ def when(at: float, lang: str, seconds: bool = True) -> str:
 
 def head(alert: Alert, lang: str) -> str:
     """Icon and word that say at a glance what kind of message this is."""
-    if alert.kind == "recovered":
-        return "✅ " + WORDS["recovered"].to(lang)
+    if alert.kind == "recovered":  # good news with a loss is no green light
+        loss = alert.level in ("error", "critical")
+        return ("⚠️ " if loss else "✅ ") + WORDS["recovered"].to(lang)
     icon = "⏰" if alert.kind == "reminder" else ICON.get(alert.level, "🔴")
     name = alert.kind if alert.kind in ("escalated", "reminder") else alert.level
     return "{} {}".format(icon, WORDS.get(name, WORDS["info"]).to(lang))
@@ -129,13 +136,8 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
     )
     title = "{} · {}".format(heading, clean(main.title.to(lang), redact, 120))
     over = main.kind == "recovered"  # short: what, how, how long
-    details = (
-        []
-        if over
-        else [
-            (WORDS["time"].to(lang), when(main.at, lang)),
-            (WORDS["level"].to(lang), WORDS.get(main.level, WORDS["info"]).to(lang)),
-        ]
+    details: List[Tuple[str, str]] = (
+        [] if over or main.details else [(WORDS["time"].to(lang), when(main.at, lang))]
     )
     first = next((alert.at for alert in earlier if alert.kind == "opened"), None)
     if over and first is not None and not main.details:
@@ -147,10 +149,17 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
         )
         for label, value in main.details[:12]
     ]
-    footer = "{} {} · {}".format(WORDS["incident"].to(lang), main.incident or "-", origin)
+    outage = bool(main.incident) and main.kind != "note"
+    footer = (
+        "{} {} · {}".format(WORDS["incident"].to(lang), code(main.incident), origin)
+        if outage
+        else origin
+    )
     if main.kind in ("opened", "escalated", "reminder") and main.incident:
         footer += "\n" + WORDS["ack"].to(lang).format(code(main.incident))
-    step = main.next_step or (WORDS["wait"] if main.kind == "opened" else None)
+    said, commands = parts(main.next_step.to(lang)) if main.next_step else ("", "")
+    if said:
+        details.append((WORDS["yours"].to(lang), clean(said, redact, 400, links=True)))
     return Doc(
         title,
         main.level,
@@ -160,7 +169,7 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
         tuple(line(alert, lang, redact) for alert in earlier[-8:]),
         tuple(details),
         tuple(clean(text.to(lang), redact, 240) for text in main.done[:10]),
-        clean(step.to(lang), redact, 700, links=True) if step else "",
+        clean(commands, redact, 700, links=True),
         "" if over else tail(clean(main.log_tail, redact, 20000), 2600, lang),
         tuple(clean(path, redact, 200) for path in (() if over else main.paths[:6])),
         footer,
@@ -170,11 +179,22 @@ def single(alerts: Sequence[Alert], lang: str, redact: Callable[[str], str], ori
     )
 
 
+def parts(step: str) -> Tuple[str, str]:
+    """Split a next step into what is said and what can be pasted: a line is a command when it
+    begins with a program that is known here.
+    """
+    rows = [row.strip() for row in step.splitlines() if row.strip()]
+    commands = [row for row in rows if _COMMAND.match(row)]
+    said = [row.lstrip("# ") for row in rows if not _COMMAND.match(row)]
+    return " ".join(said), "\n".join(commands)
+
+
 def line(alert: Alert, lang: str, redact: Callable[[str], str]) -> str:
     name = {"opened": "opened_line", "note": "note_line"}.get(alert.kind, alert.kind)
-    return "{} {}: {}".format(
+    return "{} {}{}{}".format(
         when(alert.at, lang, False),
         WORDS.get(name, WORDS["info"]).to(lang),
+        "：" if lang == "zh" else ": ",
         clean(alert.title.to(lang), redact, 60),
     )
 
@@ -249,9 +269,19 @@ def facts(
 
 def origin(profile: str, port: int) -> str:
     """Which machine and which gateway: one owner may have several."""
-    return "{} · gateway {}{}".format(
-        socket.gethostname()[:60], port, " ({})".format(profile) if profile else ""
+    return "{}@{} · gateway {}{}".format(
+        _user(), socket.gethostname()[:60], port, " ({})".format(profile) if profile else ""
     )
+
+
+def _user() -> str:
+    """The account: one machine may run a gateway for each of several people."""
+    import getpass
+
+    try:
+        return getpass.getuser()[:32]
+    except (OSError, KeyError, ImportError):  # an uid without a name, in a container
+        return str(os.getuid()) if hasattr(os, "getuid") else "?"
 
 
 def tail(text: str, limit: int, lang: str) -> str:
@@ -277,7 +307,7 @@ def text(doc: Doc) -> str:
     parts = [doc.title]
     if doc.what:
         parts.append(doc.what)
-    colon = "：" if doc.lang == "zh" else ": "
+    colon = doc.colon
     parts.append("\n".join(label + colon + value for label, value in doc.details))
     for name, rows in (("history", doc.lines if doc.what else ()), ("done", doc.done)):
         if rows:

@@ -42,10 +42,7 @@ def message(doc: Doc) -> Dict[str, Any]:
         blocks.append(
             {
                 "type": "section",
-                "fields": [
-                    _plain(label + ("：" if doc.lang == "zh" else ": ") + value)
-                    for label, value in pairs
-                ],
+                "fields": [_plain(label + doc.colon + value) for label, value in pairs],
             }
         )
     if doc.lines:

@@ -41,7 +41,8 @@ def html(doc: Doc) -> str:
     if doc.details:
         parts.append(
             "\n".join(
-                "<b>{}:</b> {}".format(escape(label), escape(value)) for label, value in doc.details
+                "<b>{}</b>{}{}".format(escape(label), doc.colon, escape(value))
+                for label, value in doc.details
             )
         )
     if doc.lines:

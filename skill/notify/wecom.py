@@ -34,7 +34,7 @@ def markdown(doc: Doc) -> str:
     if doc.details:
         parts.append(
             "\n".join(
-                '{}: <font color="comment">{}</font>'.format(label, escape(value))
+                '{}{}<font color="comment">{}</font>'.format(label, doc.colon, escape(value))
                 for label, value in doc.details
             )
         )

@@ -4,6 +4,7 @@ repair once more.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Callable, Dict, Optional
 
 from ..context import Context
@@ -19,97 +20,103 @@ def hint(ctx: Context, finding: Optional[Finding]) -> Optional[Text]:
 
 
 def _own_copy(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "No copy of {0} that OpenClaw accepts is left. Put a backup of your own in its place, "
-        "or write a new one: openclaw configure",
-        "没有留下 OpenClaw 可接受的 {0} 副本。请放回你自己的备份，或重新生成：openclaw configure",
-        ctx.home.config_path,
+    return _lines(
+        Text.of(
+            "No copy of {0} that OpenClaw accepts is left: put a backup of your own there, or "
+            "write a new one.",
+            "没有留下 OpenClaw 可接受的 {0} 副本：请放回你自己的备份，或重新生成。",
+            ctx.home.config_path,
+        ),
+        "openclaw configure",
     )
 
 
 def _syntax(ctx: Context, finding: Finding) -> Text:
     line, column = finding.evidence.get("line"), finding.evidence.get("column")
-    return Text.of(
-        "Correct {0}{1} with an editor, or put a backup of your own in its place. Check it: "
-        "openclaw config validate",
-        "请用编辑器改正 {0}{2}，或放回你自己的备份。检查：openclaw config validate",
-        ctx.home.config_path,
-        " (line {}, column {})".format(line, column) if line else "",
-        "（第 {} 行第 {} 列）".format(line, column) if line else "",
+    place = quote(str(ctx.home.config_path))
+    if not line:
+        return _lines(_EDIT, "nano " + place, CHECK)
+    said = Text.of(
+        "Correct line {0}, column {1}, or put a backup of your own there.",
+        "请改正第 {0} 行第 {1} 列，或放回你自己的备份。",
+        line,
+        column,
     )
+    return _lines(said, "nano +{},{} {}".format(line, column, place), CHECK)
 
 
 def _value(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Give {0} a valid value in {1} with an editor. Check it: openclaw config validate",
-        "请用编辑器在 {1} 中给 {0} 填上有效的值。检查：openclaw config validate",
+    said = Text.of(
+        "Give {} a valid value.",
+        "请给 {} 填上有效的值。",
         finding.path or Text("the key named above", "上面提到的配置项"),
-        ctx.home.config_path,
     )
+    return _lines(said, "nano " + quote(str(ctx.home.config_path)), CHECK)
 
 
 def _include(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Put the file back, or take its $include out of {0}. Check it: openclaw config validate",
-        "请放回该文件，或从 {0} 中删除对应的 $include。检查：openclaw config validate",
-        ctx.home.config_path,
+    said = Text(
+        "Put the missing file back, or take its $include out.",
+        "请放回缺少的文件，或删除对应的 $include。",
     )
+    return _lines(said, "nano " + quote(str(ctx.home.config_path)), CHECK)
 
 
 def _database(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Put a backup of {0} in its place, or move it (with its -wal and -shm) elsewhere while "
-        "the gateway is stopped, then: "
-        "openclaw gateway start. Without it OpenClaw starts with an empty one",
-        "请放回 {0} 的备份；或先停止网关，把它（连同 -wal 与 -shm）移走，再运行 openclaw gateway "
-        "start。没有它时 OpenClaw 会以空数据库启动",
+    said = Text.of(
+        "If you have a backup of {}, put it there between these two commands, and move its -wal "
+        "and -shm files away. Without one OpenClaw starts with an empty database.",
+        "如果有 {} 的备份，请在下面两条命令之间放回原处，并移走它的 -wal 和 -shm 文件。"
+        "没有备份时 OpenClaw 会以空数据库启动。",
         finding.path,
     )
+    return _lines(said, "openclaw gateway stop", "openclaw gateway start")
 
 
 def _room(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Free some room on the disk of {0} (df -h {0} and df -i {0} show it), then: "
-        "iflow-doctor heal",
-        "请在 {0} 所在磁盘上腾出空间（用 df -h {0} 与 df -i {0} 查看），然后：iflow-doctor heal",
-        finding.path,
+    said = Text("Free some room; it is started by itself then.", "请腾出空间，之后会自动启动。")
+    place = quote(finding.path or "/")
+    return _lines(
+        said,
+        "df -h {0}; df -i {0}".format(place),
+        "du -xh {} --max-depth=2 2>/dev/null | sort -h | tail".format(quote(str(ctx.host.home))),
     )
 
 
 def _read_only(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Find out why the filesystem of {} is read-only (dmesg | tail), make it writable "
-        "again, then: iflow-doctor heal",
-        "请查明 {} 所在文件系统为何只读（dmesg | tail），恢复可写后运行：iflow-doctor heal",
+    said = Text.of(
+        "The filesystem of {} is read-only: find out why, and make it writable again.",
+        "{} 所在的文件系统为只读：请查明原因并恢复可写。",
         finding.path,
     )
+    return _lines(said, "sudo dmesg | tail -20", "iflow-doctor heal")
 
 
 def _node(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Install Node.js {} (nodejs.org, or: nvm install 24), then: openclaw gateway install "
-        "--force",
-        "请安装 Node.js {}（nodejs.org，或：nvm install 24），"
-        "然后：openclaw gateway install --force",
-        finding.evidence.get("wanted") or "24",
+    wanted = str(finding.evidence.get("wanted") or "24")
+    said = Text.of(
+        "Install Node.js {} (without nvm: from nodejs.org).",
+        "请安装 Node.js {}（没有 nvm 时从 nodejs.org 安装）。",
+        wanted,
     )
-
-
-def _zero(ctx: Context, finding: Finding) -> Text:
-    return Text.of(
-        "Put a backup of {} in its place while the gateway is stopped; without one OpenClaw "
-        "starts with an empty one",
-        "请在网关停止时放回 {} 的备份；没有备份时 OpenClaw 会以空数据库启动",
-        finding.path,
-    )
+    major = "".join(c for c in wanted.split(".")[0] if c.isdigit()) or "24"
+    return _lines(said, "nvm install " + major, "openclaw gateway install --force")
 
 
 def _native(ctx: Context, finding: Finding) -> Text:
-    return Text(
-        "npm install -g openclaw    # builds its native modules for this node; then: openclaw "
-        "gateway restart",
-        "npm install -g openclaw    # 为当前 node 重新构建原生模块；然后：openclaw gateway restart",
+    said = Text(
+        "This builds its native modules for this node.", "这会为当前 node 重新构建原生模块。"
     )
+    return _lines(said, "npm install -g openclaw && openclaw gateway restart")
+
+
+_EDIT = Text("Correct it, or put a backup of your own there.", "请改正它，或放回你自己的备份。")
+CHECK = "openclaw config validate"
+
+
+def _lines(said: Text, *commands: str) -> Text:
+    """A sentence, then what can be pasted, a line each."""
+    return Text(*("\n".join((sentence, *commands)) for sentence in said))
 
 
 WRITERS: Dict[str, Writer] = {
@@ -120,7 +127,7 @@ WRITERS: Dict[str, Writer] = {
     "config/include-missing": _include,
     "config/invalid-value": _value,
     "database/corrupt": _database,
-    "database/zero-bytes": _zero,
+    "database/zero-bytes": _database,
     "disk/full": _room,
     "disk/inodes": _room,
     "disk/read-only": _read_only,

@@ -16,6 +16,7 @@ from ..openclaw.judge import Memory
 NOTHING = Text("", "")
 SAME_BOOT = 5.0  # s: a clock that was set since makes the memory of a watchdog worthless, no more
 LATELY = 600.0  # s since the watchdog last noted something, after which it is not asked any more
+GAP = 120.0  # s between the last good look and the first bad one that still count as one outage
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class Incident:
     changed: float = 0.0  # when it was changed last
     cause: Text = NOTHING
     tried: Tuple[Tried, ...] = ()  # what level 3 did without success
+    last_good: float = 0.0  # the last look that found it ready, before it began
+
+    @property
+    def since(self) -> float:
+        """When service ended: the last good look where there was one shortly before, else the first
+        bad one.
+        """
+        return self.last_good if 0 < self.opened - self.last_good <= GAP else self.opened
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ def shift(state: WatchState, delta: float) -> WatchState:
         incident = replace(
             incident,
             opened=incident.opened + delta,
+            last_good=incident.last_good + delta if incident.last_good else 0.0,
             next_restart=incident.next_restart + delta if incident.next_restart else 0.0,
             ready_since=incident.ready_since + delta if incident.ready_since else 0.0,
             retried=incident.retried + delta if incident.retried else 0.0,
@@ -221,7 +231,9 @@ def _tried(raw: Any) -> Tried:
     if isinstance(raw, str):
         repair, _, outcome = raw.partition(": ")
         return Tried(repair, outcome)
-    return Tried(str(raw["repair"]), str(raw["outcome"]))
+    loss = raw.get("loss") or ("", "")
+    keys = tuple(str(key) for key in raw.get("keys") or ())
+    return Tried(str(raw["repair"]), str(raw["outcome"]), Text(str(loss[0]), str(loss[1])), keys)
 
 
 def _healed_of_1_0(text: str) -> Healed:

@@ -11,9 +11,10 @@ from typing import Any, Dict, Mapping, Optional, Set
 
 from ..errors import HealerError
 from ..locks import lock_held
-from ..model import Healed, State, Text, Tried
+from ..model import Healed, State, Text
 from ..openclaw import gateway
 from ..store import snapshots
+from . import decision_texts
 from .alerts import Teller
 from .children import Children
 from .decision_texts import said
@@ -184,14 +185,14 @@ class Acts:
             level=healed.level,
             how=healed.how,
             tried=[asdict(one) for one in healed.tried],
-            seconds=round(now - incident.opened, 1),
+            seconds=round((incident.ready_since or now) - incident.since, 1),
             restarts=incident.restarts,
         )
         numbers = [
             "--opened",
-            repr(incident.opened),
+            repr(incident.since),
             "--closed",
-            repr(now),
+            repr(incident.ready_since or now),
             "--restarts",
             str(incident.restarts),
         ]
@@ -225,7 +226,8 @@ class Acts:
             )
             if child.name in ("keep-good", "inspect") and child.code == 3:
                 open_now = watch.state.incident
-                self.teller.quiet_damage(open_now.id if open_now else watch.new_name(now), now)
+                # an incident of its own: a loss is still there when the outage is over
+                self.teller.quiet_damage(watch.new_name(now), now)
                 if open_now:
                     watch.state = replace(watch.state, incident=replace(open_now, escalated=True))
             elif child.name == "keep-good" and child.code == 0:
@@ -244,10 +246,7 @@ class Acts:
         watch, incident = self.watch, self.watch.state.incident
         outcome, cause = str(result.get("outcome", "")), str(result.get("cause", ""))[:500]
         both = Text(cause, str(result.get("cause_zh") or cause)[:500])
-        acts = tuple(
-            Tried(str(act.get("repair", "")), str(act.get("outcome", "")))
-            for act in result.get("details") or []
-        )
+        acts = tuple(decision_texts.tried_of(act) for act in result.get("details") or [])
         watch.log.line(
             "treated",
             now,
@@ -264,7 +263,9 @@ class Acts:
             return self._call_again(now, asks if cause else Decision("escalate", "found-nothing"))
         incident = replace(incident, cause=both, pending="", unanswered=0)
         if outcome == "healed":
-            incident = replace(incident, healed=Healed(3, "doctor", acts))
+            # one that found it ready, or somebody else at work, has healed nothing
+            own = any(act.outcome in ("healed", "partly") for act in acts)
+            incident = replace(incident, healed=Healed(3, "doctor", acts) if own else Healed(0, ""))
             watch.state = replace(watch.state, expected_new_pid=True, crashes=())
         tell = outcome in ("escalate", "asked") and not incident.escalated
         if outcome in ("escalate", "asked"):

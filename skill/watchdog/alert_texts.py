@@ -5,7 +5,7 @@ effects.
 from __future__ import annotations
 
 import time
-from typing import List, Optional, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 from ..model import BROKEN, Alert, State, Text, Verdict
 from ..openclaw.home import Home
@@ -18,13 +18,35 @@ KINDS = {"announce": "opened", "escalate": "escalated"}  # others are called as 
 # window are one alert.
 HEADS = {
     State.DOWN: Text("OpenClaw is down", "OpenClaw 已停机"),
-    State.HUNG: Text("OpenClaw hangs", "OpenClaw 卡死"),
-    State.ZOMBIE: Text("OpenClaw runs, but nobody can reach it", "OpenClaw 进程还在，但无法连接"),
+    State.HUNG: Text("OpenClaw is hung", "OpenClaw 卡死"),
+    State.ZOMBIE: Text(
+        "OpenClaw runs, but nothing can connect to it", "OpenClaw 进程还在，但无法连接"
+    ),
     State.MISCONFIGURED: Text("OpenClaw refuses to start", "OpenClaw 拒绝启动"),
-    State.IMPOSTOR: Text("Another program holds OpenClaw's port", "OpenClaw 的端口被其他程序占用"),
+    State.IMPOSTOR: Text(
+        "Another program has taken OpenClaw's port", "OpenClaw 的端口被其他程序占用"
+    ),
 }
 LOOP = Text("OpenClaw keeps crashing", "OpenClaw 反复崩溃")
-LOOP = Text("OpenClaw keeps crashing", "OpenClaw 反复崩溃")
+SILENT = Text("Your bot answers nobody.", "你的机器人现在谁都不回复。")
+BY_ITSELF = Text("By itself", "自动处理")
+WAIT = Text("Can wait till morning", "能等到早上吗")
+# what happens without the reader, and whether they may sleep on
+OPENED = (
+    Text("it is being repaired; you will hear how it ends", "正在修复，结果会再通知你"),
+    Text("yes, unless the next message says otherwise", "能，除非下一条消息另有说明"),
+)
+ESCALATED = (
+    Text(
+        "it is watched, and started as soon as that can work",
+        "持续观察，一旦条件具备就自动启动",
+    ),
+    Text("no: until then nobody gets an answer", "不能：在此之前没有人能收到回复"),
+)
+HOPELESS = Text(
+    "nothing more is tried; once you have fixed it, it is started within a minute",
+    "不再尝试；你修好之后，一分钟内会自动启动",
+)
 
 
 def level(kind: str, age: float) -> str:
@@ -46,58 +68,74 @@ def alert(
     """Given what was decided, return the Alert that notify sends: what broke, since when, what was
     tried, what to do.
     """
-    from ..notify.incidents import span  # not at the top: a quiet watchdog does without
-
     kind = KINDS.get(decision.kind, decision.kind)
     age = now - incident.opened if incident else 0.0
-    took = span(age)
     if kind == "note":
         title, what, step = note_texts.words(decision, verdict)
     elif kind == "recovered":
-        title = Text.of("OpenClaw is back after {}", "OpenClaw 已恢复，共中断 {}", took)
-        what, step = _recovered(verdict, incident), None
+        title, what, step = _recovered(verdict, incident, now)
     else:
         head = _head(verdict, incident)
-        what = _why(decision, verdict, incident)
+        what = decision_texts.join(SILENT, _sentence(_why(decision, verdict, incident)))
         if kind == "opened":
             title, step = Text(head.en + "; it is being repaired", head.zh + "，正在自动修复"), None
         else:
-            title = Text(head.en + " and needs you", head.zh + "，需要你处理")
+            title = head  # the message's head says that it needs its reader
             step = (
                 step if step and step.en else Text("iflow-doctor diagnose", "iflow-doctor diagnose")
             )
+    lost = kind == "recovered" and bool(_loss(incident).en)
     return Alert(
         incident.id if incident else note_texts.name_of(decision),
         kind,
-        level(kind, age),
+        "error" if lost else level(kind, age),
         title,
         now,
         what,
-        _details(incident, state, took, kind),
+        _details(decision, incident, state, now, kind),
         _tried(incident, decision, kind),
         step,
-        paths=(str(home.logs_dir / "watchdog.log"),),
     )
 
 
-def quiet(name: str, what: Text, hint: Text, now: float, home: Home) -> Alert:
-    """Given damage that no health endpoint shows, return its Alert."""
-    title = Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看起来健康，但有问题")
+def quiet(name: str, rows: Sequence[Sequence[str]], now: float, home: Home) -> Alert:
+    """Given damage that no health endpoint shows, as rows of quiet.json (check id, message and
+    hint, each in English and Chinese), return its Alert.
+    """
+    lost = any(row[0].startswith("database/") for row in rows)
+    title = (
+        Text("OpenClaw runs, but data is missing", "OpenClaw 在运行，但有数据丢失")
+        if lost
+        else Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看似正常，但有问题")
+    )
+    what = decision_texts.join(*(_sentence(Text(row[1], row[2])) for row in rows))
+    hint = Text("\n".join(row[3] for row in rows), "\n".join(row[4] for row in rows))
+    waits = (
+        Text(
+            "no: what is written meanwhile goes into the new database",
+            "不能：在此期间写入的内容会进入新的数据库",
+        )
+        if lost
+        else Text("yes, but not for days", "能，但不要拖几天")
+    )
+    nothing = Text("nothing: a restart would not bring it back", "无：重启也找不回来")
     return Alert(
         name,
         "escalated",
-        "error",
+        "critical" if lost else "error",
         title,
         now,
         what,
-        next_step=hint if hint.en else None,
-        paths=(str(home.logs_dir / "watchdog.log"),),
+        ((BY_ITSELF, nothing), (WAIT, waits)),
+        next_step=hint if hint.en.strip() else Text(*["iflow-doctor diagnose"] * 2),
     )
 
 
-def moment(at: float) -> str:
-    """Local time to the second; the offset stands in the message's own time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+def moment(at: float, now: float) -> str:
+    """Local time: the hour, with the day where it is another one."""
+    then = time.localtime(at)
+    same = then[:3] == time.localtime(now)[:3]
+    return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then)
 
 
 def _head(verdict: Optional[Verdict], incident: Optional[Incident]) -> Text:
@@ -126,35 +164,82 @@ def _why(
     return _capital(decision_texts.said(decision)) if decision else Text("", "")
 
 
-def _recovered(verdict: Optional[Verdict], incident: Optional[Incident]) -> Text:
-    cause = _why(None, None, incident)
+def _sentence(text: Text) -> Text:
+    en = text.en.rstrip(". ")
+    first = en.split(" ", 1)[0]
+    if first.islower() and first.rstrip(":,;").isalpha():  # a key or a path keeps its letters
+        en = en[:1].upper() + en[1:]
+    return Text(en + ".", text.zh.rstrip("。 ") + "。") if en else text
+
+
+def _loss(incident: Optional[Incident]) -> Text:
+    """What the repairs of this incident cost, as they said it themselves."""
     healed = incident.healed if incident else None
-    text = Text.of(
-        "{}. Brought back: {}.",
-        "{}。恢复方式：{}。",
-        Text(cause.en.rstrip("."), cause.zh.rstrip("。")),
-        decision_texts.healer(healed) if healed else decision_texts.HEALERS[""],
+    return decision_texts.join(*(one.loss for one in healed.tried)) if healed else Text("", "")
+
+
+def _recovered(
+    verdict: Optional[Verdict], incident: Optional[Incident], now: float
+) -> Tuple[Text, Text, Optional[Text]]:
+    """(title, what, step) of the end of an outage. What it cost comes before how it was healed."""
+    from ..notify.incidents import span  # not at the top: a quiet watchdog does without
+
+    healed = incident.healed if incident else None
+    took = span((incident.ready_since or now) - incident.since) if incident else Text("?", "?")
+    loss, rows = _loss(incident), healed.tried if healed else ()
+    what = decision_texts.join(
+        loss,
+        _sentence(_why(None, None, incident)),
+        _sentence(decision_texts.healer(healed) if healed else decision_texts.HEALERS[""]),
     )
+    keys = list(dict.fromkeys(key for one in rows for key in one.keys))
+    if keys:
+        names = Text(", ".join(keys[:5]), "、".join(keys[:5]))
+        changed = Text.of("Changed in openclaw.json: {}.", "openclaw.json 中已改动：{}。", names)
+        what = decision_texts.join(what, changed)
     if verdict and verdict.state == State.DEGRADED and verdict.failing:
         names = Text(", ".join(verdict.failing), "、".join(verdict.failing))
-        return Text.of("{} Still not ready: {}.", "{}仍未就绪：{}。", text, names)
-    return text
+        what = decision_texts.join(
+            what,
+            Text.of(
+                "Not connected yet: {}. Chats there get no answer; everything else works.",
+                "尚未连接：{}。那里的聊天收不到回复，其余正常。",
+                names,
+            ),
+        )
+    title = Text.of("OpenClaw is back after {}", "OpenClaw 已恢复，共中断 {}", took)
+    if loss.en:
+        title = Text(title.en + ", but something was lost", title.zh + "，但有内容丢失")
+    step = None
+    if incident and (keys or loss.en):
+        line = "iflow-doctor incident {}".format(incident.id.rsplit("-", 1)[-1])
+        step = Text(
+            line + "    # what was changed, and how to undo it", line + "    # 改动了什么、如何撤销"
+        )
+    elif verdict and verdict.state == State.DEGRADED:
+        step = Text(*["openclaw channels status --probe"] * 2)
+    return title, what, step
 
 
 def _details(
-    incident: Optional[Incident], state: WatchState, took: Text, kind: str
+    decision: Decision, incident: Optional[Incident], state: WatchState, now: float, kind: str
 ) -> Tuple[Tuple[Text, Union[str, Text]], ...]:
-    if not incident:
+    from ..notify.incidents import span
+
+    if kind == "note":
+        return ((WAIT, note_texts.can_wait(decision.code)),)
+    if not incident or kind == "recovered":
         return ()
-    rows: List[Tuple[Text, Union[str, Text]]] = [
-        (Text("Down since", "故障开始"), moment(incident.opened)),
-        (Text("Lasted", "持续时间"), took),
-    ]
-    if state.crashes:
+    since = Text.of(
+        "{} (for {})", "{}（已 {}）", moment(incident.since, now), span(now - incident.since)
+    )
+    rows: List[Tuple[Text, Union[str, Text]]] = [(Text("Down since", "故障开始"), since)]
+    if len(state.crashes) > 1:
         label = Text("Crashes in 6 h", "6 小时内崩溃")
         rows.append((label, Text.of("{}", "{} 次", len(state.crashes))))
-    if state.last_good and kind != "recovered":
-        rows.append((Text("Last seen healthy", "上次正常"), moment(state.last_good)))
+    by_itself, wait = OPENED if kind == "opened" else ESCALATED
+    rows.append((BY_ITSELF, HOPELESS if incident.hopeless else by_itself))
+    rows.append((WAIT, wait))
     return tuple(rows)
 
 
@@ -181,14 +266,14 @@ def _tried(incident: Optional[Incident], decision: Decision, kind: str) -> Tuple
     if decision.code == "no-answer":
         done.append(
             Text(
-                "the doctor (level 3) was called and returned nothing",
+                "looked for a repair (level 3): it did not finish",
                 "已启动第三级诊断，但未返回结果",
             )
         )
     elif kind == "escalated" and not incident.tried and incident.treated and incident.cause.en:
         done.append(
             Text(
-                "the doctor (level 3) found no repair that may run unattended",
+                "looked for a repair (level 3): none that may run without you",
                 "第三级诊断没有找到可自动执行的修复",
             )
         )

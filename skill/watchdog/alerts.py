@@ -84,12 +84,15 @@ class Teller:
         if not found or (read_json(told) or {}).get("key") == key:
             return
         write_json(told, {"key": key, "at": now})
-        what = Text("; ".join(row[1] for row in found), "；".join(row[2] for row in found))
-        hint = Text("; ".join(row[3] for row in found), "；".join(row[4] for row in found))
         self.log.line(
-            "decision", now, kind="escalate", reason=what.en, state="healthy", incident=name
+            "decision",
+            now,
+            kind="escalate",
+            reason="; ".join(row[1] for row in found),
+            state="healthy",
+            incident=name,
         )
-        self.send(lambda alert_texts: alert_texts.quiet(name, what, hint, now, home))
+        self.send(lambda alert_texts: alert_texts.quiet(name, found, now, home))
 
     def judge_levels(self, seen: Optional[Observation], state: WatchState, now: float) -> None:
         """Memory, response time and crash frequency against the user's table; told when one

@@ -6,7 +6,7 @@ and nothing reads it back.
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 from ..model import Healed, Text, Tried
 from .policy_outage import Decision
@@ -49,13 +49,34 @@ SAID: Dict[str, Tuple[str, str]] = {
     ),
 }
 ENDED = Text("the gateway process ended by itself", "网关进程自行退出")
+# an exit code of a signal, by its number: as the kernel (-9) and as a shell (137) tell it
+SIGNALS: Dict[int, Text] = {
+    9: Text(
+        "the gateway process was killed (signal 9): out of memory, or somebody's kill",
+        "网关进程被强制结束（信号 9）：内存不足，或被人强行终止",
+    ),
+    15: Text(
+        "the gateway process was told to end (signal 15)", "网关进程收到终止信号（信号 15）后退出"
+    ),
+    6: Text(
+        "the gateway process aborted (signal 6): often out of heap memory",
+        "网关进程异常中止（信号 6）：常因堆内存不足",
+    ),
+    11: Text(
+        "the gateway process crashed (signal 11): a native module or memory",
+        "网关进程崩溃（信号 11）：原生模块或内存问题",
+    ),
+}
 ENDED_WITH = ("{} with exit code {}", "{}，退出码 {}")
+
+PLAIN_STARTS = {"start", "restart", "reset-failed"}  # repairs that change nothing
 
 OUTCOMES = {
     "healed": Text("it worked", "有效"),
     "partly": Text("fixed one of several problems", "修好了其中一个故障"),
     "failed": Text("did not help", "无效"),
     "refused": Text("could not be done", "无法执行"),
+    "let-go": Text("not needed any more", "已不再需要"),
 }
 HEALERS = {
     "service-manager": Text("the service manager started it again", "系统服务管理器重新启动了它"),
@@ -85,18 +106,53 @@ def said(decision: Decision) -> Text:
 
 
 def ended(exit_code: object) -> Text:
-    """Return that the process ended by itself, with its exit code where one is known."""
+    """Return how the process ended: by a signal, or by itself with its exit code."""
+    code = exit_code if isinstance(exit_code, int) else 0
+    signal = -code if code < 0 else code - 128 if 128 < code < 160 else 0
+    if signal in SIGNALS:
+        return SIGNALS[signal]
     return ENDED if exit_code is None else Text.of(*ENDED_WITH, ENDED, exit_code)
+
+
+def tried_of(act: Mapping[str, Any]) -> Tried:
+    """Return a row of level 3's result as a value, with what the owner has to hear of it."""
+    repair, outcome = str(act.get("repair", "")), str(act.get("outcome", ""))
+    loss = Text("", "")
+    if outcome in ("healed", "partly") and repair == "quarantine-database":
+        said_en = str(act.get("advice", ""))
+        loss = Text(said_en, str(act.get("advice_zh") or said_en))
+    gone = [str(key) for key in (*(act.get("lost") or ()), *(act.get("removed") or ()))]
+    if gone and not act.get("rolled_back"):
+        loss = join(
+            loss,
+            Text.of(
+                "Taken out of openclaw.json: {}.",
+                "已从 openclaw.json 移除：{}。",
+                Text(", ".join(gone[:6]), "、".join(gone[:6])),
+            ),
+        )
+    keys = [] if act.get("rolled_back") else [str(key) for key in act.get("config_diff") or ()]
+    return Tried(repair, outcome, Text(loss.en[:300], loss.zh[:200]), tuple(keys[:12]))
+
+
+def join(*texts: Text) -> Text:
+    """Return sentences one after the other; empty ones are left out."""
+    return Text(" ".join(t.en for t in texts if t.en), "".join(t.zh for t in texts if t.zh))
 
 
 def healer(healed: Healed) -> Text:
     """Return who brought it back, and with what."""
     if not healed.tried:
         return HEALERS.get(healed.how, HEALERS["" if healed.how != "doctor" else "restart"])
-    steps = [tried(one) for one in healed.tried]
+    if {one.repair for one in healed.tried} <= PLAIN_STARTS:
+        return Text(
+            "it was started again; what had kept it down was gone",
+            "已重新启动；先前阻止启动的原因已消失",
+        )
+    steps = [tried(one) for one in healed.tried if one.repair not in PLAIN_STARTS]
     return Text(
-        "the doctor repaired it: " + ", ".join(step.en for step in steps),
-        "第三级诊断已修复：" + "、".join(step.zh for step in steps),
+        "repaired: " + ", ".join(step.en for step in steps),
+        "已修复：" + "、".join(step.zh for step in steps),
     )
 
 
@@ -109,4 +165,6 @@ def tried(one: Tried) -> Text:
     words = OUTCOMES.get(one.outcome, Text(one.outcome, one.outcome))
     title = repairs.ALL[one.repair].title if one.repair in repairs.ALL else None
     title = title or Text(one.repair, one.repair)
-    return Text.of("{} ({})", "{}（{}）", title, words) if one.outcome else title
+    if not one.outcome or one.outcome == "healed":
+        return title
+    return Text.of("{} ({})", "{}（{}）", title, words)

@@ -12,15 +12,13 @@ from .policy_outage import Decision
 
 NOTES = {
     "safe_mode": (
+        Text("OpenClaw runs, but every chat channel is off", "OpenClaw 在线，但所有聊天频道已停用"),
         Text(
-            "OpenClaw answers, but every chat channel is off", "OpenClaw 在线，但所有聊天频道已停用"
-        ),
-        Text(
-            "It crashed several times in a row, so OpenClaw's own crash-loop protection "
-            "switched the channels off. "
-            "They are started again after a quiet time without crashes.",
-            "它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了频道。平稳运行一段时间（无崩"
-            "溃）后会自动重新启动它们。",
+            "Nobody gets an answer in chat. It crashed several times in a row, so OpenClaw's own "
+            "crash-loop protection switched the channels off. They are started again after six "
+            "minutes without a crash.",
+            "聊天里没有人能收到回复。它连续崩溃了几次，OpenClaw 自带的崩溃循环保护因此停用了频道。"
+            "六分钟内没有再崩溃，就会自动重新启动它们。",
         ),
         Text(
             "iflow-doctor diagnose      # if chats stay silent for more than 10 minutes",
@@ -39,9 +37,7 @@ NOTES = {
         ),
     ),
     "resume_failed": (
-        Text(
-            "OpenClaw answers, but its chat channels stay off", "OpenClaw 在线，但聊天频道仍未恢复"
-        ),
+        Text("OpenClaw runs, but its chat channels stay off", "OpenClaw 在线，但聊天频道仍未恢复"),
         Text(
             "They were started again after a quiet time and are still off. Something keeps "
             "them from starting.",
@@ -52,8 +48,9 @@ NOTES = {
     "stopped": (
         Text("OpenClaw was stopped by hand", "OpenClaw 已被人手动停止"),
         Text(
-            "Somebody stopped it on purpose. It is not started against their will.",
-            "有人主动停止了它。守护进程不会违背其意愿重新启动。",
+            "Your bot answers nobody until it is started. It was stopped on purpose, so it is not "
+            "started automatically.",
+            "在启动之前，你的机器人谁都不回复。它是被主动停止的，因此不会自动启动。",
         ),
         Text(
             "openclaw gateway start      # if that was not you",
@@ -61,11 +58,11 @@ NOTES = {
         ),
     ),
     "degraded": (
-        Text("OpenClaw answers, but is not ready", "OpenClaw 在线，但尚未就绪"),
+        Text("OpenClaw runs, but is not ready", "OpenClaw 在线，但尚未就绪"),
         Text(
             "It has not been ready for five minutes. Restarting would not fix this, so "
-            "nothing was restarted",
-            "已有五分钟未就绪。重启解决不了这个问题，因此没有重启",
+            "nothing was restarted.",
+            "已有五分钟未就绪。重启解决不了这个问题，因此没有重启。",
         ),
         Text("openclaw channels status --probe", "openclaw channels status --probe"),
     ),
@@ -85,7 +82,7 @@ LEVELS = {
         ),
     ),
     "response": (
-        Text("OpenClaw answers slowly", "OpenClaw 响应缓慢"),
+        Text("OpenClaw responds slowly", "OpenClaw 响应缓慢"),
         Text(
             "It is not restarted for that. The machine may be busy.",
             "不会因此重启。可能是机器繁忙。",
@@ -100,6 +97,15 @@ LEVELS = {
         ),
         Text("iflow-doctor diagnose", "iflow-doctor diagnose"),
     ),
+}
+
+YES = Text("yes", "能")
+WAIT = {
+    "safe_mode": Text("yes: they come back by themselves", "能：会自动恢复"),
+    "resume_failed": Text("no: nobody gets an answer in chat", "不能：聊天里没有人能收到回复"),
+    "stopped": Text("yes, if it was you", "如果是你停的，能"),
+    "degraded": Text("no: what is affected does not work", "不能：受影响的部分无法使用"),
+    "rival": Text("no, if the other one does not start it", "如果另一个没有启动它，不能"),
 }
 
 MEASURED = {
@@ -139,8 +145,9 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
                 **{**note.facts, "sender": sender},
             ),
             Text(
-                "Look for what ends it: a cron job, another supervisor, a deployment script",
-                "请查找是什么在结束它：定时任务、另一个守护进程或部署脚本",
+                "Look for what ends it: a cron job, another supervisor, a deployment script.\n"
+                "iflow-doctor log",
+                "请查找是什么在结束它：定时任务、另一个守护进程或部署脚本。\niflow-doctor log",
             ),
         )
     if note.code == "rival":
@@ -155,8 +162,8 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
                 **note.facts,
             ),
             Text(
-                "Stop one of the two; for ours: iflow-doctor service uninstall",
-                "停用其中之一；停用本程序：iflow-doctor service uninstall",
+                "Stop one of the two; this stops ours.\niflow-doctor service uninstall",
+                "请停用其中之一；下面的命令停用本程序。\niflow-doctor service uninstall",
             ),
         )
     if note.code not in NOTES:
@@ -165,8 +172,10 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
     title, what, step = NOTES[note.code]
     if verdict and verdict.failing:
         names = Text(", ".join(verdict.failing), "、".join(verdict.failing))
-        plain = Text(what.en.rstrip("."), what.zh.rstrip("。"))
-        what = Text.of("{} ({}).", "{}（{}）。", plain, names)
-    elif not what.en.endswith("."):
-        what = Text(what.en + ".", what.zh + "。")
+        what = Text.of("Affected: {}. {}", "受影响：{}。{}", names, what)
     return title, what, step
+
+
+def can_wait(code: str) -> Text:
+    """Return whether the reader may sleep on."""
+    return WAIT.get(code, YES)

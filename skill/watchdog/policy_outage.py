@@ -102,6 +102,7 @@ def count_crash(
         State.DOWN.value,
         began="process-ended",
         exit_code=verdict.exit_code,
+        last_good=state.last_good,
     )
     return replace(state, incident=incident), [Decision("opened", "process-ended", ended)]
 
@@ -139,7 +140,11 @@ def open_incident(
     if state.incident:
         return state, []
     incident = Incident(
-        name or "incident-{:.0f}".format(now), now, verdict.state.value, verdict.reason
+        name or "incident-{:.0f}".format(now),
+        now,
+        verdict.state.value,
+        verdict.reason,
+        last_good=state.last_good,
     )
     return replace(state, incident=incident), [
         Decision("opened", "verdict", {"reason": verdict.reason})

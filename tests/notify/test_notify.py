@@ -24,8 +24,8 @@ from skill.notify.deliver import flush
 from skill.notify.heartbeat import Heartbeat, mark, missed
 from skill.notify.http import Answer, Unclear, proxies_for
 from skill.notify.report import SENDERS
-from skill.notify.samples import SAMPLES
 from skill.openclaw.home import locate
+from skill.watchdog.samples import alerts
 
 NOW = 1795230900.0
 
@@ -425,7 +425,7 @@ HOSTILE = (
 
 def doc(lang="zh", **more):
     return render.single(
-        [replace(SAMPLES["crash-loop"], **more)], lang, lambda text: text, "host · gateway 18789"
+        [replace(alerts()["crash-loop"], **more)], lang, lambda text: text, "host · gateway 18789"
     )
 
 
@@ -471,7 +471,7 @@ def test_a_huge_message_fits_and_keeps_verdict_and_next_step(platform, lang):
     )
     form = SENDERS[platform].form(made)
     text = json.dumps(form, ensure_ascii=False)
-    assert "weather-pro, " in text or "插件 weather-pro" in text
+    assert "Your bot answers nobody" in text or "谁都不回复" in text
     assert "iflow-doctor diagnose" in text
     limit = {"telegram": 5200, "wecom": 4400, "dingtalk": 15000, "feishu": 18000}.get(platform)
     size = len(text.encode()) if platform != "telegram" else len(form["text"])

@@ -84,8 +84,8 @@ def test_its_end_is_told_as_if_it_had_begun_today(upgraded: Home) -> None:
     alert = alert_texts.alert(
         Decision("recovered", "ready", {"times": 3}), ready, state.incident, state, NOW, upgraded
     )
-    assert "配置文件语法错误" in alert.what.zh and "（有效）" in alert.what.zh
-    assert "revert-config-keys" not in alert.what.en and "it worked" in alert.what.en
+    assert "配置文件语法错误" in alert.what.zh and "已修复：" in alert.what.zh
+    assert "revert-config-keys" not in alert.what.en and "Repaired: Put back" in alert.what.en
     assert len(alert.done) == 2
 
 
