@@ -22,6 +22,7 @@ from skill.model import Text
 
 pytestmark = pytest.mark.empty_machine
 PORT = 22697  # nobody listens there
+pytestmark = pytest.mark.empty_machine
 HOOK = "https://open.feishu.cn/open-apis/bot/v2/hook/x"
 
 
@@ -58,6 +59,7 @@ class World:
             done = CliRunner(env=self.env).invoke(
                 main_group, [*more, "status"], obj=App("en", False, host)
             )
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
         return done.exit_code, done.output
 
 
