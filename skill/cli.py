@@ -56,6 +56,9 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "explain": ("cases", "Explain one case.", "解释一个案例。"),
     "add-case": ("cases", "Add a case of your own.", "添加自己的案例。"),
     "stats": ("heal", "Incidents, time to recover, success rates.", "事故、恢复时间、成功率统计。"),
+    "page": ("views", "A page with everything at a glance.", "用浏览器页面一览全局。"),
+    "report": ("views", "The page as one file, for a ticket.", "把页面写成一个文件，便于附上。"),
+    "metrics": ("views", "Metrics for Prometheus.", "供 Prometheus 采集的指标。"),
     "snapshots": ("heal", "List or restore what repairs have kept.", "列出或还原修复前的快照。"),
     "ai": (
         "ai",

@@ -262,6 +262,7 @@ class Host:
     process: Callable[[int], Optional[Process]] = machine.process_of
     environ: Callable[[int], Optional[Mapping[str, str]]] = machine.environ_of
     usage: Callable[[int], Dict[str, float]] = machine.usage_of
+    family: Callable[[int], int] = machine.family_rss
     # of one pid, or with None of all; raises OSError where the system does not tell
     listeners: Callable[[Optional[int]], List[Listener]] = machine.listeners
     signal: Callable[[Process, int], bool] = machine.send_signal  # False: gone, or another one

@@ -198,6 +198,22 @@ def usage_of(pid: int) -> Dict[str, float]:
     return {**found, **_tasks(pid)}
 
 
+def family_rss(pid: int) -> int:
+    """Return the resident bytes of a process's children, theirs included; 0 where unknown."""
+    import psutil
+
+    total = 0
+    try:
+        for child in psutil.Process(pid).children(recursive=True):
+            try:
+                total += child.memory_info().rss
+            except psutil.Error:
+                continue
+    except (psutil.Error, OSError):
+        return 0
+    return total
+
+
 def _tasks(pid: int) -> Dict[str, float]:
     """Processes and threads of its control group, where that has a bound."""
     try:

@@ -15,6 +15,7 @@ from .words import bold, clock, epoch, mark, since
 
 if TYPE_CHECKING:
     from ..cli import App
+    from ..context import Context
 
 BOOT_S = 60.0  # a start of 2026.9.6 takes 4 to 15 s on a quiet machine; used until one was measured
 ON_DISK = "config/"  # findings about what the next start will read
@@ -44,13 +45,9 @@ def status(app: App) -> None:
 
 def tell(app: App, strict: bool = False) -> None:
     """Look, print, and exit: 0 all right, 1 not, 2 could not be found out."""
-    report = look(app, strict)
-    ctx = report.pop("ctx")
-    report.update(last_incident=_last(ctx), would_be_told=_told(ctx))
-    troubles = find(ctx, report)
-    code = 1 if any(one.code != "cannot-tell" for one in troubles) else 2 if troubles else 0
-    report.update(ok=code == 0, exit_code=code)
+    ctx, report, troubles = examined(app, strict)
     del report["verdict"]
+    code = report["exit_code"]
     if app.as_json:
         rows = [
             {"code": one.code, "text": one.text.to(app.lang), "command": one.command}
@@ -62,6 +59,17 @@ def tell(app: App, strict: bool = False) -> None:
         for line in lines(report, troubles, ctx.host.now(), app.lang):
             app.say(line)
     raise click.exceptions.Exit(code)
+
+
+def examined(app: App, strict: bool = False) -> Tuple[Context, Dict[str, Any], List[Trouble]]:
+    """Return what is seen now and what is not all right; `status` and the page say the same."""
+    report = look(app, strict)
+    ctx = report.pop("ctx")
+    report.update(last_incident=_last(ctx), would_be_told=_told(ctx))
+    troubles = find(ctx, report)
+    code = 1 if any(one.code != "cannot-tell" for one in troubles) else 2 if troubles else 0
+    report.update(ok=code == 0, exit_code=code)
+    return ctx, report, troubles
 
 
 def look(app: App, strict: bool = False) -> Dict[str, Any]:
@@ -217,7 +225,7 @@ def lines(report: Dict[str, Any], troubles: List[Trouble], now: float, lang: str
     cause = report.get("cause", report["reason"])
     if code and cause != report["reason"] and state not in FINE:
         out.append("   " + Text.of("Cause: {}", "原因：{}", cause).to(lang))
-    out += ["   " + text.to(lang) for text in _facts(report, now)]
+    out += ["   " + text.to(lang) for text in facts(report, now)]
     for one in troubles:
         if one.text != report["reason"]:
             out.append("!! " + one.text.to(lang))
@@ -237,7 +245,7 @@ def lines(report: Dict[str, Any], troubles: List[Trouble], now: float, lang: str
     return out
 
 
-def _facts(report: Dict[str, Any], now: float) -> List[Text]:
+def facts(report: Dict[str, Any], now: float) -> List[Text]:
     watch, rows = report["watchdog"], []
     where: List[Text] = [Text(report["url"], report["url"])]
     if report["pid"]:

@@ -29,6 +29,7 @@ from .actions import Acts
 from .alerts import Teller
 from .children import Children
 from .policy_outage import Rules
+from .recorder import Recorder
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
@@ -59,6 +60,7 @@ class Watchdog:
         children = Children(host, home)
         self.teller = Teller(self.context, children, self.log)
         self.children, self.acts = children, Acts(self, children, self.teller)
+        self.recorder = Recorder(host, home, children)
         self._said: Tuple[str, str] = ("", "")
         self._good_for: Tuple[Any, ...] = ()
         self._good_at = 0.0
@@ -94,6 +96,8 @@ class Watchdog:
             boot=self.state.boot if self._same_boot() else now - self.host.monotonic(),
         )
         self._log_change(now)
+        outage = self.state.incident is not None
+        self.recorder.look(now, self.verdict, self.seen, outage, self.home, self.settings)
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
             return self.verdict

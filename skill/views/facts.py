@@ -1,0 +1,189 @@
+"""Everything that a view shows, read once from what the watchdog and the doctor keep on disk.
+
+No program is started and the gateway is not asked: it works while the gateway is down, in a few
+milliseconds, also while a repair runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..context import Context
+from ..errors import SettingsError
+from ..files import read_json, tail_bytes
+from ..host import Host
+from ..model import State
+from ..notify import incidents as open_alerts
+from ..notify import outbox
+from ..openclaw.home import Home
+from ..store import good_copies, samples, watch_state
+from ..store.records import Store
+from ..watchdog import forecast
+
+TICK_LATE = 120.0  # s after which nobody seems to watch
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One gateway, now and before. Times are epoch seconds; what is not known is None or empty."""
+
+    now: float
+    home: Home
+    watched_at: float = 0.0  # the last row that the watchdog wrote
+    state: Optional[State] = None
+    since: float = 0.0
+    row: Optional[samples.Row] = None
+    rows: Tuple[samples.Row, ...] = ()
+    days: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    incident: Optional[watch_state.Incident] = None
+    restarts: Tuple[float, ...] = ()
+    crashes: Tuple[float, ...] = ()
+    records: Tuple[Mapping[str, Any], ...] = ()
+    good_at: float = 0.0
+    paused_until: float = 0.0
+    waiting: int = 0
+    sent: Mapping[Tuple[str, str], int] = field(default_factory=dict)  # (platform, result): count
+    told: Tuple[Mapping[str, Any], ...] = ()  # open alerts, and who acknowledged them
+    memory_end: Optional[forecast.Forecast] = None
+    disk_end: Optional[forecast.Forecast] = None
+    memory_limit: float = 0.0  # MB
+
+    @property
+    def watched(self) -> bool:
+        return 0.0 <= self.now - self.watched_at <= TICK_LATE
+
+
+def read(ctx: Context) -> Facts:
+    """Return the facts of this user's gateway."""
+    now, home = ctx.host.now(), ctx.home
+    kept = tuple(samples.rows(home))
+    last = kept[-1] if kept else None
+    memory, _damaged = watch_state.peek(home)
+    memory = memory or watch_state.WatchState()
+    limit = memory_limit(ctx.host)
+    mine = [row for row in kept if last and row.pid == last.pid and row.pid]
+    state = _state(last)
+    return Facts(
+        now=now,
+        home=home,
+        watched_at=last.at if last else 0.0,
+        state=state,
+        since=_since(kept),
+        row=last,
+        rows=kept,
+        days=samples.days(home),
+        incident=memory.incident,
+        restarts=memory.restarts,
+        crashes=memory.crashes,
+        records=tuple(Store(home).all()),
+        good_at=_good_at(home),
+        paused_until=watch_state.pause(home, now)[0],
+        waiting=len(outbox.waiting(home)),
+        sent=_sent(home),
+        told=tuple(open_alerts.open_incidents(home)),
+        memory_end=_memory_end(mine, limit),
+        disk_end=_disk_end(kept),
+        memory_limit=limit,
+    )
+
+
+def _sent(home: Home) -> Dict[Tuple[str, str], int]:
+    """Count what the log of deliveries holds; a rotation starts the count again."""
+    counts: Dict[Tuple[str, str], int] = {}
+    for line in tail_bytes(home.doctor_dir / "notify.log", 1_000_000).splitlines():
+        try:
+            row = json.loads(line)
+            way, event = str(row.get("way") or ""), str(row.get("event"))
+        except (ValueError, AttributeError):
+            continue
+        if way and event in ("sent", "failed"):
+            key = (re.split(r"[^a-z_]", way.lower())[0][:20] or "other", event)
+            counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _state(row: Optional[samples.Row]) -> Optional[State]:
+    try:
+        return State(row.state) if row else None
+    except ValueError:
+        return None
+
+
+def _since(kept: Tuple[samples.Row, ...]) -> float:
+    """Since when the newest state holds without a break."""
+    since = 0.0
+    for row in reversed(kept):
+        if row.state != kept[-1].state:
+            break
+        since = row.at
+    return since
+
+
+def _good_at(home: Home) -> float:
+    newest = good_copies.newest(home)
+    try:
+        return float((newest or {}).get("taken") or 0.0)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _memory_end(mine: List[samples.Row], limit: float) -> Optional[forecast.Forecast]:
+    series = [forecast.Sample(row.at, row.rss + row.children) for row in mine]
+    return forecast.forecast(series, limit, started=mine[-1].started if mine else 0.0)
+
+
+def _disk_end(kept: Tuple[samples.Row, ...]) -> Optional[forecast.Forecast]:
+    known = [row for row in kept if row.disk_free > 0]
+    if not known:
+        return None
+    most = max(row.disk_free for row in known)
+    used = [forecast.Sample(row.at, most - row.disk_free) for row in known]
+    return forecast.forecast(used, most, forecast.DISK)
+
+
+def memory_limit(host: Host) -> float:
+    """Return how much memory the gateway can get, in MB: the container's limit, else the
+    machine's; 0.0 unknown.
+    """
+    if not host.system.startswith("linux"):
+        return 0.0
+    found = []
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(path).read_text()) / 1048576.0)
+        except (OSError, ValueError):
+            continue
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                found.append(int(line.split()[1]) / 1024.0)
+    except (OSError, ValueError):
+        pass
+    return min(found) if found else 0.0
+
+
+def last_update(home: Home) -> Dict[str, Any]:
+    """Return what the newest update failure of OpenClaw says: {"reason", "at"}; {} for none."""
+    folder = home.state_dir / "logs" / "support"
+    try:
+        newest = max(folder.glob("openclaw-update-failure-*.json"), key=lambda p: p.stat().st_mtime)
+        value = read_json(newest)
+    except (OSError, ValueError, SettingsError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    reason = str(value.get("reason") or value.get("reasonCode") or "unknown")[:60]
+    return {"reason": reason, "at": newest.stat().st_mtime}
+
+
+def day_names(count: int, now: float) -> List[str]:
+    """Return the last `count` days, oldest first, as days.json names them."""
+    return [
+        time.strftime("%Y-%m-%d", time.localtime(now - 86400.0 * back))
+        for back in reversed(range(count))
+    ]
