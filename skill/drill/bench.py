@@ -25,7 +25,7 @@ from ..openclaw import gateway
 from ..openclaw.home import Home
 from . import sandbox
 from .faults import Fault, argv
-from .practice import layout
+from .practice import program as layout
 
 BOOT_BUDGET_S = 300.0  # measured starts of the real gateway: 4 to 259 s
 SCRIPT_TIMEOUT_S = 180.0

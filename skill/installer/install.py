@@ -19,7 +19,7 @@ from ..host import Host
 from ..model import Text
 from . import bundle, manifest, python_env, selfcheck
 from .manifest import Places
-from .shim import place, profiles
+from .shim import place
 from .shim import text as shim_text
 
 
@@ -130,7 +130,7 @@ class Install:
                 self.write_shim,
             )
         if not self.where.in_path:
-            for profile in profiles.files(self.host) if o.profile else []:
+            for profile in place.files(self.host) if o.profile else []:
                 add(
                     "add a marked PATH line to {}".format(profile),
                     "在 {} 中加入带标记的 PATH 行".format(profile),
@@ -241,7 +241,7 @@ class Install:
 
     def add_profile(self, profile: Path) -> None:
         self.note(profiles=sorted(set(self.done["profiles"]) | {str(profile)}))
-        profiles.add(profile, self.where.folder)
+        place.add(profile, self.where.folder)
 
     def service(self) -> None:
         self.note(service=True)

@@ -15,7 +15,7 @@ from ..model import Text
 from . import manifest, python_env, selfcheck
 from .install import Step
 from .manifest import Places
-from .shim import place, profiles
+from .shim import place
 from .shim import text as shim_text
 
 # What belongs to the user: the history, their own cases and settings, the reports of incidents.
@@ -50,15 +50,15 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
     ):
         if shim_text.is_launcher(Path(name)):
             found.append(_delete(Path(name)))
-    for profile in sorted(set(done["profiles"]) | {str(path) for path in profiles.files(host)}):
-        if profiles.present(Path(profile)):
+    for profile in sorted(set(done["profiles"]) | {str(path) for path in place.files(host)}):
+        if place.present(Path(profile)):
             found.append(
                 Step(
                     Text(
                         "take our line out of {}".format(profile),
                         "从 {} 中去掉我们的行".format(profile),
                     ),
-                    functools.partial(_quiet, profiles.remove, Path(profile)),
+                    functools.partial(_quiet, place.remove, Path(profile)),
                 )
             )
     if done["skill_dir"] and Path(done["skill_dir"]).is_dir():

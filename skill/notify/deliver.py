@@ -26,9 +26,8 @@ from ..openclaw.channels import Way
 from . import outbox, render, routes
 from .compose import Batch, compose
 from .http import Post, Unclear, client
-from .rate_limits import Pace
 from .report import SENDERS, THREADS
-from .sending import Call, language, log, redactor
+from .sending import Call, Pace, language, log, redactor
 
 GIVE_UP_S = 14 * 86400.0
 KEEP_ROUTE_S = (

@@ -26,8 +26,7 @@ from . import (
     wecom,
 )
 from .http import Post, client
-from .rate_limits import Pace
-from .sending import Call, language, redactor
+from .sending import Call, Pace, language, redactor
 
 # The platforms: a literal registry. A member has form(doc) -> what the platform gets, and
 # send(call, doc) -> message id.

@@ -9,20 +9,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import STATE_NAMES, Text
 from ..store import samples
+from . import drawing
 from . import facts as fact
-from . import svg
 
 DAYS = 90
 HOURS = 24.0
 INCIDENTS = 12
 NOT_OURS = Text("not recovered by us", "未由我们恢复")
-
-CSS = Path(__file__).resolve().parent.parent / "data" / "page.css"
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def _frame(title: str, lang: str, head: str, inner: str) -> str:
     ).format(
         lang="zh-CN" if lang == "zh" else "en",
         title=escape(title),
-        css=CSS.read_text("utf-8"),
+        css=drawing.CSS,
         head=head,
         inner=inner,
     )
@@ -147,7 +144,7 @@ def _history(seen: fact.Facts, lang: str) -> str:
             len(healed),
             half,
         ).to(lang)
-    chart = svg.bars(fact.day_names(DAYS, seen.now), seen.days, lang)
+    chart = drawing.bars(fact.day_names(DAYS, seen.now), seen.days, lang)
     ends = '<p class="axis"><span>{}</span><span>{}</span></p>'.format(
         Text.of("{} days ago", "{} 天前", DAYS).to(lang), Text("today", "今天").to(lang)
     )
@@ -226,11 +223,11 @@ def _charts(seen: fact.Facts, lang: str) -> str:
     memory = [(row.at, row.rss + row.children) for row in rows if row.pid]
     end = seen.memory_end
     lead = (end.at, end.limit) if end else None
-    drawn = svg.line(Text("Memory", "内存").to(lang), memory, "MB", since, seen.now, lead)
+    drawn = drawing.line(Text("Memory", "内存").to(lang), memory, "MB", since, seen.now, lead)
     answer = [(row.at, row.ms) for row in rows if row.ms]
-    drawn += svg.line(Text("Response time", "响应时间").to(lang), answer, "ms", since, seen.now)
+    drawn += drawing.line(Text("Response time", "响应时间").to(lang), answer, "ms", since, seen.now)
     space = [(row.at, row.disk_free) for row in rows if row.disk_free]
-    drawn += svg.line(
+    drawn += drawing.line(
         Text("Free disk space", "磁盘剩余空间").to(lang), space, "MB", since, seen.now
     )
     for name, found in (

@@ -15,7 +15,7 @@ from skill.host import Host
 from skill.model import Text
 from skill.openclaw.home import locate
 from skill.settings import load
-from skill.views import facts, page, svg
+from skill.views import drawing, facts, page
 from skill.watchdog.forecast import Forecast
 
 BAD = '"><script>alert(1)</script>'
@@ -96,11 +96,11 @@ def test_one_bar_a_day_in_its_colour() -> None:
         "b": {"up": 86300.0, "down": 100.0},
         "c": {"up": 80000.0, "down": 6400.0},
     }
-    drawn = svg.bars(days, known, "en")
+    drawn = drawing.bars(days, known, "en")
     assert [drawn.count('class="{}"'.format(kind)) for kind in "uwdn"] == [1, 1, 1, 1]
 
 
 def test_a_gap_breaks_the_line() -> None:
     points = [(0.0, 1.0), (60.0, 2.0), (9000.0, 3.0), (9060.0, 1.0)]
-    assert svg.line("t", points, "MB", 0.0, 9060.0).count("<polyline") == 2
-    assert svg.line("t", [], "MB", 0.0, 1.0) == ""
+    assert drawing.line("t", points, "MB", 0.0, 9060.0).count("<polyline") == 2
+    assert drawing.line("t", [], "MB", 0.0, 1.0) == ""

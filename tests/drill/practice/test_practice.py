@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, Tuple
 import pytest
 
 from skill.drill import sandbox
-from skill.drill.practice import layout, rules, state
+from skill.drill.practice import program, rules, state
 from skill.host import Host, Reply, http_get
 from skill.openclaw import gateway
 from skill.openclaw.home import Home
@@ -38,7 +38,7 @@ class Place:
             }
         }
         self.write(self.config)
-        path = "{}:{}".format(layout.install(root / "prefix"), os.environ["PATH"])
+        path = "{}:{}".format(program.install(root / "prefix"), os.environ["PATH"])
         self.env = sandbox.environment(
             os.environ, root / "home", self.state_dir, self.port, "test", path
         )

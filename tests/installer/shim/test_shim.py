@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from skill.host import Completed, Host
-from skill.installer.shim import place, profiles, text
+from skill.installer.shim import place, text
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the POSIX shim")
 SHELLS = [
@@ -216,9 +216,7 @@ def test_real_skips_shims(world: Path) -> None:
 def test_a_profile_is_as_before_after_removal(tmp_path: Path, before: str) -> None:
     profile = tmp_path / ".bashrc"
     profile.write_bytes(before.encode("utf-8", "surrogateescape"))
-    assert profiles.add(profile, tmp_path / "bin dir") and not profiles.add(
-        profile, tmp_path / "bin dir"
-    )
+    assert place.add(profile, tmp_path / "bin dir") and not place.add(profile, tmp_path / "bin dir")
     shown = subprocess.run(
         ["sh", "-c", '. ./.bashrc; echo "$PATH"'],
         cwd=str(tmp_path),
@@ -227,14 +225,14 @@ def test_a_profile_is_as_before_after_removal(tmp_path: Path, before: str) -> No
         env={"PATH": "/usr/bin:/bin"},
     )
     assert shown.stdout.strip().startswith(str(tmp_path / "bin dir") + ":") or "\udcff" in before
-    assert profiles.remove(profile)
+    assert place.remove(profile)
     left = profile.read_bytes() if profile.exists() else b""
     assert left == before.encode("utf-8", "surrogateescape")
 
 
 def test_profile_files_follow_the_shell(tmp_path: Path) -> None:
     def names(shell):
-        return [path.name for path in profiles.files(host(tmp_path, "", SHELL=shell))]
+        return [path.name for path in place.files(host(tmp_path, "", SHELL=shell))]
 
     assert (
         names("/bin/zsh") == [".zshrc"]

@@ -1,5 +1,6 @@
-"""Charts as inline SVG: a line over time, and a bar a day. No script, no library; each also says in
-words what it shows.
+"""What a page looks like: its style, and charts as inline SVG (a line over time, a bar a day).
+
+No script, no library; each chart also says in words what it shows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,50 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Text
 
+CSS = """
+:root{--bg:#fbfbfa; --card:#fff; --ink:#1c1e21; --soft:#5b6068; --line:#e3e4e6; --up:#1a7f4b;
+--warn:#8a5a00; --down:#b3261e; --none:#c9ccd1; --accent:#1f5fbf; color-scheme:light dark}
+@media(prefers-color-scheme:dark){:root{--bg:#131417; --card:#1c1e22; --ink:#eceef1;
+--soft:#a7adb6; --line:#32353b; --up:#4cc38a; --warn:#e0a83e; --down:#ff7b72; --none:#4a4e55;
+--accent:#7fb0ff}}
+*{box-sizing:border-box}
+body{margin:0; background:var(--bg); color:var(--ink); font:16px/1.5
+system-ui,-apple-system,"Segoe UI","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
+main{max-width:760px; margin:0 auto; padding:16px}
+h1{font-size:1.5rem; margin:.2em 0}
+h2{font-size:1.05rem; margin:1.6em 0 .5em}
+section,.now{background:var(--card); border:1px solid var(--line); border-radius:12px;
+padding:14px 16px; margin:12px 0}
+section h2{margin-top:0}
+.now{border-left:6px solid var(--up)}
+.now.bad{border-left-color:var(--down)}
+.now.wait{border-left-color:var(--warn)}
+.soft,.axis,time{color:var(--soft); font-size:.9rem}
+code,pre{font:.9rem/1.45 ui-monospace,Menlo,Consolas,monospace; background:var(--bg); border:1px
+solid var(--line); border-radius:6px; padding:2px 6px; overflow-wrap:anywhere}
+pre{display:block; padding:10px; white-space:pre-wrap}
+ul{padding-left:1.2em; margin:.4em 0}
+li{margin:.35em 0}
+svg{width:100%; height:110px; display:block}
+svg.bars{height:36px}
+.l{fill:none; stroke:var(--accent); stroke-width:2; vector-effect:non-scaling-stroke}
+.f{fill:none; stroke:var(--down); stroke-width:2; stroke-dasharray:6 5;
+vector-effect:non-scaling-stroke}
+rect.u{fill:var(--up)}
+rect.w{fill:var(--warn)}
+rect.d{fill:var(--down)}
+rect.n{fill:var(--none)}
+.axis{display:flex; justify-content:space-between; margin:2px 0 0}
+figure{margin:0 0 14px}
+figcaption{font-size:.95rem}
+.bad b,.no{color:var(--down)}
+.yes{color:var(--up)}
+details{border-top:1px solid var(--line); padding:8px 0}
+summary{cursor:pointer}
+summary:focus-visible,a:focus-visible{outline:3px solid var(--accent)}
+table{border-collapse:collapse; width:100%}
+td,th{text-align:left; padding:4px 8px 4px 0; vertical-align:top; font-weight:400}
+"""
 WIDE, HIGH = 600.0, 120.0
 GAP = 900.0  # s without a sample after which the line is broken
 MOST_POINTS = 400
