@@ -37,9 +37,13 @@ def test_the_users_layout_is_complete() -> None:
     ) == []
 
 
+# OpenClaw takes 256; what is left is for the day a release needs it
+ROOM = bundle.MAX_FILES - 8
+
+
 def test_the_bundle_fits_openclaws_limits() -> None:
     files = list(bundle.files(ROOT))
-    assert len(files) <= bundle.MAX_FILES
+    assert len(files) <= ROOM
     sizes = [(ROOT / path).stat().st_size for path in files]
     assert sum(sizes) <= bundle.MAX_BYTES and max(sizes) <= 1024 * 1024
 
@@ -71,7 +75,7 @@ def test_what_clawhub_gets_is_what_the_installer_copies() -> None:
     }
     copied = {path.as_posix() for path in bundle.files(ROOT)} & tracked()
     assert published - {".clawhubignore"} == copied
-    assert len(published) <= bundle.MAX_FILES
+    assert len(published) <= ROOM
 
 
 def frontmatter() -> Dict[str, str]:

@@ -42,7 +42,18 @@ def drill(
     """Break a practice gateway and watch it heal. Your own gateway is never touched. /
     演练：绝不触碰你自己的网关。
     """
-    from ..drill import faults, report, runner
+    try:
+        from ..drill import faults, report, runner
+    except ImportError as error:
+        raise UsageError(
+            Text(
+                "this copy was published without the practice gateway",
+                "此发布包不含练习网关",
+            ),
+            Text(
+                "clone the repository: python3 dev.py demo", "请克隆仓库后执行：python3 dev.py demo"
+            ),
+        ) from error
 
     chosen, skipped = _choose(faults, real, folder, only)
     if only_list:

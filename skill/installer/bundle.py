@@ -22,12 +22,16 @@ REQUIRED = (
 OPTIONAL = ("templates", "LICENSE", "README.md", "README.zh-CN.md")
 PLUGIN = ("openclaw.plugin.json", "package.json", "index.js")
 MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: managed bundle limits
-FAULTS = ("skill", "drill", "faults")
-KEPT_FAULTS = ("killed",)  # the drill of the self-check; the rest are for the repository
 UNUSED = (
     ("templates", "kubernetes"),
     ("templates", "dashboards"),
+    ("templates", "alerts"),
 )  # for the repository; nothing installed reads them
+# The practice gateway and its faults: installed from a checkout, not published. What the self-check
+# and `iflow-doctor drill` need of them is there or said to be missing.
+DRILL = ("skill", "drill")
+FAULTS = DRILL + ("faults",)
+KEPT_FAULTS = ("killed", "frozen")  # the drills of the self-check; the rest are for the repository
 _NEVER = ("__pycache__", ".pyc", ".pyo", ".DS_Store", ".tmp", "~")
 
 
@@ -38,9 +42,11 @@ def missing(source: Path) -> List[str]:
     return [name for name in REQUIRED if not (source / name).exists()]
 
 
-def files(source: Path) -> Iterator[Path]:
+def files(source: Path, drill: bool = False) -> Iterator[Path]:
     """Every shipped file, as a path relative to `source`, in a fixed order. Links are not followed
     out of the tree.
+
+    drill: with the practice gateway, where the source has it.
     """
     for name in REQUIRED + OPTIONAL + PLUGIN:
         top = source / name
@@ -51,6 +57,7 @@ def files(source: Path) -> Iterator[Path]:
             if (
                 not path.is_file()
                 or parts[:2] in UNUSED
+                or (parts[:2] == DRILL and not drill)
                 or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS)
             ):
                 continue
@@ -63,16 +70,20 @@ def fingerprint(source: Path) -> str:
     their own.
     """
     digest = hashlib.sha256()
-    for relative in files(source):
+    for relative in files(source, drill=True):
         digest.update(relative.as_posix().encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashlib.sha256((source / relative).read_bytes()).digest())
     return digest.hexdigest()
 
 
-def copy(source: Path, target: Path) -> int:
+def has_drill(source: Path) -> bool:
+    return source.joinpath(*FAULTS, KEPT_FAULTS[0], "fault.json").is_file()
+
+
+def copy(source: Path, target: Path, drill: bool = False) -> int:
     """Copy the whitelist into a fresh folder; return how many files. Raises OSError."""
     count = 0
-    for relative in files(source):
+    for relative in files(source, drill):
         place = target / relative
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(str(source / relative), str(place))

@@ -12,7 +12,7 @@ from typing import List, Optional, Sequence
 from ..errors import HealerError
 from ..host import Host, locale_lang
 from ..model import Text
-from . import install, selfcheck, uninstall
+from . import bundle, install, selfcheck, uninstall
 from .manifest import Places, locate, only_one
 
 
@@ -135,7 +135,7 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
             shim=not args.no_shim,
             plugin=args.with_plugin,
             profile=(args.yes or interactive) and not args.no_shim,
-            drill=not args.no_drill,
+            drill=not args.no_drill and bundle.has_drill(places.source),
             wheelhouse=args.wheelhouse,
         ),
     )

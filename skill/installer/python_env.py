@@ -33,7 +33,7 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
     _make(host, places, env, wheelhouse)
     stage = env / "stage"  # a copy, because building writes beside the sources
     try:
-        bundle.copy(places.source, stage)
+        bundle.copy(places.source, stage, drill=True)
         pip = _pip(host, places, env)
         hint = Text(
             "behind a proxy or mirror set pip's own settings (PIP_INDEX_URL, PIP_PROXY, "

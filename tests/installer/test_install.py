@@ -369,3 +369,15 @@ def test_install_sh_without_python_says_what_to_install(tmp_path: Path) -> None:
         env={"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")},
     )
     assert done.returncode == 2 and "Python 3.8" in done.stderr and "uv" in done.stderr
+
+
+def test_a_published_copy_has_no_practice_gateway_and_installs_all_the_same(
+    machine: Machine,
+) -> None:
+    names = {path.as_posix() for path in bundle.files(ROOT)}
+    assert not any(name.startswith("skill/drill/") for name in names)
+    more = {path.as_posix() for path in bundle.files(ROOT, drill=True)} - names
+    assert "skill/drill/faults/killed/fault.json" in more and bundle.has_drill(ROOT)
+    target = machine.home / "published"
+    bundle.copy(ROOT, target)
+    assert not bundle.has_drill(target) and not bundle.missing(target)
