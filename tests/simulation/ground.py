@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from .patches import REAL, real_open, real_rmtree
+from .patch_files import REAL, real_open, real_rmtree
 
 UNIT = """[Unit]
 Description=OpenClaw Gateway

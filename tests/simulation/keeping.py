@@ -7,7 +7,7 @@ import signal
 from typing import Any, List, Optional
 
 from .gateway import Gateway, find
-from .patches import REAL, real_open
+from .patch_files import REAL, real_open
 from .scheduler import Killed, Task
 
 

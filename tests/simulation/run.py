@@ -12,7 +12,8 @@ from typing import Any, Dict, List, Tuple
 from . import ground
 from .faults import KINDS, apply
 from .invariants import Violation
-from .patches import Patches, real_monotonic, real_rmtree
+from .patch_files import real_monotonic, real_rmtree
+from .patches import Patches
 from .product import product, silence
 from .scenario import Scenario
 from .world import World
@@ -85,6 +86,8 @@ def run(scenario: Scenario, stop_at_first: bool = True) -> Result:
         for descriptor in world.descriptors:
             os.close(descriptor)
         made.world = None
+    if world.fault is not None:
+        raise world.fault
     return Result(
         scenario,
         world.judge.found,

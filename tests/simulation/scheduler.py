@@ -47,6 +47,7 @@ class Scheduler:
         self.tasks: List[Task] = []
         self.ending = False
         self.events = self.switches = 0
+        self.fault: Optional[Exception] = None
         self.seen_files: Dict[str, Any] = {}  # stat results; void as soon as somebody else may act
 
     def at(self, when: float, work: Callable[[], Any]) -> None:
@@ -125,7 +126,11 @@ class Scheduler:
             self.seen_files.clear()
             if type(item) is not Task:
                 self.current = None
-                item()
+                try:
+                    item()
+                except Exception as error:  # a fault of the simulation itself ends the run
+                    self.fault = self.fault or error
+                    self.stop()
                 continue
             if item.done or item.wake != wake:
                 continue

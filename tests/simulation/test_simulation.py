@@ -18,7 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = json.loads((Path(__file__).parent / "seeds.json").read_text("utf-8"))
-NEW = 40  # seeds of every run of the tests; `dev.py simulate` runs as many as are wanted
+# "identity" joins them when the lock's start time is compared everywhere.
+TEETH = ("last-probe", "hard-limit", "patience", "told", "falls-over", "growth", "will")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it plays a Linux machine")
 
@@ -48,3 +49,9 @@ def test_what_was_found_once_stays_away() -> None:
     known = [name for name, entry in SEEDS.items() if entry.get("open")]
     assert [line for line in wrong if line.split()[0] not in known] == []
     assert len(done.stdout.splitlines()) == len(SEEDS) + 1
+
+
+@pytest.mark.parametrize("name", TEETH)
+def test_an_invariant_notices_that_the_code_that_holds_it_is_broken(name: str) -> None:
+    done = simulate("--teeth", name)
+    assert done.returncode == 0, done.stdout

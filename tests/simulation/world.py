@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import hashlib
 import itertools
 import json
 import os
 import signal
-import types
 import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import faults, ground
+from . import faults
 from .children import Children, Watchdogs
+from .files import Files
 from .gateway import Birth, Gateway, find
 from .invariants import Invariants
 from .keeping import Direct
 from .machine import Machine, Proc
 from .manager import Systemd
-from .patches import REAL, real_open
+from .patch_files import real_open
 from .product import Product
 from .programs import Programs
 from .scheduler import Killed, Scheduler, Task
+from .shown import Shown
 
 UTC = datetime.timezone.utc
 EPOCH = 1_900_000_000.0  # far from today: a time that was not taken from the world shows at once
 
 
-class World(Scheduler, Programs):
+class World(Scheduler, Programs, Files, Shown):
     """The state of a run. mode: systemd | keeper | terminal."""
 
     def __init__(self, seed: int, mode: str, product: Product, root: Path) -> None:
@@ -148,60 +148,6 @@ class World(Scheduler, Programs):
                 self.kill(task)
                 raise Killed()
 
-    def write_effect(self, kind: str, path: str, append: bool = False) -> None:
-        self.effect("{} {}".format(kind, os.path.basename(path)))
-        if self.current is None:
-            return
-        refused = self.fs_refuses(path)
-        if refused:
-            raise OSError(refused, os.strerror(refused), path)
-        if (
-            self.disk_full
-            and kind in ("open", "mkdir")
-            and append
-            and not path.startswith("/dev/shm/iflow-doctor-")
-        ):
-            raise OSError(errno.ENOSPC, "No space left on device", path)
-
-    def fs_refuses(self, path: str) -> int:
-        """errno with which a write to this path is refused; 0 when it is not."""
-        inside = path.startswith(str(self.state_dir))
-        if self.read_only and inside:
-            return errno.EROFS
-        if self.state_refused and inside and self.current is not None:
-            return errno.EACCES
-        return 0
-
-    def access(self, path: str, mode: int) -> bool:
-        if mode & os.W_OK and self.fs_refuses(path):
-            return False
-        try:
-            REAL["stat"](path)
-        except OSError:
-            return False
-        return not (mode & os.X_OK) or bool(REAL["stat"](path).st_mode & 0o111)
-
-    def disk_usage(self, _path: Any) -> Any:
-        free = 0 if self.disk_full else 50 << 30
-        return types.SimpleNamespace(
-            total=100 << 30, used=(100 << 30) - free, free=free, percent=50.0
-        )
-
-    def statvfs(self, path: Any) -> Any:
-        free = 0 if self.disk_full else 50 << 20
-        flag = os.ST_RDONLY if self.read_only and str(path).startswith(str(self.state_dir)) else 0
-        return types.SimpleNamespace(
-            f_flag=flag,
-            f_bavail=free,
-            f_bfree=free,
-            f_frsize=1024,
-            f_bsize=1024,
-            f_blocks=100 << 20,
-            f_files=1 << 20,
-            f_ffree=1 << 19,
-            f_favail=1 << 19,
-        )
-
     # -- processes ----------------------------------------------------------------------------------------------------
     def kill_call(self, pid: int, number: int) -> None:
         self.effect("signal")
@@ -226,54 +172,6 @@ class World(Scheduler, Programs):
         if Invariants.ours(by):
             self.trigger("start")
         self.judge.asked_start(by)
-
-    def state_of(self, proc: Proc) -> str:
-        return proc.state
-
-    def cpu_of(self, proc: Proc) -> float:
-        if proc.state == "R":
-            return proc.cpu + (self.mono % 100000.0)
-        return proc.cpu + 3.0
-
-    def io_of(self, proc: Proc) -> int:
-        gateway = next((g for g in self.gateways if g.proc is proc), None)
-        if (
-            gateway is not None
-            and not gateway.ready
-            and (gateway.birth.busy or gateway.birth.talks)
-        ):
-            return int(self.mono * 1000)
-        return 1000
-
-    def open_files(self, _proc: Proc) -> List[str]:
-        return []
-
-    def proc_file(self, name: str) -> bytes:
-        parts = name.split("/")
-        if name == "/proc/stat":
-            return "cpu 1 1 1 1\nbtime {}\n".format(int(self.machine.boot_epoch())).encode()
-        if name.endswith("boot_id"):
-            return "boot-{}\n".format(self.machine.boot_id).encode()
-        pid = self.getpid() if parts[2] == "self" else int(parts[2]) if parts[2].isdigit() else -1
-        if pid == 1 and parts[3] == "stat":
-            return b"1 (init) S 0 " + b"0 " * 17 + b"5 0 0"
-        proc = self.machine.table.get(pid)
-        if proc is None:
-            raise FileNotFoundError(2, "No such file or directory", name)
-        if parts[3] == "stat":
-            fields = ["0"] * 40
-            fields[0], fields[1], fields[19] = proc.state, str(proc.ppid), str(proc.ticks)
-            fields[11] = str(int(self.cpu_of(proc) * 100))
-            return "{} ({}) {}".format(pid, proc.name, " ".join(fields)).encode()
-        if parts[3] == "cmdline":
-            return b"\0".join(a.encode() for a in proc.argv) + b"\0"
-        if parts[3] == "environ":
-            if proc.uid:
-                raise PermissionError(13, "Permission denied", name)
-            return b"\0".join("{}={}".format(k, v).encode() for k, v in proc.env.items())
-        if parts[3] in ("comm", "status"):
-            return proc.name.encode() + b"\n"
-        raise FileNotFoundError(2, "No such file or directory", name)
 
     def poke_keepers(self, delay: float) -> None:
         for keeper in list(self.keepers):
@@ -355,71 +253,6 @@ class World(Scheduler, Programs):
         os.makedirs(folder, exist_ok=True)
         day = self.iso()[:10]
         self.plain_append("{}/openclaw-{}.log".format(folder, day), row.encode())
-
-    # -- files --------------------------------------------------------------------------------------------------------
-    def plain_write(self, path: str, raw: bytes) -> None:
-        """A write of a program that is not ours."""
-        if self.read_only and path.startswith(str(self.state_dir)):
-            raise OSError(errno.EROFS, "Read-only file system", path)
-        with real_open(path, "wb") as out:
-            out.write(raw)
-        REAL["utime"](path, (self.wall(), self.wall()))
-
-    def plain_append(self, path: str, raw: bytes) -> None:
-        with real_open(path, "ab") as out:
-            out.write(raw)
-        REAL["utime"](path, (self.wall(), self.wall()))
-
-    def config_bytes(self) -> bytes:
-        try:
-            with real_open(str(self.config_path), "rb") as handle:
-                return bytes(handle.read())
-        except OSError:
-            return b""
-
-    def read_config(self) -> Tuple[Dict[str, Any], List[Dict[str, str]]]:
-        """The config as OpenClaw reads it, and what it finds wrong with it."""
-        return ground.judge_config(self.config_bytes())
-
-    def openclaw_writes(self, raw: bytes) -> None:
-        """OpenClaw's own write of the config: it keeps a .bak."""
-        before = self.config_bytes()
-        self.plain_write(str(self.config_path) + ".bak", before)
-        self.plain_write(str(self.config_path), raw)
-        self.owner_bytes.pop(str(self.config_path), None)
-
-    def owner_writes(self, path: Path, raw: Optional[bytes]) -> None:
-        """The owner saves a file (None: deletes it): from now on these bytes are theirs."""
-        if raw is None:
-            try:
-                REAL["unlink"](str(path))
-            except OSError:
-                pass
-            self.owner_bytes.pop(str(path), None)
-        else:
-            self.plain_write(str(path), raw)
-            self.owner_bytes[str(path)] = raw
-        self.judge.owner_wrote(str(path))
-
-    def database_sound(self) -> bool:
-        return ground.database_sound(self)
-
-    def before_change(self, path: str) -> Optional[bytes]:
-        if self.current is None or (
-            path not in self.owner_bytes and path not in self.judge.databases
-        ):
-            return None
-        try:
-            with real_open(path, "rb") as handle:
-                return bytes(handle.read())
-        except OSError:
-            return None
-
-    def after_change(self, kind: str, path: str, before: Optional[bytes]) -> None:
-        if self.current is not None and path == str(self.config_path):
-            self.trigger("written")
-        if before is not None:
-            self.judge.changed(kind, path, before)
 
     # -- telling ------------------------------------------------------------------------------------------------------
     def queued(self, alert: Any, taken: bool) -> None:
