@@ -29,6 +29,7 @@ from .gateway_process import (
     look_at,
     port_owner,
     read_lock,
+    work_of,
 )
 from .home import Home
 from .ledger import Ledger
@@ -259,6 +260,10 @@ def observe(
         process = owner
     staying = stuck = lost = False
     silent: Optional[float] = None
+    cpu_s: Optional[float] = None
+    moved: Optional[float] = None
+    if process and found["answer"] in ("refused", "silent"):
+        cpu_s, moved = work_of(host, process.pid)
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         own = lastwords.of_process(said, process.started)
@@ -300,6 +305,8 @@ def observe(
         shutdown_stuck=stuck,
         port_lost=lost,
         silent_s=silent,
+        cpu_s=cpu_s,
+        moved=moved,
         **base,
         **found,
     )

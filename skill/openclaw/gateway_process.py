@@ -167,6 +167,18 @@ def port_owner(host: Host, port: int) -> Tuple[bool, Optional[ProcessInfo]]:
     return not rows, None
 
 
+def work_of(host: Host, pid: int) -> Tuple[Optional[float], Optional[float]]:
+    """(CPU seconds, bytes read and written) of a process and all below it since they began; None
+    where that may not be read.
+    """
+    used = [host.usage(pid)] + [host.usage(row.pid) for row in children(pid, host.processes())]
+    if "cpu_s" not in used[0]:
+        return None, None
+    moved = [one.get("moved_mb", one.get("io_mb")) for one in used]
+    known = [value for value in moved if value is not None]
+    return sum(one.get("cpu_s", 0.0) for one in used), 1e6 * sum(known) if known else None
+
+
 def doctor_running(host: Host, home: Home) -> bool:
     """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program
     holds the lock: no gateway can start.
