@@ -10,7 +10,8 @@ from typing import Any, Iterable, Iterator, List, Mapping
 
 from ..files import is_something_else
 from ..model import Check, Finding, Text
-from ..openclaw.config import ConfigView, diff, leaves, parse
+from ..openclaw.config import ConfigView, differing, get, meant, parse
+from ..store import served
 from . import config_rules
 from .base import Look, error, info, looking, warning
 
@@ -183,7 +184,7 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
     before = look.last_config
     if before is None or not isinstance(view.data, Mapping) or (view.error and not view.data):
         return
-    changed = diff(before, view.data)
+    changed = differing(before, view.data)
     if changed:
         yield info(
             "config/changed",
@@ -193,17 +194,22 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
             None,
             paths=changed[:100],
             since=(look.last_good or {}).get("taken"),
+            served=served.with_config(look.home, view.raw),
         )
-    old = {path for path, _ in leaves(before)}
-    lost = sorted(old - {path for path, _ in leaves(view.data)})
+    old, new = meant(before), meant(view.data)
+    lost = sorted(set(old) - set(new))
     sections = lost_sections(before, view.data)
-    if len(lost) >= 4 and len(lost) * 2 > len(old) or "gateway" in sections:
+    mode = get(before, "gateway.mode") and not get(view.data, "gateway.mode")
+    if mode and (len(lost) >= 4 or "gateway" in sections):
+        # OpenClaw refuses such a file and calls it clobbered. A shorter one that it accepts is an
+        # edit, whatever it lost.
         yield error(
             "config/shrunk",
-            "The config lost {} of {} values since the last healthy run".format(
+            "The config lost {} of {} values since the last healthy run, gateway.mode among "
+            "them".format(len(lost), len(old)),
+            "配置自上次健康运行以来丢失了 {}/{} 个值，其中包括 gateway.mode".format(
                 len(lost), len(old)
             ),
-            "配置自上次健康运行以来丢失了 {}/{} 个值".format(len(lost), len(old)),
             view.path,
             RESTORE,
             lost=lost[:50],

@@ -128,7 +128,8 @@ def _set_aside(look: Any, name: str) -> bool:
     """Did we move this database aside since the last healthy run? Then a new one is what was meant,
     and its owner knows.
     """
-    since = float((look.last_good or {}).get("taken") or 0)
+    good = look.last_good or {}
+    since = float(good.get("inventoried") or good.get("taken") or 0)
     try:
         return any(
             place.stat().st_ctime >= since

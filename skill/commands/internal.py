@@ -20,8 +20,9 @@ def add(main: click.Group) -> None:
 
 @click.command("keep-good", hidden=True)
 @click.option("--look", is_flag=True, help="Only look for damage that stays green; keep nothing.")
+@click.option("--config-only", is_flag=True, help="The config; plugins and databases as known.")
 @click.pass_obj
-def keep_good(app: Any, look: bool) -> None:
+def keep_good(app: Any, look: bool, config_only: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
     its owner.
     """
@@ -39,19 +40,23 @@ def keep_good(app: Any, look: bool) -> None:
         # A doctor that was killed after its repair: what it began is finished now, not undone in
         # some later incident.
         recover.recover(replace(ctx, last_good=good_copies.newest(ctx.home)))
+    if config_only:
+        raise click.exceptions.Exit(_keep(ctx, whole=False))
     damage = _quiet_damage(ctx)
     if damage:
-        # Green, and yet something is lost or wrong: no good copy of this, and the owner has to
-        # know.
+        # Green, and yet something is lost or wrong: the owner has to know. The config that it is
+        # ready with is good all the same; plugins and databases stay as they were known.
         private_dir(ctx.home.doctor_dir)
         write_json(ctx.home.doctor_dir / "quiet.json", {"at": ctx.host.now(), "findings": damage})
         if look or not _accepted(ctx, damage):
+            if not look:
+                _keep(ctx, whole=False)
             raise click.exceptions.Exit(3)
     if look:
         return
-    if _edited_wrongly(ctx):
-        raise click.exceptions.Exit(4)
-    good_copies.keep(ctx)
+    refused = _keep(ctx, whole=True)
+    if refused:
+        raise click.exceptions.Exit(refused)
     with contextlib.suppress(OSError):
         snapshots.keep(ctx.home)
     if seen.process:
@@ -72,6 +77,19 @@ def keep_good(app: Any, look: bool) -> None:
         notify.remember_channels(ctx)
     except Exception as error:  # an observer: the copy of the config is what matters
         print("channels not remembered: {!r}".format(error), file=sys.stderr)
+
+
+def _keep(ctx: Any, whole: bool) -> int:
+    """Keep the config; 0, or what keep-good ends with where it is no good one."""
+    from ..openclaw import config
+    from ..store import good_copies, served
+
+    if _edited_wrongly(ctx):
+        return 4
+    if served.made_by_us(ctx.home, config.load(ctx.home.config_path).data):
+        return 5  # level 3 made it of what was left: no good copy before a person has seen it
+    good_copies.keep(ctx, whole)
+    return 0
 
 
 def _edited_wrongly(ctx: Any) -> bool:

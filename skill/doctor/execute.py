@@ -27,7 +27,7 @@ from ..model import (
 )
 from ..openclaw import config as openclaw_config
 from ..repairs import config_guard, mend_json
-from ..store import snapshots
+from ..store import good_copies, served, snapshots
 from . import allowed_paths, journal, recover, steps, verify
 
 SETTLED_S = 8.0  # s that a gateway which came up by itself has to stay up, at least
@@ -281,6 +281,14 @@ class _Execution:
         before = self.before.data if self.before.ok else mend_json.salvage(self.before.raw)
         return tuple(config_guard.taken_out(before, after.data))
 
+    def _as_kept(self) -> bool:
+        """The config is one with which a gateway of this owner was ready before."""
+        now = openclaw_config.load(self.ctx.home.config_path).data
+        return any(
+            good.verified and not openclaw_config.differing(good.data, now)
+            for good in good_copies.candidates(self.ctx.home)
+        )
+
     # -- ends --------------------------------------------------------------------------------------
     def _save(self, value: Optional[journal.Journal] = None, **changes: Any) -> None:
         self.journal = replace(value or self.journal, **changes)
@@ -292,6 +300,8 @@ class _Execution:
     def _keep(self, healed: bool, detail: Text) -> Outcome:
         journal.forget(self.path)
         removed = self._removed()
+        if not self.before.ok and removed and not self._as_kept():
+            served.made(self.ctx.home, openclaw_config.load(self.ctx.home.config_path).data)
         return Outcome(
             self.plan,
             healed,

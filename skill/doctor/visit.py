@@ -23,13 +23,12 @@ from ..model import (
     Text,
 )
 from ..openclaw import config as openclaw_config
-from ..repairs import config_guard
 from ..store import good_copies
 from ..store.incidents import Incident
 from ..store.watch_log import WatchLog
 from . import conclude as concluding
 from . import examine as looking
-from . import execute, recover, repair_table, steps
+from . import execute, recover, repair_table, second_chance, steps, verify
 from .choose import Choice, Chooser, first
 from .result import Treatment, record
 
@@ -105,6 +104,10 @@ class Visit:
                     case=choice.case,
                 )
             outcome = self._execute(choice)
+            if outcome is not None and outcome.healed and choice.by == "changed":
+                if not self._second_chance(outcome):
+                    self._settle(max(self.patience, AGAIN_S))
+                    continue
             if outcome is not None and outcome.healed:
                 return self._answer(
                     "healed",
@@ -212,6 +215,25 @@ class Visit:
         self._note(outcome, choice.by, choice.case)
         self.say(outcome.detail)
         return outcome
+
+    def _second_chance(self, reverted: Outcome) -> bool:
+        """Put back what was suspected, not known, to be the cause. False when the gateway is not
+        ready after it.
+        """
+        if reverted.plan.repair != "revert-config-keys" or self.yes:
+            return True
+        try:
+            outcome = second_chance.give(self.ctx, reverted)
+        except (RepairError, OSError):
+            return True
+        if outcome is None:
+            return True
+        self._note(outcome, "changed")
+        self.say(outcome.plan.why)
+        self.say(outcome.detail)
+        if outcome.healed:  # nothing of it is missing any more
+            self.actions[-2].pop("removed", None)
+        return outcome.healed or verify.ready_now(self.ctx)
 
     def wait_for_runs(self, plan: Plan) -> None:
         """Let the gateway finish what it does for somebody; said to the person who watches and in
@@ -322,8 +344,7 @@ class Visit:
         now, left = openclaw_config.load(self.ctx.home.config_path), self.left_as
         if left is None or now.raw == left.raw:
             return False
-        differs = openclaw_config.diff(left.data, now.data) if now.ok and left.ok else ["*"]
-        return any(not config_guard.allowed(key, config_guard.ALL_STAMPS) for key in differs)
+        return not now.ok or not left.ok or bool(openclaw_config.differing(left.data, now.data))
 
     def _escalate(self, only_person: bool, choice: Optional[Choice] = None) -> Treatment:
         """Hand over to a person: the one cause, and what to do about it."""

@@ -95,6 +95,11 @@ def _place(message: str) -> Tuple[int, int]:
     return int(found.group(1)) if found else 0, int(column.group(1)) if column else 0
 
 
+def merged(data: Any, folder: Path) -> Any:
+    """Return data with its includes merged in. Raises OSError and ValueError."""
+    return _include(data, folder, [], 0)
+
+
 def _include(value: Any, folder: Path, files: List[Path], depth: int) -> Any:
     if depth > 10:
         raise ValueError("$include is nested more than 10 deep")
@@ -211,6 +216,32 @@ def leaves(data: Any, prefix: str = "") -> Iterator[Tuple[str, Any]]:
             yield from leaves(value, "{}.{}".format(prefix, index))
     else:
         yield prefix, data
+
+
+# What OpenClaw or we write by ourselves: never somebody's edit, and no loss when it is gone.
+STAMPS = (("meta",), ("wizard",), ("skills", "entries", "openclaw-iflow-doctor"))
+
+
+def meant(data: Any) -> Dict[str, Any]:
+    """Return what somebody wrote on purpose: dotted path -> value, without stamps and without
+    empty maps and lists, which say nothing.
+    """
+    stamps = tuple(".".join(stamp) for stamp in STAMPS)
+    return {
+        path: value
+        for path, value in leaves(data)
+        if path
+        and not (isinstance(value, (dict, list)) and not value)
+        and not any(path == stamp or path.startswith(stamp + ".") for stamp in stamps)
+    }
+
+
+def differing(before: Any, after: Any) -> List[str]:
+    """Return the dotted paths whose meaning differs, sorted. No values: they may be secrets."""
+    old, new = meant(before), meant(after)
+    return sorted(
+        path for path in set(old) | set(new) if old.get(path, _MISSING) != new.get(path, _MISSING)
+    )
 
 
 def diff(before: Any, after: Any) -> List[str]:

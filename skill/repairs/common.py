@@ -20,8 +20,7 @@ from ..openclaw.json_edit import UNSET
 from ..store.good_copies import Good, candidates
 
 KeyPath = Tuple[str, ...]
-# Keys that OpenClaw or we write by ourselves: never the cause, never reverted.
-OWN_KEYS = (("meta",), ("wizard",), ("skills", "entries", "openclaw-iflow-doctor"))
+OWN_KEYS = openclaw_config.STAMPS  # never the cause, never reverted
 
 
 def config_files(ctx: Context) -> Tuple[str, ...]:
@@ -116,35 +115,45 @@ def reverting(ctx: Context, good: Good, paths: Iterable[KeyPath]) -> List[Tuple[
     ]
 
 
-def usable(ctx: Context, good: Good) -> bool:
-    """False when OpenClaw itself (or its schema) says that this copy is invalid; unknown counts as
-    usable: it is verified later.
+def valid(ctx: Context, data: Mapping[str, Any]) -> Optional[bool]:
+    """Return what OpenClaw itself, or else its schema, says of a config; None when neither can."""
+    from ..openclaw.validation import validate
+
+    with tempfile.TemporaryDirectory(prefix="iflow-doctor-") as folder:
+        trial = Path(folder) / "openclaw.json"
+        trial.write_text(json.dumps(data), "utf-8")
+        home = replace(ctx.home, config_path=trial)
+        try:
+            found = validate(replace(ctx, home=home, logs=""), 30.0)
+        except Exception:  # a validator that fails says nothing about the config
+            return None
+    return bool(found.valid) if found.known else None
+
+
+def usable(ctx: Context, good: Good) -> Optional[bool]:
+    """Return whether a copy is valid; None when nobody can say.
 
     A copy the gateway was ready with is not asked about again (seconds), unless OpenClaw is another
     version since.
     """
     if good.verified and not ctx.findings("installation/version-changed"):
         return True
-    try:
-        from ..openclaw.validation import validate
-    except ImportError:
-        return True
-    with tempfile.TemporaryDirectory(prefix="iflow-doctor-") as folder:
-        trial = Path(folder) / "openclaw.json"
-        trial.write_text(json.dumps(good.data), "utf-8")
-        home = replace(ctx.home, config_path=trial)
-        try:
-            answer = validate(replace(ctx, home=home), 30.0)
-        except Exception:  # a validator that fails says nothing about the copy
-            return True
-    return bool(answer.valid) or not answer.known
+    return valid(ctx, good.data)
 
 
 def best_good(ctx: Context) -> Good:
-    """The first good copy that may be used. CannotPlan when there is none."""
-    for good in candidates(ctx.home):
-        if usable(ctx, good):
+    """Return the newest copy that is valid, whoever kept it; where nobody can say, the first of
+    ours, then of OpenClaw's. CannotPlan when there is none.
+    """
+    doubtful: List[Good] = []
+    for good in candidates(ctx.home, newest_first=True):
+        said = usable(ctx, good)
+        if said:
             return good
+        if said is None:
+            doubtful.append(good)
+    if doubtful:
+        return max(doubtful, key=lambda good: (good.verified, good.taken))
     raise CannotPlan(
         Text("no good copy of the config is known", "没有可用的配置备份"),
         hint=Text(

@@ -13,7 +13,6 @@ from ..openclaw.json_edit import UNSET
 from ..store.snapshots import Snapshot, digest_of
 
 OWN_STAMPS = ("meta",)  # OpenClaw's own stamps of its last write
-ALL_STAMPS = ("meta", "wizard")  # and of its last wizard or doctor
 
 
 def allowed(path: str, config_paths: Sequence[str]) -> bool:
@@ -44,14 +43,11 @@ def measure(ctx: Context, before: Any) -> Optional[Mapping[str, Any]]:
 
 
 def taken_out(before: Any, after: Any) -> List[str]:
-    """Return the dotted paths whose values `after` has not, or has otherwise. OpenClaw's own stamps
-    and empty maps mean nothing.
-    """
-    now = dict(openclaw_config.leaves(after))
+    """Return the dotted paths whose values `after` has not, or has otherwise."""
+    now = openclaw_config.meant(after)
     return [
         path
-        for path, value in openclaw_config.leaves(before)
-        if path and value not in ({}, []) and not allowed(path, ALL_STAMPS)
+        for path, value in openclaw_config.meant(before).items()
         if path not in now or now[path] != value
     ]
 

@@ -7,24 +7,16 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Optional
 
 from ..context import Context
 from ..errors import CannotPlan
 from ..files import is_something_else
 from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
+from ..store.good_copies import candidates
 from . import common
 from .mend_json import mended
-
-BROKEN = (
-    "config/missing",
-    "config/empty",
-    "config/syntax",
-    "config/include-missing",
-    "config/unreadable",
-    "config/shrunk",
-)
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -38,13 +30,12 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
                 "请把它的属主改回运行网关的账户",
             ),
         )
-    if view.ok and not any(ctx.findings(name) for name in BROKEN):
-        raise CannotPlan(
-            Text(
-                "the config parses and nothing says that it was clobbered",
-                "配置可以解析，也没有迹象表明被覆盖",
-            )
-        )
+    if view.ok:  # whatever it lost: what parses is somebody's, and is repaired key by key
+        raise CannotPlan(Text("the config parses", "配置可以解析"))
+    if view.error == "syntax":
+        cured = _cured(ctx, view)
+        if cured is not None:
+            return _cure(ctx, cured)
     good = common.best_good(ctx)
     steps: List[Any] = []
     if view.error == "include":
@@ -54,10 +45,6 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             for path, raw in good.files.items()
             if _include_is_broken(path, main, ctx)
         ]
-    if view.error == "syntax" and good.verified:
-        cured = mended(view.raw, good.data)
-        if cured is not None:
-            return _cure(ctx, cured)
     if not steps:
         steps = common.rejected(ctx) + _aside(ctx, main)
         steps += [Write(main, good.files[main])]
@@ -97,6 +84,20 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         touches=touched,
         config_paths=("*",),
     )
+
+
+def _cured(ctx: Context, view: openclaw_config.ConfigView) -> Optional[bytes]:
+    """The owner's own text with the smallest cure, when OpenClaw takes the result."""
+
+    def judge(data: Mapping[str, Any]) -> Optional[bool]:
+        try:
+            whole = openclaw_config.merged(data, view.path.parent)
+        except (OSError, ValueError, RecursionError):
+            return False
+        return common.valid(ctx, whole)
+
+    known = next((good for good in candidates(ctx.home) if good.verified), None)
+    return mended(view.raw, known.data if known else None, judge)
 
 
 def _cure(ctx: Context, cured: bytes) -> Plan:
@@ -154,7 +155,7 @@ def _en(error: str) -> str:
         "syntax": "has a syntax error",
         "include": "includes a file that is gone",
     }
-    return names.get(error, "has lost most of its content")
+    return names.get(error, "cannot be used")
 
 
 def _zh(error: str) -> str:
@@ -164,7 +165,7 @@ def _zh(error: str) -> str:
         "syntax": "有语法错误",
         "include": "引用的文件缺失",
     }
-    return names.get(error, "内容不完整")
+    return names.get(error, "无法使用")
 
 
 REPAIR = Repair(

@@ -37,11 +37,24 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     steps: List[Any] = []
     good = _good(ctx, _about_stamps(params))
     names = [str(name) for name in params.get("variables", ())]
+    changed = ctx.finding("config/changed")
+    suspected = not (params or _finding_paths(ctx))
+    if suspected and changed is not None and changed.evidence.get("served"):
+        raise CannotPlan(
+            Text(
+                "a gateway came up with exactly this config: it is not the cause",
+                "网关曾用完全相同的配置启动成功：它不是原因",
+            )
+        )
     paths: List[KeyPath] = []
     if names:
         steps += _variables(ctx, good, names)
     if not names or params.get("paths"):
-        paths = _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
+        paths = (
+            _lost(ctx, good)
+            if params.get("lost")
+            else _implicated(ctx, good, [str(p) for p in params.get("paths", ())])
+        )
         steps += common.rejected(ctx) + _as_it_was(ctx, good, paths)
     if not steps:
         raise CannotPlan(
@@ -53,7 +66,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     shown = [json_edit.dotted(path) for path in paths] + [
         "{} (.env)".format(name) for name in names
     ]
-    certain = bool(params.get("paths") or names or _finding_paths(ctx))
+    certain = not suspected
     return Plan(
         "revert-config-keys",
         tuple(steps) + (common.bring_up(),),
@@ -122,6 +135,17 @@ def _good(ctx: Context, stamps: bool = False) -> Good:
             "所有可用备份都与当前配置相同",
         )
     )
+
+
+def _lost(ctx: Context, good: Good) -> List[KeyPath]:
+    """What the good copy has and the config has not; what its owner added since stays."""
+    now = common.current(ctx).data
+    lost = [path for path in common.changed_since(ctx, good) if not json_edit.has(now, path)]
+    if not lost:
+        raise CannotPlan(
+            Text("nothing was lost since the last good copy", "自上次备份以来没有丢失")
+        )
+    return lost
 
 
 def _finding_paths(ctx: Context) -> List[str]:
@@ -200,6 +224,6 @@ REPAIR = Repair(
     {
         "type": "object",
         "additionalProperties": False,
-        "properties": {"paths": _NAMES, "variables": _NAMES},
+        "properties": {"paths": _NAMES, "variables": _NAMES, "lost": {"type": "boolean"}},
     },
 )

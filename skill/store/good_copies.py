@@ -8,6 +8,8 @@ OpenClaw 2026.9.6 writes openclaw.json.last-good after no start.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -26,14 +28,10 @@ KEEP = 10
 # our own drop-in: repair-service-env writes it, and takes it back by itself
 OWN = "iflow-doctor.conf"
 MAX_FILE = 5_000_000  # a config larger than this is not one
-RING = (
-    "openclaw.json.last-good",
-    "openclaw.json.bak",
-    "openclaw.json.bak.1",
-    "openclaw.json.bak.2",
-    "openclaw.json.bak.3",
-    "openclaw.json.bak.4",
-)
+# What OpenClaw keeps beside its config: written before its own changes, after a hot edit, and what
+# it refused or found clobbered (which may be the newest that is whole).
+RING = (".last-good", ".bak", ".bak.1", ".bak.2", ".bak.3", ".bak.4")
+REFUSED = (".rejected.*", ".clobbered.*")
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,11 @@ def service_files(ctx: Context) -> List[Path]:
     return [name for name in names if name.is_file()]
 
 
-def keep(ctx: Context) -> Optional[str]:
+def keep(ctx: Context, whole: bool = True) -> Optional[str]:
     """Copy what runs now; return the new copy's folder, None when it is the same as the newest or
     does not parse. Raises OSError.
+
+    whole=False: the config alone has proven itself; plugins and databases stay as they were known.
     """
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok or not _acceptable(view.data):
@@ -85,11 +85,12 @@ def keep(ctx: Context) -> Optional[str]:
         digest.update(
             path_text.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(raw).digest()
         )
-    inventory = _inventory(ctx)
-    digest.update(json.dumps(inventory, sort_keys=True, default=str).encode())
     root = private_dir(ctx.home.doctor_dir / "good")
     numbers = _numbers(root)
     latest = _manifest(root / str(numbers[-1])) if numbers else {}
+    inventory = _inventory(ctx) if whole or not latest else latest.get("inventory") or {}
+    inventoried = ctx.host.now() if whole or not latest else _inventoried(latest)
+    digest.update(json.dumps(inventory, sort_keys=True, default=str).encode())
     if latest.get("hash") == digest.hexdigest():
         return None
     number = numbers[-1] + 1 if numbers else 1
@@ -108,12 +109,17 @@ def keep(ctx: Context) -> Optional[str]:
             "hash": digest.hexdigest(),
             "files": names,
             "inventory": inventory,
+            "inventoried": inventoried,
         },
     )
     building.rename(root / str(number))
     for old in _numbers(root)[:-KEEP]:
         shutil.rmtree(str(root / str(old)), ignore_errors=True)
     return str(root / str(number))
+
+
+def _inventoried(manifest: Mapping[str, Any]) -> float:
+    return float(manifest.get("inventoried") or manifest.get("taken") or 0)
 
 
 def _inventory(ctx: Context) -> Dict[str, Any]:
@@ -139,6 +145,7 @@ def newest(home: Home) -> Optional[Dict[str, Any]]:
             return {
                 "folder": str(folder),
                 "taken": float(manifest.get("taken", 0)),
+                "inventoried": _inventoried(manifest),
                 "files": files,
                 "inventory": manifest.get("inventory") or {},
                 "config": data,
@@ -146,13 +153,12 @@ def newest(home: Home) -> Optional[Dict[str, Any]]:
     return None
 
 
-def candidates(home: Home) -> List[Good]:
-    """Good copies in the order to try: ours, newest first, then OpenClaw's own ring. Each parses
-    and has its gateway section.
+def candidates(home: Home, newest_first: bool = False) -> List[Good]:
+    """Return the good copies in the order to try: ours, newest first, then OpenClaw's own ring;
+    newest_first: by their age alone. Each parses and has its gateway section.
     """
     found = _ours(home)
-    for name in RING:
-        path = home.config_path.with_name(name.replace("openclaw.json", home.config_path.name))
+    for path in _ring(home):
         view = openclaw_config.load(path)
         if not view.ok or not _acceptable(view.data):
             continue
@@ -161,7 +167,16 @@ def candidates(home: Home) -> List[Good]:
         found.append(
             Good(path.name, path.stat().st_mtime, view.data, {str(home.config_path): view.raw})
         )
-    return found
+    return sorted(found, key=lambda good: -good.taken) if newest_first else found
+
+
+def _ring(home: Home) -> List[Path]:
+    main = home.config_path
+    found = [main.with_name(main.name + end) for end in RING]
+    for pattern in REFUSED:
+        with contextlib.suppress(OSError):
+            found += sorted(main.parent.glob(glob.escape(main.name) + pattern), reverse=True)[:5]
+    return [path for path in found if path.is_file()]
 
 
 def _ours(home: Home) -> List[Good]:

@@ -21,6 +21,7 @@ BOUNDS = {
     "treat": 3600.0,
     "notify": 180.0,
     "keep-good": 60.0,
+    "keep-config": 60.0,
     "inspect": 30.0,
     "record": 60.0,
     "evidence": 20.0,
@@ -29,6 +30,7 @@ BOUNDS = {
 
 PATIENT = (
     "keep-good",
+    "keep-config",
     "record",
 )  # must not take the machine away from a gateway that is starting
 

@@ -14,6 +14,7 @@ from typing import Any, Optional, Tuple
 
 from .. import settings as settings_module
 from ..context import Context
+from ..files import read_file
 from ..host import Host
 from ..model import FINE, State, Text, Verdict
 from ..openclaw import config as openclaw_config
@@ -21,7 +22,7 @@ from ..openclaw import gateway, look
 from ..openclaw.home import Home, locate, remember
 from ..openclaw.judge import Memory
 from ..openclaw.ledger import Ledger
-from ..store import snapshots, watch_state
+from ..store import served, snapshots, watch_state
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident
 from . import fingerprint, policy
@@ -64,7 +65,8 @@ class Watchdog:
         self._said: Tuple[str, str] = ("", "")
         self._good_for: Tuple[Any, ...] = ()
         self._good_at = 0.0
-        self._good_pending = ""
+        self._good_pending = self._config_for = ""
+        self._ready_with: Tuple[str, float] = ("", 0.0)
         self._ready_at: Optional[float] = None
         self._ticks = 0
         self._inspected = self._inspect_began = ""
@@ -253,21 +255,32 @@ class Watchdog:
             if self.ledger.owed_start():  # started by somebody else than us: nothing is owed
                 self.ledger.note("serving", who="level 2")
             self.teller.guarded("endpoint", lambda: remember(self.home))
+            self.teller.guarded("served", self._came_up)
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
-        # What ran only since its last crash or restart has not proven anything yet: a new plugin
-        # may hang it in a minute.
+        if mark[1] != self._ready_with[0]:
+            self._ready_with = (mark[1], now)
+        proven = now - max(self._ready_at, self._ready_with[1]) >= self._good_after()
+        # A config that it is ready with is good, whatever happened before. Plugins and databases
+        # are another matter: what ran only since the last crash may hang it in a minute.
         shaken = any(now - at < GOOD_CALM for at in self.state.crashes + self.state.restarts)
         calm = not self.state.incident and not shaken
-        if (
-            calm
-            and now - self._ready_at >= self._good_after()
-            and (mark != self._good_for or now - self._good_at > GOOD_AGAIN)
-        ):
+        again = mark != self._good_for or now - self._good_at > GOOD_AGAIN
+        if proven and calm and again:
             self._good_for, self._good_at = mark, now
             self._good_pending = mark[1]
             self.children.start("keep-good", ["keep-good"])
+        elif proven and not calm and mark[1] not in (self._config_for, self.state.good):
+            self._config_for = mark[1]
+            self.children.start("keep-config", ["keep-good", "--config-only"])
         if self._ticks % LEVELS_EVERY == 1:
             self.teller.judge_levels(self.seen, self.state, now)
+
+    def _came_up(self) -> None:
+        """The process that is ready was started with the config as it is now."""
+        process = self.seen.process if self.seen else None
+        path = self.home.config_path
+        if process and process.started and process.started >= path.stat().st_mtime:
+            served.came_up(self.home, read_file(path))
 
     def kept_good(self) -> None:
         """The child that was to keep a good copy has kept it."""

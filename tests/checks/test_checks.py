@@ -682,13 +682,16 @@ def test_a_lost_token_is_told_a_token_that_never_was_is_not(house):
     assert [f.evidence["lost"] for f in seen] == [True]
 
 
-def test_a_much_smaller_config_is_told(house):
+def test_a_config_that_lost_its_gateway_is_told_and_a_shorter_one_is_an_edit(house):
+    """OpenClaw refuses the first. What it accepts is its owner's, whatever it lost."""
     big = {
         **GOOD,
         "messages": {"ackReaction": "eyes"},
         "agents": {"defaults": {"maxConcurrent": 3}},
     }
     house.config({"gateway": {"mode": "local", "port": 1}})
+    assert "config/shrunk" not in ids(found(config_check, house, last_good={"config": big}))
+    house.config({"meta": {"lastTouchedVersion": "2026.9.6"}, "agents": {}})
     assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
     house.config({})
     assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))

@@ -258,8 +258,24 @@ def test_changed_and_shrunk_are_told_from_the_last_good_copy(house):
         found["config/changed"].evidence["paths"] == ["gateway.port"]
         and "config/shrunk" not in found
     )
-    house.config({"gateway": {"mode": "local"}})
+    house.config({"gateway": {"port": 5}})
     assert "config/shrunk" in ids(run(house, last_good=good))
+
+
+def test_stamps_and_empty_maps_are_no_change(house):
+    """A comparison is by meaning: `{}` that was filled or taken out, OpenClaw's own stamps."""
+    before = dict(GOOD, meta={"lastTouchedVersion": "2026.9.5"}, channels={}, agents={"list": []})
+    after = dict(
+        GOOD,
+        meta={"lastTouchedVersion": "2026.9.6", "migrations": {"a": True}},
+        wizard={"lastRunAt": "now"},
+        hooks={},
+    )
+    house.config(after)
+    assert "config/changed" not in ids(run(house, last_good={"config": before, "taken": 1.0}))
+    house.config(dict(after, channels={"telegram": {"enabled": True}}))
+    seen = [f for f in run(house, last_good={"config": before}) if f.check_id == "config/changed"]
+    assert seen[0].evidence["paths"] == ["channels.telegram.enabled"]
 
 
 def test_the_program_is_asked_once_per_config(house):

@@ -145,8 +145,67 @@ def test_a_valid_config_that_the_gateway_refuses_goes_back_to_what_worked(world:
     assert (
         result.outcome == "healed"
         and result.by == "changed"
-        and result.actions[-1]["config_diff"] == ["agents.defaults.model"]
+        and result.actions[1]["config_diff"] == ["agents.defaults.model"]
+        and result.actions[1]["removed"] == ["agents.defaults.model"]
     )
+    assert world.config.read_text() == CONFIG
+    # It was put back once, and the gateway did not stay ready with it: it is the cause.
+    assert [(a["repair"], a["outcome"]) for a in result.actions[2:]] == [
+        ("put-edit-back", "failed")
+    ]
+
+
+def test_a12_an_edit_that_was_not_the_cause_comes_back(world: World) -> None:
+    """The cause lay outside and ended in the same minute as the revert."""
+    changed = CONFIG.replace('model: "a/b.c"', 'model: "other"')
+    world.config.write_text(changed)
+    tries = [0]
+    begin = world.start
+
+    def start() -> None:
+        tries[0] += 1
+        begin()
+
+    world.start = start  # type: ignore[method-assign]
+    world.healthy = lambda: tries[0] >= 2
+    result = treat(world, lambda: [finding("config/changed")])
+    assert result.outcome == "healed" and world.config.read_text() == changed
+    assert [(a["repair"], a["outcome"]) for a in result.actions][1:] == [
+        ("revert-config-keys", "healed"),
+        ("put-edit-back", "healed"),
+    ]
+    assert "removed" not in result.actions[1]
+    # The same edit gets no third chance: in the next incident it stays out.
+    world.started = False
+    tries[0] = 0
+    again = doctor.Visit(
+        world.context(),
+        Incident(world.home, "i2"),
+        examine=lambda ctx, loop: replace(
+            ctx,
+            verdict=Verdict(
+                State.HEALTHY if world.started and tries[0] >= 2 else State.MISCONFIGURED,
+                Text("", ""),
+                findings=(finding("config/changed"),),
+            ),
+        ),
+        match=lambda _ctx: (),
+    ).treat()
+    assert again.outcome == "healed" and "other" not in world.config.read_text()
+    assert again.actions[-1]["removed"] == ["agents.defaults.model"]
+
+
+def test_a12_a_config_that_a_gateway_came_up_with_is_not_reverted(world: World) -> None:
+    from skill.store import served
+
+    changed = CONFIG.replace('model: "a/b.c"', 'model: "other"')
+    world.config.write_text(changed)
+    world.healthy = lambda: False
+    served.came_up(world.home, changed.encode())
+    up = served.with_config(world.home, changed.encode())
+    result = treat(world, lambda: [finding("config/changed", served=up)])
+    assert up and "revert-config-keys" not in [a["repair"] for a in result.actions]
+    assert world.config.read_text() == changed
 
 
 def test_unknown_and_starting_never_act(world: World) -> None:
