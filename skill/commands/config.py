@@ -30,7 +30,7 @@ def add(main: click.Group) -> None:
     main.add_command(check_config)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--get", "wanted", metavar="KEY", help="Print one value. / 打印一个值。")
 @click.option(
     "--set",
@@ -48,9 +48,9 @@ def add(main: click.Group) -> None:
     is_flag=True,
     help="Every setting, its value and where it comes from. / 列出全部设置及来源。",
 )
-@click.pass_obj
+@click.pass_context
 def config(
-    app: Any,
+    click_ctx: click.Context,
     wanted: Optional[str],
     assignments: Tuple[str, ...],
     removed: Tuple[str, ...],
@@ -60,6 +60,9 @@ def config(
     from .. import settings
     from ..openclaw.home import locate
 
+    if click_ctx.invoked_subcommand is not None:
+        return
+    app = click_ctx.obj
     home = locate(app.host)
     node = settings.schema()
     pairs = [
@@ -86,6 +89,48 @@ def config(
         )
         return
     _list(app, node, loaded)
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def accept(app: Any, as_json: bool) -> None:
+    """Say that openclaw.json is right as it is: it becomes the newest good copy. /
+    确认当前 openclaw.json 正确，作为最新备份。
+    """
+    from ..openclaw import config as openclaw_config
+    from ..openclaw import validation
+    from ..store import good_copies, served
+
+    ctx = app.context()
+    view = openclaw_config.load(ctx.home.config_path)
+    said = validation.validate(ctx) if view.ok else None
+    wrong = [
+        "{}: {}".format(issue.get("path", ""), issue.get("message", ""))
+        for issue in (said.issues if said is not None and said.known and not said.valid else ())
+    ]
+    if not view.ok:
+        wrong = [view.message]
+    elif not wrong and not openclaw_config.get(view.data, "gateway.mode"):
+        wrong = ["gateway.mode"]
+    if wrong:
+        if as_json or app.as_json:
+            app.out({"ok": False, "issues": wrong})
+        else:
+            sentence = Text("OpenClaw would not start with it: {}", "OpenClaw 无法用它启动：{}")
+            app.say(sentence.to(app.lang).format("; ".join(wrong)))
+        raise click.exceptions.Exit(1)
+    served.accept(ctx.home)
+    folder = good_copies.keep(ctx)
+    if as_json or app.as_json:
+        app.out({"ok": True, "kept": folder or (good_copies.newest(ctx.home) or {}).get("folder")})
+        return
+    app.say(
+        Text(
+            "Accepted. From now on this is the config that a repair goes back to.",
+            "已确认。今后的修复将以此配置为准。",
+        )
+    )
 
 
 def rule(node: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 import click
 
@@ -202,7 +202,15 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
     if as_json or app.as_json:
         app.out(
             [
-                {"id": s.id, "repair": s.repair, "taken": s.taken, "files": sorted(s.files)}
+                {
+                    "id": s.id,
+                    "repair": s.repair,
+                    "taken": s.taken,
+                    "files": sorted(s.files),
+                    "replaced": [
+                        {"path": path, "kept": str(s.folder / name)} for path, name in s.replaced
+                    ],
+                }
                 for s in found
             ]
         )
@@ -216,20 +224,39 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
         )
     for snapshot in found:
         app.say("{}  {}".format(snapshot.id, ", ".join(sorted(snapshot.files))))
+        for path, name in snapshot.replaced:
+            kept_at = snapshot.folder / name
+            app.say(Text.of("  {} before that: {}", "  {} 此前的内容：{}", path, kept_at))
 
 
 @snapshots.command("restore")
 @click.argument("name")
 @click.option("--yes", is_flag=True)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Only this key of openclaw.json; may be repeated. / 只还原该配置项，可重复。",
+)
+@click.option(
+    "--missing",
+    is_flag=True,
+    help="Only keys of openclaw.json that are gone or changed. / 只还原缺失或被改动的配置项。",
+)
 @click.pass_obj
-def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
+def restore_snapshot(
+    app: Any, name: str, yes: Optional[bool], keys: Tuple[str, ...], missing: bool
+) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. /
     还原快照（先保存现状）。
     """
     from ..doctor import recover
     from ..errors import UsageError
+    from ..files import write_atomic
     from ..locks import owned_lock
     from ..model import Text
+    from ..repairs import config_guard
     from ..store import snapshots as kept
 
     ctx = app.context()
@@ -243,13 +270,19 @@ def restore_snapshot(app: Any, name: str, yes: Optional[bool]) -> None:
             Text("--json cannot prompt; add --yes", "--json 下还原不会再询问"),
             "iflow-doctor snapshots restore {} --yes --json".format(name),
         )
+    if missing or keys:
+        writes, what = config_guard.bring_back(ctx, chosen, keys)
+    else:
+        writes, what = [], sorted(chosen.files)
     if not yes and not click.confirm(
-        Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(sorted(chosen.files)))
+        Text("Put back {}?", "还原 {}?").to(app.lang).format(", ".join(what))
     ):
         raise click.exceptions.Exit(1)
     with owned_lock(recover.lock_path(ctx.home), "a repair"):
         before = kept.take(ctx.home, "before-restore", list(chosen.files), ctx.host.now())
-        changed = kept.restore(chosen)
+        for write in writes:
+            write_atomic(write.path, write.content, keep_mode=True)
+        changed = what if missing or keys else kept.restore(chosen)
     if app.as_json:
         app.out({"ok": True, "restored": changed, "as_it_was": before.id})
         return

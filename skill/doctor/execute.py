@@ -278,6 +278,8 @@ class _Execution:
         after = openclaw_config.load(self.ctx.home.config_path)
         if not after.ok:
             return ()
+        if not self.before.ok and mend_json.same_words(self.before.raw, after.raw):
+            return ()
         before = self.before.data if self.before.ok else mend_json.salvage(self.before.raw)
         return tuple(config_guard.taken_out(before, after.data))
 

@@ -142,7 +142,7 @@ def usable(ctx: Context, good: Good) -> Optional[bool]:
 
 
 def best_good(ctx: Context) -> Good:
-    """Return the newest copy that is valid, whoever kept it; where nobody can say, the first of
+    """Return the newest copy that is valid, ours or OpenClaw's; where nobody can say, the first of
     ours, then of OpenClaw's. CannotPlan when there is none.
     """
     doubtful: List[Good] = []

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from ..context import Context
+from ..errors import RepairError
+from ..model import Text, Write
 from ..openclaw import config as openclaw_config
 from ..openclaw import json_edit
 from ..openclaw.json_edit import UNSET
@@ -113,3 +115,46 @@ def _same_bytes(snapshot: Snapshot, write: Callable[[str, bytes], None]) -> None
             and digest_of(path) != digest_of(raw)
         ):
             write(path, raw)
+
+
+def bring_back(
+    ctx: Context, snapshot: Snapshot, keys: Sequence[str]
+) -> Tuple[List[Write], List[str]]:
+    """Return (writes, dotted paths) that give the present config the values which the snapshot has:
+    of these keys, or of all that are gone or changed. A text that did not parse gives what can be
+    read of it. Raises RepairError when there is nothing to bring back.
+    """
+    from .common import writes
+    from .mend_json import salvage
+
+    raw = snapshot.raw(str(ctx.home.config_path)) or b""
+    try:
+        before: Any = openclaw_config.parse(raw.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        before = salvage(raw)
+    now = openclaw_config.load(ctx.home.config_path)
+    if not now.ok:
+        raise RepairError(Text.of("the config does not parse: {}", "配置无法解析：{}", now.message))
+    wanted = list(keys) or taken_out(before, now.data)
+    paths = [json_edit.split(before, key) for key in wanted]
+    unknown = [key for key, path in zip(wanted, paths) if not json_edit.has(before, path)]
+    if unknown or not paths:
+        raise RepairError(
+            Text.of("the snapshot has no {}", "快照中没有 {}", ", ".join(unknown) or "-"),
+            hint="iflow-doctor snapshots list",
+        )
+    edits = [(path, json_edit.value_at(before, path)) for path in _whole_lists(before, paths)]
+    return writes(ctx, edits), wanted
+
+
+def _whole_lists(data: Any, paths: Sequence[Tuple[str, ...]]) -> List[Tuple[str, ...]]:
+    """A list comes back as a whole: its items have no names."""
+    found: List[Tuple[str, ...]] = []
+    for path in paths:
+        for length in range(1, len(path)):
+            if isinstance(json_edit.value_at(data, path[:length]), list):
+                path = path[:length]
+                break
+        if path not in found:
+            found.append(path)
+    return found

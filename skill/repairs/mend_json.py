@@ -36,14 +36,15 @@ def mended(
     text = _text(raw)
     if text is None:
         return None
-    found: List[Tuple[int, str, Any]] = []
+    found: List[Tuple[Tuple[int, int], str, Any]] = []
     for candidate in itertools.islice(_candidates(text), _tries(text)):
         data = _whole(candidate, text, good)
         if data is None or good is not None and keys_lost(good, data, ()):
             continue
         if not any(known == data for _rank, _text_, known in found):
-            found.append((len(taken_out(good, data)) if good else 0, candidate, data))
-    # What differs least from the copy that worked comes first; among equals the first tried.
+            odd = _misplaced(candidate, _tokens(candidate), 0)
+            found.append(((len(taken_out(good, data)) if good else 0, odd), candidate, data))
+    # What differs least from the copy that worked comes first, then what is indented as it is read.
     found.sort(key=lambda row: row[0])
     said = [(row, valid(row[2])) for row in found[:ASKED]]
     right = [row for row, word in said if word]
@@ -58,20 +59,37 @@ def salvage(raw: bytes) -> Mapping[str, Any]:
     """Return what can still be read of a text that does not parse, up to where it breaks; {} where
     nothing can. A value that may have been cut is left out.
     """
+    rest = salvaged(raw)
+    found = parse(rest) if rest is not None else {}
+    return found if isinstance(found, dict) else {}
+
+
+def salvaged(raw: bytes) -> Optional[str]:
+    """Return the same as text, its closing brackets added; None where nothing can be read."""
     text = _text(raw)
-    if text is None:
-        return {}
-    text = text[max(0, text.find("{")) :]
+    if text is None or "{" not in text:
+        return None
     ends = [token.start for token in _tokens(text) if token.kind in ",}]"]
     for end in itertools.islice(reversed(ends), TRIES):
-        closing = _missing(text[:end])
-        try:
-            data = parse(text[:end] + (closing or ""))
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(data, dict):
-            return data
-    return {}
+        rest = text[:end] + "\n" + (_missing(text[:end]) or "") + "\n"
+        for cut in (rest, rest[rest.find("{") :]):
+            try:
+                if isinstance(parse(cut), dict):
+                    return cut
+            except (ValueError, RecursionError):
+                continue
+    return None
+
+
+def same_words(one: bytes, other: bytes) -> bool:
+    """Return whether two texts hold the same strings and values in the same order."""
+    texts = _text(one), _text(other)
+    words = [
+        [text[t.start : t.end].strip("\"'") for t in _tokens(text) if t.kind in ("string", "word")]
+        for text in texts
+        if text is not None
+    ]
+    return len(words) == 2 and words[0] == words[1]
 
 
 def _tries(text: str) -> int:

@@ -16,7 +16,7 @@ from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
 from ..store.good_copies import candidates
 from . import common
-from .mend_json import mended
+from .mend_json import mended, salvaged
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
@@ -35,8 +35,13 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     if view.error == "syntax":
         cured = _cured(ctx, view)
         if cured is not None:
-            return _cure(ctx, cured)
-    good = common.best_good(ctx)
+            return cured
+    try:
+        good = common.best_good(ctx)
+    except CannotPlan:
+        if view.error == "syntax":
+            return _rest(ctx, view)
+        raise
     steps: List[Any] = []
     if view.error == "include":
         # The person's own main file stays: only include files that are gone or broken come back.
@@ -86,32 +91,61 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
     )
 
 
-def _cured(ctx: Context, view: openclaw_config.ConfigView) -> Optional[bytes]:
+def _cured(ctx: Context, view: openclaw_config.ConfigView) -> Optional[Plan]:
     """The owner's own text with the smallest cure, when OpenClaw takes the result."""
-
-    def judge(data: Mapping[str, Any]) -> Optional[bool]:
-        try:
-            whole = openclaw_config.merged(data, view.path.parent)
-        except (OSError, ValueError, RecursionError):
-            return False
-        return common.valid(ctx, whole)
-
-    known = next((good for good in candidates(ctx.home) if good.verified), None)
-    return mended(view.raw, known.data if known else None, judge)
+    known = candidates(ctx.home, newest_first=True)
+    measure = next((good for good in known if good.verified), known[0] if known else None)
+    cured = mended(view.raw, measure.data if measure else None, lambda data: _valid(ctx, data))
+    if cured is None:
+        return None
+    # Brackets added at the very end, and nothing to compare with: what stood there is not known.
+    cut = measure is None and cured.strip().startswith(view.raw.strip())
+    return _write(ctx, cured, _UNKNOWN_END if cut else _WHOLE, Risk.NEVER if cut else Risk.SAFE)
 
 
-def _cure(ctx: Context, cured: bytes) -> Plan:
-    """The owner's own file, parsable again: nothing of it is lost, so no older copy is needed."""
+def _rest(ctx: Context, view: openclaw_config.ConfigView) -> Plan:
+    """What can be read of a file of which no copy exists: only for a person to agree to, because
+    nobody knows what is missing (a list of who may write, a rule of what is denied).
+    """
+    text = salvaged(view.raw)
+    data = openclaw_config.parse(text) if text is not None else {}
+    mode = openclaw_config.get(data, "gateway.mode")
+    if text is None or not mode or _valid(ctx, data) is False:
+        raise CannotPlan(
+            Text("no good copy of the config is known", "没有可用的配置备份"),
+            hint=Text(
+                "restore openclaw.json from your own backup", "请从你自己的备份还原 openclaw.json"
+            ),
+        )
+    return _write(ctx, text.encode("utf-8"), _UNKNOWN_END, Risk.NEVER)
+
+
+def _valid(ctx: Context, data: Mapping[str, Any]) -> Optional[bool]:
+    try:
+        whole = openclaw_config.merged(data, ctx.home.config_path.parent)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return common.valid(ctx, whole)
+
+
+_WHOLE = Text(
+    "{} does not parse; text before it, a bracket, comma or quote is corrected, every key is there",
+    "{} 无法解析；去掉多余文字或补上缺失的括号、逗号或引号即可，所有配置项都在",
+)
+_UNKNOWN_END = Text(
+    "{} breaks off; what can be read of it is kept, what stood after that is not known",
+    "{} 不完整；保留可读出的部分，其后的内容无从得知",
+)
+
+
+def _write(ctx: Context, content: bytes, why: Text, risk: Risk) -> Plan:
+    """The owner's own file, parsable again."""
     main = str(ctx.home.config_path)
     return Plan(
         "restore-config",
-        (*common.rejected(ctx), Write(main, cured), common.bring_up()),
-        Risk.SAFE,
-        Text(
-            "{} does not parse; text before it or a missing bracket is corrected, every key is "
-            "there".format(main),
-            "{} 无法解析；去掉多余文字或补上缺失的括号即可，所有配置项都在".format(main),
-        ),
+        (*common.rejected(ctx), Write(main, content), common.bring_up()),
+        risk,
+        Text.of(why.en, why.zh, main),
         touches=(main,),
         config_paths=("*",),
     )

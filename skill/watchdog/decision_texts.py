@@ -6,7 +6,8 @@ and nothing reads it back.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+import shlex
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ..model import Healed, Text, Tried
 from .policy_outage import Decision
@@ -78,6 +79,11 @@ OUTCOMES = {
     "refused": Text("could not be done", "无法执行"),
     "let-go": Text("not needed any more", "已不再需要"),
 }
+OTHERS = {  # what level 3 does beside the repairs of the registry
+    "put-edit-back": Text(
+        "put your edit back to see whether it was the cause", "放回你的改动以验证"
+    ),
+}
 HEALERS = {
     "service-manager": Text("the service manager started it again", "系统服务管理器重新启动了它"),
     "restart": Text("the watchdog restarted it", "守护进程重启了它"),
@@ -126,13 +132,21 @@ def tried_of(act: Mapping[str, Any]) -> Tried:
         loss = join(
             loss,
             Text.of(
-                "Taken out of openclaw.json: {}.",
-                "已从 openclaw.json 移除：{}。",
+                "Taken out of openclaw.json: {}. It comes back with: {}.",
+                "已从 openclaw.json 移除：{}。取回命令：{}。",
                 Text(", ".join(gone[:6]), "、".join(gone[:6])),
+                back(str(act.get("snapshot", "")), gone),
             ),
         )
     keys = [] if act.get("rolled_back") else [str(key) for key in act.get("config_diff") or ()]
-    return Tried(repair, outcome, Text(loss.en[:300], loss.zh[:200]), tuple(keys[:12]))
+    return Tried(repair, outcome, Text(loss.en[:600], loss.zh[:500]), tuple(keys[:12]))
+
+
+def back(snapshot: str, keys: Sequence[str]) -> str:
+    """Return the command that gives the present config these keys as the snapshot has them."""
+    few = " ".join("--key {}".format(shlex.quote(key)) for key in keys)
+    which = few if len(keys) <= 3 else "--missing"
+    return "iflow-doctor snapshots restore {} {}".format(snapshot, which)
 
 
 def join(*texts: Text) -> Text:
@@ -164,7 +178,7 @@ def tried(one: Tried) -> Text:
 
     words = OUTCOMES.get(one.outcome, Text(one.outcome, one.outcome))
     title = repairs.ALL[one.repair].title if one.repair in repairs.ALL else None
-    title = title or Text(one.repair, one.repair)
+    title = title or OTHERS.get(one.repair) or Text(one.repair, one.repair)
     if not one.outcome or one.outcome == "healed":
         return title
     return Text.of("{} ({})", "{}（{}）", title, words)
