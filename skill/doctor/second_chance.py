@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..context import Context
+from ..errors import RepairError
 from ..model import Outcome, Plan, Risk, State, Text, Wait, Write
 from ..openclaw import gateway
 from ..store import served, snapshots
@@ -27,7 +28,7 @@ def give(ctx: Context, reverted: Outcome) -> Optional[Outcome]:
         snapshot = snapshots.load(snapshots.folder_of(ctx.home) / reverted.snapshot)
         edit = snapshot.raw(main)
         now = Path(main).read_bytes()
-    except (OSError, snapshots.RepairError):
+    except (OSError, RepairError):
         return None
     if not edit or edit == now or not served.put_back_once(ctx.home, edit, ctx.host.now()):
         return None
