@@ -19,7 +19,7 @@ HealerError                 exit 1: could not act
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 from .model import Text
 
@@ -111,8 +111,11 @@ class CannotPlan(RepairError):
 
 class BridgeError(HealerError):
     """`kind` is one of: not-installed, not-logged-in, quota, overloaded, network, timeout, refused,
-    bad-output, budget.
+    bad-output, budget, killed, no-consent. `spent`: what the call cost all the same (bridges.base).
     """
+
+    spent: Any = None
+    tool_calls: Sequence[Any] = ()
 
     def __init__(self, kind: str, message: Said, permanent: bool = False, hint: Said = "") -> None:
         super().__init__(message, hint)

@@ -5,10 +5,10 @@ never decides that we are healed.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, Iterator, Mapping, Optional, Tuple
+from urllib.parse import urlsplit
 
 from ..errors import BridgeError
 from ..host import Completed
@@ -37,18 +37,68 @@ class Question:
     workdir: str
     max_usd: float = 0.0
     hands: bool = False
-    edit: str = ""  # hands: the one file that may be edited
-    commands: Tuple[str, ...] = ()  # hands: exact read-only commands that may be run
+    edit: str = ""  # hands: the one file that may be read and edited
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one call cost, as far as the CLI says, also when it failed. usd None: it does not say.
+
+    tokens_in, tokens_out: of all turns and models together. turns: requests that the CLI made.
+    """
+
+    usd: Optional[float] = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    turns: int = 0
+    model: str = ""
+
+    @property
+    def cost(self) -> Optional[float]:
+        """What the CLI says, else tokens times the price table; None when neither is known."""
+        if self.usd is not None:
+            return self.usd
+        price = price_of(self.model)
+        if price is None or not (self.tokens_in or self.tokens_out):
+            return None
+        return (self.tokens_in * price[0] + self.tokens_out * price[1]) / 1e6
+
+
+# US dollars per million tokens, in and out: the catalog that comes with OpenClaw 2026.9.6. What is
+# not in it costs an unknown amount, and ai.max_calls bounds it.
+PRICES_OF = "2026-09"
+PRICES: Tuple[Tuple[str, float, float], ...] = (
+    ("claude-opus-5-5", 4, 20),
+    ("claude-opus-5", 5, 25),
+    ("claude-sonnet-5", 2, 10),
+    ("claude-fable-5", 10, 50),
+    ("claude-mythos-5", 10, 50),
+    ("gpt-6-astra", 10, 50),
+    ("gpt-6-sol", 2, 10),
+    ("gpt-6-luna", 0.1, 0.5),
+    ("gpt-5.6-sol", 5, 30),
+    ("gpt-5.6-terra", 2.5, 15),
+    ("gpt-5.6-luna", 1, 6),
+    ("gpt-5.5-pro", 30, 180),
+    ("gpt-5.5", 5, 30),
+    ("gpt-5.4-pro", 30, 180),
+    ("gpt-5.4-mini", 0.75, 4.5),
+    ("gpt-5.4-nano", 0.2, 1.25),
+    ("gpt-5.4", 2.5, 15),
+)
+
+
+def price_of(model: str) -> Optional[Tuple[float, float]]:
+    name = model.rsplit("/", 1)[-1]
+    return next(((i, o) for known, i, o in PRICES if name.startswith(known)), None)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `data` is checked against the schema by emergency.plan, not here. cost_usd
-    None: the CLI does not say.
-    """
+    """What came back. `data` is checked against the schema by emergency.plan, not here."""
 
     data: Mapping[str, Any]
-    cost_usd: Optional[float] = None
+    spent: Spent = Spent()
     session: str = ""
     seconds: float = 0.0
     init: Mapping[str, Any] = field(
@@ -77,6 +127,8 @@ class Bridge:
     find(ctx) -> where it is ("" when it is not there). ask(ctx, question) -> Answer, raises
     BridgeError only. login(ctx, program) -> True, False, or None for unknown; free of charge and
     quick. env: names and prefixes (ending in *) that the child may see beside the common ones.
+    vendor: who gets the evidence. to(ctx) -> the host it is sent to: a consent holds for that one.
+    whose(ctx) -> the login or key that pays.
     """
 
     id: str
@@ -87,29 +139,20 @@ class Bridge:
     env: Tuple[str, ...] = ()
     capabilities: FrozenSet[str] = frozenset({PLAN})
     note: Optional[Text] = None
+    vendor: str = ""
+    to: Callable[[Any], str] = lambda ctx: ""
+    whose: Callable[[Any], Text] = lambda ctx: Text("its own login", "它自己的登录")
 
 
-def trial(ctx: Any, question: Question) -> Dict[str, str]:
-    """With hands: `openclaw config validate` looks at the copy, in a state directory of its own,
-    never at the live one.
-    """
-    if not question.hands:
-        return {}
-    found = {
-        "OPENCLAW_CONFIG_PATH": question.edit,
-        "OPENCLAW_STATE_DIR": os.path.join(question.workdir, "state"),
-    }
-    try:
-        from ..openclaw.cli import find
+def host_of(url: str) -> str:
+    """host:port of an address, without what else stands in it."""
+    parts = urlsplit(url)
+    port = ":{}".format(parts.port) if parts.port else ""
+    return (parts.hostname or "") + port
 
-        program = find(ctx.host, ctx.platform)
-    except Exception:  # without it the AI only cannot validate
-        program = None
-    if program:
-        found["PATH"] = os.pathsep.join(
-            [os.path.dirname(program[0]), ctx.host.env.get("PATH", os.defpath)]
-        )
-    return found
+
+def key_in(name: str) -> Text:
+    return Text.of("the key in the environment variable {}", "环境变量 {} 中的密钥", name)
 
 
 def find_object(text: str) -> Optional[Dict[str, Any]]:
@@ -169,6 +212,8 @@ PASSING: Dict[str, bool] = {
     "refused": False,
     "bad-output": False,
     "budget": False,
+    "killed": False,
+    "no-consent": False,
 }
 
 NAMES: Dict[str, Text] = {
@@ -181,6 +226,8 @@ NAMES: Dict[str, Text] = {
     "refused": Text("refused by the vendor or the model", "被服务商或模型拒绝"),
     "bad-output": Text("the answer was not usable", "返回的结果不可用"),
     "budget": Text("our own budget is used up", "已达我们自己设定的预算"),
+    "killed": Text("the program was ended from outside", "程序被外部结束"),
+    "no-consent": Text("you have not said yes to it", "你还没有同意"),
 }
 
 # Sources: Claude Code 2.1.197 and 2.1.330, codex 0.169, gemini 0.61, qwen 0.15 and 0.24, opencode
@@ -261,24 +308,30 @@ def hopeless(text: str) -> bool:
     return any(len(pattern.findall(text)) >= times for pattern, times in _WALLS)
 
 
-def failure(kind: str, message: str) -> BridgeError:
-    return BridgeError(
+def failure(
+    kind: str, message: str, spent: Optional[Spent] = None, calls: Tuple[Any, ...] = ()
+) -> BridgeError:
+    """An error of a call, with what it cost all the same and which tools it had used."""
+    error = BridgeError(
         kind, " ".join(message.split())[:300], permanent=not PASSING.get(kind, False)
     )
+    error.spent, error.tool_calls = spent or Spent(), calls
+    return error
 
 
-def of_completed(done: Completed, text: str = "") -> BridgeError:
+def of_completed(
+    done: Completed, text: str = "", spent: Optional[Spent] = None, calls: Tuple[Any, ...] = ()
+) -> BridgeError:
     """The error of a call that did not bring a usable answer."""
     if done.missing:
-        return failure("not-installed", done.err or "the program could not be started")
+        return failure("not-installed", done.err or "the program could not be started", spent)
     said = text or (done.err[-4000:] + "\n" + done.out[-4000:])
     if done.timed_out:
-        kind = (
-            kind_of(done.err[-20000:] + done.out[-20000:], "timeout")
-            if hopeless(done.err + done.out)
-            else "timeout"
-        )
-        return failure(kind, "ended after {:.0f} s without an answer".format(done.seconds))
-    return failure(
-        kind_of(said), "exit {}: {}".format(done.code, said.strip()[-200:] or "(no output)")
-    )
+        kind = kind_of(done.err[-20000:], "timeout") if hopeless(done.err) else "timeout"
+        message = "ended after {:.0f} s without a usable result".format(done.seconds)
+        return failure(kind, message, spent, calls)
+    if done.code is not None and (done.code < 0 or done.code in (137, 143)):
+        signal = -done.code if done.code < 0 else done.code - 128
+        return failure("killed", "ended by signal {}".format(signal), spent, calls)
+    message = "exit {}: {}".format(done.code, said.strip()[-200:] or "(no output)")
+    return failure(kind_of(said), message, spent, calls)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .. import machine
-from ..files import tail_bytes
+from ..errors import SettingsError
+from ..files import read_json, tail_bytes, write_json
 from ..host import WINDOWS, Completed, Process, end_group, run_program
-from ..openclaw.config import read_env_file
+from ..openclaw import config as openclaw_config
 
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
 # What any program needs to run at all. No OPENCLAW_* and nothing else of the gateway is among them.
@@ -66,12 +67,29 @@ def find_program(ctx: Any, name: str, setting: str = "") -> str:
 
 
 def variables(ctx: Any) -> Dict[str, str]:
-    """What the person set for AI CLIs: <state dir>/.env below the process environment (a service
-    has a bare one).
+    """What the person set for AI CLIs in their own environment.
+
+    OpenClaw's keys are not theirs: what <state dir>/.env or the config's env section holds is left
+    out, also where a gateway has put it into the environment that we were started from.
     """
-    values = dict(read_env_file(ctx.home.env_file))
-    values.update(ctx.host.env)
-    return values
+    view = openclaw_config.load(ctx.home.config_path)
+    theirs = openclaw_config.variables(view, {}, ctx.home.env_file)
+    return {name: value for name, value in ctx.host.env.items() if theirs.get(name) != value}
+
+
+def linked(folder: str, source: Path, *names: str) -> Path:
+    """A folder of its own for a CLI that holds nothing but links to the files of its login."""
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        origin = source / name
+        if not origin.is_file() or (home / name).exists():
+            continue
+        try:
+            os.symlink(str(origin), str(home / name))
+        except OSError:  # no links on this system: a copy, which a refreshed login will not reach
+            shutil.copyfile(str(origin), str(home / name))
+    return home
 
 
 def allowed(values: Mapping[str, str], names: Sequence[str]) -> Dict[str, str]:
@@ -191,7 +209,9 @@ def _watched(
                     break
                 except subprocess.TimeoutExpired:
                     ended = time.monotonic() - began >= timeout
-                    ended = ended or bool(hopeless and hopeless(_read(err) + _read(out)))
+                    # only what the program itself complains of: the words of a session are about
+                    # outages, and end nothing
+                    ended = ended or bool(hopeless and hopeless(_read(err)))
         finally:
             if process.poll() is None:
                 end_group(process, 3.0)
@@ -242,6 +262,30 @@ def end_orphans(prefix: str) -> int:
         return found is not None and machine.process_of(int(found.group(1))) is None
 
     return _end(orphan, 3.0)
+
+
+def started(pid: int) -> float:
+    """When this process began; 0.0 when there is none."""
+    found = machine.process_of(pid) if pid > 0 else None
+    return float(found.started) if found else 0.0
+
+
+def end_orphan(session: Path) -> int:
+    """Given the file about the call at work: when its doctor is gone (kill -9), end what it had
+    started. Cheap while there is none. Returns how many processes were ended.
+    """
+    try:
+        value = read_json(session, {})
+    except SettingsError:
+        return 0
+    if not isinstance(value, dict) or value.get("state") != "asking" or not value.get("pid"):
+        return 0
+    began = started(int(value["pid"]))
+    if began and abs(began - float(value.get("pid_started") or began)) < 2.0:
+        return 0
+    ended = end_run(str(value.get("run") or ""))
+    write_json(session, dict(value, state="killed"))
+    return ended
 
 
 def _end(matches: Callable[[str], bool], grace_s: float) -> int:

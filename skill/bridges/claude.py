@@ -68,6 +68,23 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     return bool(found["loggedIn"])
 
 
+def to(ctx: Any) -> str:
+    values = child.variables(ctx)
+    for name, host in (("CLAUDE_CODE_USE_BEDROCK", "Amazon Bedrock"),
+                       ("CLAUDE_CODE_USE_VERTEX", "Google Vertex AI")):  # fmt: skip
+        if values.get(name, "") not in ("", "0", "false"):
+            return host
+    return base.host_of(values.get("ANTHROPIC_BASE_URL", "")) or "api.anthropic.com"
+
+
+def whose(ctx: Any) -> Text:
+    values = child.variables(ctx)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"):
+        if values.get(name):
+            return base.key_in(name)
+    return Text("your own login of Claude Code", "你自己的 Claude Code 登录")
+
+
 def flags_of(ctx: Any, program: str) -> str:
     if program not in _help:
         env = child.environment(ctx, program, (), "", QUIET)
@@ -94,7 +111,7 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
     )
     argv += [
         "--tools",
-        "Read,Edit,Bash" if question.hands else "",
+        "Read,Edit" if question.hands else "",
         "--strict-mcp-config",
         "--permission-mode",
         "dontAsk",
@@ -125,12 +142,9 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
     if model:
         argv += ["--model", model]
     if question.hands:
-        rules = ["Read(/{}/**)".format(question.workdir), "Edit(/{})".format(question.edit)]
-        argv += [
-            "--allowedTools",
-            *rules,
-            *("Bash({})".format(command) for command in question.commands),
-        ]
+        # one file, by Read and Edit; no shell, so no process table and no sockets either
+        argv += ["--allowedTools", "Read(/{0})".format(question.edit)]
+        argv += ["Edit(/{0})".format(question.edit)]
     return argv
 
 
@@ -140,53 +154,68 @@ def ask(ctx: Any, question: Question) -> Answer:
         raise base.failure("not-installed", "claude is not installed")
     model = (ctx.settings.get("ai.models") or {}).get("claude", "")
     argv = argv_of(program, flags_of(ctx, program), question, model)
-    env = child.environment(
-        ctx, program, ENV, question.run_id, dict(QUIET, **base.trial(ctx, question))
-    )
+    env = child.environment(ctx, program, ENV, question.run_id, QUIET)
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = list(base.lines(done.out)) if question.hands else [base.find_object(done.out) or {}]
     result: Mapping[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
-    data = usable(done, result)
+    spent, calls = spent_of(result), _calls(events, result)
+    data = usable(done, result, spent, calls)
     return Answer(
         data,
-        cost_usd=result.get("total_cost_usd"),
+        spent,
         session=str(result.get("session_id", "")),
         seconds=done.seconds,
         init=_init(events),
-        tool_calls=_calls(events, result),
+        tool_calls=calls,
         argv=tuple("<schema>" if a.startswith("{") else a for a in argv),
     )
 
 
-def usable(done: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
+def spent_of(result: Mapping[str, Any]) -> base.Spent:
+    """What it says that it cost, also in a result that is an error."""
+    usd, usage = result.get("total_cost_usd"), result.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    models = result.get("modelUsage")
+    return base.Spent(
+        float(usd) if isinstance(usd, (int, float)) else None,
+        sum(
+            int(usage.get(name) or 0)
+            for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        ),
+        int(usage.get("output_tokens") or 0),
+        int(result.get("num_turns") or 0),
+        next(iter(models), "") if isinstance(models, Mapping) else "",
+    )
+
+
+def usable(
+    done: Any,
+    result: Mapping[str, Any],
+    spent: Optional[base.Spent] = None,
+    calls: Tuple[Any, ...] = (),
+) -> Mapping[str, Any]:
     """The structured answer when every sign of success is there; else the right BridgeError."""
-    if done.missing or done.timed_out:
-        raise base.of_completed(done)
-    if not result:
-        raise base.of_completed(done)
+    if done.missing or done.timed_out or not result:
+        raise base.of_completed(done, done.err[-4000:], spent, calls)
     said = "{} {} {}".format(
         result.get("api_error_status") or "",
         result.get("subtype") or "",
-        result.get("result") or result.get("errors") or "",
+        (result.get("result") or result.get("errors") or "") if result.get("is_error") else "",
     )
     if result.get("stop_reason") == "refusal":
-        raise base.failure("refused", "the model refused to answer")
+        raise base.failure("refused", "the model refused to answer", spent, calls)
     if done.code != 0 or result.get("is_error") is not False or result.get("subtype") != "success":
-        raise base.of_completed(done, said + " " + done.err[-500:])
+        raise base.of_completed(done, said + " " + done.err[-500:], spent, calls)
     if result.get("terminal_reason") not in (None, "completed"):
-        raise base.failure(base.kind_of(said), "ended as {}".format(result.get("terminal_reason")))
+        message = "ended as {}".format(result.get("terminal_reason"))
+        raise base.failure(base.kind_of(said), message, spent, calls)
     data = result.get("structured_output")
     if not isinstance(data, dict):
-        kind = base.kind_of(str(result.get("result", "")))
-        raise base.failure(
-            kind
-            if kind in ("refused", "timeout", "network", "overloaded")
-            and "API Error" in str(result.get("result"))
-            else "bad-output",
-            "no structured answer",
-        )
+        text = str(result.get("result", ""))
+        kind = base.kind_of(text) if "API Error" in text else "bad-output"
+        raise base.failure(kind, "no structured answer", spent, calls)
     return data
 
 

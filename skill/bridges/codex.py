@@ -107,6 +107,19 @@ def argv_of(
     for name in OFF:
         argv += ["--disable", name] if name in names else []
     argv += [
+        # nothing of the person's: no AGENTS.md, no figures and no traces sent to anybody
+        "-c",
+        "project_doc_max_bytes=0",
+        "-c",
+        "analytics.enabled=false",
+        "-c",
+        'otel.exporter="none"',
+        "-c",
+        'otel.metrics_exporter="none"',
+        "-c",
+        'otel.trace_exporter="none"',
+        "-c",
+        "check_for_update_on_startup=false",
         "-c",
         'web_search="disabled"',
         "-c",
@@ -146,17 +159,18 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv = argv_of(program, known, question, base_url, model)
     folder = Path(question.workdir)
     (folder / "schema.json").write_text(json.dumps(question.strict), "utf-8")
-    env = child.environment(ctx, program, ENV, question.run_id)
+    env = child.environment(ctx, program, ENV, question.run_id, own_home(ctx, question.workdir))
     if values.get("OPENAI_API_KEY"):
         env.setdefault("CODEX_API_KEY", values["OPENAI_API_KEY"])
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = list(base.lines(done.out))
+    spent = spent_of(events, model)
     finished = any(e.get("type") == "turn.completed" for e in events)
     wrong = " ".join(_message(e) for e in events if e.get("type") in ("error", "turn.failed"))
     if done.missing or done.timed_out or done.code != 0 or not finished:
-        raise base.of_completed(done, wrong if wrong and not done.timed_out else "")
+        raise base.of_completed(done, wrong or done.err[-4000:], spent)
     said = [
         e["item"].get("text", "")
         for e in events
@@ -165,7 +179,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     ]
     data = base.find_object(said[-1]) if said else None
     if data is None:
-        raise base.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer", spent)
     calls = [
         e["item"]
         for e in events
@@ -184,7 +198,42 @@ def ask(ctx: Any, question: Question) -> Answer:
         }
         for c in calls
     )
-    return Answer(data, None, session, done.seconds, {"sandbox": "read-only"}, shown, tuple(argv))
+    return Answer(data, spent, session, done.seconds, {"sandbox": "read-only"}, shown, tuple(argv))
+
+
+def spent_of(events: List[Dict[str, Any]], model: str) -> base.Spent:
+    """Tokens of every turn that was finished; it never says what they cost."""
+    usages = [e.get("usage") or {} for e in events if e.get("type") == "turn.completed"]
+    return base.Spent(
+        None,
+        sum(int(u.get("input_tokens") or 0) for u in usages),
+        sum(int(u.get("output_tokens") or 0) for u in usages),
+        len(usages),
+        model,
+    )
+
+
+def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+    """A home that holds the login and nothing else: no instructions, no skills of the person."""
+    person = Path(ctx.host.env.get("CODEX_HOME") or ctx.host.home / ".codex")
+    home = child.linked(str(Path(workdir) / "home" / ".codex"), person, "auth.json")
+    return {"HOME": str(home.parent), "CODEX_HOME": str(home)}
+
+
+def to(ctx: Any) -> str:
+    values = child.variables(ctx)
+    keyed = values.get("CODEX_API_KEY") or values.get("OPENAI_API_KEY")
+    return base.host_of(values.get("OPENAI_BASE_URL", "")) or (
+        "api.openai.com" if keyed else "chatgpt.com"
+    )
+
+
+def whose(ctx: Any) -> Text:
+    values = child.variables(ctx)
+    for name in ("CODEX_API_KEY", "OPENAI_API_KEY"):
+        if values.get(name):
+            return base.key_in(name)
+    return Text("your own login of Codex", "你自己的 Codex 登录")
 
 
 def _message(event: Dict[str, Any]) -> str:
@@ -203,4 +252,7 @@ BRIDGE = Bridge(
     ENV,
     frozenset({PLAN}),
     Text("no shell, read-only sandbox", "无 shell，只读沙箱"),
+    "OpenAI",
+    to,
+    whose,
 )

@@ -56,7 +56,7 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise base.of_completed(done)
-    return Answer(data, None, "", done.seconds, {}, (), tuple(argv))
+    return Answer(data, base.Spent(), "", done.seconds, {}, (), tuple(argv))
 
 
 BRIDGE = Bridge(
@@ -69,4 +69,7 @@ BRIDGE = Bridge(
         "runs without our rules: what it may do is up to it",
         "不受我们的规则约束，其权限由它自己决定",
     ),
+    vendor="your own program",
+    to=lambda ctx: " ".join(str(word) for word in _settings(ctx).get("argv") or ())[:200],
+    whose=lambda ctx: Text("whatever that program uses", "由该程序自己决定"),
 )

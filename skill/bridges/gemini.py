@@ -44,25 +44,53 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     )
 
 
+def own_home(ctx: Any, folder: Path) -> Dict[str, str]:
+    """A home with its login only: no GEMINI.md, extensions, servers, hooks; no figures sent."""
+    own = child.linked(
+        str(folder / "home" / ".gemini"),
+        Path(ctx.host.home) / ".gemini",
+        "oauth_creds.json",
+        "google_accounts.json",
+        "installation_id",
+    )
+    values = child.variables(ctx)
+    keyed = values.get("GEMINI_API_KEY") or values.get("GOOGLE_API_KEY")
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key" if keyed else "oauth-personal"}},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+        "hooksConfig": {"enabled": False},
+        "context": {"fileName": "none-of-them.md"},
+    }
+    (own / "settings.json").write_text(json.dumps(settings), "utf-8")
+    return {
+        "TMPDIR": str(folder),
+        "GEMINI_CLI_HOME": str(folder / "home"),
+        "HOME": str(folder / "home"),
+    }
+
+
+def to(ctx: Any) -> str:
+    base_url = child.variables(ctx).get("GOOGLE_GEMINI_BASE_URL", "")
+    return base.host_of(base_url) or "generativelanguage.googleapis.com"
+
+
+def whose(ctx: Any) -> Text:
+    values = child.variables(ctx)
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        if values.get(name):
+            return base.key_in(name)
+    return Text("your own Google login of Gemini CLI", "你自己在 Gemini CLI 中的 Google 登录")
+
+
 def ask(ctx: Any, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "gemini is not installed")
     folder = Path(question.workdir)
     (folder / "deny.toml").write_text(DENY_ALL, "utf-8")
-    extra: Dict[str, str] = {"TMPDIR": question.workdir}
-    if child.variables(ctx).get("GEMINI_API_KEY"):
-        own = folder / "home" / ".gemini"
-        own.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "general": {"enableAutoUpdate": False},
-            "privacy": {"usageStatisticsEnabled": False},
-            "telemetry": {"enabled": False},
-            "hooksConfig": {"enabled": False},
-        }
-        (own / "settings.json").write_text(json.dumps(settings), "utf-8")
-        extra["GEMINI_CLI_HOME"] = str(folder / "home")
+    extra = own_home(ctx, folder)
     argv = [
         program,
         "-o",
@@ -82,25 +110,29 @@ def ask(ctx: Any, question: Question) -> Answer:
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     found = base.find_object(done.out)
+    spent = spent_of(found or {})
     if done.code != 0 or not found or found.get("error"):
         error = (found or {}).get("error")
-        raise base.of_completed(
-            done,
-            str(error.get("message", "")) + " " + done.err[-3000:]
-            if isinstance(error, dict)
-            else "",
-        )
+        said = str(error.get("message", "")) if isinstance(error, dict) else ""
+        raise base.of_completed(done, said + " " + done.err[-3000:], spent)
     data = base.find_object(str(found.get("response") or ""))
     if data is None:
-        raise base.failure("bad-output", "no structured answer")
-    return Answer(
-        data,
+        raise base.failure("bad-output", "no structured answer", spent)
+    session = str(found.get("session_id", ""))
+    return Answer(data, spent, session, done.seconds, {"policy": "deny all"}, (), tuple(argv))
+
+
+def spent_of(found: Dict[str, Any]) -> base.Spent:
+    """Tokens and requests of every model that it asked (its router asks a small one first)."""
+    models = (found.get("stats") or {}).get("models") or {}
+    rows = [(name, row) for name, row in models.items() if isinstance(row, dict)]
+    tokens = [row.get("tokens") or {} for _name, row in rows]
+    return base.Spent(
         None,
-        str(found.get("session_id", "")),
-        done.seconds,
-        {"policy": "deny all"},
-        (),
-        tuple(argv),
+        sum(int(t.get("prompt") or t.get("input") or 0) for t in tokens),
+        sum(int(t.get("candidates") or 0) + int(t.get("thoughts") or 0) for t in tokens),
+        sum(int((row.get("api") or {}).get("totalRequests") or 0) for _name, row in rows),
+        ", ".join(str(name) for name, _row in rows),
     )
 
 
@@ -112,4 +144,7 @@ BRIDGE = Bridge(
     login,
     ENV,
     note=Text("every tool denied by policy", "策略禁止一切工具"),
+    vendor="Google",
+    to=to,
+    whose=whose,
 )

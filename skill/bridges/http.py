@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, Dict, Mapping, Optional
 from urllib.parse import urlsplit
 
+from ..model import Text
 from ..openclaw import config as openclaw_config
 from . import base
 from .base import Answer, Bridge, Question
@@ -42,6 +43,9 @@ def bridge(name: str, title: str, ask: Callable[[Any, Question], Answer]) -> Bri
         lambda ctx: str(endpoint(ctx, name).get("base_url", "")),
         ask,
         lambda ctx, program: login(ctx, name),
+        vendor="the endpoint you set",
+        to=lambda ctx: base.host_of(str(endpoint(ctx, name).get("base_url", ""))),
+        whose=lambda ctx: Text.of("the key in ai.{}", "ai.{} 中的密钥", name),
     )
 
 
@@ -51,7 +55,25 @@ def answer(
     """What an endpoint said, as every bridge says it."""
     init = {"model": reply.get("model"), "usage": reply.get("usage")}
     return Answer(
-        data, None, str(reply.get("id", "")), seconds, init, (), ("POST", settings["base_url"])
+        data,
+        spent_of(settings, reply),
+        str(reply.get("id", "")),
+        seconds,
+        init,
+        (),
+        ("POST", settings["base_url"]),
+    )
+
+
+def spent_of(settings: Mapping[str, Any], reply: Mapping[str, Any]) -> base.Spent:
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    return base.Spent(
+        None,
+        int(usage.get("input_tokens") or usage.get("prompt_tokens") or 0),
+        int(usage.get("output_tokens") or usage.get("completion_tokens") or 0),
+        1,
+        str(reply.get("model") or settings.get("model") or ""),
     )
 
 
@@ -120,7 +142,10 @@ def post(
         if left <= 0:
             break
         try:
-            reply = requests.post(
+            session = requests.Session()
+            session.trust_env = False  # a ~/.netrc entry would replace the key
+            session.proxies.update(requests.utils.get_environ_proxies(url))
+            reply = session.post(
                 url,
                 json=body,
                 headers=dict(headers),
@@ -184,7 +209,7 @@ def ask_anthropic(ctx: Any, question: Question) -> Answer:
     headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
     reply = post(ctx, url_of(settings["base_url"], "/messages"), headers, body, question.deadline_s)
     if reply.get("stop_reason") == "refusal":
-        raise base.failure("refused", "the model refused to answer")
+        raise base.failure("refused", "the model refused to answer", spent_of(settings, reply))
     parts = [p for p in reply.get("content") or [] if isinstance(p, dict)]
     data = next(
         (p.get("input") for p in parts if p.get("type") == "tool_use" and p.get("name") == TOOL),
@@ -194,7 +219,9 @@ def ask_anthropic(ctx: Any, question: Question) -> Answer:
         data = base.find_object("".join(str(p.get("text", "")) for p in parts))
     if data is None or reply.get("stop_reason") == "max_tokens":
         raise base.failure(
-            "bad-output", "no structured answer ({})".format(reply.get("stop_reason"))
+            "bad-output",
+            "no structured answer ({})".format(reply.get("stop_reason")),
+            spent_of(settings, reply),
         )
     return answer(settings, reply, data, time.monotonic() - began)
 
@@ -230,7 +257,7 @@ def ask_openai(ctx: Any, question: Question) -> Answer:
     choice = (reply.get("choices") or [{}])[0]
     message = choice.get("message") or {}
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        raise base.failure("refused", "the model refused to answer")
+        raise base.failure("refused", "the model refused to answer", spent_of(settings, reply))
     data = None
     for call in message.get("tool_calls") or []:
         if (call.get("function") or {}).get("name") == TOOL:
@@ -238,7 +265,9 @@ def ask_openai(ctx: Any, question: Question) -> Answer:
     data = data or base.find_object(str(message.get("content") or ""))
     if data is None:
         raise base.failure(
-            "bad-output", "no structured answer ({})".format(choice.get("finish_reason"))
+            "bad-output",
+            "no structured answer ({})".format(choice.get("finish_reason")),
+            spent_of(settings, reply),
         )
     return answer(settings, reply, data, time.monotonic() - began)
 

@@ -9,7 +9,7 @@ can see it while it runs; `-y` (approve everything) is never given.
 from __future__ import annotations
 
 import json
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from ..model import Text
 from . import base, child
@@ -30,14 +30,21 @@ def find(ctx: Any) -> str:
 def login(ctx: Any, program: str) -> Optional[bool]:
     """An endpoint of one's own: base URL and key, from the environment or its settings file."""
     del program
+    return all(_endpoint(ctx))
+
+
+def _endpoint(ctx: Any) -> Tuple[str, str]:
+    """(base URL, key), "" for what is not set."""
     values = child.variables(ctx)
     if values.get("IFLOW_apiKey") and values.get("IFLOW_baseUrl"):
-        return True
+        return values["IFLOW_baseUrl"], values["IFLOW_apiKey"]
     try:
         settings = json.loads((ctx.host.home / ".iflow" / "settings.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return bool(isinstance(settings, dict) and settings.get("apiKey") and settings.get("baseUrl"))
+        return "", ""
+    if not isinstance(settings, dict):
+        return "", ""
+    return str(settings.get("baseUrl") or ""), str(settings.get("apiKey") or "")
 
 
 def ask(ctx: Any, question: Question) -> Answer:
@@ -60,7 +67,26 @@ def ask(ctx: Any, question: Question) -> Answer:
     data = base.find_object(done.out) if done.code == 0 else None
     if data is None:
         raise base.of_completed(done)
-    return Answer(data, None, "", done.seconds, {}, (), (program, "-p", "<prompt>"))
+    return Answer(data, base.Spent(), "", done.seconds, {}, (), (program, "-p", "<prompt>"))
 
 
-BRIDGE = Bridge("iflow", "iFlow CLI", find, ask, login, ENV, note=CLOSED)
+def to(ctx: Any) -> str:
+    return base.host_of(_endpoint(ctx)[0])
+
+
+def whose(ctx: Any) -> Text:
+    return Text("the key of your own endpoint", "你自有接口的密钥")
+
+
+BRIDGE = Bridge(
+    "iflow",
+    "iFlow CLI",
+    find,
+    ask,
+    login,
+    ENV,
+    note=CLOSED,
+    vendor="the endpoint you set",
+    to=to,
+    whose=whose,
+)

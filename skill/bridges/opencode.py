@@ -9,6 +9,7 @@ tool. The person's own provider and login stay in force.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ..model import Text
@@ -16,8 +17,6 @@ from . import base, child
 from .base import Answer, Bridge, Question
 
 ENV = (
-    "OPENCODE_CONFIG",
-    "OPENCODE_API_KEY",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "ANTHROPIC_API_KEY",
@@ -33,25 +32,73 @@ ENV = (
 )
 
 
+NOWHERE = "http://127.0.0.1:9/"
+
+
 def find(ctx: Any) -> str:
     return child.find_program(ctx, "opencode")
 
 
 def login(ctx: Any, program: str) -> Optional[bool]:
-    """A key in the environment or a non-empty auth.json; a provider in a config file cannot be
-    judged for free.
+    """A key in the environment, or a login of the person's own in auth.json. Without one it would
+    ask a free model of its vendor's: that is nobody's login, and is never used.
     """
     del program
-    values = child.variables(ctx)
-    if any(values.get(name) for name in ENV if name.endswith("_API_KEY")):
-        return True
-    from pathlib import Path
+    return bool(_keys(ctx) or _logins(ctx))
 
-    base = Path(ctx.host.env.get("XDG_DATA_HOME") or ctx.host.home / ".local" / "share")
+
+def _keys(ctx: Any) -> List[str]:
+    values = child.variables(ctx)
+    return [n for n in ENV if n.endswith("_API_KEY") and n != "OPENCODE_API_KEY" and values.get(n)]
+
+
+def _logins(ctx: Any) -> List[str]:
+    """The providers that the person logged in to."""
     try:
-        return bool(json.loads((base / "opencode" / "auth.json").read_text("utf-8"))) or None
+        value = json.loads((_data(ctx) / "auth.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return None
+        return []
+    return [str(name) for name in value if name != "opencode"] if isinstance(value, dict) else []
+
+
+def _data(ctx: Any) -> Path:
+    base_dir = ctx.host.env.get("XDG_DATA_HOME") or ctx.host.home / ".local" / "share"
+    return Path(base_dir) / "opencode"
+
+
+def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+    """A home that holds the logins and nothing else: no AGENTS.md, no skills, no plugins."""
+    home = Path(workdir) / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".npmrc").write_text("registry={}\noffline=true\n".format(NOWHERE), "utf-8")
+    child.linked(str(home / ".local" / "share" / "opencode"), _data(ctx), "auth.json")
+    return {
+        "HOME": str(home),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_STATE_HOME": str(home / ".local" / "state"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+    }
+
+
+def to(ctx: Any) -> str:
+    values = child.variables(ctx)
+    model = str((ctx.settings.get("ai.models") or {}).get("opencode", ""))
+    if values.get("OPENAI_BASE_URL") and values.get("OPENAI_API_KEY") and "/" not in model:
+        return base.host_of(values["OPENAI_BASE_URL"])
+    if "/" in model:
+        return model.partition("/")[0]
+    names = _logins(ctx) + [name[: -len("_API_KEY")].lower() for name in _keys(ctx)]
+    return ", ".join(dict.fromkeys(names))
+
+
+def whose(ctx: Any) -> Text:
+    found = _keys(ctx)
+    return (
+        base.key_in(found[0])
+        if found
+        else Text("your own login of opencode", "你自己的 opencode 登录")
+    )
 
 
 def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
@@ -61,6 +108,9 @@ def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
     config: Dict[str, Any] = {
         "$schema": "https://opencode.ai/config.json",
         "share": "disabled",
+        "disabled_providers": ["opencode"],
+        "instructions": [],
+        "agent": {"title": {"disable": True}},
         "autoupdate": False,
         "snapshot": False,
         "permission": {"*": "deny", "todowrite": "allow"},
@@ -96,6 +146,18 @@ def ask(ctx: Any, question: Question) -> Answer:
         "OPENCODE_CONFIG_CONTENT": json.dumps(config),
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        # nothing fetched, nothing read, nothing shared
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_DISABLE_CLAUDE_CODE": "1",
+        "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
+        "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+        # it installs a package into every config folder; a registry that is nowhere gives it none
+        "npm_config_registry": NOWHERE,
+        "NPM_CONFIG_REGISTRY": NOWHERE,
+        "npm_config_offline": "true",
+        **own_home(ctx, question.workdir),
     }
     env = child.environment(ctx, program, ENV, question.run_id, extra)
     done = child.run(
@@ -103,23 +165,39 @@ def ask(ctx: Any, question: Question) -> Answer:
     )
     events: List[Dict[str, Any]] = list(base.lines(done.out))
     wrong = [e for e in events if e.get("type") == "error"]
+    spent = spent_of(events, str(config.get("model") or ""))
     if done.code != 0 or wrong:
-        raise base.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "")
+        raise base.of_completed(done, json.dumps(wrong) + done.err[-2000:] if wrong else "", spent)
     text = "".join(
         str((e.get("part") or {}).get("text", "")) for e in events if e.get("type") == "text"
     )
     data = base.find_object(text)
     if data is None:
-        raise base.failure("bad-output", "no structured answer")
-    costs = [(e.get("part") or {}).get("cost") for e in events if e.get("type") == "step_finish"]
-    cost = sum(c for c in costs if isinstance(c, (int, float))) if costs else None
+        raise base.failure("bad-output", "no structured answer", spent)
     session = str(events[0].get("sessionID", "")) if events else ""
     calls = tuple(
         {"name": (e.get("part") or {}).get("tool"), "input": None, "decision": "own"}
         for e in events
         if e.get("type") == "tool_use"
     )
-    return Answer(data, cost, session, done.seconds, {"permission": "deny all"}, calls, tuple(argv))
+    return Answer(
+        data, spent, session, done.seconds, {"permission": "deny all"}, calls, tuple(argv)
+    )
+
+
+def spent_of(events: List[Dict[str, Any]], model: str) -> base.Spent:
+    """Its own figures; a price of zero beside tokens only says that it knows no price."""
+    parts = [e.get("part") or {} for e in events if e.get("type") == "step_finish"]
+    tokens = [part.get("tokens") or {} for part in parts]
+    costs = [p["cost"] for p in parts if isinstance(p.get("cost"), (int, float))]
+    paid = float(sum(costs))
+    return base.Spent(
+        paid if paid > 0 else None,
+        sum(int(t.get("input") or 0) for t in tokens),
+        sum(int(t.get("output") or 0) for t in tokens),
+        len(parts),
+        model,
+    )
 
 
 BRIDGE = Bridge(
@@ -130,4 +208,7 @@ BRIDGE = Bridge(
     login,
     ENV,
     note=Text("plan only, everything denied", "仅计划，一切工具被禁"),
+    vendor="opencode",
+    to=to,
+    whose=whose,
 )

@@ -45,12 +45,62 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     if child.variables(ctx).get("OPENAI_API_KEY"):
         return True
     folder = ctx.host.home / ".qwen"
-    return (
-        True
-        if (folder / "oauth_creds.json").is_file()
-        else None
-        if (folder / "settings.json").is_file()
-        else False
+    if (folder / "oauth_creds.json").is_file():
+        return True
+    return None if (folder / "settings.json").is_file() else False
+
+
+def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+    """A home with its login and endpoint only: no QWEN.md, no skills, no servers; nothing sent."""
+    person = Path(ctx.host.home) / ".qwen"
+    own = child.linked(str(Path(workdir) / "home" / ".qwen"), person, "oauth_creds.json")
+    try:
+        theirs = json.loads((person / "settings.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        theirs = {}
+    kept = ("security", "model", "modelProviders", "env", "selectedAuthType")
+    settings = {k: v for k, v in theirs.items() if k in kept} if isinstance(theirs, dict) else {}
+    settings.update(
+        privacy={"usageStatisticsEnabled": False},
+        telemetry={"enabled": False},
+        general={"enableAutoUpdate": False, "disableAutoUpdate": True},
+        usageStatisticsEnabled=False,
+        context={"fileName": "none-of-them.md"},
+    )
+    path = own / "settings.json"
+    path.write_text(json.dumps(settings), "utf-8")
+    path.chmod(0o600)
+    return {
+        "TMPDIR": workdir,
+        "HOME": str(own.parent),
+        "QWEN_HOME": str(own),
+        "QWEN_TELEMETRY_ENABLED": "false",
+        "QWEN_USAGE_STATISTICS_ENABLED": "false",
+    }
+
+
+def to(ctx: Any) -> str:
+    values = child.variables(ctx)
+    if values.get("OPENAI_API_KEY"):
+        return base.host_of(values.get("OPENAI_BASE_URL", "")) or "api.openai.com"
+    return "portal.qwen.ai"
+
+
+def whose(ctx: Any) -> Text:
+    if child.variables(ctx).get("OPENAI_API_KEY"):
+        return base.key_in("OPENAI_API_KEY")
+    return Text("your own login of Qwen Code", "你自己的 Qwen Code 登录")
+
+
+def spent_of(events: List[Dict[str, Any]], result: Dict[str, Any], model: str) -> base.Spent:
+    usage = result.get("usage") or {}
+    first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
+    return base.Spent(
+        None,
+        int(usage.get("input_tokens") or 0),
+        int(usage.get("output_tokens") or 0),
+        int(result.get("num_turns") or 0),
+        model or str(first.get("model") or ""),
     )
 
 
@@ -83,20 +133,17 @@ def ask(ctx: Any, question: Question) -> Answer:
     argv += ["--auth-type", "openai"] if child.variables(ctx).get("OPENAI_API_KEY") else []
     model = (ctx.settings.get("ai.models") or {}).get("qwen", "")
     argv += ["-m", model] if model else []
-    env = child.environment(ctx, program, ENV, question.run_id, {"TMPDIR": question.workdir})
+    env = child.environment(ctx, program, ENV, question.run_id, own_home(ctx, question.workdir))
     done = child.run(
         ctx, argv, env, question.deadline_s, question.workdir, question.prompt, base.hopeless
     )
     events = _events(done.out)
     result: Dict[str, Any] = next((e for e in reversed(events) if e.get("type") == "result"), {})
+    spent = spent_of(events, result, model)
     if done.missing or done.timed_out or done.code != 0 or result.get("is_error") is not False:
         error = result.get("error")
-        raise base.of_completed(
-            done,
-            (str(error.get("message", "")) + " " + done.err[-2000:])
-            if isinstance(error, dict)
-            else "",
-        )
+        said = str(error.get("message", "")) if isinstance(error, dict) else ""
+        raise base.of_completed(done, said + " " + done.err[-2000:], spent)
     structured = result.get("structured_output")
     data = (
         structured
@@ -104,7 +151,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         else base.find_object(str(result.get("result") or ""))
     )
     if data is None:
-        raise base.failure("bad-output", "no structured answer")
+        raise base.failure("bad-output", "no structured answer", spent)
     first: Dict[str, Any] = next((e for e in events if e.get("subtype") == "init"), {})
     init: Dict[str, Any] = {
         key: first[key]
@@ -112,7 +159,7 @@ def ask(ctx: Any, question: Question) -> Answer:
         if key in first
     }
     return Answer(
-        data, None, str(result.get("session_id", "")), done.seconds, init, (), tuple(argv)
+        data, spent, str(result.get("session_id", "")), done.seconds, init, (), tuple(argv)
     )
 
 
@@ -126,5 +173,14 @@ def _events(out: str) -> List[Dict[str, Any]]:
 
 
 BRIDGE = Bridge(
-    "qwen", "Qwen Code", find, ask, login, ENV, note=Text("plan only, no tools", "仅计划，无工具")
+    "qwen",
+    "Qwen Code",
+    find,
+    ask,
+    login,
+    ENV,
+    note=Text("plan only, no tools", "仅计划，无工具"),
+    vendor="Alibaba Cloud, or the endpoint you set",
+    to=to,
+    whose=whose,
 )

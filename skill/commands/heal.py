@@ -43,11 +43,38 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
             yes = click.confirm(Text("Carry this out?", "执行吗？").to(app.lang), default=False)
         if yes:
             result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
+    if not dry_run and result.outcome == "escalate" and not result.only_person:
+        if not (result.ai or {}).get("asked") and _may_ask_ai(app, ctx, yes, as_json):
+            result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
     if as_json:
         app.out(result.to_json(app.lang))
     else:
         _show(app, result)
     raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
+
+
+def _may_ask_ai(app: Any, ctx: Any, yes: bool, as_json: bool) -> bool:
+    """Nothing of ours helps. Is there an AI that the owner agreed to, or agrees to now?"""
+    from ..bridges import consent, offers
+    from ..model import Text
+    from .ai import ask_consent
+
+    if not ctx.settings["ai.enabled"]:
+        return False
+    found = offers(ctx)
+    agreed = [offer for offer in found if consent(ctx, offer.bridge)]
+    if not agreed and not yes and not as_json:
+        for offer in [o for o in found if consent(ctx, o.bridge) is None]:
+            if ask_consent(app, ctx, offer, "heal"):
+                return True  # the question said what happens then
+    if not agreed or yes:
+        return bool(agreed)
+    question = Text.of(
+        "No repair of ours fits. Ask {}, and carry out what passes our checks?",
+        "我们的修复都不适用。要询问 {}，并执行通过检查的方案吗？",
+        agreed[0].bridge.title,
+    )
+    return not as_json and click.confirm(question.to(app.lang), default=False)
 
 
 def _show(app: Any, result: Any) -> None:
@@ -86,6 +113,16 @@ def _show(app: Any, result: Any) -> None:
             app.say("  {}. {}".format(number, steps.describe(step, app.lang)))
     if result.next_step:
         app.say(Text("Next: ", "下一步：").to(app.lang) + result.next_step.to(app.lang))
+    asked = result.ai or {}
+    if asked.get("note"):
+        app.say(Text(asked["note"], asked.get("note_zh") or asked["note"]))
+    elif asked.get("unasked") and not asked.get("asked"):
+        app.say(
+            Text(
+                "No AI was asked, because you have not said yes to one: iflow-doctor ai enable",
+                "没有询问 AI，因为你还没有同意：iflow-doctor ai enable",
+            )
+        )
 
 
 @click.command(hidden=True)

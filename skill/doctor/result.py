@@ -5,7 +5,7 @@ record.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..cases import learning
@@ -38,6 +38,7 @@ class Treatment:
     cost_usd: float = 0.0
     state: str = ""
     not_planned: Tuple[str, ...] = ()  # why repairs that were considered did not apply
+    ai: Mapping[str, Any] = field(default_factory=dict)  # AiResult.to_json(), {} when none was due
 
     def to_json(self, lang: str = "en") -> Dict[str, Any]:
         return {
@@ -59,6 +60,7 @@ class Treatment:
             "ai_calls": self.ai_calls,
             "cost_usd": self.cost_usd,
             "not_planned": list(self.not_planned),
+            "ai": dict(self.ai),
         }
 
 

@@ -5,7 +5,7 @@ person.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from .. import repairs
 from ..context import Context
@@ -65,7 +65,7 @@ class Visit:
     actions: List[Dict[str, Any]] = field(default_factory=list)
     matches: Tuple[Match, ...] = ()
     outcomes: List[Outcome] = field(default_factory=list)
-    ai_said: Optional[Text] = None
+    ai: Mapping[str, Any] = field(default_factory=dict)  # what came of asking one
     ai_calls: int = 0
     cost_usd: float = 0.0
     fell_over: List[str] = field(default_factory=list)
@@ -354,7 +354,7 @@ class Visit:
         return self._answer(
             "escalate",
             end.cause,
-            advice or step or self.ai_said or _LOOK,
+            advice or step or _LOOK,
             by=choice.by if choice else "",
             case=choice.case if choice else "",
             only=only_person,
@@ -389,6 +389,7 @@ class Visit:
             cost_usd=self.cost_usd,
             state=self.ctx.verdict.state.value,
             not_planned=tuple(dict.fromkeys(self.fell_over)),
+            ai=dict(self.ai),
         )
 
 

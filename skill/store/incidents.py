@@ -58,6 +58,19 @@ class Incident:
         self.value["tried"].pop(key, None)
         self._save()
 
+    def ai(self) -> Dict[str, Any]:
+        """What AIs were asked in this incident, over all of its visits: calls, usd, unknown (calls
+        whose cost nobody says), tokens, open (the call at work now).
+        """
+        row = self.value.get("ai")
+        row = row if isinstance(row, dict) else {}
+        self.value["ai"] = {"calls": 0, "usd": 0.0, "unknown": 0, "tokens": 0, **row}
+        return dict(self.value["ai"])
+
+    def keep_ai(self, row: Mapping[str, Any]) -> None:
+        self.value["ai"] = dict(row)
+        self._save()
+
     def write_result(self, result: Mapping[str, Any]) -> Path:
         """Write what `treat` returned, where the watchdog looks for it."""
         target = private_dir(self.folder) / (self.id + ".treat.json")

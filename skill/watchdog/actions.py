@@ -246,6 +246,7 @@ class Acts:
         watch, incident = self.watch, self.watch.state.incident
         outcome, cause = str(result.get("outcome", "")), str(result.get("cause", ""))[:500]
         both = Text(cause, str(result.get("cause_zh") or cause)[:500])
+        both = _with_ai(both, result.get("ai"))
         acts = tuple(decision_texts.tried_of(act) for act in result.get("details") or [])
         watch.log.line(
             "treated",
@@ -351,3 +352,17 @@ class Acts:
     def _incident(self) -> str:
         incident = self.watch.state.incident
         return str(incident.id) if incident else str(self.watch.new_name(self.watch.host.now()))
+
+
+def _with_ai(cause: Text, asked: Any) -> Text:
+    """The cause, and below it that an AI was asked, what it cost, where the report is and what it
+    suggests. Never part of what to do now.
+    """
+    asked = asked if isinstance(asked, dict) else {}
+    note = str(asked.get("note") or "")[:900]
+    if not note:
+        return cause
+    return Text(
+        "{}\n{}".format(cause.en, note),
+        "{}\n{}".format(cause.zh, str(asked.get("note_zh") or note)[:900]),
+    )

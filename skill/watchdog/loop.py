@@ -65,12 +65,25 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
 def _guarded_tick(watchdog: Watchdog) -> bool:
     """One look; a fault of our own is a log line with its place, and not the end of the watch."""
     try:
+        watchdog.teller.guarded("ai-orphan", lambda: _end_orphan(watchdog))
         watchdog.tick()
         return True
     except Exception as error:
         trace = traceback.format_exc().strip().splitlines()
         watchdog.log.line("tick-failed", watchdog.host.now(), error=repr(error), where=trace[-3:-1])
         return False
+
+
+def _end_orphan(watchdog: Watchdog) -> None:
+    """An AI program whose doctor was killed goes on spending until somebody ends it."""
+    session = watchdog.home.doctor_dir / "ai" / "session.json"
+    if not session.exists():
+        return
+    from ..bridges.child import end_orphan
+
+    ended = end_orphan(session)
+    if ended:
+        watchdog.log.line("ai-orphan", watchdog.host.now(), ended=ended)
 
 
 def _stop(number: int, frame: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from fake_machine import Machine
 
 from skill import settings
-from skill.bridges.base import PLAN, Answer, Bridge, Question
+from skill.bridges.base import PLAN, Answer, Bridge, Question, Spent
 from skill.context import Context
 from skill.host import Completed, Host, Process, Reply
 from skill.model import Finding, Outcome, Plan, Severity, State, Text, Verdict
@@ -124,7 +124,8 @@ def bridge(
         reply = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(reply, BaseException):
             raise reply
-        return Answer(reply(question) if callable(reply) else reply, cost, "", 1.0, {}, (), (name,))
+        data = reply(question) if callable(reply) else reply
+        return Answer(data, Spent(cost, 1000, 50, 1), "", 1.0, {}, (), (name,))
 
     return Bridge(
         name,

@@ -8,20 +8,30 @@ import hashlib
 import os
 import secrets
 import shutil
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
-from ...bridges import base, preferred
-from ...bridges.base import HANDS, Answer, Bridge, Question
+from ...bridges import base, consent, preferred
+from ...bridges.base import HANDS, Answer, Bridge, Question, Spent
+from ...bridges.child import started
 from ...errors import BridgeError, HealerError
 from ...files import private_dir
 from ...model import Outcome, Plan, Text
 from ...openclaw import cli, known_secrets
+from ...store.incidents import Incident
 from . import audit, edit_mode, evidence
 from . import plan as plans
 
 KEEP_RUNS = 5
 PAUSE_S = 20.0  # before a second pass over bridges that failed for a passing reason
 LEAST_S = 5.0  # a call that would have less time is not made
+# What ends the stage: the vendor that the owner agreed to does not take their login. Nobody else is
+# handed the evidence instead.
+LAST = ("budget", "not-logged-in")
+
+
+def prefix_of(home: Any) -> str:
+    """What the run ids of this gateway begin with; then come our pid and a random part."""
+    return "iflow-" + hashlib.sha256(str(home.state_dir).encode("utf-8")).hexdigest()[:8]
 
 
 class Asking:
@@ -31,25 +41,26 @@ class Asking:
         self,
         ctx: Any,
         tried: Sequence[Outcome],
-        incident: str,
+        incident: Union[str, Incident],
         execute: Callable[[Plan], Outcome],
         look: Optional[Callable[[], Any]] = None,
         say: Optional[Callable[[Text], None]] = None,
     ) -> None:
-        self.ctx, self.incident, self.execute, self.look = ctx, incident, execute, look
+        memory = incident if isinstance(incident, Incident) else Incident(ctx.home, incident)
+        self.ctx, self.incident, self.execute, self.look = ctx, memory.id, execute, look
         self.tried = [outcome for outcome in tried if isinstance(outcome, Outcome)]
         self._say = say
         self.settings = ctx.settings
         self.redactor = known_secrets.redactor(ctx)
+        self.ledger = audit.Ledger(ctx, memory)
         self.began = ctx.host.monotonic()
         self.until = self.began + float(self.settings["ai.timeout"])
-        self.prefix = (
-            "iflow-" + hashlib.sha256(str(ctx.home.state_dir).encode("utf-8")).hexdigest()[:8]
-        )
+        self.prefix = prefix_of(ctx.home)
         self.attempts: List[Tuple[str, str]] = []
         self.outcomes: List[Outcome] = []
-        self.calls, self.rounds, self.cost = 0, 0, 0.0
-        self.bridge = ""
+        self.log: List[Dict[str, Any]] = []  # every call and what became of it, for the report
+        self.rounds = 0
+        self.bridge: Optional[Bridge] = None
         self.prompt_after: Optional[float] = None
         self.said: Dict[str, Text] = {
             "root_cause": Text("", ""),
@@ -57,39 +68,55 @@ class Asking:
             "prevention": Text("", ""),
         }
         self.gone: Dict[str, str] = {}  # bridges that are not asked again in this incident, and why
+        self.ended = ""  # why nobody is asked any more, whoever is left
 
     def bridges(self) -> List[Bridge]:
         return preferred(self.ctx)
 
+    def agreed(self, bridge: Bridge) -> bool:
+        """Did the owner say yes to this vendor and this address?"""
+        return consent(self.ctx, bridge) is True
+
+    def usable(self) -> List[Bridge]:
+        """The bridges that may be asked now: there, logged in, agreed to. The last one that
+        answered comes first.
+        """
+        found: List[Bridge] = []
+        last = self.bridge.id if self.bridge else ""
+        for bridge in sorted(self.bridges(), key=lambda b: b.id != last):
+            if bridge.id in self.gone:
+                continue
+            program = bridge.find(self.ctx)
+            if not program:
+                self._fail(bridge, base.failure("not-installed", "not installed"), quiet=True)
+            elif not self.agreed(bridge):
+                self._fail(bridge, base.failure("no-consent", "nobody said yes"), quiet=True)
+            elif bridge.login(self.ctx, program) is False:
+                # Some CLIs retry for minutes before they say so themselves.
+                self._fail(bridge, base.failure("not-logged-in", "not logged in"), quiet=True)
+            else:
+                found.append(bridge)
+        return found
+
     def _ask(
         self, number: int, feedback: str
     ) -> Optional[Tuple[Bridge, Answer, Optional[edit_mode.Work]]]:
-        """The first bridge that answers: the last one that did, then by preference; a second pass
-        for passing failures.
-        """
+        """The first bridge that answers; a second pass for passing failures."""
         more = ""
         wish = self.settings.get("ai.triage", "retry")
         if wish == "always" or (wish == "retry" and number > 1):
             more = cli.triage(self.ctx, min(40.0, max(1.0, self._left() - LEAST_S)))
         for attempt in range(2):
             passing = False
-            for bridge in sorted(self.bridges(), key=lambda b: b.id != self.bridge):
-                if bridge.id in self.gone:
-                    continue
-                program = bridge.find(self.ctx)
-                if not program:
-                    self._fail(bridge, base.failure("not-installed", "not installed"), quiet=True)
-                    continue
-                if bridge.login(self.ctx, program) is False:
-                    # Some CLIs retry for minutes before they say so themselves.
-                    self._fail(bridge, base.failure("not-logged-in", "not logged in"), quiet=True)
-                    continue
+            for bridge in self.usable():
                 for again in range(2):
                     try:
                         return self._call(bridge, number, feedback, more)
                     except BridgeError as error:
                         self._fail(bridge, error)
-                        if error.kind == "budget" or self._left() < LEAST_S:
+                        if error.kind in LAST:
+                            self.ended = error.kind
+                        if self.ended or self._left() < LEAST_S:
                             return None
                         if error.kind != "bad-output" or again:
                             break
@@ -99,118 +126,125 @@ class Asking:
             self.ctx.host.sleep(PAUSE_S)
         return None
 
-    def _call(
-        self, bridge: Bridge, number: int, feedback: str, more: str
-    ) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
-        budget = int(self.settings["ai.daily_budget"])
-        today = audit.spent_today(self.ctx)
-        most = float(self.settings["ai.max_usd"])
-        if today["calls"] >= budget:
-            raise base.failure(
-                "budget", "{} calls today, ai.daily_budget is {}".format(today["calls"], budget)
-            )
-        if most and self.cost >= most:
-            raise base.failure(
-                "budget",
-                "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(self.cost, most),
-            )
+    def question(
+        self, bridge: Bridge, feedback: str, more: str, folder: str, run_id: str
+    ) -> Tuple[Question, Optional[edit_mode.Work]]:
+        """Exactly what this bridge would be sent now."""
         wants_hands = self.settings["ai.mode"] == "hands" and HANDS in bridge.capabilities
-        run_id = "{}-{}-{}".format(self.prefix, os.getpid(), secrets.token_hex(4))
-        folder = self._workdir(run_id)
         work = edit_mode.prepare(self.ctx, folder, self.redactor) if wants_hands else None
-        nonce = secrets.token_hex(8)
-        places = work.places() if work else {}
         prompt = evidence.prompt(
             self.ctx,
             self.redactor,
             self.tried,
             feedback,
-            nonce,
+            secrets.token_hex(8),
             "hands" if work else "plan",
             more,
-            **places,
+            **(work.places() if work else {}),
         )
         deadline = max(1.0, min(float(self.settings["ai.call_timeout"]), self._left()))
-        left_usd = max(0.01, most - self.cost) if most else 0.0
-        question = Question(
+        asked = Question(
             prompt,
             plans.schema(),
             plans.schema(strict=True),
             deadline,
             run_id,
             folder,
-            left_usd,
+            self.ledger.left_usd(),
             hands=bool(work),
             edit=work.edit if work else "",
-            commands=work.commands if work else (),
         )
+        return asked, work
+
+    def _call(
+        self, bridge: Bridge, number: int, feedback: str, more: str
+    ) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
+        refusal = self.ledger.refusal()
+        if refusal:
+            raise base.failure("budget", refusal)
+        run_id = "{}-{}-{}".format(self.prefix, os.getpid(), secrets.token_hex(4))
+        folder = self._workdir(run_id)
+        asked, work = self.question(bridge, feedback, more, folder, run_id)
         if self.prompt_after is None:
             self.prompt_after = self.ctx.host.monotonic() - self.began
         self.say(
             Text(
-                "Asking {} (round {}, at most {:.0f} s)".format(bridge.title, number, deadline),
-                "正在询问 {}（第 {} 轮，最多 {:.0f} 秒）".format(bridge.title, number, deadline),
+                "Asking {} (round {}, at most {:.0f} s)".format(
+                    bridge.title, number, asked.deadline_s
+                ),
+                "正在询问 {}（第 {} 轮，最多 {:.0f} 秒）".format(
+                    bridge.title, number, asked.deadline_s
+                ),
             )
         )
-        started = {"bridge": bridge.id, "run": run_id, "workdir": folder, "incident": self.incident}
-        audit.session(self.ctx, {**started, "at": self.ctx.host.now(), "state": "asking"})
-        self.calls += 1
-        audit.spend(self.ctx, None)
-        began = self.ctx.host.monotonic()
+        began, since = self.ctx.host.monotonic(), self.ctx.host.now()
+        about = {
+            "bridge": bridge.id,
+            "title": bridge.title,
+            "run": run_id,
+            "pid": os.getpid(),
+            "pid_started": started(os.getpid()),
+            "round": number,
+            "workdir": folder,
+            "incident": self.incident,
+            "since": since,
+            "deadline_s": asked.deadline_s,
+        }
+        audit.session(self.ctx, {**about, "at": since, "state": "asking"})
+        self.ledger.begin(bridge.id, run_id)
+        spent, outcome = Spent(), "crashed"
+        calls: Tuple[Any, ...] = ()
+        row: Dict[str, Any] = {"bridge": bridge.title, "round": number, "run": run_id}
         try:
-            answer = bridge.ask(self.ctx, question)
+            reply = bridge.ask(self.ctx, asked)
+            spent, calls, outcome = reply.spent, reply.tool_calls, "answered"
         except BridgeError as error:
-            self._note(
-                "failed",
-                bridge,
-                prompt,
-                run=run_id,
-                round=number,
-                error=error.kind,
-                message=error.message,
-                seconds=self.ctx.host.monotonic() - began,
-            )
+            spent, calls, outcome = error.spent or Spent(), tuple(error.tool_calls), error.kind
+            row["message"] = error.message
             raise
         except HealerError as error:
+            outcome = row["message"] = "bad-output"
             raise base.failure("bad-output", error.message) from None
         # a bridge that crashes is one that gave no answer; its message may hold anything, so only
         # its type is kept
         except Exception as error:
-            self._note(
-                "failed",
-                bridge,
-                prompt,
-                run=run_id,
-                round=number,
-                error="bad-output",
-                message=type(error).__name__,
-            )
+            outcome = row["message"] = "bad-output"
             raise base.failure(
                 "bad-output", "the bridge failed: {}".format(type(error).__name__)
             ) from None
-        self.cost += answer.cost_usd or 0.0
-        audit.spend(self.ctx, answer.cost_usd, calls=0)
+        finally:
+            self.ledger.end(spent)
+            row.update(
+                outcome=outcome,
+                seconds=round(self.ctx.host.monotonic() - began, 1),
+                cost_usd=spent.cost,
+                tokens=spent.tokens_in + spent.tokens_out,
+                turns=spent.turns,
+                model=spent.model,
+                tool_calls=list(calls),
+            )
+            self.log.append(row)
+            what = "answered" if outcome == "answered" else "failed"
+            told = {name: value for name, value in row.items() if name != "bridge"}
+            self._note(what, bridge, asked.prompt, **told)
+            audit.session(
+                self.ctx,
+                {
+                    **about,
+                    "at": self.ctx.host.now(),
+                    "state": outcome,
+                    "seconds": row["seconds"],
+                    "cost_usd": spent.cost,
+                },
+            )
         self.attempts.append((bridge.id, "ok"))
-        self._note(
-            "answered",
-            bridge,
-            prompt,
-            run=run_id,
-            round=number,
-            argv=list(answer.argv),
-            init=dict(answer.init),
-            session=answer.session,
-            seconds=answer.seconds,
-            cost_usd=answer.cost_usd,
-            tool_calls=list(answer.tool_calls),
-            plan=short(answer.data),
-        )
-        session = answer.session if work else ""
-        audit.session(
-            self.ctx,
-            {**started, "at": self.ctx.host.now(), "state": "answered", "session": session},
-        )
-        return bridge, answer, work
+        row["plan"] = short(reply.data)
+        if work:
+            audit.session(
+                self.ctx,
+                {**about, "at": self.ctx.host.now(), "state": outcome, "session": reply.session},
+            )
+        return bridge, reply, work
 
     def _fail(self, bridge: Bridge, error: BridgeError, quiet: bool = False) -> None:
         self.attempts.append((bridge.id, error.kind))
@@ -221,7 +255,7 @@ class Asking:
             self.say(
                 Text(
                     "{}: {} ({})".format(bridge.title, name.en, error.message),
-                    "{}:{}({})".format(bridge.title, name.zh, error.message),
+                    "{}：{}（{}）".format(bridge.title, name.zh, error.message),
                 )
             )
 
@@ -245,11 +279,11 @@ class Asking:
             self.ctx,
             self.redactor,
             {
+                **event,
                 "event": what,
                 "incident": self.incident,
                 "bridge": bridge.id,
                 "mode": self.settings["ai.mode"],
-                **event,
             },
             prompt,
         )

@@ -10,6 +10,7 @@ import re
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ...bridges.base import Spent
 from ...errors import SettingsError
 from ...files import (
     append_line,
@@ -22,6 +23,7 @@ from ...files import (
 from ...model import Outcome, Text
 from ...openclaw.home import Home
 from ...redact import Redactor
+from ...store.incidents import Incident
 
 MAX_BYTES = 2_000_000
 KEEP = 5
@@ -78,6 +80,83 @@ def spend(ctx: Any, usd: Optional[float], calls: int = 1) -> None:
         pass
 
 
+class Ledger:
+    """What this incident's calls cost, over all visits: in the incident's own file, written before
+    a call and after it, so that a kill -9 loses nothing.
+    """
+
+    def __init__(self, ctx: Any, incident: Incident) -> None:
+        self.ctx, self.incident = ctx, incident
+        row = incident.ai()
+        if row.pop("open", None):  # a call whose end nobody saw: it may have cost anything
+            row["unknown"] = int(row["unknown"]) + 1
+            incident.keep_ai(row)
+        self.calls_before, self.usd_before = int(row["calls"]), float(row["usd"])
+
+    @property
+    def row(self) -> Dict[str, Any]:
+        return self.incident.ai()
+
+    @property
+    def calls(self) -> int:
+        """Calls of this visit."""
+        return int(self.row["calls"]) - self.calls_before
+
+    @property
+    def usd(self) -> float:
+        """Dollars of this visit."""
+        return round(float(self.row["usd"]) - self.usd_before, 6)
+
+    def refusal(self) -> str:
+        """Why no more may be asked; "" when it may."""
+        row, today = self.row, spent_today(self.ctx)
+        settings = self.ctx.settings
+        most, calls = float(settings["ai.max_usd"]), int(settings.get("ai.max_calls", 6))
+        if today["calls"] >= int(settings["ai.daily_budget"]):
+            return "{} calls today, ai.daily_budget is {}".format(
+                today["calls"], settings["ai.daily_budget"]
+            )
+        if row["calls"] >= calls:
+            return "{} calls in this incident, ai.max_calls is {}".format(row["calls"], calls)
+        if most and row["usd"] >= most:
+            return "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(row["usd"], most)
+        return ""
+
+    def left_usd(self) -> float:
+        most = float(self.ctx.settings["ai.max_usd"])
+        return max(0.01, most - float(self.row["usd"])) if most else 0.0
+
+    def begin(self, bridge: str, run: str) -> None:
+        row = self.row
+        row["calls"] = int(row["calls"]) + 1
+        row["open"] = {"bridge": bridge, "run": run, "since": self.ctx.host.now()}
+        self.incident.keep_ai(row)
+        spend(self.ctx, None)
+
+    def end(self, spent: Spent) -> None:
+        row = self.row
+        row.pop("open", None)
+        row["tokens"] = int(row["tokens"]) + spent.tokens_in + spent.tokens_out
+        if spent.cost is None:
+            row["unknown"] = int(row["unknown"]) + 1
+        else:
+            row["usd"] = round(float(row["usd"]) + spent.cost, 6)
+        self.incident.keep_ai(row)
+        spend(self.ctx, spent.cost, calls=0)
+
+
+def cost_text(row: Mapping[str, Any]) -> Text:
+    """ "0.04 USD", "unknown", or both."""
+    usd, unknown = float(row.get("usd") or 0.0), int(row.get("unknown") or 0)
+    if not unknown:
+        return Text("{:.2g} USD".format(usd), "{:.2g} 美元".format(usd))
+    if not usd:
+        return Text("cost unknown", "费用未知")
+    return Text.of(
+        "{:.2g} USD, and {} calls of unknown cost", "{:.2g} 美元，另有 {} 次费用未知", usd, unknown
+    )
+
+
 def session(ctx: Any, value: Mapping[str, Any]) -> None:
     """What `ai attach` shows: the run at work or the last one."""
     try:
@@ -100,10 +179,12 @@ def report(
     incident: str,
     result: Any,
     tried: Sequence[Outcome],
-    prevention: Text,
+    said: Mapping[str, Text],
+    log: Sequence[Mapping[str, Any]],
 ) -> str:
     """Write <state dir>/iflow-doctor/reports/<incident>.md (both languages); return its path, ""
-    when it could not be written.
+    when it could not be written. said: what may be passed on of the model's words. log: every call
+    and refusal.
     """
     try:
         folder = private_dir(private_dir(ctx.home.doctor_dir) / "reports")
@@ -111,7 +192,7 @@ def report(
         name = re.sub(r"[^\w.-]+", "-", incident)[:60].strip("-.") or "incident"
         path = folder / "{}-{}.md".format(stamp, name)
         text = "\n\n---\n\n".join(
-            _report(ctx, incident, result, tried, prevention, lang) for lang in ("zh", "en")
+            _report(ctx, incident, result, tried, said, log, lang) for lang in ("zh", "en")
         )
         write_atomic(path, redactor.clean(text) + "\n")
         for old in sorted(folder.glob("*.md"))[:-KEEP_REPORTS]:
@@ -122,83 +203,115 @@ def report(
 
 
 def _report(
-    ctx: Any, incident: str, result: Any, tried: Sequence[Outcome], prevention: Text, lang: str
+    ctx: Any,
+    incident: str,
+    result: Any,
+    tried: Sequence[Outcome],
+    said: Mapping[str, Text],
+    log: Sequence[Mapping[str, Any]],
+    lang: str,
 ) -> str:
     def say(en: str, zh: str) -> str:
         return zh if lang == "zh" else en
 
     verdict = ctx.verdict
-    lines = ["# " + say("Recovery report: {}", "恢复报告：{}").format(incident), ""]
     state = say("recovered", "已恢复") if result.healed else say("NOT recovered", "未恢复")
     if result.by_itself:
         state += say(" (by itself)", "（自行恢复）")
-    lines += ["- {}: **{}**".format(say("Result", "结果"), state)]
-    lines += [
+    bad = [f for f in verdict.findings if f.severity.value != "info"][:15]
+    failed = [row for row in result.attempts if row[1] not in ("ok", "not-installed", "no-consent")]
+    who = result.title or "AI"
+    lines = [
+        "# " + say("Recovery report: {}", "恢复报告：{}").format(incident),
+        "",
+        "- {}: **{}**".format(say("Result", "结果"), state),
         "- {}: {}".format(
             say("Time", "时间"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ctx.host.now()))
-        )
-    ]
-    asked = say(
-        "{} (rounds {}, calls {}, {} USD as far as known)",
-        "{}（轮数 {}，调用 {} 次，已知费用 {} 美元）",
-    )
-    lines += [
-        "- AI: "
-        + asked.format(
-            result.bridge or say("none answered", "均未响应"),
-            result.rounds,
-            result.calls,
-            result.cost_usd,
         ),
+        "- AI: "
+        + say("{}, {} calls in this visit, {}", "{}，本次处理调用 {} 次，{}").format(
+            result.title or say("none answered", "均未响应"),
+            result.calls,
+            cost_text(result.cost).to(lang),
+        ),
+        *(["- " + result.why.to(lang)] if result.why.en else []),
         "",
-    ]
-    lines += [
         "## " + say("Symptom", "现象"),
         "",
         "{} ({})".format(verdict.reason.to(lang), verdict.state.value),
-    ]
-    lines += ["- `{}` {}".format(f.check_id, f.message.to(lang)) for f in verdict.findings[:15]]
-    lines += [
+        *("- `{}` {}".format(f.check_id, f.message.to(lang)) for f in bad),
         "",
-        "## " + say("Root cause", "根本原因"),
+        "## " + say("What was done", "做了什么"),
         "",
-        _quote(result.root_cause.to(lang)) or say("Not known.", "未知。"),
-    ]
-    lines += ["", "## " + say("What was done", "做了什么"), ""] + (
-        _done(tried, lang) or [say("Nothing.", "无。")]
-    )
-    verified = say(
-        "The gateway's own /readyz answered ready several times in a row.",
-        "网关自身的 /readyz 连续多次返回就绪。",
-    )
-    unverified = say("Not verified: the gateway is not ready.", "未通过验证：网关仍未就绪。")
-    lines += [
+        *(_done(tried, lang) or [say("Nothing.", "无。")]),
         "",
         "## " + say("How it was verified", "如何验证"),
         "",
-        verified if result.healed else unverified,
-    ]
-    failed = [
-        "- {}: {}".format(bridge, _kind(kind, lang))
-        for bridge, kind in result.attempts
-        if kind not in ("ok", "not-installed")
-    ]
-    if failed:
-        lines += ["", "## " + say("AIs that gave no answer", "未返回结果的 AI"), ""] + failed
-    if not result.healed or result.tell_person.en:
-        lines += [
-            "",
-            "## " + say("What you should know or do", "你需要知道或处理的"),
-            "",
-            _quote(result.tell_person.to(lang)) or "-",
-        ]
-    lines += [
+        say(
+            "The gateway's own /readyz answered ready several times in a row.",
+            "网关自身的 /readyz 连续多次返回就绪。",
+        )
+        if result.healed
+        else say("Not verified: the gateway is not ready.", "未通过验证：网关仍未就绪。"),
         "",
-        "## " + say("How to prevent it", "如何预防"),
+        "## " + say("What {} says (nobody verified it)", "{} 的看法（未经核实）").format(who),
         "",
-        _quote(prevention.to(lang)) or say("No advice.", "暂无建议。"),
+        _quote(said["root_cause"].to(lang)) or say("Nothing on the cause.", "没有说明原因。"),
+        "",
+        _quote(said["tell_person"].to(lang)) or say("No advice.", "暂无建议。"),
+        "",
+        _quote(said["prevention"].to(lang)) or say("Nothing on prevention.", "没有预防建议。"),
+        "",
+        "## " + say("Every call", "每次调用"),
+        "",
+        *(_call(row, lang) for row in log),
+        *("- {}: {}".format(bridge, _kind(kind, lang)) for bridge, kind in failed),
+        "",
+        say("The whole session: {}", "完整记录：{}").format(
+            ctx.home.doctor_dir / "ai" / "audit.jsonl"
+        ),
     ]
-    return "\n".join(lines)
+    return "\n".join(str(line) for line in lines)
+
+
+def _call(row: Mapping[str, Any], lang: str) -> str:
+    """One call or refusal of a session, as a list item."""
+    if row.get("event") == "refused":
+        text = Text.of("- round {}: plan refused: {}", "- 第 {} 轮：方案被拒绝：{}", row["round"],
+                       _inline(row["message"]))  # fmt: skip
+        return text.to(lang)
+    usd = row.get("cost_usd")
+    cost = (
+        Text("cost unknown", "费用未知")
+        if usd is None
+        else Text.of("{} USD", "{} 美元", "{:.2g}".format(usd))
+    )
+    text = Text.of(
+        "- round {}: {} ({}), {} s, {} requests, {} tokens, {}: {}",
+        "- 第 {} 轮：{}（{}），{} 秒，{} 次请求，{} 个 token，{}：{}",
+        row.get("round", "-"),
+        row.get("bridge", "-"),
+        row.get("model") or Text("its default model", "默认模型"),
+        row.get("seconds", "-"),
+        row.get("turns", 0),
+        row.get("tokens", 0),
+        cost,
+        row.get("outcome", "-"),
+    )
+    rest = [
+        "  - `{}` {}".format(call.get("name"), call.get("decision"))
+        for call in row.get("tool_calls") or ()
+    ]
+    plan = row.get("plan")
+    if isinstance(plan, Mapping):
+        params = json.dumps(plan.get("params"), ensure_ascii=False)[:300]
+        named = _inline(plan.get("repair")), _inline(params)
+        rest.append("  - {}: `{}` `{}`".format(Text("plan", "方案").to(lang), *named))
+    return "\n".join([text.to(lang)] + rest)
+
+
+def _inline(text: Any) -> str:
+    return re.sub(r"[`\r\n<>]", " ", str(text))
 
 
 def _done(tried: Sequence[Outcome], lang: str) -> List[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
 
 from ...bridges.base import Bridge
 from ...errors import HealerError
 from ...model import Outcome, Plan, Text
 from ...openclaw import cli
-from . import NOBODY, AiResult, audit, edit_mode, evidence
+from . import NOBODY, AiResult, advice, audit, edit_mode
 from . import plan as plans
 from .asking import LEAST_S, Asking, short
 
@@ -69,24 +70,19 @@ class Emergency(Asking):
             if asked is None:
                 break
             bridge, answer, work = asked
-            self.bridge, self.rounds = bridge.id, number
+            self.bridge, self.rounds = bridge, number
             try:
                 value = plans.read(answer.data)
                 self._hear(value)
                 plan = edit_mode.plan_of(self.ctx, work, self.redactor) if work else None
                 if plan is not None:
                     plans.check(self.ctx, plan, self.tried)
-                else:
-                    told = value["repair"] == "tell-person"
-                    spoken = self.said["tell_person"]
-                    params = (
-                        dict({"en": spoken.en, "zh": spoken.zh}, **value["params"])
-                        if told
-                        else dict(value["params"])
-                    )
-                    plan = plans.prepare(self.ctx, dict(value, params=params), self.tried)
+                elif value["repair"] != "tell-person":
+                    # never put anything back here: a placeholder in a parameter is refused
+                    plan = plans.prepare(self.ctx, value, self.tried)
             except HealerError as refused:
                 feedback, bad = "It was refused: " + refused.message, bad + 1
+                self.log.append({"event": "refused", "round": number, "message": refused.message})
                 self._note("refused", bridge, reason=refused.message, plan=short(answer.data))
                 self.say(
                     Text(
@@ -104,15 +100,20 @@ class Emergency(Asking):
                     )
                 seen.add(key)
                 continue
-            if not plan.steps:
+            if plan is None or not plan.steps:
                 self._note("tell-person", bridge, plan=short(answer.data))
-                return self._stop(plan.advice or self.said["tell_person"], told=True)
+                return self._stop(
+                    Text(
+                        "The AI knows no repair of ours that would help.",
+                        "AI 认为我们的修复都帮不上忙。",
+                    )
+                )
             outcome = self._carry_out(plan, bridge, number)
             if outcome is None:
                 feedback, bad = "It could not be carried out.", bad + 1
                 continue
             if outcome.healed:
-                return self._result(True, self.said["tell_person"])
+                return self._result(True, Text("", ""))
             if not outcome.rolled_back and outcome.config_diff:
                 return self._stop(
                     Text(
@@ -138,10 +139,24 @@ class Emergency(Asking):
             if plans.ready(self.ctx):
                 return self._by_itself()
         return self._stop(
-            NOBODY
+            self._nobody()
             if not self.rounds
             else Text("No plan of the AI healed it.", "AI 的计划都没能恢复网关。")
         )
+
+    def _nobody(self) -> Text:
+        """Why nobody answered: the login that was refused, the budget, or nobody to ask."""
+        if self.ended == "budget":
+            return Text(
+                "No AI was asked any more: {}.".format(self.ledger.refusal()),
+                "不再询问 AI：{}。".format(self.ledger.refusal()),
+            )
+        if self.ended:
+            return Text(
+                "The AI you agreed to does not accept its login; no other one was asked instead.",
+                "你同意的 AI 不接受其登录；没有改问别的 AI。",
+            )
+        return NOBODY
 
     def _carry_out(self, plan: Plan, bridge: Bridge, number: int) -> Optional[Outcome]:
         self.say(
@@ -171,10 +186,15 @@ class Emergency(Asking):
         return outcome
 
     def _hear(self, value: Mapping[str, Any]) -> None:
+        """What it says of causes and advice, as far as it may be passed on."""
+        params = value["params"] if value["repair"] == "tell-person" else {}
         for name in self.said:
             heard = plans.texts(value, name)
+            if name == "tell_person" and params.get("en"):
+                heard = Text(str(params["en"]), str(params.get("zh") or params["en"]))
             self.said[name] = Text(
-                *(self.redactor.clean(evidence.plain(part))[: plans.LIMIT] for part in heard)
+                advice.opinion(heard.en, self.redactor),
+                advice.opinion(heard.zh, self.redactor, "zh"),
             )
 
     def _look_again(self) -> None:
@@ -229,15 +249,8 @@ class Emergency(Asking):
         except AlreadyRunning:
             yield False
 
-    def _stop(self, why: Text, told: bool = False) -> AiResult:
-        """Not healed: what the AI wants the person to know comes with the reason why it ended."""
-        heard = self.said["tell_person"]
-        both = (
-            why
-            if told or not heard.en
-            else Text("{} {}".format(why.en, heard.en), "{}{}".format(why.zh, heard.zh))
-        )
-        return self._result(False, both)
+    def _stop(self, why: Text) -> AiResult:
+        return self._result(False, why)
 
     def _by_itself(self) -> AiResult:
         self.by_itself = True
@@ -247,23 +260,42 @@ class Emergency(Asking):
 
     by_itself = False
 
-    def _result(self, healed: bool, tell: Text) -> AiResult:
-        root = self.said["root_cause"]
-        result = AiResult(
-            healed,
-            root,
-            Text(*(self.redactor.clean(part) for part in tell)),
-            self.bridge,
-            self.rounds,
-            round(self.cost, 6),
-            self.calls,
-            tuple(self.attempts),
-            tuple(self.outcomes),
-            self.by_itself,
-            self.prompt_after,
+    def _opinion(self) -> Text:
+        """ "Claude suggests, not verified: ..."; nothing when it said nothing."""
+        cause, more = self.said["root_cause"], self.said["tell_person"]
+        if self.bridge is None or self.by_itself:
+            return Text("", "")
+        both = Text(
+            " ".join(part for part in (cause.en, more.en if more.en != cause.en else "") if part),
+            "".join(part for part in (cause.zh, more.zh if more.zh != cause.zh else "") if part),
         )
-        from dataclasses import replace
+        return advice.attributed(self.bridge.title, both)
 
+    def _result(self, healed: bool, why: Text) -> AiResult:
+        row = self.ledger.row
+        result = AiResult(
+            healed=healed,
+            why=why,
+            opinion=self._opinion(),
+            bridge=self.bridge.id if self.bridge else "",
+            title=self.bridge.title if self.bridge else "",
+            rounds=self.rounds,
+            calls=self.ledger.calls,
+            usd=self.ledger.usd,
+            cost={name: row[name] for name in ("calls", "usd", "unknown", "tokens")},
+            attempts=tuple(self.attempts),
+            outcomes=tuple(self.outcomes),
+            by_itself=self.by_itself,
+            prompt_after_s=self.prompt_after,
+            unasked=tuple(
+                dict.fromkeys(name for name, kind in self.attempts if kind == "no-consent")
+            ),
+            switched_off=tuple(
+                plans.plugin_of(o.plan)
+                for o in self.outcomes
+                if o.healed and plans.plugin_of(o.plan)
+            ),
+        )
         audit.write(
             self.ctx,
             self.redactor,
@@ -272,20 +304,26 @@ class Emergency(Asking):
                 "incident": self.incident,
                 "healed": healed,
                 "by_itself": self.by_itself,
-                "bridge": self.bridge,
+                "bridge": result.bridge,
                 "rounds": self.rounds,
-                "calls": self.calls,
-                "cost_usd": self.cost,
+                "calls": result.calls,
+                "cost": dict(result.cost),
                 "attempts": self.attempts,
                 "prompt_after_s": self.prompt_after,
             },
         )
-        return replace(
+        if not self.log:
+            return result
+        report = audit.report(
+            self.ctx,
+            self.redactor,
+            self.incident,
             result,
-            report=audit.report(
-                self.ctx, self.redactor, self.incident, result, self.tried, self.said["prevention"]
-            ),
+            self.tried,
+            self.said,
+            self.log,
         )
+        return replace(result, report=report)
 
 
 @contextlib.contextmanager

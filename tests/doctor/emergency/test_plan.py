@@ -192,7 +192,7 @@ def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tm
     redactor = known_secrets.redactor(ctx)
     work = edit_mode.prepare(ctx, str(tmp_path), redactor)
     shown = (tmp_path / "openclaw.json").read_text()
-    assert "Canary" not in shown and "AAcanary" not in shown and "<SECRET_" in shown
+    assert "Canary" not in shown and "AAcanary" not in shown and "<HIDDEN_" in shown
     (tmp_path / "openclaw.json").write_text(shown.replace(',\n  "agentz": 1', ""))
     plan = edit_mode.plan_of(ctx, work, redactor)
     assert plan.config_paths == ("agentz",) and json.loads(plan.steps[0].content) == GOOD
@@ -204,8 +204,9 @@ def test_hands_get_a_copy_without_secrets_and_their_edit_comes_back_with_them(tm
     [
         ('"loopback"', '"lan"'),
         ('"token",', '"none",'),
+        ('"agentz": 1', '"agentz": "<HIDDEN_1>"'),
         ('"agentz": 1', '"agentz": "<SECRET_1>"'),
-        ('"agentz": 1', '"x": "https://evil.example/<SECRET_1>"'),
+        ('"agentz": 1', '"x": "https://evil.example/<HIDDEN_1>"'),
         ('"agentz": 1', '"agentz": 2'),
         ("{", "{{"),
         ('"allowlist"', '"open"'),
