@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .. import machine
 from ..errors import SettingsError
 from ..files import read_json, tail_bytes, write_json
-from ..host import WINDOWS, Completed, Process, end_group, run_program
+from ..host import WINDOWS, Completed, Host, Process, end_group, run_program
 from ..openclaw import config as openclaw_config
 
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
@@ -264,13 +264,14 @@ def end_orphans(prefix: str) -> int:
     return _end(orphan, 3.0)
 
 
-def started(pid: int) -> float:
-    """When this process began; 0.0 when there is none."""
-    found = machine.process_of(pid) if pid > 0 else None
-    return float(found.started) if found else 0.0
+def doctor_lives(host: Host, session: Mapping[str, Any]) -> bool:
+    """Is the process that made this call still there? One that began later has only its number."""
+    found = host.process(int(session.get("pid") or -1))
+    since = float(session.get("since") or 0.0)
+    return found is not None and (not found.started or found.started <= since + 2.0)
 
 
-def end_orphan(session: Path) -> int:
+def end_orphan(host: Host, session: Path) -> int:
     """Given the file about the call at work: when its doctor is gone (kill -9), end what it had
     started. Cheap while there is none. Returns how many processes were ended.
     """
@@ -280,8 +281,7 @@ def end_orphan(session: Path) -> int:
         return 0
     if not isinstance(value, dict) or value.get("state") != "asking" or not value.get("pid"):
         return 0
-    began = started(int(value["pid"]))
-    if began and abs(began - float(value.get("pid_started") or began)) < 2.0:
+    if doctor_lives(host, value):
         return 0
     ended = end_run(str(value.get("run") or ""))
     write_json(session, dict(value, state="killed"))

@@ -243,7 +243,7 @@ def disable(app: Any, vendor: Optional[str]) -> None:
 @click.pass_obj
 def attach(app: Any, no_follow: bool) -> None:
     """Who is asked, since when, at work or over; follows. / 正在询问谁、何时开始（持续显示）。"""
-    from ..bridges.child import started
+    from ..bridges.child import doctor_lives
     from ..doctor.emergency import audit
     from ..model import Text
     from ..openclaw.home import locate
@@ -257,7 +257,7 @@ def attach(app: Any, no_follow: bool) -> None:
         else:
             app.say(Text("No AI was asked yet.", "还没有询问过 AI。"))
         raise click.exceptions.Exit(1)
-    alive = last.get("state") == "asking" and bool(started(int(last.get("pid") or 0)))
+    alive = last.get("state") == "asking" and doctor_lives(app.host, last)
     resume = _resume(last)
     if app.as_json:
         app.out(dict(last, at_work=alive, resume=resume, audit=str(log)))
@@ -316,7 +316,7 @@ def _session(last: Dict[str, Any], alive: bool, now: float) -> List[Any]:
 
 def _follow(app: Any, home: Any, last: Dict[str, Any]) -> None:
     """One line whenever something changes, until the run is over or the person has seen enough."""
-    from ..bridges.child import started
+    from ..bridges.child import doctor_lives
     from ..doctor.emergency import audit
 
     seen = (last.get("run"), last.get("state"))
@@ -324,7 +324,7 @@ def _follow(app: Any, home: Any, last: Dict[str, Any]) -> None:
         while True:
             app.host.sleep(1.0)
             last = audit.last_session(home)
-            alive = last.get("state") == "asking" and bool(started(int(last.get("pid") or 0)))
+            alive = last.get("state") == "asking" and doctor_lives(app.host, last)
             if (last.get("run"), last.get("state")) != seen or not alive:
                 app.say(_session(last, alive, app.host.now())[0])
                 seen = (last.get("run"), last.get("state"))

@@ -81,7 +81,7 @@ def _end_orphan(watchdog: Watchdog) -> None:
         return
     from ..bridges.child import end_orphan
 
-    ended = end_orphan(session)
+    ended = end_orphan(watchdog.host, session)
     if ended:
         watchdog.log.line("ai-orphan", watchdog.host.now(), ended=ended)
 

@@ -71,7 +71,7 @@ class AiResult:
 
     def note(self) -> Text:
         """One line for the person who is told of this incident: that an AI was asked, what it
-        cost, where the report is, what was switched off, what it suggests. "" when nobody was asked.
+        cost, where the report is, what was switched off, what it suggests. "" when nobody was.
         """
         from .audit import cost_text
 

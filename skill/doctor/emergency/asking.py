@@ -12,7 +12,6 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from ...bridges import base, consent, preferred
 from ...bridges.base import HANDS, Answer, Bridge, Question, Spent
-from ...bridges.child import started
 from ...errors import BridgeError, HealerError
 from ...files import private_dir
 from ...model import Outcome, Plan, Text
@@ -183,7 +182,6 @@ class Asking:
             "title": bridge.title,
             "run": run_id,
             "pid": os.getpid(),
-            "pid_started": started(os.getpid()),
             "round": number,
             "workdir": folder,
             "incident": self.incident,
