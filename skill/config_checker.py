@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from .checks import config as config_check
 from .checks import models as models_check
-from .checks import port as port_check
+from .checks import rivals
 from .checks import validation as validation_check
 from .checks.base import Look, error, info, warning
 from .model import Finding, Severity, Text
@@ -86,7 +86,11 @@ def check(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> Li
     steps.append(
         _step(
             "port",
-            [f for f in _safely("port", lambda: port_check.run(look)) if f.check_id != "port/free"],
+            [
+                f
+                for f in _safely("port", lambda: rivals.run_port(look))
+                if f.check_id != "port/free"
+            ],
         )
     )
     return steps

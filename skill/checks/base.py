@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..host import Listener, Process
 from ..model import NOT_SERVING, Finding, Severity, Text
 from ..openclaw import config as openclaw_config
-from ..openclaw import gateway, install, logs
+from ..openclaw import gateway, install, lock, logs
 from ..openclaw import processes as process_table
 
 
@@ -56,7 +56,7 @@ class Look:
     def gateways(self) -> List[Process]:
         """Living gateways of this state directory, oldest first."""
         found: List[Process] = self._once(
-            "gateways", lambda: process_table.ours(self.ctx.home, self.processes)
+            "gateways", lambda: lock.gateways(self.ctx.host, self.ctx.home, self.processes)
         )
         return found
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from ..openclaw import processes
-from ..openclaw.gateway import lock_files, read_lock
+from ..openclaw import lock, processes
 from .base import error, info, looking, warning
 
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
@@ -105,8 +104,8 @@ def run_lock(ctx: Any) -> Iterable[Finding]:
                 started=row.started,
                 command=row.line[:120],
             )
-    held, files = read_lock(look.home), lock_files(look.home)
-    owner = processes.owner_of_lock(look.home, look.processes)
+    held, files = lock.holding(look.host, look.home), lock.files(look.host, look.home)
+    owner = held.row if held.life is lock.Life.ALIVE else None
     if owner is not None:
         if not look.up:
             yield info(
@@ -119,24 +118,53 @@ def run_lock(ctx: Any) -> Iterable[Finding]:
                 command=owner.line[:120],
                 started=owner.started,
             )
+    elif held.life is lock.Life.UNKNOWN:
+        yield _held_elsewhere(held)
     elif files:
-        broken = not held
         yield info(
             "lock/stale",
             "Stale lock left by a dead process; the gateway reclaims it on start",
             "已退出的进程留下了锁文件；网关启动时会自行接管",
             files[0],
             None,
-            pid=held.get("pid"),
+            pid=held.lock.pid if held.lock else None,
             files=[str(f) for f in files],
-            unreadable=broken,
+            unreadable=held.lock is None,
         )
-    if look.gateways and not files and not look.up and "practice" not in look.gateways[0].line:
+    guards = lock.guards(look.host, look.home)
+    if guards and not look.up and lock.proven_dead(look.host, look.home):
+        yield error(
+            "lock/reclaim-guard",
+            "A crash while the lock was taken over left {}: no start gets past it".format(
+                guards[0]
+            ),
+            "接管锁时的崩溃留下了 {}：任何启动都无法越过它".format(guards[0]),
+            guards[0],
+            ("rmdir {}".format(guards[0]), "rmdir {}".format(guards[0])),
+            files=guards,
+        )
+    if look.gateways and not files and not look.up:
         yield info(
             "lock/none",
             "A gateway runs and holds no lock yet: it is starting",
             "网关正在运行但尚未持锁：仍在启动",
         )
+
+
+def _held_elsewhere(held: lock.Holding) -> Finding:
+    path = held.lock.path if held.lock else ""
+    return warning(
+        "lock/elsewhere",
+        "The lock is kept by a process that cannot be seen from here, in another container or on "
+        "another host of the same volume: nothing of it is moved",
+        "锁由本机看不到的进程持有（同一卷上的另一容器或主机）：不会移动它",
+        path,
+        (
+            "Stop the other gateway, or give this one a state directory of its own",
+            "停止另一个网关，或为本网关使用单独的状态目录",
+        ),
+        pid=held.lock.pid if held.lock else None,
+    )
 
 
 LOCK = Check("lock", Text("Lock of the state directory", "状态目录锁"), run_lock)

@@ -124,6 +124,7 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("permissions/not-writable", "tell-person", when=NOT_UP),
     Row("permissions/dangling-link", "tell-person", when=NOT_UP),
     Row("permissions/not-a-folder", "tell-person", when=NOT_UP),
+    Row("lock/reclaim-guard", "clear-stale-lock", when=NOT_UP),
     Row("lock/live-owner", "tell-person", when=Evidence(all=("state:impostor",))),
 )
 

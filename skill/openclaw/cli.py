@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..host import Completed, Host
-from .home import Home
+from .home import Home, selectors
 
 # OpenClaw's own triage: a collector of evidence (it starts no agent; 8 to 16 s), which works with
 # a broken config; and an agent that may be at work already.
@@ -29,21 +29,11 @@ def environment(host: Host, home: Home, program: Sequence[str] = ()) -> Dict[str
     """The environment in which `openclaw` speaks about this gateway. NODE_OPTIONS is dropped: a bad
     flag there ends node at once.
     """
-    env = {
-        k: v
-        for k, v in host.env.items()
-        if k not in ("NODE_OPTIONS", "OPENCLAW_GATEWAY_URL", "OPENCLAW_PROFILE")
-    }
+    dropped = ("NODE_OPTIONS", "OPENCLAW_GATEWAY_URL", "OPENCLAW_PROFILE")
+    env = {k: v for k, v in host.env.items() if k not in dropped}
+    env.update(selectors(host, home))
     env["HOME"] = str(host.home)
     env["NO_COLOR"] = "1"
-    if home.profile:
-        env["OPENCLAW_PROFILE"] = home.profile
-    base = Path(host.env.get("OPENCLAW_HOME", "").strip() or host.home)
-    plain = base / (".openclaw-" + home.profile if home.profile else ".openclaw")
-    if "OPENCLAW_STATE_DIR" in env or home.state_dir != plain:
-        env["OPENCLAW_STATE_DIR"] = str(home.state_dir)
-    if "OPENCLAW_CONFIG_PATH" in env or home.config_path != home.state_dir / "openclaw.json":
-        env["OPENCLAW_CONFIG_PATH"] = str(home.config_path)
     if program:  # `#!/usr/bin/env node` must find the node that lies beside the program
         folders = [os.path.dirname(program[0])] + [
             f for f in env.get("PATH", os.defpath).split(os.pathsep) if f

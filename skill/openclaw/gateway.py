@@ -1,38 +1,33 @@
-"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only;
-holder.end_process() does not.
-
-Facts (measured on 2026.9.6): `/` and unknown paths answer 200 HTML, so only JSON with the right
-fields counts; /readyz 503 names failing[]; a tripped crash-loop breaker is /readyz 200 with
-suppressed[].
+"""The gateway as seen from outside: its endpoints, its process, the owner of its port. Reads only,
+except end_gateway().
 """
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Tuple
 
-from ..host import Host, Reply
-from . import lastwords
+from ..host import Host
+from ..machine import children
+from . import lastwords, lock
+from .endpoint import SERVING, ask, body_of, serves
 from .gateway_process import (
     Ended,
     ProcessInfo,
     active_runs,
     doctor_running,
     end_process,
-    is_gateway,
-    is_practice,
+    info_of,
+    is_ours,
     listens,
-    lock_files,
     lock_holder,
     look_at,
     port_owner,
-    read_lock,
-    work_of,
 )
 from .home import Home
 from .ledger import Ledger
+from .processes import is_main, state_dir
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
     "Ended",
@@ -44,14 +39,13 @@ __all__ = [  # with what holder.py knows of the process: callers need one door
     "clock_stamp",
     "doctor_running",
     "end_gateway",
-    "is_gateway",
+    "info_of",
+    "is_ours",
     "listens",
-    "lock_files",
     "lock_holder",
     "look_at",
     "observe",
     "port_owner",
-    "read_lock",
     "serves",
     "service_of",
     "wait_ready",
@@ -104,72 +98,8 @@ class Observation:
     # does not answer
     cpu_s: Optional[float] = None
     moved: Optional[float] = None
-
-
-def body_of(reply: Reply) -> Dict[str, Any]:
-    """The JSON object of a reply; {} for anything else."""
-    try:
-        value = json.loads(reply.body.decode("utf-8", "replace"))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
-    """The endpoints, as fields of an Observation. One request when all is well, up to three
-    otherwise.
-    """
-    reply = host.get(home.url("/readyz"), timeout)
-    body = body_of(reply)
-    if reply.error:
-        answer = {"refused": "refused", "timeout": "silent", "reset": "silent"}.get(
-            reply.error, "unreachable"
-        )
-        if reply.error == "garbled":
-            answer = "foreign"
-        return {"answer": answer, "seconds": reply.seconds}
-    loop = body.get("eventLoop")
-    found: Dict[str, Any] = {
-        "seconds": reply.seconds,
-        "event_loop_degraded": isinstance(loop, Mapping) and loop.get("degraded") is True,
-        "failing": _names(body.get("failing")),
-        "suppressed": _names(body.get("suppressed")),
-    }
-    if isinstance(body.get("ready"), bool):
-        found["answer"] = "ready" if body["ready"] and reply.status == 200 else "not-ready"
-        if found["answer"] == "ready":
-            found["startup"] = "started"
-            return found
-    else:
-        # Older gateways know no /readyz (404, or the 200 HTML of the control page): liveness is all
-        # they offer.
-        live = host.get(home.url("/healthz"), timeout)
-        said = body_of(live)
-        if live.status == 200 and said.get("ok") is True and said.get("status") == "live":
-            found["answer"] = "live"
-        elif live.error in ("timeout", "reset"):
-            found["answer"] = "silent"
-        elif live.error == "refused":
-            found["answer"] = "refused"
-        else:
-            found["answer"] = "foreign"
-        return found
-    startup = body_of(host.get(home.url("/startupz"), timeout))
-    found["startup"] = str(startup.get("status", ""))
-    if "gateway-draining" in found["failing"]:
-        found["startup"] = "draining"
-    return found
-
-
-LAST_PROBE = 1.0  # s: what the probe before a signal, a stop or a restart may take
-
-
-def serves(host: Host, home: Home) -> bool:
-    """Whether the gateway answers at this very moment and is not on its way out: the last question
-    before each signal, stop and restart.
-    """
-    found = ask(host, home, LAST_PROBE)
-    return found["answer"] in ("ready", "live", "not-ready") and found.get("startup") != "draining"
+    # (port, scheme) where it really answers, when that is not what config and environment say
+    endpoint: Optional[Tuple[int, str]] = None
 
 
 def end_gateway(
@@ -195,7 +125,13 @@ def end_gateway(
         return True
 
     return end_process(
-        host, target, grace_s, keepalive, probe=lambda: serves(host, home), note=note
+        host,
+        target,
+        grace_s,
+        keepalive,
+        probe=lambda: serves(host, home),
+        ours=lambda row: is_ours(host, home, row),
+        note=note,
     )
 
 
@@ -209,10 +145,6 @@ def kind_of(failing: str) -> str:
         return "draining"
     name = failing.partition(":")[0]
     return name if name in ("agent-database", "plugin-reload") else "channel"
-
-
-def _names(value: Any) -> Tuple[str, ...]:
-    return tuple(str(item)[:80] for item in value[:50]) if isinstance(value, list) else ()
 
 
 def observe(
@@ -240,30 +172,23 @@ def observe(
     )
     if found["answer"] == "ready" and same and known and known.owner_known:
         return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
+    here = replace(home, port=found["endpoint"][0]) if "endpoint" in found else home
     process, owner, could = holder, None, False
     if found["answer"] not in ("refused", "unreachable"):
-        if holder and listens(host, holder.pid, home.port):
+        if holder and listens(host, holder.pid, here.port):
             could, owner = True, holder
         else:
-            could, owner = port_owner(host, home.port)
+            could, owner = port_owner(host, here.port)
     service = service_of(platform)
     if process is None:
-        for pid in (
-            getattr(service, "main_pid", None),
-            known.process.pid if known and known.process else None,
-        ):
-            candidate = look_at(host, pid) if pid else None
-            if is_gateway(candidate) or (candidate and is_practice(candidate)):
-                process = candidate
-                break
-    if process is None and owner and is_gateway(owner) and not read_lock(home):
-        process = owner
+        process = _unlocked(host, home, service, known, owner)
+    if process and owner and owner.pid != process.pid and _below(host, process.pid, owner.pid):
+        process = owner  # up to 2026.4 a launcher starts the gateway as its child
+    cpu_s = moved = None
+    if process and found["answer"] not in SERVING:
+        cpu_s, moved = _work_of(host, process.pid)
     staying = stuck = lost = False
     silent: Optional[float] = None
-    cpu_s: Optional[float] = None
-    moved: Optional[float] = None
-    if process and found["answer"] in ("refused", "silent"):
-        cpu_s, moved = work_of(host, process.pid)
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
         own = lastwords.of_process(said, process.started)
@@ -312,6 +237,43 @@ def observe(
     )
 
 
+def _unlocked(
+    host: Host,
+    home: Home,
+    service: Any,
+    known: Optional[Observation],
+    owner: Optional[ProcessInfo],
+) -> Optional[ProcessInfo]:
+    """The gateway's process where no lock names it: the service's main process, the one of the last
+    look, or the listener, where it is OpenClaw and not of another state directory.
+    """
+    kept = (
+        getattr(service, "main_pid", None),
+        known.process.pid if known and known.process else None,
+    )
+    for pid in kept:
+        row = host.process(pid) if pid else None
+        if row is not None and is_main(row) and row.pid not in lock.own_tree(host):
+            place = state_dir(row)
+            if place is None or lock.same_place(place, home.state_dir):
+                return info_of(row)
+    row = host.process(owner.pid) if owner else None
+    return info_of(row) if row is not None and lock.names_us(home, row) else None
+
+
+def _work_of(host: Host, pid: int) -> Tuple[Optional[float], Optional[float]]:
+    """CPU seconds and bytes moved by this process and its children."""
+    used = [host.usage(each) for each in [pid] + [r.pid for r in children(pid, host.processes())]]
+    cpu = [each["cpu_s"] for each in used if "cpu_s" in each]
+    moved = [each["io_mb"] * 1e6 for each in used if "io_mb" in each]
+    return (sum(cpu) if cpu else None), (sum(moved) if moved else None)
+
+
+def _below(host: Host, pid: int, child: int) -> bool:
+    row = host.process(child)
+    return row is not None and row.ppid == pid and is_main(row)
+
+
 def service_of(platform: Any) -> Any:
     try:
         return platform.service_state() if platform else None
@@ -355,7 +317,7 @@ def wait_ready(
     while host.monotonic() - began < budget_s:
         seen = ask(host, home, 5.0)
         holder = lock_holder(host, home)
-        ours = holder is not None or not read_lock(home)
+        ours = holder is not None or not lock.files(host, home)
         streak = streak + 1 if seen["answer"] in ("ready", "live") and ours else 0
         if streak >= READY_IN_A_ROW:
             return True

@@ -13,11 +13,14 @@ import os
 import signal
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Iterable, Optional, Tuple
 
 from ..host import Host, Process
 from ..machine import KILL, children
+from . import lock
 from .home import Home
+from .lock import Life
+from .processes import is_doctor, is_main, state_dir
 
 
 @dataclass(frozen=True)
@@ -57,72 +60,12 @@ def info_of(row: Optional[Process]) -> Optional[ProcessInfo]:
     return ProcessInfo(row.pid, row.started, status, row.line[:300], row.rss, row.uid)
 
 
-def lock_files(home: Home) -> List[str]:
-    """This state directory's gateway locks, as files."""
-    found: List[str] = []
-    base = home.state_dir / "tmp"
-    try:
-        for folder in sorted(base.glob("openclaw-*")):
-            found += [str(path) for path in sorted(folder.glob("gateway.*.lock"))]
-    except OSError:
-        pass
-    return sorted(found, key=lambda name: not name.endswith("gateway.state.lock"))
-
-
-def read_lock(home: Home) -> Dict[str, Any]:
-    """The first readable lock of this state directory: pid, port, stateDir, createdAt, ...; {} when
-    there is none.
-    """
-    for name in lock_files(home):
-        try:
-            with open(name, "rb") as handle:
-                value = json.loads(handle.read(8192).decode("utf-8", "replace"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(value, dict) and isinstance(value.get("pid"), int):
-            return value
-    return {}
-
-
-def is_gateway(process: Optional[ProcessInfo]) -> bool:
-    return bool(process) and "openclaw" in (process.command if process else "").lower()
-
-
 def lock_holder(host: Host, home: Home) -> Optional[ProcessInfo]:
-    """The living process that the lock names, provided it really is an OpenClaw that is not younger
-    than the lock.
-
-    A lock with another role than a gateway's (agent-embedded, sqlite-maintenance: 2026.9.6) names
-    no gateway: see doctor_running().
+    """The living gateway that holds this state directory; None when nobody does, or none that can
+    be seen from here (lock.holding() tells these apart).
     """
-    lock = read_lock(home)
-    if lock.get("role", "gateway") != "gateway":
-        return None
-    pid = lock.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
-        return None
-    process = look_at(host, pid)
-    if process is None:
-        return None
-    created = _epoch(str(lock.get("createdAt", "")))
-    # A pid that was given to somebody else since: it began after the lock was written (2 s for
-    # clock rounding).
-    if created and process.started and process.started > created + 2 and not is_gateway(process):
-        return None
-    return process if is_gateway(process) or not process.command or is_practice(process) else None
-
-
-def is_practice(process: ProcessInfo) -> bool:
-    return "skill.drill.practice" in process.command or "practice" in process.command
-
-
-def _epoch(stamp: str) -> float:
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return 0.0
+    held = lock.holding(host, home)
+    return info_of(held.row) if held.life is Life.ALIVE else None
 
 
 FACTS_FRESH_S = 60.0  # the plugin writes them every 10 s
@@ -167,45 +110,26 @@ def port_owner(host: Host, port: int) -> Tuple[bool, Optional[ProcessInfo]]:
     return not rows, None
 
 
-def work_of(host: Host, pid: int) -> Tuple[Optional[float], Optional[float]]:
-    """(CPU seconds, bytes read and written) of a process and all below it since they began; None
-    where that may not be read.
-    """
-    used = [host.usage(pid)] + [host.usage(row.pid) for row in children(pid, host.processes())]
-    if "cpu_s" not in used[0]:
-        return None, None
-    moved = [one.get("moved_mb", one.get("io_mb")) for one in used]
-    known = [value for value in moved if value is not None]
-    return sum(one.get("cpu_s", 0.0) for one in used), 1e6 * sum(known) if known else None
-
-
 def doctor_running(host: Host, home: Home) -> bool:
     """True while an `openclaw doctor` (or its orphaned child) runs, or another OpenClaw program
     holds the lock: no gateway can start.
     """
-    lock = read_lock(home)
-    user = look_at(host, lock["pid"]) if lock.get("role", "gateway") != "gateway" else None
-    if user is not None and (is_gateway(user) or not user.command):
-        return True
-    return any(
-        (row.name.startswith("openclaw-docto") or row.line.startswith("openclaw-doctor"))
-        and row.state != "zombie"
-        and _state_dir_matches(row, home)
-        for row in host.processes()
-    )
+    for held in lock.locks(host, home):
+        if held.readable and held.role != "gateway":
+            if lock.life_of(host, home, held)[0] is not Life.DEAD:
+                return True
+    return any(is_doctor(row) and _may_work_here(host, home, row) for row in host.processes())
 
 
-def _state_dir_matches(row: Process, home: Home) -> bool:
-    """Whether a process works on this state directory, by its environment; True when the system
-    does not tell.
+def _may_work_here(host: Host, home: Home, row: Process) -> bool:
+    """Whether a process works on this state directory, by its environment. Where that may not be
+    read it does only when it is our own account's (another account has another state directory).
     """
-    if not row.env:
-        return True
-    from .home import state_dir_of
-
-    return os.path.realpath(str(state_dir_of(Host(env=row.env)))) == os.path.realpath(
-        str(home.state_dir)
-    )
+    place = state_dir(row)
+    if place is not None:
+        return lock.same_place(place, home.state_dir)
+    me = host.process(os.getpid())
+    return me is None or not row.user or row.user == me.user
 
 
 class Ended(str, Enum):
@@ -214,6 +138,7 @@ class Ended(str, Enum):
     GONE = "gone"
     ALIVE = "alive"  # it outlived its signals, or may not be signalled by us
     ANSWERS = "answers"  # the last probe before a signal was answered: it was left alone
+    NOT_OURS = "not-ours"  # it is not the verified gateway of this state directory
     LIMIT = "limit"  # two hard kills within five minutes: a third was not made
 
     @property
@@ -228,32 +153,29 @@ def end_process(
     keepalive: Any = None,
     *,
     probe: Callable[[], bool],
+    ours: Callable[[Process], bool],
     note: Callable[[str], bool],
 ) -> Ended:
     """SIGTERM, up to `grace_s` seconds, SIGKILL of exactly this process; then its children that
-    outlived it. For callers there is store.ledger.end_gateway(), which knows probe and note.
+    outlived it. For callers there is gateway.end_gateway(), which knows the rest.
 
-    Pid, start time and command line are compared just before each signal: a reused pid is never
-    touched. probe: whether the gateway serves at this moment (<= 1 s), asked last before each
-    signal. note: keep on disk that "terminate" or "kill" comes next; False forbids it.
+    Pid and start time are compared just before each signal: a reused pid is never touched. probe:
+    whether the gateway serves at this moment (<= 1 s), asked last before each signal. ours: whether
+    it is the verified gateway of this place. note: keep on disk that "terminate" or "kill" comes
+    next; False forbids it.
     """
+
+    first = host.process(target.pid)
+    if first is None or not _is_target(first, target):
+        return Ended.GONE
 
     def same() -> Optional[Process]:
         row = host.process(target.pid)
-        now = info_of(row)
-        if (
-            now is None
-            or (target.started and abs(now.started - target.started) > 1.0)
-            or now.command != target.command
-        ):
-            return None
-        return row
+        return row if row is not None and row.state != "zombie" and first.is_same(row) else None
 
-    if same() is None:
-        return Ended.GONE
     below = children(target.pid, host.processes())
-    for number, wait in ((signal.SIGTERM, grace_s), (KILL, 10.0)):
-        if number == signal.SIGTERM and (target.status == "T" or grace_s <= 0):
+    for act, number, wait in (("terminate", signal.SIGTERM, grace_s), ("kill", KILL, 10.0)):
+        if act == "terminate" and (target.status == "T" or grace_s <= 0):
             continue  # a stopped process never sees SIGTERM
         if same() is None:
             break
@@ -262,7 +184,9 @@ def end_process(
         row = same()  # the probe took its time
         if row is None:
             break
-        if not note("terminate" if wait is grace_s else "kill"):
+        if not ours(row):
+            return Ended.NOT_OURS
+        if not note(act):
             return Ended.LIMIT
         try:
             host.signal(row, number)
@@ -277,6 +201,30 @@ def end_process(
         return Ended.ALIVE
     _end_orphans(host, below)
     return Ended.GONE
+
+
+def _is_target(row: Process, target: ProcessInfo) -> bool:
+    """Whether this is the process that was judged. Its title may have changed since, as a starting
+    gateway's does.
+    """
+    now = info_of(row)
+    if now is None or (target.started and abs(now.started - target.started) > 1.0):
+        return False
+    return now.command == target.command or is_main(row)
+
+
+def is_ours(host: Host, home: Home, row: Process) -> bool:
+    """Whether this process may be signalled as the gateway of this state directory: it holds the
+    lock (or launched who does), or is a gateway whose environment names this place. Never this
+    process or one above it.
+    """
+    if row.state == "zombie" or row.pid in lock.own_tree(host):
+        return False
+    held = lock.holding(host, home)
+    if held.life is Life.ALIVE and held.row is not None:
+        return held.row.is_same(row) or (is_main(row) and held.row.ppid == row.pid)
+    place = state_dir(row) if is_main(row) else None
+    return place is not None and lock.same_place(place, home.state_dir)
 
 
 def _end_orphans(host: Host, rows: Iterable[Process]) -> None:

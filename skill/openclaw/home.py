@@ -7,13 +7,16 @@ Source: OpenClaw 2026.9.6 docs (help/environment, gateway/multiple-gateways) and
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from ..host import Host
+from ..model import Text
 
 DEFAULT_PORT = 18789
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -47,31 +50,91 @@ class Home:
 
 
 def state_dir_of(host: Host) -> Path:
-    """OPENCLAW_STATE_DIR, else ~/.openclaw[-<profile>] below OPENCLAW_HOME or HOME."""
+    """OPENCLAW_STATE_DIR, else ~/.openclaw[-<profile>] below OPENCLAW_HOME or HOME; ~/.clawdbot
+    where only that exists, as OpenClaw does.
+    """
+    base = _base(host)
     explicit = host.env.get("OPENCLAW_STATE_DIR", "").strip()
-    base = Path(host.env.get("OPENCLAW_HOME", "").strip() or host.home)
     if explicit:
-        return Path(
-            str(base / explicit[2:]) if explicit.startswith("~/") else os.path.abspath(explicit)
-        )
-    profile = host.env.get("OPENCLAW_PROFILE", "").strip()
-    suffix = "-" + profile if profile and profile != "default" else ""
-    return base / (".openclaw" + suffix)
+        return _user_path(explicit, base)
+    profile = profile_of(host.env)
+    if profile:
+        return base / (".openclaw-" + profile)
+    usual, legacy = base / ".openclaw", base / ".clawdbot"
+    return legacy if not usual.exists() and legacy.exists() else usual
+
+
+def profile_of(env: Mapping[str, str]) -> str:
+    """The named profile; "" for the default one and for a name that OpenClaw refuses."""
+    name = env.get("OPENCLAW_PROFILE", "").strip()
+    return name if name.lower() != "default" and _PROFILE.match(name) else ""
+
+
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+
+
+def _base(host: Host) -> Path:
+    own = host.env.get("OPENCLAW_HOME", "").strip()
+    return _user_path(own, Path(host.home)) if own else Path(host.home)
+
+
+def _user_path(text: str, base: Path) -> Path:
+    if text == "~":
+        return base
+    return base / text[2:] if text.startswith(("~/", "~\\")) else Path(os.path.abspath(text))
+
+
+def config_path_of(host: Host, state_dir: Path) -> Path:
+    """OPENCLAW_CONFIG_PATH, else openclaw.json (or an old clawdbot.json) in the state directory."""
+    explicit = host.env.get("OPENCLAW_CONFIG_PATH", "").strip()
+    if explicit:
+        return _user_path(explicit, _base(host))
+    usual, legacy = state_dir / "openclaw.json", state_dir / "clawdbot.json"
+    return legacy if not usual.exists() and legacy.exists() else usual
+
+
+def selectors(host: Host, home: Home) -> Dict[str, str]:
+    """The variables that name this very gateway to any OpenClaw program.
+
+    OPENCLAW_PROFILE alone decides neither state directory nor config (2026.9.6: only the option
+    --profile sets those), so they are always named beside it.
+    """
+    found = {"OPENCLAW_PROFILE": home.profile} if home.profile else {}
+    env = {k: v for k, v in host.env.items() if not k.startswith("OPENCLAW_") or k == _HOME}
+    plain = Host(env=env, system=host.system)
+    state_dir = state_dir_of(plain)
+    if home.profile or "OPENCLAW_STATE_DIR" in host.env or home.state_dir != state_dir:
+        found["OPENCLAW_STATE_DIR"] = str(home.state_dir)
+    usual = config_path_of(plain, home.state_dir)
+    if home.profile or "OPENCLAW_CONFIG_PATH" in host.env or home.config_path != usual:
+        found["OPENCLAW_CONFIG_PATH"] = str(home.config_path)
+    return found
+
+
+_HOME = "OPENCLAW_HOME"
+
+
+def derived_port(profile: str) -> int:
+    """The port of a gateway that nothing else names one for: 18789, or what OpenClaw derives from
+    a profile's name (FNV-1a, 20000 to 59999).
+    """
+    if not profile:
+        return DEFAULT_PORT
+    value = 2166136261
+    for byte in profile.encode("utf-8"):
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return 20000 + value % 40000
 
 
 def locate(host: Host, port: Optional[int] = None) -> Home:
     """Find this user's gateway. Never raises: an unreadable config leaves the last known or the
-    default port.
+    derived port.
 
-    Port: argument, OPENCLAW_GATEWAY_PORT, OPENCLAW_GATEWAY_URL, gateway.port, the port last seen,
-    18789.
+    Port: argument, OPENCLAW_GATEWAY_PORT, OPENCLAW_GATEWAY_URL (this machine's only), gateway.port,
+    the port last seen, the derived one. What a living gateway really uses: gateway.endpoint().
     """
     state_dir = state_dir_of(host)
-    config_path = Path(
-        host.env.get("OPENCLAW_CONFIG_PATH", "").strip() or state_dir / "openclaw.json"
-    )
-    profile = host.env.get("OPENCLAW_PROFILE", "").strip()
-    home = Home(state_dir, config_path, "" if profile == "default" else profile)
+    home = Home(state_dir, config_path_of(host, state_dir), profile_of(host.env))
     from .config import load  # here, because config needs Home
 
     view = load(home.config_path, host.env)
@@ -81,13 +144,52 @@ def locate(host: Host, port: Optional[int] = None) -> Home:
     scheme = "https" if isinstance(tls, Mapping) and tls.get("enabled") is True else "http"
     found = (
         port
-        or _number(host.env.get("OPENCLAW_GATEWAY_PORT"))
+        or _number(host.env.get("OPENCLAW_GATEWAY_PORT", "").rpartition(":")[2])
         or _port_of_url(host.env.get("OPENCLAW_GATEWAY_URL", ""))
     )
     found = found or _number(gateway.get("port"))
     if not found and (not view.ok or "port" in gateway):  # unreadable, or there and no port number
         found, scheme = _last_seen(home) or (None, scheme)
-    return Home(state_dir, config_path, home.profile, found or DEFAULT_PORT, scheme)
+    return replace(home, port=found or derived_port(home.profile), scheme=scheme)
+
+
+def not_ours_to_write(host: Host, home: Home, service_env: Mapping[str, str]) -> Optional[Text]:
+    """Why the config must not be written by us, in words; None when it may be.
+
+    An immutable config (Nix, OPENCLAW_CONFIG_READONLY, a ConfigMap, a read-only mount) is changed
+    where it comes from: what we wrote would be refused, or gone at the next rollout.
+    """
+    env = {**host.env, **service_env}
+    if env.get("OPENCLAW_NIX_MODE", "").strip() == "1":
+        return Text(
+            "OPENCLAW_NIX_MODE=1: the config comes from Nix; change it there and rebuild",
+            "OPENCLAW_NIX_MODE=1：配置由 Nix 管理，请在 Nix 中修改并重新构建",
+        )
+    if env.get("OPENCLAW_CONFIG_READONLY", "").strip() == "1":
+        return Text(
+            "OPENCLAW_CONFIG_READONLY=1: whoever deploys this gateway keeps its config",
+            "OPENCLAW_CONFIG_READONLY=1：配置由部署方管理",
+        )
+    path = str(home.config_path)
+    real = os.path.realpath(path)
+    if "/..data/" in real or "/..20" in real:
+        return Text.of(
+            "{} is mounted from a ConfigMap or Secret; change it there",
+            "{} 由 ConfigMap 或 Secret 挂载，请在那里修改",
+            path,
+        )
+    if real.startswith(("/nix/store/", "/gnu/store/")):
+        return Text.of("{} lies in {}", "{} 位于 {}", path, real)
+    if os.path.exists(real) and _read_only_mount(os.path.dirname(real)):
+        return Text.of("{} lies on a read-only mount", "{} 位于只读挂载上", path)
+    return None
+
+
+def _read_only_mount(folder: str) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):
+        return False
 
 
 def remember(home: Home) -> None:
@@ -126,6 +228,7 @@ def _port_of_url(url: str) -> Optional[int]:
     from urllib.parse import urlsplit
 
     try:
-        return urlsplit(url).port
+        parts = urlsplit(url)
+        return parts.port if (parts.hostname or "") in LOOPBACK else None
     except ValueError:
         return None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import cli as openclaw_program
-from . import database, install, logs, plugins
+from . import database, install, lock, logs, plugins
 from .config import get, load
-from .processes import ours, table, usage
+from .processes import table, usage
 
 # A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6
 # captures and runs.
@@ -197,7 +197,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
         "loaded": plugins.loaded(logs.newest_boot(host, home)),
         "config_sha": hashlib.sha256(view.raw).hexdigest(),
     }
-    rows = ours(home, table(host))
+    rows = lock.gateways(host, home, table(host))
     memory = usage(host, rows[0].pid).get("memory_mb") if rows else None
     if memory:
         found["memory_mb"] = int(round(memory, -2))

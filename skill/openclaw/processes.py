@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from ..host import Host, Listener, Process
-from ..machine import speaks_of_openclaw
-from .gateway_process import read_lock
 from .home import Home, state_dir_of
 
 
@@ -23,28 +21,16 @@ def table(host: Host) -> List[Process]:
 
 
 def is_gateway(row: Process) -> bool:
-    """Is this a gateway's main process? Its node children and other openclaw commands are not."""
+    """Is this a gateway's main process? Its node children and other openclaw commands are not, nor
+    is a program that only speaks of one (a tunnel, an editor, a script in the workspace).
+    """
     if row.state == "zombie":
         return False
     title = row.argv[0] if row.argv else ""
-    if title == "openclaw-gateway" or (row.name.startswith("openclaw-gatewa") and not row.argv):
+    if title == TITLE or (row.name == TITLE[:15] and not row.argv):
         return True
-    words = list(row.argv[:8])
-    program = next(
-        (
-            i
-            for i, w in enumerate(words)
-            if re.search(
-                r"(^|[\\/])openclaw(\.mjs|\.cmd|\.exe)?$|openclaw[\\/](dist[\\/])?(index|entry)"
-                r"\.m?js$",
-                w,
-            )
-        ),
-        None,
-    )
-    if program is None:
-        return False
-    rest = [w for w in words[program + 1 :] if not w.startswith("-")]
+    words = _of_openclaw(row)
+    rest = [w for w in words if not w.startswith("-")]
     return (
         bool(rest)
         and rest[0] == "gateway"
@@ -53,15 +39,45 @@ def is_gateway(row: Process) -> bool:
     )
 
 
+def is_main(row: Process) -> bool:
+    """A gateway, or OpenClaw's main process under the short title that every version has until it
+    knows its command and that 2026.5 and 2026.6 keep.
+    """
+    return is_gateway(row) or (row.state != "zombie" and row.line.strip() in SHORT_TITLES)
+
+
+TITLE = "openclaw-gateway"
+SHORT_TITLES = ("openclaw", "openclaw.mjs")
+_NODE = re.compile(r"(?:^|[\\/])(?:node|nodejs|bun|deno)(?:-?\d[\w.]*)?(?:\.exe)?$", re.I)
+_ENTRY = re.compile(
+    r"(?:^|[\\/])openclaw(?:\.mjs|\.cmd|\.exe)?$|[\\/]?openclaw[\\/](?:dist[\\/])?(?:index|entry)"
+    r"\.m?js$"
+)
+_WITH_VALUE = ("-r", "--require", "--import", "--loader", "-C", "--conditions")
+
+
+def _of_openclaw(row: Process) -> List[str]:
+    """The words after OpenClaw's own program, where that is what runs: itself, or node with it as
+    the script.
+    """
+    words = [word[:400] for word in row.argv[:40]]
+    if words and _ENTRY.search(words[0]):
+        return words[1:]
+    if not words or not _NODE.search(words[0]):
+        return []
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
+        if words[index] in ("-e", "-p", "--eval", "--print"):
+            return []
+        index += 2 if words[index] in _WITH_VALUE else 1
+    return words[index + 1 :] if index < len(words) and _ENTRY.search(words[index]) else []
+
+
 def may_be_starting(home: Home, row: Process) -> bool:
     """A main openclaw process on this state directory that has not taken its final name yet, and is
     no child of ours.
     """
-    if (
-        row.state == "zombie"
-        or row.ppid == os.getpid()
-        or row.line.strip() not in ("openclaw", "openclaw.mjs")
-    ):
+    if row.state == "zombie" or row.ppid == os.getpid() or row.line.strip() not in SHORT_TITLES:
         return False
     place = state_dir(row)
     return place is not None and os.path.realpath(str(place)) == os.path.realpath(
@@ -71,21 +87,18 @@ def may_be_starting(home: Home, row: Process) -> bool:
 
 def is_doctor(row: Process) -> bool:
     """An `openclaw doctor` (it holds the gateway's lock while it works)."""
-    return (
-        row.state != "zombie"
-        and bool(row.argv)
-        and (
-            row.argv[0] == "openclaw-doctor"
-            or ("openclaw" in row.line and "doctor" in row.argv[:6])
-        )
-    )
+    if row.state == "zombie":
+        return False
+    if row.name == "openclaw-doctor"[:15] or (row.argv and row.argv[0] == "openclaw-doctor"):
+        return True
+    return next((w for w in _of_openclaw(row) if not w.startswith("-")), "") == "doctor"
 
 
 def state_dir(row: Process) -> Optional[Path]:
     """The state directory a process works on, from its environment; None when that may not be
     read.
     """
-    if row.env is None:
+    if not row.env:
         return None
     argv = list(row.argv)
     env = dict(row.env)
@@ -94,45 +107,6 @@ def state_dir(row: Process) -> Optional[Path]:
             env["OPENCLAW_PROFILE"] = argv[index + 1]
             env.pop("OPENCLAW_STATE_DIR", None)
     return state_dir_of(Host(env=env))
-
-
-def owner_of_lock(home: Home, rows: List[Process]) -> Optional[Process]:
-    """The live gateway that holds this state directory's lock; None when the lock is free or left
-    behind by a dead one.
-    """
-    held = read_lock(home)
-    row = next((r for r in rows if r.pid == held.get("pid")), None)
-    if (
-        row is None
-        or row.state == "zombie"
-        or not (speaks_of_openclaw(row) or "node" in row.name.lower() or "practice" in row.line)
-    ):
-        return None
-    if (
-        row.ticks is not None
-        and isinstance(held.get("startTime"), int)
-        and abs(row.ticks - held["startTime"]) > 200
-    ):
-        return None
-    return row
-
-
-def ours(home: Home, rows: List[Process]) -> List[Process]:
-    """Gateways that work on this state directory, oldest first."""
-    holder = owner_of_lock(home, rows)
-    wanted = os.path.realpath(str(home.state_dir))
-    found = []
-    for row in rows:
-        if holder is not None and row.pid == holder.pid:
-            found.append(row)
-        elif is_gateway(row):
-            place = state_dir(row)
-            if place is not None and os.path.realpath(str(place)) == wanted:
-                found.append(row)
-    found = [
-        r for r in found if not any(r.ppid == other.pid for other in found)
-    ]  # the launcher's child counts once
-    return sorted(found, key=lambda r: r.started)
 
 
 def listeners(host: Host, port: int) -> List[Listener]:

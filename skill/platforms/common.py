@@ -17,7 +17,7 @@ from ..files import private_dir, write_atomic
 from ..host import Host
 from ..model import Text
 from ..openclaw import cli as openclaw_program
-from ..openclaw.home import Home
+from ..openclaw.home import Home, selectors
 from .base import ServicePlan, canonical
 
 # What a gateway or a watchdog needs of the environment it was installed from. Nothing secret: a
@@ -32,6 +32,9 @@ _PASSED = (
     "OPENCLAW_STATE_DIR",
     "OPENCLAW_CONFIG_PATH",
     "OPENCLAW_PROFILE",
+    "OPENCLAW_GATEWAY_PORT",
+    "OPENCLAW_NIX_MODE",
+    "OPENCLAW_CONFIG_READONLY",
 )
 
 
@@ -63,8 +66,9 @@ def watchdog_environment(host: Host) -> Dict[str, str]:
     return env
 
 
-def gateway_environment(host: Host) -> Dict[str, str]:
-    return {name: host.env[name] for name in _PASSED if host.env.get(name)}
+def gateway_environment(host: Host, home: Home) -> Dict[str, str]:
+    passed = {name: host.env[name] for name in _PASSED if host.env.get(name)}
+    return {**passed, **selectors(host, home)}
 
 
 def gateway_command(host: Host) -> List[str]:

@@ -4,14 +4,14 @@ may be long gone.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from ..errors import ServiceError
 from ..host import Host
 from ..model import Text
-from ..openclaw.home import Home
+from ..openclaw import lock
+from ..openclaw.home import Home, selectors
 from .base import ServiceState
 from .keeper import system
 
@@ -101,9 +101,9 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
         "command": list(command),
         "state_dir": str(home.state_dir),
         "port": home.port,
-        "locks": old_locks(host, home),
+        "locks": lock.old_places(host, home),
         "records_stops": recent,  # else a stop is nothing but an orderly end after SIGTERM
-        "set": {**own_env(host), **({} if recent else {"OPENCLAW_NO_RESPAWN": "1"})},
+        "set": {**own_env(host, home), **({} if recent else {"OPENCLAW_NO_RESPAWN": "1"})},
         "unset": [],
         "grace": grace,
         "cwd": str(host.home) if host.home.is_dir() else "",
@@ -125,22 +125,11 @@ def _recent(host: Host) -> bool:
     return not found or not install.newer(SUPERVISED, found)
 
 
-def old_locks(host: Host, home: Home) -> List[str]:
-    """Where versions before 2026.8 keep the gateway's lock: outside the state directory, named by
-    the config's path (by SHA-1 up to 2026.2.19).
-    """
-    folder = os.path.join(
-        host.env.get("TMPDIR") or "/tmp", "openclaw-{}".format(getattr(os, "getuid", lambda: 0)())
-    )
-    config = str(home.config_path).encode("utf-8", "surrogateescape")
-    names = [hashlib.new(kind, config).hexdigest()[:8] for kind in ("sha256", "sha1")]
-    return [os.path.join(folder, "gateway.{}.lock".format(name)) for name in names]
-
-
-def own_env(host: Host) -> Dict[str, str]:
+def own_env(host: Host, home: Home) -> Dict[str, str]:
     return {
         "OPENCLAW_SUPERVISOR_MODE": "external",
         **{name: host.env[name] for name in KEPT if host.env.get(name)},
+        **selectors(host, home),
     }
 
 

@@ -271,7 +271,10 @@ class Launchd:
         return self._plan_own(logs)
 
     def _plan_own(self, logs: Path) -> ServicePlan:
-        env = {**common.gateway_environment(self.host), "OPENCLAW_LAUNCHD_LABEL": self.label}
+        env = {
+            **common.gateway_environment(self.host, self.home),
+            "OPENCLAW_LAUNCHD_LABEL": self.label,
+        }
         content = self._render(
             "ai.openclaw.gateway.plist",
             self.label,

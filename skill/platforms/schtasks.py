@@ -298,7 +298,9 @@ class Schtasks:
 
     def _plan_own(self) -> ServicePlan:
         return self._definition(
-            "gateway", common.gateway_command(self.host), common.gateway_environment(self.host)
+            "gateway",
+            common.gateway_command(self.host),
+            common.gateway_environment(self.host, self.home),
         )
 
     def install(self, dry_run: bool = False) -> ServicePlan:

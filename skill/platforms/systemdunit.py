@@ -178,7 +178,7 @@ def gateway(host: Host, home: Home, path: Path) -> ServicePlan:
     values = {
         "EXEC": systemdunit.exec_line(common.gateway_command(host)),
         "ENVIRONMENT": systemdunit.environment_lines(
-            {**common.gateway_environment(host), "OPENCLAW_SYSTEMD_UNIT": path.name}
+            {**common.gateway_environment(host, home), "OPENCLAW_SYSTEMD_UNIT": path.name}
         ),
     }
     return _plan(home, path, "openclaw-gateway.service", values, (("enable", "--now", path.name),))

@@ -15,11 +15,19 @@ from . import common
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
-    from ..openclaw.gateway import doctor_running, lock_files, lock_holder
+    from ..openclaw import lock
+    from ..openclaw.gateway import doctor_running, lock_holder
 
     if lock_holder(ctx.host, ctx.home) is not None or doctor_running(ctx.host, ctx.home):
         raise CannotPlan(Text("the lock's owner is alive", "锁的持有者还活着"))
-    files = [path for path in lock_files(ctx.home) if os.path.isfile(path)]
+    if not lock.proven_dead(ctx.host, ctx.home):
+        raise CannotPlan(
+            Text(
+                "whether the lock's owner is gone cannot be told",
+                "无法确认锁的持有者是否已退出",
+            )
+        )
+    files = lock.files(ctx.host, ctx.home) + lock.guards(ctx.host, ctx.home)
     if not files:
         raise CannotPlan(Text("there is no lock", "没有锁"))
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now()))

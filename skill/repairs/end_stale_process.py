@@ -9,7 +9,7 @@ from typing import Any, Mapping, Optional
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import NOT_SERVING, EndProcess, Plan, Repair, Risk, Text
-from ..openclaw.gateway import ProcessInfo, lock_holder, look_at
+from ..openclaw.gateway import ProcessInfo, info_of, is_ours, lock_holder
 from . import common
 
 GRACE_S = 10.0
@@ -22,8 +22,8 @@ def stale(ctx: Context) -> Optional[ProcessInfo]:
     holder = lock_holder(ctx.host, ctx.home)
     if holder is not None:
         return holder
-    found = look_at(ctx.host, ctx.verdict.pid) if ctx.verdict.pid else None
-    return found if found is not None and "openclaw" in found.command.lower() else None
+    row = ctx.host.process(ctx.verdict.pid) if ctx.verdict.pid else None
+    return info_of(row) if row is not None and is_ours(ctx.host, ctx.home, row) else None
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:

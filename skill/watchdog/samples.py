@@ -125,10 +125,10 @@ class _Samples:
             "Another program holds port 18789: pid 4711 (deploy): python3 -m http.server 18789",
             "端口 18789 被其他程序占用：pid 4711（deploy）：python3 -m http.server 18789",
         )
-        from ..checks import port
+        from ..checks import rivals
 
         move = "openclaw config set gateway.port {} && openclaw gateway install --force".format(
-            port.free(18789)
+            rivals.free(18789)
         )
         step = Text(
             "Stop that program, or move the gateway.\nkill 4711\n" + move,

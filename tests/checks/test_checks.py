@@ -15,7 +15,6 @@ from skill.checks import (
     clock,
     database,
     disk,
-    duplicates,
     health,
     installation,
     log,
@@ -23,9 +22,9 @@ from skill.checks import (
     node,
     permissions,
     plugins,
-    port,
     process,
     resources,
+    rivals,
 )
 from skill.checks import config as config_check
 from skill.checks import service as service_check
@@ -110,7 +109,7 @@ def test_two_gateways_on_one_state_directory(house):
     house.healthy()
     house.gateway(pid=4343)
     assert "process/duplicate" in errors(found(process, house)) and "duplicates/gateway" in errors(
-        found(duplicates, house)
+        found(rivals, house)
     )
 
 
@@ -135,7 +134,7 @@ def test_a_foreign_program_on_the_port_is_told_from_another_gateway(house):
         Process(99, 1, "python3", ("python3", "-m", "http.server"), "sleeping", NOW, "eve")
     )
     house.sockets.append(Listener(PORT, "127.0.0.1", 99))
-    seen = found(port, house)[0]
+    seen = found(rivals.PORT, house)[0]
     assert (seen.check_id, seen.evidence["pid"], seen.evidence["user"]) == (
         "port/foreign-owner",
         99,
@@ -143,7 +142,7 @@ def test_a_foreign_program_on_the_port_is_told_from_another_gateway(house):
     )
     house.rows[:] = []
     house.gateway(pid=99, home=house.folder / "other")
-    seen = found(port, house)[0]
+    seen = found(rivals.PORT, house)[0]
     assert (seen.check_id, seen.evidence["state_dir"]) == (
         "port/other-gateway",
         str(house.folder / "other" / ".openclaw"),
@@ -152,7 +151,7 @@ def test_a_foreign_program_on_the_port_is_told_from_another_gateway(house):
 
 def test_our_own_gateway_may_hold_the_port(house):
     house.healthy()
-    assert found(port, house) == []
+    assert found(rivals.PORT, house) == []
 
 
 def test_lock_of_a_dead_process_and_of_a_doctor(house):
@@ -638,7 +637,7 @@ def test_another_watchdog_is_named_and_our_own_is_not(house):
             52, 1, "claude", ("claude", "-p", "the openclaw watchdog said"), "sleeping", NOW, "oc"
         )
     )
-    assert [(f.check_id, f.evidence["pid"]) for f in found(duplicates, house)] == [
+    assert [(f.check_id, f.evidence["pid"]) for f in found(rivals, house)] == [
         ("duplicates/watchdog", 50)
     ]
 
@@ -697,3 +696,21 @@ def test_a_config_that_lost_its_gateway_is_told_and_a_shorter_one_is_an_edit(hou
     assert "config/shrunk" in errors(found(config_check, house, last_good={"config": big}))
     house.config({**GOOD, "messages": {"ackReaction": "eyes"}})
     assert "config/shrunk" not in errors(found(config_check, house, last_good={"config": big}))
+
+
+def test_a4_a_gateway_that_answers_elsewhere_is_told_and_no_program_is_blamed(house):
+    """The service pins --port, the config says another, and somebody else sits on that one."""
+    row = house.gateway()
+    folder = house.state / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    lock = {"pid": row.pid, "createdAt": "2027-01-15T08:00:00.000Z", "port": PORT + 100}
+    (folder / "gateway.state.lock").write_text(json.dumps(lock))
+    house.sockets += [
+        Listener(PORT + 100, "127.0.0.1", row.pid),
+        Listener(PORT, "127.0.0.1", 99),
+    ]
+    house.rows.append(Process(99, 1, "nginx", ("nginx",), "sleeping", 1.0, "www"))
+    house.answer("/readyz", {"ready": True, "failing": []})
+    seen = found(rivals.PORT, house)
+    assert [(f.check_id, f.severity.value) for f in seen] == [("port/mismatch", "warning")]
+    assert seen[0].evidence["port"] == PORT + 100 and str(PORT) in seen[0].message.en

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import click
 import pytest
 from click.testing import CliRunner
+from fake_machine import Machine
 
 from skill.cli import App, main_group
 from skill.commands import status, words
@@ -52,7 +53,7 @@ class World:
         (self.own / "watch.json").write_text(json.dumps(value), "utf-8")
 
     def say(self, *more: str) -> Tuple[int, str]:
-        host = Host(env=self.env, get=ready)
+        host = Host(env=self.env, get=ready, **Machine().fields())
         with contextlib.ExitStack() as stack:
             if self.watched:
                 stack.enter_context(owned_lock(self.own / "watch.lock", "the watchdog"))

@@ -64,13 +64,18 @@ def world(tmp_path):
 
 
 @pytest.fixture()
-def stubborn():
-    """Processes that ignore SIGTERM, and are gone after the test whatever happens."""
+def stubborn(tmp_path):
+    """Gateways of this place that ignore SIGTERM, and are gone after the test whatever happens."""
     children = []
 
-    def start():
+    def start(**env):
         code = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            ["openclaw-gateway", "-c", code],
+            executable=sys.executable,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "HOME": str(tmp_path), **env},
+        )
         child.stdout.readline()
         children.append(child)
         return child

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -433,7 +434,8 @@ def both_units(tmp_path: Path) -> list:
         OPENCLAW_STATE_DIR=str(tmp_path / "100% 张 三"),
         PATH=str(tmp_path / "my lab"),
     )
-    own = systemdunit.gateway(found.host, found.home, found.folder / found.unit)
+    home = replace(found.home, state_dir=tmp_path / "100% 张 三")
+    own = systemdunit.gateway(found.host, home, found.folder / found.unit)
     return [own.files[0], found.plan_service("watchdog").files[0]]
 
 

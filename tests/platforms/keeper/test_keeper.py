@@ -508,10 +508,10 @@ def test_versions_7_the_lock_of_older_versions_is_seen(
 ) -> None:
     temporary = tmp_path / "temporary"
     place.host.env["TMPDIR"] = str(temporary)  # type: ignore[index]
-    from skill.platforms.keeperstate import old_locks
+    from skill.openclaw.lock import old_places
 
     old = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"))
-    for path in old_locks(place.host, place.home)[:1]:
+    for path in old_places(place.host, place.home)[:1]:
         Path(path).parent.mkdir(parents=True)
         Path(path).write_text(json.dumps({"pid": old.pid, "startTime": system.ticks(old.pid)}))
     try:
