@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator, List, Mapping
 
 from ..files import is_something_else
 from ..model import Check, Finding, Text
-from ..openclaw.config import ConfigView, differing, get, meant, parse
+from ..openclaw.config import ConfigView, differing, get, managed_by, meant, parse
 from ..store import served
 from . import config_rules
 from .base import Look, error, info, looking, warning
@@ -219,17 +219,16 @@ def _history(look: Look, view: ConfigView) -> Iterator[Finding]:
 
 def _owner(look: Look) -> Iterator[Finding]:
     """A config that OpenClaw itself may not write: its source lies elsewhere."""
-    for name in ("OPENCLAW_NIX_MODE", "OPENCLAW_CONFIG_READONLY"):
-        if look.variables.get(name) == "1":
-            yield info(
-                "config/immutable",
-                "The config is managed from outside ({}=1): change it at its source".format(name),
-                "配置由外部管理（{}=1）：请在源头修改".format(name),
-                look.config.path,
-                None,
-                variable=name,
-            )
-            return
+    owner = managed_by(look.config.path, look.host.env, look.service_env)
+    if owner:
+        yield info(
+            "config/immutable",
+            "The config is managed from outside ({}): change it at its source".format(owner),
+            "配置由外部管理（{}）：请在源头修改".format(owner),
+            look.config.path,
+            None,
+            owner=owner,
+        )
 
 
 def lost_sections(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:

@@ -30,7 +30,7 @@ def keep_good(app: Any, look: bool, config_only: bool) -> None:
     from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
-    from ..store import good_copies, snapshots
+    from ..store import good_copies, growth, snapshots
 
     ctx = app.context()
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
@@ -57,6 +57,7 @@ def keep_good(app: Any, look: bool, config_only: bool) -> None:
     refused = _keep(ctx, whole=True)
     if refused:
         raise click.exceptions.Exit(refused)
+    growth.prune(ctx.home, ctx.host.now())
     with contextlib.suppress(OSError):
         snapshots.keep(ctx.home)
     if seen.process:

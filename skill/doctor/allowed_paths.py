@@ -12,7 +12,7 @@ from ..errors import RepairError
 from ..files import is_something_else
 from ..model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
 from ..openclaw import config as openclaw_config
-from ..repairs.free_disk import OLD_LOG, log_dir, old_logs
+from ..repairs.free_disk import OLD_LOG, log_dir, old_logs, own_spare
 from ..store.good_copies import candidates, service_files
 
 ACTIONS = ("start", "stop", "restart", "reset-failed", "reload", "install")
@@ -126,8 +126,8 @@ def _may_delete(ctx: Context, path: str) -> bool:
         str(log_dir(ctx))
     ):
         return path in [str(item) for item in old_logs(ctx)]
-    if _inside(path, ctx.home.doctor_dir / "snapshots"):
-        return True
+    if is_own(ctx, path):
+        return path in [str(item) for item in own_spare(ctx)]
     return _inside(path, ctx.home.logs_dir) and os.path.basename(path).startswith("watchdog.log.")
 
 

@@ -7,7 +7,9 @@ docs, help/environment).
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +57,30 @@ def parse(text: str) -> Any:
         import json5
 
         return json5.loads(text)
+
+
+READONLY = ("OPENCLAW_NIX_MODE", "OPENCLAW_CONFIG_READONLY")  # "1" in the host's environment only
+_CONFIG_MAP = re.compile(r"(?:^|/)\.\.(?:data|\d{4}_)")  # how Kubernetes mounts one
+
+
+def managed_by(path: Path, *environments: Mapping[str, str]) -> str:
+    """Return what owns a config that is not ours to write: a variable, a Kubernetes ConfigMap, the
+    Nix store, a read-only filesystem; "" where it may be written.
+    """
+    for name in READONLY:
+        if any(env.get(name) == "1" for env in environments):
+            return name + "=1"
+    real = os.path.realpath(str(path))
+    linked = os.path.islink(str(path)) and _CONFIG_MAP.search(os.readlink(str(path)))
+    if linked or _CONFIG_MAP.search(real):
+        return "a Kubernetes ConfigMap"
+    if real.startswith("/nix/store/"):
+        return "the Nix store"
+    with contextlib.suppress(OSError, AttributeError):
+        for place in (real, os.path.dirname(real)):  # a file may be mounted for itself
+            if os.path.exists(place) and os.statvfs(place).f_flag & os.ST_RDONLY:
+                return "a read-only filesystem"
+    return ""
 
 
 def load(path: Path, env: Optional[Mapping[str, str]] = None) -> ConfigView:

@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Any, Dict, Mapping
 
 from ..context import Context
-from ..model import Plan, Repair, Write
+from ..errors import CannotPlan
+from ..model import Move, Plan, Repair, Text, Write
+from ..openclaw import config as openclaw_config
 from ..store.snapshots import digest_of
 from . import (
     clear_stale_lock,
@@ -67,6 +69,7 @@ def planned(ctx: Context, repair: str, params: Mapping[str, Any]) -> Plan:
     """
     before = {path: digest_of(path) for path in _read_by_plans(ctx)}
     plan = ALL[repair].plan(ctx, params)
+    _ours_to_write(ctx, plan)
     own = str(ctx.home.doctor_dir) + os.sep
     written = [s.path for s in plan.steps if isinstance(s, Write) and not s.path.startswith(own)]
     return replace(plan, seen={**{path: digest_of(path) for path in written}, **before})
@@ -74,3 +77,30 @@ def planned(ctx: Context, repair: str, params: Mapping[str, Any]) -> Plan:
 
 def _read_by_plans(ctx: Context) -> "tuple[str, ...]":
     return (*common.config_files(ctx), str(ctx.home.env_file))
+
+
+def _ours_to_write(ctx: Context, plan: Plan) -> None:
+    """A config that is managed from outside is told, never written: the next roll-out would undo
+    it, or we would undo a roll-out.
+    """
+    owner = openclaw_config.managed_by(ctx.home.config_path, ctx.host.env, _service_env(ctx))
+    if not owner:
+        return
+    config = {os.path.realpath(path) for path in common.config_files(ctx)}
+    writes = any(isinstance(s, Write) and os.path.realpath(s.path) in config for s in plan.steps)
+    moves = any(isinstance(s, Move) and s.path in config for s in plan.steps)
+    if writes or moves or plan.repair == "openclaw-doctor-fix":
+        raise CannotPlan(
+            Text.of(
+                "the config is managed from outside ({}): it is not ours to write",
+                "配置由外部管理（{}）：不归我们修改",
+                owner,
+            )
+        )
+
+
+def _service_env(ctx: Context) -> Mapping[str, str]:
+    try:
+        return dict(ctx.platform.environment() or {})
+    except Exception:  # no manager, or one that does not respond
+        return {}

@@ -15,10 +15,10 @@ from typing import Any, List, Mapping, Tuple
 from ..context import Context
 from ..errors import CannotPlan
 from ..model import Delete, Plan, Repair, Risk, Text
+from ..store import growth
 from . import common
 
 OLD_LOG = re.compile(r"^openclaw-(\d{4}-\d{2}-\d{2})(\.\d+)?\.log(\.gz)?$")
-KEEP_SNAPSHOTS = 3
 
 
 def log_dir(ctx: Context) -> Path:
@@ -46,17 +46,9 @@ def old_logs(ctx: Context) -> List[Path]:
 
 
 def own_spare(ctx: Context) -> List[Path]:
-    """Our own rotated logs and all but the newest snapshots."""
-    root = ctx.home.doctor_dir
-    found = [path for path in sorted(ctx.home.logs_dir.glob("watchdog.log.*")) if path.is_file()]
-    snapshots = (
-        sorted((root / "snapshots").glob("*/"), reverse=True)[KEEP_SNAPSHOTS:]
-        if (root / "snapshots").is_dir()
-        else []
-    )
-    for folder in snapshots:
-        found += [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return found
+    """Our own rotated logs, and what of our copies may go when a disk is full."""
+    logs = [path for path in sorted(ctx.home.logs_dir.glob("watchdog.log.*")) if path.is_file()]
+    return logs + growth.files_of(growth.over(ctx.home, ctx.host.now(), tight=True))
 
 
 def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:

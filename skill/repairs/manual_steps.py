@@ -15,6 +15,14 @@ Writer = Callable[[Context, Finding], Text]
 
 def hint(ctx: Context, finding: Optional[Finding]) -> Optional[Text]:
     """The way by hand for this finding; None where its own hint is one already."""
+    outside = ctx.finding("config/immutable")
+    if outside is not None and finding is not None and finding.check_id.startswith("config/"):
+        return Text.of(
+            "Correct it at its source and deploy it again: {} is managed from outside ({})",
+            "请在源头改正并重新部署：{} 由外部管理（{}）",
+            ctx.home.config_path,
+            outside.evidence.get("owner", "?"),
+        )
     writer = WRITERS.get(finding.check_id) if finding is not None else None
     return writer(ctx, finding) if writer is not None and finding is not None else None
 

@@ -14,7 +14,6 @@ from ..files import private_dir, read_json, write_json
 from ..openclaw.home import Home
 from . import watch_state
 
-KEEP = 60  # incidents whose files are kept
 INTERRUPTED = 2  # a repair that was interrupted this often is not begun again
 
 
@@ -80,9 +79,6 @@ class Incident:
     def _save(self) -> None:
         private_dir(self.folder)
         write_json(self.path, self.value)
-        files = sorted(self.folder.glob("*.json"), key=lambda item: item.stat().st_mtime)
-        for old in files[: -KEEP * 3]:
-            old.unlink()
 
 
 def key_of(repair: str, params: Mapping[str, Any]) -> str:

@@ -17,9 +17,8 @@ from ..errors import RepairError, SettingsError
 from ..files import PathLike, private_dir, read_file, read_json, write_atomic, write_json
 from ..model import Text
 from ..openclaw.home import Home
+from . import growth
 
-KEEP = 30  # snapshots
-KEEP_BYTES = 300_000_000
 RESERVE_BYTES = 1_000_000  # must stay free beside the copies: journal, record, log line
 Owner = Tuple[int, int, int]  # mode, uid, gid
 
@@ -150,7 +149,7 @@ def take(
             Text.of("no snapshot: {}", "没有快照：{}", error),
             hint=Text("nothing was changed", "没有改动任何东西"),
         ) from error
-    _prune(root, folder)
+    growth.prune(home, now)
     return snapshot
 
 
@@ -257,14 +256,6 @@ def all_of(home: Home) -> List[Snapshot]:
         except RepairError:
             continue
     return found
-
-
-def _prune(root: Path, newest: Path) -> None:
-    total = 0
-    for index, folder in enumerate(sorted((f for f in root.iterdir() if f.is_dir()), reverse=True)):
-        total += sum(item.stat().st_size for item in folder.rglob("*") if item.is_file())
-        if folder != newest and (index >= KEEP or total > KEEP_BYTES):
-            shutil.rmtree(str(folder), ignore_errors=True)
 
 
 SIZE = (

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from doctor_world import CONFIG, World, finding
 
 from skill import repairs
+from skill.checks import config as config_check
 from skill.doctor import execute
 from skill.errors import CannotPlan
 from skill.host import Completed
-from skill.model import Risk
+from skill.model import Risk, State
 from skill.openclaw.config import parse
+from skill.repairs import manual_steps
 from skill.store import good_copies, served, snapshots
 
 
@@ -180,3 +184,45 @@ def test_a_copy_that_worked_before_is_good_again_at_once(world: World) -> None:
     ctx = world.context(finding("config/syntax", str(world.config)))
     assert execute.execute(ctx, repairs.planned(ctx, "restore-config", {})).healed
     assert not served.made_by_us(world.home, parse(world.config.read_text()))
+
+
+@pytest.mark.parametrize("how", ["nix", "readonly", "service", "configmap", "mount"])
+def test_a_config_that_is_managed_from_outside_is_told_never_written(
+    world: World, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good_copies.keep(world.context())
+    world.config.write_text("{")
+    if how == "nix":
+        world.host.env["OPENCLAW_NIX_MODE"] = "1"  # type: ignore[index]
+    elif how == "readonly":
+        world.host.env["OPENCLAW_CONFIG_READONLY"] = "1"  # type: ignore[index]
+    elif how == "service":
+        world.environment = lambda: {"OPENCLAW_CONFIG_READONLY": "1"}  # type: ignore[method-assign]
+    elif how == "configmap":
+        data = world.state / "..2026_11_28_03_00_00.123"
+        data.mkdir()
+        (data / "openclaw.json").write_text("{")
+        (world.state / "..data").symlink_to(data.name)
+        world.config.unlink()
+        world.config.symlink_to("..data/openclaw.json")
+    else:
+        monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    before = world.config.read_text()
+    ctx = world.context(finding("config/syntax", str(world.config)))
+    with pytest.raises(CannotPlan) as told:
+        repairs.planned(ctx, "restore-config", {})
+    assert "managed from outside" in told.value.text.en
+    assert world.config.read_text() == before
+    assert repairs.planned(world.context(state=State.DOWN), "start", {}).steps, "a start is fine"
+    seen = next(f for f in config_check.run(ctx) if f.check_id == "config/immutable")
+    hint = manual_steps.hint(
+        ctx.with_verdict(replace(ctx.verdict, findings=(seen,))), finding("config/syntax")
+    )
+    assert hint is not None and "at its source" in hint.en
+
+
+def test_a_setting_in_the_config_itself_makes_nothing_immutable(world: World) -> None:
+    """OpenClaw reads the switch from the host's environment only."""
+    text = CONFIG.replace("agents:", 'env: {vars: {OPENCLAW_CONFIG_READONLY: "1"}}, agents:')
+    world.config.write_text(text)
+    assert not [f for f in config_check.run(world.context()) if f.check_id == "config/immutable"]
