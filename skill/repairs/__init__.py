@@ -101,6 +101,6 @@ def _ours_to_write(ctx: Context, plan: Plan) -> None:
 
 def _service_env(ctx: Context) -> Mapping[str, str]:
     try:
-        return dict(ctx.platform.environment() or {})
+        return dict(ctx.platform.environment() or {}) if ctx.platform else {}
     except Exception:  # no manager, or one that does not respond
         return {}
