@@ -18,8 +18,9 @@ from .manifest import Places
 from .shim import place
 from .shim import text as shim_text
 
-# What belongs to the user: the history, their own cases and settings, the reports of incidents.
-KEPT = ("records.json", "cases.json", "config.json", "incidents")
+# What belongs to the user: the history, their own cases and settings, the reports of incidents, and
+# what repairs took out of their config, moved aside or overwrote.
+KEPT = ("records.json", "cases.json", "config.json", "incidents", "snapshots", "quarantine")
 
 
 def steps(host: Host, places: Places, purge: bool) -> List[Step]:

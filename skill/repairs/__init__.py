@@ -20,6 +20,7 @@ from . import (
     end_stale_process,
     fix_named_keys,
     free_disk,
+    manual_steps,
     one_key,
     one_plugin,
     openclaw_doctor_fix,
@@ -31,7 +32,6 @@ from . import (
     restore_service_unit,
     revert_config_keys,
     service_actions,
-    tell_person,
 )
 
 ALL: Dict[str, Repair] = {
@@ -59,7 +59,7 @@ ALL: Dict[str, Repair] = {
     "resume-channels": restart_channel.RESUME,
     "disable-plugin": one_plugin.DISABLE,
     "quarantine-plugin": one_plugin.QUARANTINE,
-    "tell-person": tell_person.REPAIR,
+    "tell-person": manual_steps.TELL,
 }
 
 

@@ -5,10 +5,10 @@ repair once more.
 from __future__ import annotations
 
 from shlex import quote
-from typing import Callable, Dict, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from ..context import Context
-from ..model import Finding, Text
+from ..model import Finding, Plan, Repair, Risk, Text
 
 Writer = Callable[[Context, Finding], Text]
 
@@ -144,3 +144,34 @@ WRITERS: Dict[str, Writer] = {
     "service/node-missing": _node,
     "installation/native-module": _native,
 }
+
+
+def tell(ctx: Context, params: Mapping[str, Any]) -> Plan:
+    """Do nothing but say what only a person can do: keys, billing, QR login, root.
+
+    params: {"en": ..., "zh": ...} as a case's solution gives it; the findings' own remedies
+    follow.
+    """
+    errors = [f for f in ctx.verdict.findings if f.severity.value == "error"]
+    hints = [step for step in (hint(ctx, f) or f.fix_hint for f in errors) if step][:3]
+    en = [str(params["en"])] if params.get("en") else []
+    zh = [str(params["zh"])] if params.get("zh") else []
+    en += [step.en for step in hints if step.en not in en]
+    zh += [step.zh for step in hints if step.zh not in zh]
+    said = Text(
+        "; ".join(part.rstrip(". ") for part in en), "；".join(part.rstrip("。 ") for part in zh)
+    )
+    advice = Text(
+        said.en or "Look at: iflow-doctor diagnose", said.zh or "请查看：iflow-doctor diagnose"
+    )
+    return Plan("tell-person", (), Risk.READ, ctx.verdict.reason, verify="none", advice=advice)
+
+
+_TEXT = {"type": "string", "maxLength": 2000}
+TELL = Repair(
+    "tell-person",
+    Risk.READ,
+    Text("Tell the person what to do", "告诉用户该怎么做"),
+    tell,
+    {"type": "object", "additionalProperties": False, "properties": {"en": _TEXT, "zh": _TEXT}},
+)

@@ -161,6 +161,19 @@ def test_installing_twice_builds_once_and_changes_nothing(machine: Machine) -> N
     )
 
 
+def test_what_repairs_took_from_the_owner_survives_an_uninstall(machine: Machine) -> None:
+    machine.install()
+    own = machine.home / ".openclaw/iflow-doctor"
+    for name in ("snapshots/1-x/00-openclaw.json", "quarantine/1-openclaw.sqlite/openclaw.sqlite"):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        (own / name).write_text("the owner's bytes")
+    machine.uninstall()
+    assert (own / "snapshots/1-x/00-openclaw.json").read_text() == "the owner's bytes"
+    assert (own / "quarantine/1-openclaw.sqlite/openclaw.sqlite").exists()
+    machine.uninstall(purge=True)
+    assert not (own / "snapshots").exists() and not (own / "quarantine").exists()
+
+
 def test_upgrade_switches_and_keeps_records(machine: Machine) -> None:
     old = machine.install().env
     (machine.home / ".openclaw/iflow-doctor/records.json").write_text('{"kept": 1}')
