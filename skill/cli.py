@@ -234,7 +234,7 @@ def main_group(ctx: click.Context, lang: Optional[str], as_json: bool) -> None:
     """
     app = ctx.find_object(App)
     spoken = lang or (app.lang if app else detect_lang(os.environ))
-    ctx.obj = App(spoken, as_json, app.host if app else None)
+    ctx.obj = type(app)(spoken, as_json, app.host) if app else App(spoken, as_json)
 
 
 def rewrite(argv: List[str]) -> List[str]:

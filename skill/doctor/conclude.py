@@ -29,14 +29,14 @@ from . import repair_table
 # Of a gateway that is starting, draining or stopped, these say nothing: no port yet is what a start
 # looks like.
 OF_A_START = ("health", "process", "port", "service")
-ORDER = tuple(
+CAUSES = tuple(
     row.check
     for row in repair_table.PERSON
     + repair_table.SPECIFIC
     + repair_table.PERSON_AFTER
     + repair_table.CHANGED
-    + repair_table.CHEAP
 )
+SYMPTOMS = tuple(row.check for row in repair_table.CHEAP)
 PLAN = Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run")
 
 
@@ -111,10 +111,16 @@ def main_finding(ctx: Context) -> Optional[Finding]:
     for _row, person, _params in repair_table.rows_for(repair_table.PERSON, ctx.verdict):
         if person is not None and person in found:
             return person
-    known = [f for f in found if f.check_id in ORDER]
-    if known:
-        return min(known, key=lambda f: ORDER.index(f.check_id))
-    return found[0] if found else None
+    return min(found, key=_rank) if found else None
+
+
+def _rank(finding: Finding) -> Tuple[int, int]:
+    """Causes in the order of the tables, then what no table knows, then symptoms."""
+    if finding.check_id in CAUSES:
+        return 0, CAUSES.index(finding.check_id)
+    if finding.check_id in SYMPTOMS:
+        return 2, SYMPTOMS.index(finding.check_id)
+    return (3 if finding.check_id.startswith(OF_A_START) else 1), 0
 
 
 def case_advice(found: Sequence[Match]) -> Optional[Text]:

@@ -170,10 +170,12 @@ def observe(
         and holder
         and (known.process.pid, known.process.started) == (holder.pid, holder.started)
     )
-    if found["answer"] == "ready" and same and known and known.owner_known:
+    # who answered then: ours may live beside another one that answers on its port
+    owner = known.owner if known else None
+    if found["answer"] == "ready" and same and holder and owner and owner.pid == holder.pid:
         return Observation(process=holder, owner=holder, owner_known=True, **base, **found)
     here = replace(home, port=found["endpoint"][0]) if "endpoint" in found else home
-    process, owner, could = holder, None, False
+    process, could, owner = holder, False, None
     if found["answer"] not in ("refused", "unreachable"):
         if holder and listens(host, holder.pid, here.port):
             could, owner = True, holder

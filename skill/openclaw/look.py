@@ -60,17 +60,22 @@ def until_sure(
     host: Host, home: Home, settings: Settings, platform: Optional[Platform], memory: Memory
 ) -> Look:
     """Look as often as it takes to be sure; the last look counts."""
-    needed, began = limits(settings).failures_before_action, host.monotonic()
+    bounds, began = limits(settings), host.monotonic()
     look = once(host, home, settings, platform, memory)
-    while True:
-        confirmed = look.memory.failures == 0 or look.memory.failures >= needed
-        open_question = look.verdict.state in (State.UNKNOWN, State.STARTING)
-        if not open_question or (confirmed and look.verdict.state is State.STARTING):
-            return look
-        if confirmed and host.monotonic() - began >= UNTOLD:
-            return look
+    while not sure(look.verdict, look.memory, bounds, host.monotonic() - began):
         host.sleep(PAUSE)
         look = once(host, home, settings, platform, look.memory, look.seen)
+    return look
+
+
+def sure(verdict: Verdict, memory: Memory, limits: Limits, seconds: float) -> bool:
+    """Return whether another look would add nothing. seconds: since the first of these looks."""
+    confirmed = memory.failures == 0 or memory.failures >= limits.failures_before_action
+    if verdict.state is State.STARTING:
+        return confirmed
+    if verdict.state is State.UNKNOWN:
+        return confirmed and seconds >= UNTOLD
+    return True
 
 
 def lasting(memory: Memory, limits: Limits) -> Memory:

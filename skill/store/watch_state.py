@@ -15,7 +15,7 @@ from ..openclaw.judge import Memory
 
 NOTHING = Text("", "")
 SAME_BOOT = 5.0  # s: a clock that was set since makes the memory of a watchdog worthless, no more
-LATELY = 600.0  # s since the watchdog last noted something, after which it is not asked any more
+LATELY = 60.0  # s since a watchdog that was killed last noted something: its successor comes
 GAP = 120.0  # s between the last good look and the first bad one that still count as one outage
 
 

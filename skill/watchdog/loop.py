@@ -10,7 +10,8 @@ import sys
 import traceback
 from typing import Any
 
-from ..model import State, exit_code
+from ..model import exit_code
+from ..openclaw import look
 from .watch import Watchdog
 
 FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
@@ -35,14 +36,12 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         python=python,
     )
     if once:
-        for _ in range(
-            int(watchdog.settings["failures_before_action"]) + 1
-        ):  # one failed probe is no answer
-            state = watchdog.tick().state
-            if state is not State.UNKNOWN:
-                break
+        began, limits = host.monotonic(), look.limits(watchdog.settings)
+        verdict = watchdog.tick()
+        while not look.sure(verdict, watchdog.memory, limits, host.monotonic() - began):
             host.sleep(float(watchdog.settings["retry_delay"]))
-        return exit_code(state)
+            verdict = watchdog.tick()
+        return exit_code(verdict.state)
     try:
         signal.signal(signal.SIGTERM, _stop)
         watchdog.teller.started(host.now())
