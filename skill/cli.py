@@ -55,6 +55,17 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "list-cases": ("cases", "List the case library.", "列出案例库。"),
     "explain": ("cases", "Explain one case.", "解释一个案例。"),
     "add-case": ("cases", "Add a case of your own.", "添加自己的案例。"),
+    "incidents": ("incidents", "Outages and what became of them.", "事故及其结果。"),
+    "incident": (
+        "incidents",
+        "One incident: timeline, changes, how to undo.",
+        "一起事故：经过、改动、如何撤销。",
+    ),
+    "log": (
+        "incidents",
+        "What the watchdog saw and did, in words.",
+        "守护进程日志的文字版。",
+    ),
     "stats": ("heal", "Incidents, time to recover, success rates.", "事故、恢复时间、成功率统计。"),
     "page": ("views", "A page with everything at a glance.", "用浏览器页面一览全局。"),
     "report": ("views", "The page as one file, for a ticket.", "把页面写成一个文件，便于附上。"),

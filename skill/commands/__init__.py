@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 import click
 
-_TWO = re.compile(r"^(.*?\S)\s*(?: / |\n\n)(?=[^/]*[\u4e00-\u9fff])(.*)$", re.S)
+_TWO = re.compile(r"^(.*?\S)\s*(?:\s/\s+|\n\n)(?=[^/]*[\u4e00-\u9fff])(.*)$", re.S)
 # click's messages (8.0 to 8.5), by their English text. The values are click's to fill in.
 CLICK: Dict[str, str] = {
     "Aborted!": "已取消。",

@@ -312,7 +312,8 @@ class Watchdog:
         if seen and (seen.state.value, str(seen.pid)) != self._said:
             self._said = (seen.state.value, str(seen.pid))
             facts = {"pid": seen.pid, "exit_code": seen.exit_code, "failing": list(seen.failing)}
-            self.log.line("state", now, state=seen.state.value, reason=seen.reason.en, **facts)
+            said = {"reason": seen.reason.en, "reason_zh": seen.reason.zh}
+            self.log.line("state", now, state=seen.state.value, **said, **facts)
 
     # -- settings ----------------------------------------------------------------------------------
     def _mark_settings(self) -> Tuple[Any, ...]:

@@ -32,7 +32,7 @@ PROPER = re.compile(
     r"|Claude Code|Task Scheduler|Clear stale lock"
 )
 COMMANDS = """status|diagnose 网关起不来|diagnose|heal --dry-run|watch --test|pause 3x|pause 30m|resume|drill --list|drill --only nix
-service status|service install --dry-run|check-config|explain CASE-001|explain CASE-004|explain NIX|list-cases|explain CASE-017|explain CASE-023|add-case|add-case --from /nix|stats
+service status|service install --dry-run|check-config|explain CASE-001|explain CASE-004|explain NIX|list-cases|explain CASE-017|explain CASE-023|add-case|add-case --from /nix|stats|incidents|incident nix|log
 snapshots list|snapshots restore x|ai status|ai attach|notify list|notify set-feishu nix|notify preview --kind nix|ack|config --list
 config --get nix|config --set nix=1|config --set auto_heal=maybe|config --set check_interval=-3|config --unset auto_heal|nix|status --nix"""
 
