@@ -12,8 +12,8 @@ import click
 from ..errors import UsageError
 from ..model import STATE_NAMES, Healed, State, Text, Tried
 from ..notify.incidents import code, span
+from ..store.watch_log import entries, entry_of
 from ..watchdog import decision_texts
-from ..watchdog.log_texts import entries, entry_of, words
 from .words import bold, clock
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def timeline(home: Home, row: Mapping[str, Any]) -> List[Tuple[float, Text]]:
     for entry in entries(home):
         at = float(entry.get("at") or 0)
         if opened - 15 <= at <= end + 15:
-            said = words(entry)
+            said = decision_texts.line(entry)
             if said and (not found or found[-1][1] != said):
                 found.append((at, said))
     return found[-60:]
@@ -301,7 +301,7 @@ def log(app: App, follow: bool, count: int) -> None:
     from ..openclaw.home import locate
 
     home, now = locate(app.host), app.host.now()
-    rows = [(entry, words(entry)) for entry in entries(home)]
+    rows = [(entry, decision_texts.line(entry)) for entry in entries(home)]
     said = [(entry, text) for entry, text in rows if text][-max(count, 0) :]
     if app.as_json:
         app.out([{**entry, "said": text.to(app.lang)} for entry, text in said if text])
@@ -335,7 +335,7 @@ def _follow(app: App, path: Path) -> None:
             place += len(whole)
             for entry in map(entry_of, whole.decode("utf-8", "replace").splitlines()):
                 if entry:
-                    _line(app, entry, words(entry), app.host.now())
+                    _line(app, entry, decision_texts.line(entry), app.host.now())
         app.host.sleep(FOLLOW_S)
 
 

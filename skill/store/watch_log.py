@@ -10,9 +10,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from ..files import append_line, private_dir
+from ..openclaw.home import Home
 from ..redact import Redactor
 
 
@@ -56,3 +57,25 @@ class WatchLog:
                 for old in self.path.parent.glob(self.path.name + ".*"):
                     if now - old.stat().st_mtime > self.days * 86400:
                         old.unlink()
+
+
+def entries(home: Home) -> Iterator[Dict[str, Any]]:
+    """Every line of the watchdog's log and of its older files, the oldest first."""
+    folder = home.logs_dir
+    if not folder.is_dir():
+        return
+    older = sorted(folder.glob("watchdog.log.*"), key=lambda one: one.stat().st_mtime)
+    for path in [*older, folder / "watchdog.log"]:
+        try:
+            lines = path.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        yield from (entry for entry in map(entry_of, lines) if entry)
+
+
+def entry_of(line: str) -> Dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -16,8 +16,8 @@ from skill.cli import App, main_group
 from skill.errors import UsageError
 from skill.host import Host
 from skill.openclaw.home import Home
-from skill.store import snapshots
-from skill.watchdog import log_texts
+from skill.store import snapshots, watch_log
+from skill.watchdog import decision_texts
 
 pytestmark = pytest.mark.empty_machine
 OPENED = time.time() - 3600
@@ -184,9 +184,9 @@ def test_the_log_is_said_in_words_also_its_older_files(world: World) -> None:
 def test_lines_that_are_no_json_are_left_out(world: World) -> None:
     path = world.home.logs_dir / "watchdog.log"
     path.write_bytes(b'\xff\n[1]\n{"event": "watch", "at": 5}\n{"cut')
-    assert [entry["event"] for entry in log_texts.entries(world.home)] == ["watch"]
+    assert [entry["event"] for entry in watch_log.entries(world.home)] == ["watch"]
 
 
 def test_an_unknown_event_is_not_shown() -> None:
-    assert log_texts.words({"event": "something-new"}) is None
-    assert log_texts.words({"event": "state", "state": "no-such-state", "reason": "x"})
+    assert decision_texts.line({"event": "something-new"}) is None
+    assert decision_texts.line({"event": "state", "state": "no-such-state", "reason": "x"})
