@@ -120,7 +120,7 @@ def free(port: int) -> int:
 
 
 def _mismatch(look: Look, port: int, scheme: str) -> Finding:
-    """The gateway runs, and not where the config says: whoever goes by the config finds nobody."""
+    """The gateway runs, and not where the config says: clients of the config find nobody."""
     pid = look.gateways[0].pid if look.gateways else None
     return warning(
         "port/mismatch",
@@ -254,4 +254,4 @@ def _units(look: Look) -> Iterator[Finding]:
         )
 
 
-CHECK = Check("duplicates", Text("Duplicates", "重复的网关或守护程序"), run)
+CHECK = Check("duplicates", Text("Duplicates", "重复的网关或守护进程"), run)

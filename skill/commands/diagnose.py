@@ -12,8 +12,8 @@ import click
 
 from ..errors import UsageError
 from ..model import STATE_NAMES, Confidence, Match, Severity, Text
+from . import mark
 from .cases import library_of
-from .words import mark
 
 if TYPE_CHECKING:
     from ..cli import App

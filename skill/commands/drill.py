@@ -48,7 +48,7 @@ def drill(
         raise UsageError(
             Text(
                 "this copy was published without the practice gateway",
-                "此发布包不含练习网关",
+                "此发布包不含演练网关",
             ),
             Text(
                 "clone the repository: python3 dev.py demo", "请克隆仓库后执行：python3 dev.py demo"

@@ -14,7 +14,7 @@ from ..model import STATE_NAMES, Healed, State, Text, Tried
 from ..notify.incidents import code, span
 from ..store.watch_log import entries, entry_of
 from ..watchdog import decision_texts
-from .words import bold, clock
+from . import bold, clock
 
 if TYPE_CHECKING:
     from ..cli import App

@@ -11,7 +11,7 @@ import click
 
 from ..model import CANNOT_TELL, FINE, STATE_NAMES, Severity, State, Text, Verdict, count
 from ..notify.incidents import span
-from .words import bold, clock, epoch, mark, since
+from . import bold, clock, epoch, mark, since
 
 if TYPE_CHECKING:
     from ..cli import App

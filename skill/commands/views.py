@@ -96,7 +96,7 @@ def _address(value: str) -> Tuple[str, int]:
         return str(ip), int(port)
     except ValueError as error:
         raise UsageError(
-            Text.of("{!r} is no address and port", "{!r} 不是“地址:端口”", value),
+            Text.of("{!r} is no address and port", "{!r} 不是ADDRESS:PORT", value),
             Text("for example 127.0.0.1:9719", "例如 127.0.0.1:9719"),
         ) from error
 

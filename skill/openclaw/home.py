@@ -167,7 +167,7 @@ def not_ours_to_write(host: Host, home: Home, service_env: Mapping[str, str]) ->
         )
     if env.get("OPENCLAW_CONFIG_READONLY", "").strip() == "1":
         return Text(
-            "OPENCLAW_CONFIG_READONLY=1: whoever deploys this gateway keeps its config",
+            "OPENCLAW_CONFIG_READONLY=1: its config belongs to the deployment",
             "OPENCLAW_CONFIG_READONLY=1：配置由部署方管理",
         )
     path = str(home.config_path)

@@ -34,7 +34,7 @@ class Protection:
 
 @dataclass(frozen=True)
 class Now:
-    """The state in a person's words, made by whoever asked the gateway. tone: good, wait or bad."""
+    """The state in a person's words, made by the asker. tone: good, wait or bad."""
 
     headline: str
     tone: str

@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner
 from fake_machine import Machine
 
+from skill import commands
 from skill.cli import App, main_group
-from skill.commands import status, words
+from skill.commands import status
 from skill.host import Host, Reply
 from skill.locks import owned_lock
 from skill.model import Text
@@ -178,10 +179,10 @@ def test_times_are_local_and_relative(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     now = 1795834800.0  # 2026-11-28 03:00 UTC
-    assert words.since(now - ago, now).en == said
+    assert commands.since(now - ago, now).en == said
 
 
 def test_a_stamp_of_ours_is_read_back() -> None:
     stamps: List[str] = ["2026-11-28T03:00:00+0000", "2026-11-28T04:00:00+0100"]
-    assert [words.epoch(stamp) for stamp in stamps] == [1795834800.0] * 2
-    assert words.epoch("?") == 0.0
+    assert [commands.epoch(stamp) for stamp in stamps] == [1795834800.0] * 2
+    assert commands.epoch("?") == 0.0
