@@ -237,6 +237,7 @@ def make(world: Any) -> types.ModuleType:
         getloadavg=lambda: (0.5, 0.5, 0.5),
         RLIMIT_NOFILE=7,
         RLIMIT_AS=9,
+        RLIMIT_NPROC=6,
         virtual_memory=lambda: ns(
             total=8 << 30, available=4 << 30, percent=50.0, used=4 << 30, free=4 << 30
         ),

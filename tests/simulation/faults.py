@@ -47,6 +47,12 @@ KINDS: Dict[str, Tuple[str, Callable[[Any, Entry], None]]] = {
     "lost-key": ("config", troubles.lost_key),
     "damaged-file": ("hostile", troubles.damaged_file),
     "hostile-port": ("hostile", troubles.hostile_port),
+    "hot-journal": ("database", troubles.hot_journal),
+    "unreaped": ("process", troubles.unreaped),
+    "no-bus": ("machine", troubles.no_bus),
+    "lock-gone": ("process", troubles.lock_gone),
+    "stamps": ("config", troubles.stamps),
+    "owner-heals": ("owner", owner.owner_heals),
     "other-gateway": ("neighbour", troubles.other_gateway),
 }
 

@@ -100,6 +100,13 @@ class Files:
         self.plain_write(str(self.config_path), raw)
         self.owner_bytes.pop(str(self.config_path), None)
 
+    def stamp_config(self, data: Dict[str, Any]) -> None:
+        """OpenClaw notes in its config when it touched it."""
+        try:
+            self.openclaw_writes(ground.dump({**data, "meta": {"lastTouchedAt": self.iso()}}))
+        except OSError:
+            pass
+
     def owner_writes(self, path: Path, raw: Optional[bytes]) -> None:
         """The owner saves a file (None: deletes it): from now on these bytes are theirs."""
         if raw is None:

@@ -123,6 +123,8 @@ class Gateway(Life):
             self.say("Gateway failed to start: database disk image is malformed")
             return self._exit(78)
         gateway = data.get("gateway") or {}
+        if self.own and self.world.stamps:
+            self.world.stamp_config(data)
         self.config_raw = self.world.config_bytes()
         self.port = self.world.port_for(self, gateway)
         tls = gateway.get("tls")

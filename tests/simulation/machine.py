@@ -48,6 +48,7 @@ class Machine:
         self.next_pid = FIRST_PID
         self.boot_id = 1
         self.boot_mono = world.mono
+        self.unreaped_for = 0.0  # s that who ended stays in the table as a zombie entry
         self.wanted_pids: List[
             int
         ] = []  # numbers that the next processes get (pids repeat after a reboot)
@@ -83,10 +84,17 @@ class Machine:
             return
         proc.alive, proc.code, proc.ended_by = False, code, by
         proc.ports.clear()
-        if self.table.get(proc.pid) is proc:
-            del self.table[proc.pid]
+        if self.unreaped_for and proc.kind == "gateway":
+            proc.state = "Z"
+            self.world.after(self.unreaped_for, lambda: self._reap(proc))
+        else:
+            self._reap(proc)
         for work in list(proc.on_exit):
             work(proc)
+
+    def _reap(self, proc: Proc) -> None:
+        if self.table.get(proc.pid) is proc:
+            del self.table[proc.pid]
 
     def listener(self, port: int) -> Optional[Proc]:
         for proc in self.table.values():
@@ -103,7 +111,7 @@ class Machine:
         proc = self.table.get(pid)
         if proc is None:
             raise ProcessLookupError(3, "No such process")
-        if number == 0:
+        if number == 0 or proc.state == "Z":
             return
         self.world.signalled(proc, number, by)
         self.deliver(proc, number, by)

@@ -157,3 +157,9 @@ def upgrade(world: Any, e: Entry) -> None:
             world.wants("up")
 
     world.after(float(e.get("for", 90.0)), over)
+
+
+def owner_heals(world: Any, e: Entry) -> None:
+    """`iflow-doctor heal --yes`: the owner wants it up."""
+    world.wants("up")
+    world.children.popen(["heal", "--yes"])

@@ -24,6 +24,8 @@ class Bytes(Rules):
                 "I5-data",
                 "{} {}s the database under a gateway that is up".format(world.who(), kind),
             )
+        if path in self.databases and before.startswith(b"SQLite format 3"):
+            self.violated("I4-data", "{} {}s a sound database".format(world.who(), kind))
         if world.owner_bytes.get(path) != before and path not in self.databases:
             return
         after = read(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from .rules import DEADLY, HARD, HARD_WINDOW, PATIENCE, STARTS, SURE, Rules
+from .rules import DEADLY, DOOMED, HARD, HARD_WINDOW, PATIENCE, STARTS, SURE, Rules
 
 
 class Signals(Rules):
@@ -84,7 +84,7 @@ class Signals(Rules):
             and not gateway.lost_port
             and not birth.never_ready
         )
-        dies = birth.exit_at and birth.exit_at < birth.boot
+        dies = birth.exit_at and birth.exit_at < birth.boot + DOOMED
         if starting and not dies and gateway.deaf_left() == 0.0 and gateway.config_raw:
             if birth.boot <= (STARTS if birth.busy and birth.talks else 300.0):
                 self.violated(

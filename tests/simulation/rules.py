@@ -33,6 +33,7 @@ PATIENCE = 60.0  # s: a busy stall of this length that ends by itself is survive
 HARD, HARD_WINDOW = 2, 300.0  # hard kills in any such window
 BOUND = 2400.0  # s after which an outage that nobody was told of is a quiet one
 STARTS = 947.0  # s of a start that shows progress (OpenClaw's documents)
+DOOMED = 120.0  # s: who ends so soon after it is ready crashes in a loop; a repair may cut its start short
 LATE = 420.0  # s after which a deaf process must have been ended, where nothing else is wrong
 UNSTARTED = 900.0  # s after a stop of ours without a start and without a word
 PLAIN = ("hang", "process", "start")  # families that disturb nothing but the gateway itself

@@ -44,6 +44,7 @@ def root() -> Path:
         atexit.register(real_rmtree, str(place), True)
         ground.template(place)
         ground.database(0)
+        ground.hot_database()
         _root.append(place)
     return _root[0]
 

@@ -155,10 +155,70 @@ DRAWS: Dict[str, Any] = {
         },
     ),
     "hostile-port": (1, lambda r: {"for": r.choice((60, 300))}),
+    "hot-journal": (2, lambda r: {}),
+    "unreaped": (1, lambda r: {"for": 3000, "lasts": r.choice((5, 60, 600))}),
+    "no-bus": (1, lambda r: {"for": r.choice((10, 60, 600))}),
+    "lock-gone": (1, lambda r: {}),
+    "stamps": (2, lambda r: {}),
+    "owner-heals": (2, lambda r: {}),
     "other-gateway": (2, lambda r: {"for": r.choice((20, 100, 600))}),
 }
 NAMES = list(DRAWS)
 WEIGHTS = [DRAWS[name][0] for name in NAMES]
+
+
+def _repair(r: random.Random, scenario: Scenario) -> None:
+    """Level 3 is called, and is disturbed at its work."""
+    at = r.choice((40.0, 430.0, 500.0))
+    cause = r.choice(
+        (
+            "break-config",
+            "break-config",
+            "corrupt-database",
+            "bad-starts",
+            "next-start",
+            "hang",
+            "hot-journal",
+        )
+    )
+    script: List[Dict[str, Any]] = [{"kind": cause, "at": at, **DRAWS[cause][1](r)}]
+    if cause not in ("corrupt-database", "hang"):
+        script.append({"kind": "crash", "at": at + r.uniform(0, 5), "code": r.choice((1, -9, 134))})
+    for _ in range(r.choice((1, 2, 2, 3))):
+        name = r.choice(
+            (
+                "kill9",
+                "kill9",
+                "edit",
+                "rewrite",
+                "break-config",
+                "owner-stop",
+                "owner-start",
+                "disk-full",
+                "hang",
+                "reboot",
+                "clock",
+                "crash",
+                "read-only",
+                "lost-key",
+                "freeze",
+                "owner-heals",
+            )
+        )
+        entry = {"kind": name, "at": at, **DRAWS[name][1](r)}
+        if name == "kill9":
+            entry["who"] = r.choice(("treat", "treat", "watchdog", "keeper"))
+            entry["effects"] = r.choice((r.randrange(1, 60), r.randrange(1, 400)))
+        entry["when"] = r.choice(("treat", "treat", "written", "stop", "start", "signal", "ready"))
+        entry["in"] = round(
+            r.choice((0.0, r.uniform(0, 3), r.uniform(0, 60), r.uniform(0, 320))), 2
+        )
+        script.append(entry)
+    for entry in script:
+        entry["at"] = round(float(entry["at"]), 2)
+    scenario.script = script
+    scenario.seconds = at + r.choice((600.0, 1200.0, 2700.0))
+    scenario.settings = {"retry_delay": r.choice((1, 3, 5)), "check_interval": r.choice((10, 30))}
 
 
 def draw(seed: int, only: Optional[List[str]] = None) -> Scenario:
@@ -168,6 +228,9 @@ def draw(seed: int, only: Optional[List[str]] = None) -> Scenario:
     scenario.slow = r.choice((1.0, 1.0, 1.0, 1.0, 2.5, 6.0))
     if scenario.mode == "systemd" and r.random() < 0.05:
         scenario.port_argument = 18800
+    if r.random() < 0.3:
+        _repair(r, scenario)
+        return scenario
     count = r.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
     at = r.choice((40.0, 100.0, 120.0, 400.0))
     for number in range(count):

@@ -202,3 +202,37 @@ def other_gateway(world: Any, e: Entry) -> None:
             other.on_signal(signal.SIGTERM)
 
     world.after(float(e.get("for", 100.0)), leave)
+
+
+def hot_journal(world: Any, e: Entry) -> None:
+    """A database in rollback-journal mode (NFS, SMB) whose gateway was killed in a transaction."""
+    raw, journal = ground.hot_database()
+    path = ground.database_path(world)
+    crash(world, {"code": -9})
+    world.plain_write(path, raw)
+    world.plain_write(path + "-journal", journal)
+
+
+def unreaped(world: Any, e: Entry) -> None:
+    """A container without an init: who ends stays in the process table as a zombie entry."""
+    world.machine.unreaped_for = float(e.get("lasts", 60.0))
+    world.after(float(e.get("for", 600.0)), lambda: setattr(world.machine, "unreaped_for", 0.0))
+
+
+def no_bus(world: Any, e: Entry) -> None:
+    """systemd's user manager cannot be reached for a while."""
+    if world.manager.name == "systemd":
+        world.manager.reachable = False
+        world.after(float(e.get("for", 120.0)), lambda: setattr(world.manager, "reachable", True))
+
+
+def lock_gone(world: Any, e: Entry) -> None:
+    """A cleaner of temporary files took the gateway's lock away."""
+    gateway = _gateway(world)
+    if gateway is not None:
+        REAL["unlink"](gateway.lock_path)
+
+
+def stamps(world: Any, e: Entry) -> None:
+    """From now on OpenClaw stamps its config at every start."""
+    world.stamps = True

@@ -77,6 +77,7 @@ class World(Scheduler, Programs, Files, Shown):
         self.owner_bytes: Dict[str, bytes] = {}
         self.waiting: Dict[str, Any] = {}
         self.told: List[Tuple[float, Any]] = []
+        self.stamps = False  # whether OpenClaw stamps its config at every start
         self.watching = True  # the watchdog is wanted, installed and not paused
         self.awaited: Dict[str, List[Any]] = {}
         self.judge = Invariants(self)
