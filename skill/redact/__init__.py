@@ -193,7 +193,7 @@ class Redactor:
         if (
             not bare
             or PLACEHOLDER.fullmatch(bare)
-            or bare.startswith("${")
+            or bare.startswith(("${", "<text of ", "<chat text"))
             or bare.lower().strip(".!?") in PLAIN
             or (bare.isdigit() and len(bare) < 4)
         ):

@@ -14,6 +14,7 @@ from fake_machine import Machine
 from skill import settings
 from skill.bridges.base import PLAN, Answer, Bridge, Question, Spent
 from skill.context import Context
+from skill.doctor.emergency import rounds
 from skill.host import Completed, Host, Process, Reply
 from skill.model import Finding, Outcome, Plan, Severity, State, Text, Verdict
 from skill.openclaw.home import locate
@@ -157,3 +158,17 @@ class Healer:
             seconds=1.0,
             config_diff=diff,
         )
+
+
+class World(rounds.Emergency):
+    """The real loop with bridges of ours in place of the registry."""
+
+    def __init__(self, ctx, bridges, execute, tried=(), **more):
+        super().__init__(ctx, tried, "inc-1", execute, **more)
+        self._bridges = bridges
+
+    def bridges(self):
+        return self._bridges
+
+    def agreed(self, bridge):
+        return True

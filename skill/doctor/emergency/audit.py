@@ -22,7 +22,7 @@ from ...files import (
 )
 from ...model import Outcome, Text
 from ...openclaw.home import Home
-from ...redact import Redactor
+from ...redact import Redactor, drop_chat
 from ...store.incidents import Incident
 
 MAX_BYTES = 2_000_000
@@ -239,7 +239,7 @@ def _report(
         "## " + say("Symptom", "现象"),
         "",
         "{} ({})".format(verdict.reason.to(lang), verdict.state.value),
-        *("- `{}` {}".format(f.check_id, f.message.to(lang)) for f in bad),
+        *("- `{}` {}".format(f.check_id, drop_chat(f.message.to(lang))) for f in bad),
         "",
         "## " + say("What was done", "做了什么"),
         "",
@@ -325,7 +325,9 @@ def _done(tried: Sequence[Outcome], lang: str) -> List[str]:
         word = fate[0] if outcome.healed else fate[1] if outcome.rolled_back else fate[2]
         changed = " `{}`".format(", ".join(outcome.config_diff[:8])) if outcome.config_diff else ""
         rows.append(
-            "- {}: {}{}. {}".format(outcome.plan.repair, word, changed, outcome.detail.to(lang))
+            "- {}: {}{}. {}".format(
+                outcome.plan.repair, word, changed, drop_chat(outcome.detail.to(lang))
+            )
         )
     return rows
 

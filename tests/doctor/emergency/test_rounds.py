@@ -9,11 +9,11 @@ import re
 
 import ai_world
 import pytest
-from ai_world import GOOD, Healer, answer, bridge, finding
+from ai_world import GOOD, Healer, World, answer, bridge, finding
 
 from skill.bridges import base
 from skill.doctor import emergency
-from skill.doctor.emergency import audit, evidence, rounds
+from skill.doctor.emergency import audit, evidence
 from skill.host import Process
 from skill.model import Outcome, Plan, Risk, Service, State, Text
 from skill.openclaw import known_secrets
@@ -26,20 +26,6 @@ FINDINGS = [
     finding("config/unrecognized-key", "agentz"),
     finding("config/unrecognized-key", "pluginz"),
 ]
-
-
-class World(rounds.Emergency):
-    """The real loop with bridges of ours in place of the registry."""
-
-    def __init__(self, ctx, bridges, execute, tried=(), **more):
-        super().__init__(ctx, tried, "inc-1", execute, **more)
-        self._bridges = bridges
-
-    def bridges(self):
-        return self._bridges
-
-    def agreed(self, bridge):
-        return True
 
 
 def ask(tmp_path, bridges, healer=None, tried=(), **more):
