@@ -62,6 +62,7 @@ STRICT: Tuple[Tuple["re.Pattern[str]", Tuple[Any, ...]], ...] = tuple(
             r".*(allow\w*|dangerously\w*|insecure\w*|bypass\w*|elevated.*enabled|expose\w*)",
             (False,),
         ),
+        (r"session\.scope", ("per-sender",)),
         (r"session\.dmScope", ("per-account-channel-peer", "per-channel-peer", "per-peer")),
     )
 )

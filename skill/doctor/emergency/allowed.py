@@ -144,7 +144,7 @@ def weaker(before: Any, after: Any) -> List[str]:
             found.append("{} lets more people in".format(path))
         elif last in ("dmPolicy", "groupPolicy", "policy") and value == "open":
             found.append("{} open".format(path))
-        elif _RUNS_CODE.search(path) and not (path.endswith(".enabled") and value is False):
+        elif _RUNS_CODE.search(path) and not _harmless(path, value):
             found.append("{} can run code".format(path))
         elif last in ("baseUrl", "apiRoot", "proxy", "domain", "headers", "url") and value not in (
             "",
@@ -164,6 +164,12 @@ def weaker(before: Any, after: Any) -> List[str]:
         ):
             found.append("{} removed".format(path))
     return found
+
+
+def _harmless(path: str, value: Any) -> bool:
+    """A number runs nothing, and neither does what is switched off."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number or (path.endswith(".enabled") and value is False)
 
 
 def _was_listed(before: Any, path: str, value: Any) -> bool:
