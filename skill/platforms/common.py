@@ -50,9 +50,20 @@ def suffix(host: Host, home: Home, joint: str = "-") -> str:
     return joint + (home.profile + "-" if home.profile else "") + mark
 
 
+def package_root() -> str:
+    """The folder in which our package lies."""
+    return str(Path(__file__).resolve().parent.parent.parent)
+
+
+def installed() -> bool:
+    """Whether this Python finds our package by itself, in isolated mode as well."""
+    parts = Path(package_root()).parts
+    return "site-packages" in parts or "dist-packages" in parts
+
+
 def watchdog_command() -> List[str]:
     """This very Python, so that the virtual environment is the right one."""
-    return [sys.executable, "-m", "skill", "watch"]
+    return [sys.executable, *(["-I"] if installed() else []), "-m", "skill", "watch"]
 
 
 def watchdog_environment(host: Host) -> Dict[str, str]:
@@ -60,9 +71,8 @@ def watchdog_environment(host: Host) -> Dict[str, str]:
     installed but run from a checkout.
     """
     env = {name: host.env[name] for name in _PASSED if host.env.get(name)}
-    package = Path(__file__).resolve().parent.parent
-    if "site-packages" not in package.parts and "dist-packages" not in package.parts:
-        env["PYTHONPATH"] = str(package.parent)
+    if not installed():
+        env["PYTHONPATH"] = package_root()
     return env
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Tuple
 
 from ..errors import SettingsError
-from ..files import private_dir, read_json, write_json
+from ..files import memory, memory_dir, private_dir, read_json, write_json
 from ..openclaw.home import Home
 from . import watch_state
 
@@ -71,14 +71,28 @@ class Incident:
         self._save()
 
     def write_result(self, result: Mapping[str, Any]) -> Path:
-        """Write what `treat` returned, where the watchdog looks for it."""
-        target = private_dir(self.folder) / (self.id + ".treat.json")
-        write_json(target, dict(result))
-        return target
+        """Write what `treat` returned, where the watchdog looks for it: in memory where the disk
+        refuses, since its disk may be what is wrong.
+        """
+        target, spare = result_files(self.home, self.id)
+        try:
+            private_dir(self.folder)
+            write_json(target, dict(result))
+            return target
+        except OSError:
+            memory(self.home.state_dir)
+            write_json(spare, dict(result))
+            return spare
 
     def _save(self) -> None:
         private_dir(self.folder)
         write_json(self.path, self.value)
+
+
+def result_files(home: Home, incident: str) -> Tuple[Path, Path]:
+    """Where a visit's result lies: on the disk, else in memory."""
+    name = incident + ".treat.json"
+    return home.doctor_dir / "incidents" / name, memory_dir(home.state_dir) / name
 
 
 def key_of(repair: str, params: Mapping[str, Any]) -> str:

@@ -40,11 +40,20 @@ class WatchLog:
             )
             self._clean = self._clean or Redactor.shapes_only()
             text = self._clean.clean(text)
-            if self.echo:
-                print(text, file=sys.stderr, flush=True)
-            private_dir(self.path.parent) if not self.path.parent.exists() else None
-            self._rotate(now)
-            append_line(self.path, text, max_bytes=10_000_000, keep=5)
+            try:
+                private_dir(self.path.parent) if not self.path.parent.exists() else None
+                self._rotate(now)
+                append_line(self.path, text, max_bytes=10_000_000, keep=5)
+            finally:
+                if self.echo:  # last: a terminal that cannot show it must not lose the line
+                    self._show(text)
+
+    @staticmethod
+    def _show(text: str) -> None:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
 
     def _rotate(self, now: float) -> None:
         """A file whose last line is of an earlier day is renamed to that day; files older than

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 
 from ..errors import SettingsError
-from ..files import private_dir, read_json, set_aside, write_json
+from ..files import (
+    is_private,
+    memory,
+    memory_dir,
+    private_dir,
+    read_json,
+    set_aside,
+    write_json,
+)
 from ..host import Host
 from ..locks import lock_held
 from ..model import Healed, Text, Tried
@@ -71,7 +81,6 @@ class WatchState:
 
     incident: Optional[Incident] = None
     crashes: Tuple[float, ...] = ()
-    ends: Tuple[float, ...] = ()  # orderly ends that were not ours
     restarts: Tuple[float, ...] = ()
     hard_kills: Tuple[float, ...] = ()
     streak: int = 0
@@ -81,6 +90,7 @@ class WatchState:
     noted: Tuple[str, ...] = ()  # states that were told once and have not ended
     degraded_since: float = 0.0
     quiet_since: float = 0.0  # neither serving nor judged to be an outage since
+    ends: Tuple[float, ...] = ()  # orderly ends that were not ours
     fingerprint: str = ""
     good: str = ""  # fingerprint of the configuration that was last kept as good
     ready_pid: Optional[int] = None  # the last process that was seen to serve
@@ -128,36 +138,62 @@ def load(home: Home) -> Tuple[WatchState, Optional[str]]:
     """
     state, wrong = peek(home)
     if wrong:
-        path = home.doctor_dir / "watch.json"
-        return WatchState(), set_aside(path) or str(path)
+        return WatchState(), set_state_aside(home)
     return state or WatchState(), None
+
+
+def set_state_aside(home: Home) -> str:
+    """Move the file aside; return its new name, or its own where it cannot be moved."""
+    path = _newest(home)
+    return set_aside(path) or str(path)
 
 
 def peek(home: Home) -> Tuple[Optional[WatchState], str]:
     """As load(), for one who only looks: None where there is no file, and what is wrong with a
     damaged one, which stays where it is.
     """
-    path = home.doctor_dir / "watch.json"
+    path = _newest(home)
     try:
         raw = read_json(path)
         return (None if raw is None else _state(raw)), ""
     except SettingsError as error:
         return None, error.message
-    except (TypeError, AttributeError, ValueError, KeyError) as error:
+    except (TypeError, AttributeError, ValueError, KeyError, RecursionError) as error:
         return None, "{}: {}".format(path, error)
 
 
 def save(home: Home, state: WatchState) -> None:
-    """Write the state. Raises OSError (a full disk): the caller goes on with what it has in
-    memory.
+    """Write the state, in memory_dir() where the disk refuses; that refusal is raised all the same
+    (OSError), since somebody has to be told.
     """
-    private_dir(home.doctor_dir)
     value = asdict(state)
     if state.incident:
         for name in ("reason", "cause"):
             text = getattr(state.incident, name)
             value["incident"].update({name: text.en, name + "_zh": text.zh})
-    write_json(home.doctor_dir / "watch.json", value)
+    spare = memory_dir(home.state_dir) / "watch.json"
+    try:
+        private_dir(home.doctor_dir)
+        write_json(home.doctor_dir / "watch.json", value)
+    except OSError:
+        with contextlib.suppress(OSError):
+            memory(home.state_dir)
+            write_json(spare, value)
+        raise
+    if is_private(spare.parent):
+        with contextlib.suppress(OSError):
+            spare.unlink()
+
+
+def _newest(home: Home) -> Path:
+    """The file that was written last: the one in memory while the disk refuses."""
+    here, spare = home.doctor_dir / "watch.json", memory_dir(home.state_dir) / "watch.json"
+    if is_private(spare.parent) and spare.exists():
+        try:
+            return spare if spare.stat().st_mtime_ns > here.stat().st_mtime_ns else here
+        except OSError:
+            return spare
+    return here
 
 
 def pause(home: Home, now: float) -> Tuple[float, str]:
@@ -179,8 +215,9 @@ def _state(raw: Mapping[str, Any]) -> WatchState:
     values = _known(WatchState, raw)
     values["incident"] = _incident(incident) if incident else None
     looks = raw.get("looks")
-    values["looks"] = Memory(**_known(Memory, looks)) if isinstance(looks, dict) else Memory()
-    return WatchState(**values)
+    known = _known(Memory, looks) if isinstance(looks, dict) else {}
+    values["looks"] = _checked(Memory(**known))
+    return _checked(WatchState(**values))
 
 
 def remembered(home: Home, host: Host) -> Memory:
@@ -214,7 +251,41 @@ def _incident(raw: Mapping[str, Any]) -> Incident:
         )
     elif raw.get("healed_by"):
         values["healed"] = _healed_of_1_0(str(raw["healed_by"]))
-    return Incident(**values)
+    return _checked(Incident(**values))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and type(value) is not bool and abs(value) < 1e15
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and type(value) is not bool
+
+
+# by the type as it is written in the dataclass; what is not here was built by us
+_FITS: Dict[str, Callable[[Any], bool]] = {
+    "bool": lambda value: isinstance(value, bool),
+    "str": lambda value: isinstance(value, str),
+    "int": _is_whole,
+    "float": _is_number,
+    "Optional[int]": lambda value: value is None or _is_whole(value),
+    "Optional[float]": lambda value: value is None or _is_number(value),
+    "Tuple[float, ...]": lambda value: isinstance(value, tuple) and all(map(_is_number, value)),
+    "Tuple[str, ...]": lambda value: (
+        isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    ),
+}
+Made = TypeVar("Made", Incident, WatchState, Memory)
+
+
+def _checked(made: Made) -> Made:
+    """The value, when every field is of its type. Raise ValueError naming the first that is not:
+    it would make every look fail, without end.
+    """
+    for spot in fields(made):
+        if not _FITS.get(str(spot.type), lambda value: True)(getattr(made, spot.name)):
+            raise ValueError("{} is of a wrong type".format(spot.name))
+    return made
 
 
 def _known(kind: Any, raw: Mapping[str, Any]) -> Dict[str, Any]:

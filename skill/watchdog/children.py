@@ -11,9 +11,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
 
-from ..files import private_dir, read_json
+from ..files import memory, private_dir, read_json
 from ..host import WINDOWS, Host, end_group
 from ..openclaw.home import Home
+from ..platforms import common
+from ..store.incidents import result_files
 
 # Longest a child may live, seconds. "treat" has its own, shorter bounds inside
 # (EMERGENCY_RECOVERY_TIMEOUT for the AI).
@@ -27,6 +29,9 @@ BOUNDS = {
     "evidence": 20.0,
     "metrics": float("inf"),  # serves for as long as the watchdog watches
 }
+
+LOG_BYTES = 2_000_000  # then children.log is emptied
+ROOT = os.path.abspath(os.sep)  # where children work: nothing there is imported by accident
 
 PATIENT = (
     "keep-good",
@@ -56,7 +61,21 @@ class Children:
     again: Dict[str, List[str]] = field(default_factory=dict)
 
     def argv(self, words: Sequence[str]) -> List[str]:
-        return [sys.executable, "-m", "skill", *words]
+        """Never with the current directory in the path: its random.py is not ours (A19)."""
+        isolated = ["-I"] if common.installed() else []
+        return [sys.executable, *isolated, "-m", "skill", *words]
+
+    def env(self) -> Dict[str, str]:
+        """The watchdog's own environment, with what it says relative to its directory made
+        absolute: a child works in the root directory.
+        """
+        env = dict(self.host.env)
+        for name in ("OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_HOME"):
+            if env.get(name, "").strip() and not env[name].startswith("~"):
+                env[name] = os.path.abspath(env[name])
+        more = [os.path.abspath(p) for p in env.get("PYTHONPATH", "").split(os.pathsep) if p]
+        env["PYTHONPATH"] = os.pathsep.join([common.package_root(), *more])
+        return env
 
     def start(self, name: str, words: Sequence[str]) -> None:
         """Start `python -m skill WORDS`. One of the same name that still runs is followed by this
@@ -68,46 +87,50 @@ class Children:
         flags: Dict[str, Any] = (
             {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
         )
-        private_dir(self.home.doctor_dir)
-        log = open(self.home.doctor_dir / "children.log", "ab")
+        log = self._log()
         try:
-            if log.tell() > 2_000_000:
-                log.truncate(0)
-            env = {
-                **self.host.env,
-                "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
-            }
             process = subprocess.Popen(
-                self.argv(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **flags
+                self.argv(words),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env(),
+                cwd=ROOT,
+                **flags,
             )
         finally:
-            log.close()
+            if log != subprocess.DEVNULL:
+                os.close(log)
         if name in PATIENT and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(
                     os.PRIO_PROCESS, process.pid, 15
                 )  # what it starts (node) inherits this
-        with contextlib.suppress(OSError):
-            os.chmod(self.home.doctor_dir / "children.log", 0o600)
         self.running[name] = Child(name, process, self.host.monotonic())
+
+    def _log(self) -> int:
+        """Where children write: a file on the disk, in memory, or nowhere. A log that cannot be
+        written keeps nothing from being started.
+        """
+        for make, where in ((private_dir, self.home.doctor_dir), (memory, self.home.state_dir)):
+            with contextlib.suppress(OSError):
+                path = make(where) / "children.log"
+                handle = os.open(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                with contextlib.suppress(OSError):
+                    if os.fstat(handle).st_size > LOG_BYTES:
+                        os.ftruncate(handle, 0)
+                return handle
+        return subprocess.DEVNULL
 
     def run_to_end(self, words: Sequence[str], timeout: float) -> None:
         """Run a child and wait for it, at most `timeout` seconds."""
-        env = {
-            **self.host.env,
-            "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
-        }
-        self.host.run(self.argv(words), timeout=timeout, env=env)
+        self.host.run(self.argv(words), timeout=timeout, env=self.env(), cwd=ROOT)
 
     def answer(self, words: Sequence[str], timeout: float) -> str:
         """What a short child printed; "" when it printed nothing, failed or took longer than
         `timeout` seconds.
         """
-        env = {
-            **self.host.env,
-            "PYTHONPATH": _package_root() + os.pathsep + self.host.env.get("PYTHONPATH", ""),
-        }
-        done = self.host.run(self.argv(words), timeout=timeout, env=env)
+        done = self.host.run(self.argv(words), timeout=timeout, env=self.env(), cwd=ROOT)
         return done.out.strip() if done.ok else ""
 
     def busy(self, name: str) -> bool:
@@ -134,18 +157,15 @@ class Children:
 
     def result(self, incident: str) -> Optional[Dict[str, Any]]:
         """What `treat` wrote for this incident; None while there is nothing."""
-        with contextlib.suppress(Exception):
-            value = read_json(self._file(incident))
-            return value if isinstance(value, dict) else None
+        for path in result_files(self.home, incident):
+            with contextlib.suppress(Exception):
+                value = read_json(path)
+                if isinstance(value, dict):
+                    return value
         return None
 
     def drop_result(self, incident: str) -> None:
-        with contextlib.suppress(OSError):
-            os.replace(self._file(incident), self._file(incident).with_suffix(".taken"))
-
-    def _file(self, incident: str) -> Any:
-        return self.home.doctor_dir / "incidents" / (incident + ".treat.json")
-
-
-def _package_root() -> str:
-    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        """Set the result aside; one that cannot be moved is remembered as taken."""
+        for path in result_files(self.home, incident):
+            with contextlib.suppress(OSError):
+                os.replace(path, path.with_suffix(".taken"))

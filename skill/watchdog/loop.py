@@ -14,6 +14,7 @@ from ..model import exit_code
 from ..openclaw import look
 from .watch import Watchdog
 
+SAME_FAULT = 4  # times that one place failed again before the watch's own memory is set aside
 FAULTS_IN_A_ROW = 20  # looks that failed by a fault of our own before a fresh process is tried
 
 
@@ -49,9 +50,14 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
             from ..platforms import systemctl
 
             systemctl.tell_ready(host)
-        failed = 0
+        failed, same, last = 0, 0, ""
         while failed < FAULTS_IN_A_ROW:
-            failed = 0 if _guarded_tick(watchdog) else failed + 1
+            fault = _guarded_tick(watchdog)
+            failed = failed + 1 if fault else 0
+            same = same + 1 if fault and fault == last else 0
+            last = fault
+            if same == SAME_FAULT:  # what it remembers may be what it trips over
+                watchdog.forget()
             watchdog.alive()
             watchdog.sleep()
         return 1  # the service manager starts a fresh one
@@ -61,16 +67,18 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         return 0
 
 
-def _guarded_tick(watchdog: Watchdog) -> bool:
-    """One look; a fault of our own is a log line with its place, and not the end of the watch."""
+def _guarded_tick(watchdog: Watchdog) -> str:
+    """One look; a fault of our own is a log line with its place, and not the end of the watch.
+    Return that place, "" where all went well.
+    """
     try:
         watchdog.teller.guarded("ai-orphan", lambda: _end_orphan(watchdog))
         watchdog.tick()
-        return True
+        return ""
     except Exception as error:
         trace = traceback.format_exc().strip().splitlines()
         watchdog.log.line("tick-failed", watchdog.host.now(), error=repr(error), where=trace[-3:-1])
-        return False
+        return " ".join([type(error).__name__, *trace[-3:-1]])
 
 
 def _end_orphan(watchdog: Watchdog) -> None:

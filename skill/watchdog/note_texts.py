@@ -133,6 +133,19 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
     if note.code in LEVELS:
         title, what, step = LEVELS[note.code]
         return title, Text.of("{}. {}", "{}。{}", measured(note), what), step
+    if note.code == "unwritable":
+        return (
+            Text("OpenClaw's watchdog cannot write to its disk", "OpenClaw 守护进程无法写入磁盘"),
+            Text.of(
+                "{folder}: {why}. OpenClaw is still watched and restarted; repairs that need the "
+                "disk wait for it.",
+                "{folder}：{why}。仍会继续守护并重启 OpenClaw；需要写入磁盘的修复会等待。",
+                **note.facts,
+            ),
+            Text.of(
+                "df -h {folder}; ls -ld {folder}", "df -h {folder}; ls -ld {folder}", **note.facts
+            ),
+        )
     if note.code == "ended-again":
         sender = note.facts.get("sender") or Text("by whom is not known", "尚不知是谁结束的")
         return (

@@ -29,7 +29,7 @@ from . import fingerprint, policy
 from .actions import Acts
 from .alerts import Teller
 from .children import Children
-from .policy_outage import Rules
+from .policy_outage import Decision, Rules
 from .recorder import Recorder
 
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
@@ -62,6 +62,7 @@ class Watchdog:
         self.teller = Teller(self.context, children, self.log)
         self.children, self.acts = children, Acts(self, children, self.teller)
         self.recorder = Recorder(host, home, children)
+        self._unwritable = ""  # why our own state cannot be kept, as it was told
         self._said: Tuple[str, str] = ("", "")
         self._good_for: Tuple[Any, ...] = ()
         self._good_at = 0.0
@@ -296,9 +297,26 @@ class Watchdog:
             self.saved = self.state
             try:
                 watch_state.save(self.home, self.state)
+                self._unwritable = ""
             except OSError as error:
                 snapshots.drop(self.home)  # a full disk: the next save has room again
-                self.log.line("state-not-saved", self.host.now(), error=str(error))
+                self._cannot_write(error)
+
+    def _cannot_write(self, error: OSError) -> None:
+        """Our own state cannot be kept on the disk: told once, with the disk's name for it."""
+        why = error.strerror or str(error)
+        if why == self._unwritable:
+            return
+        self._unwritable = why
+        self.log.line("state-not-saved", self.host.now(), error=str(error))
+        facts = {"folder": str(self.home.doctor_dir), "why": why}
+        self.teller.event(Decision("note", "unwritable", facts), None, None, self.state)
+
+    def forget(self) -> None:
+        """Set what the watch remembers aside: the same place failed again and again."""
+        moved = watch_state.set_state_aside(self.home)
+        self.log.line("state-damaged", self.host.now(), set_aside=moved)
+        self.state = watch_state.WatchState()
 
     def alive(self) -> None:
         """Tell systemd (WatchdogSec); without it this is nothing."""

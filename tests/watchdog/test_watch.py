@@ -4,17 +4,26 @@ fault does not end the watch.
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import shutil
+import subprocess
+import unittest.mock
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from fake_machine import Machine
 
 from skill.cli import detect_lang
+from skill.files import memory_dir
 from skill.host import Host, Reply
 from skill.model import State, Text, Verdict
+from skill.notify import outbox
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.home import locate
+from skill.store import incidents, watch_state
 from skill.store.watch_log import WatchLog
 from skill.store.watch_state import WatchState
 from skill.watchdog import loop
@@ -174,7 +183,7 @@ def test_broken_settings_leave_the_last_good_ones_in_force(world):
 def test_a_fault_of_our_own_is_a_log_line(world):
     watch = world()
     watch._rules = lambda: 1 / 0
-    assert loop._guarded_tick(watch) is False
+    assert "ZeroDivisionError" in loop._guarded_tick(watch)
     assert any(
         row["event"] == "tick-failed" and "ZeroDivisionError" in row["error"]
         for row in lines(watch)
@@ -189,6 +198,144 @@ def seen(rss_mb, seconds):
         seconds=seconds,
         process=ProcessInfo(1, 1.0, "S", "openclaw-gateway", rss_mb << 20),
     )
+
+
+@pytest.fixture()
+def refused_disk(world):
+    """A watch whose whole state directory refuses every write."""
+    watch = world()
+    folder = watch.home.doctor_dir
+    shutil.rmtree(folder)
+    folder.write_text("a file where our folder should be: nothing can be written in it")
+    watch.log.path = folder / "watchdog.log"
+    yield watch
+    shutil.rmtree(memory_dir(watch.home.state_dir), ignore_errors=True)
+
+
+def test_a11_without_a_disk_it_acts_first_and_a_person_is_told(refused_disk):
+    """The gateway is gone and nothing can be written: the service manager is asked to start it, the
+    alert lies in memory, its sender is started, and what is told names the disk.
+    """
+    watch, started = refused_disk, []
+    real = subprocess.Popen
+
+    def popen(argv, **more):
+        started.append(" ".join(argv))
+        return real(["true"], **{**more, "cwd": None})
+
+    watch.children.answer = lambda words, timeout: ""
+    with unittest.mock.patch("subprocess.Popen", popen):
+        for _ in range(4):
+            watch.tick()
+    assert watch.platform.calls == ["start"]
+    assert any("notify flush" in line for line in started)
+    alerts = [path.read_text() for path in outbox.memory_dir(watch.home).glob("*.json")]
+    assert len(alerts) == 1 and "cannot write" in alerts[0] and "File exists" in alerts[0]
+    for _ in range(3):
+        watch.tick()
+    assert len(list(outbox.memory_dir(watch.home).glob("*.json"))) == 1, "told once"
+
+
+def test_a11_what_the_watch_remembers_survives_it_without_a_disk(refused_disk):
+    watch = refused_disk
+    watch.children.answer = lambda words, timeout: ""
+    watch.children.start = lambda name, words: None
+    for _ in range(4):
+        watch.tick()
+    assert watch.state.incident is not None
+    known, wrong = watch_state.peek(watch.home)
+    assert wrong == "" and known is not None and known.incident == watch.state.incident
+    watch.home.doctor_dir.unlink()
+    watch_state.save(watch.home, WatchState())
+    assert watch_state.peek(watch.home)[0] == WatchState(), "the disk is back, and it counts"
+
+
+def test_a11_a_result_of_level_3_finds_its_way_home_without_a_disk(refused_disk):
+    watch = refused_disk
+    incidents.Incident(watch.home, "i-1").write_result({"outcome": "escalate", "cause": "full"})
+    assert watch.children.result("i-1") == {"outcome": "escalate", "cause": "full"}
+    watch.children.drop_result("i-1")
+    assert watch.children.result("i-1") is None
+
+
+def test_a19_children_import_nothing_from_the_current_directory(world, tmp_path, monkeypatch):
+    """A click.py in Downloads is not ours; and a state directory that was named by a relative path
+    stays the same one.
+    """
+    for name in ("random.py", "click.py"):
+        (tmp_path / name).write_text("open({!r}, 'w')".format(str(tmp_path / "caught")))
+    monkeypatch.chdir(tmp_path)
+    watch = world()
+    watch.host.env["OPENCLAW_STATE_DIR"] = ".openclaw"
+    watch.host.env["PATH"] = os.environ["PATH"]
+    env = watch.children.env()
+    assert env["OPENCLAW_STATE_DIR"] == str(tmp_path / ".openclaw")
+    assert "" not in env["PYTHONPATH"].split(os.pathsep)
+    assert watch.children.answer(["watch", "--help"], 60).startswith("Usage")
+    watch.children.start("notify", ["watch", "--help"])
+    assert watch.children.running["notify"].process.wait() == 0
+    assert not (tmp_path / "caught").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"crashes": 5}',
+        '{"crashes": ["yesterday"]}',
+        '{"restarts": [1, null]}',
+        '{"pid": "7"}',
+        '{"streak": "3"}',
+        '{"noted": [1]}',
+        '{"expected_new_pid": "yes"}',
+        '{"fingerprint": 7}',
+        '{"last_good": "never"}',
+        '{"last_good": 1e400}',
+        '{"incident": {"id": "i", "opened": "yesterday", "state": "down"}}',
+        '{"incident": {"id": 5, "opened": 1, "state": "down"}}',
+        '{"incident": {"id": "i", "opened": 1, "state": "down", "treated": "loop"}}',
+        '{"looks": {"failures": "many"}}',
+        '{"looks": {"closed_since": []}}',
+        "[" * 100000,
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a15_wrong_types_are_set_aside_before_they_can_blind_the_watch(world, content):
+    first = world()
+    (first.home.doctor_dir / "watch.json").write_text(content)
+    watch = world()
+    assert watch.state == WatchState()
+    assert "state-damaged" in [row["event"] for row in lines(watch)]
+    watch.children.answer = lambda words, timeout: ""
+    watch.children.start = lambda name, words: None
+    watch.tick()
+
+
+def test_a15_what_fails_at_the_same_place_again_and_again_is_set_aside(world):
+    watch = world()
+    watch.state = replace(WatchState(), streak=9)
+    watch.save()
+    ticks = []
+
+    def tick():
+        ticks.append(watch.state.streak)
+        if watch.state.streak == 9:
+            raise ValueError("what it remembers")
+        raise loop._Stop()
+
+    watch.tick, watch.sleep = tick, lambda: None
+    assert loop.run(watch) == 0
+    assert ticks == [9] * 5 + [0]
+    assert "state-damaged" in [row["event"] for row in lines(watch)]
+
+
+def test_a24_a_terminal_that_cannot_show_a_line_does_not_lose_it(tmp_path, monkeypatch):
+    log = WatchLog(tmp_path / "watchdog.log", echo=True)
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stderr", shown)
+    log.line("x", 1000.0, reason="网关重启")
+    shown.flush()
+    assert "网关重启" in (tmp_path / "watchdog.log").read_text(encoding="utf-8")
+    assert b"\\u7f51" in shown.buffer.getvalue()
 
 
 def test_levels_are_told_on_change_and_relative_to_what_is_usual(world):

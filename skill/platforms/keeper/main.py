@@ -354,6 +354,9 @@ class Keeper:
                 )
             else:
                 self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)
+        elif not ours and lib.stop_on_record(str(spec.get("state_dir", "")), pid):
+            # Told to stop while it started or crashed: how it ended is no matter then.
+            self.save(wanted="down", phase="stopped", reason="stopped on record", next_at=0.0)
         elif code == REFUSED:
             self.save(
                 phase="refused",

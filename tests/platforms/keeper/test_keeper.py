@@ -441,6 +441,28 @@ def ended_keeper(root: Path, code: Any, said: str, young: int = 0, **spec: Any) 
     return keeper
 
 
+@pytest.mark.parametrize("code", [78, 1, -9])
+def test_v15_a_stop_on_record_counts_however_the_process_ends(tmp_path: Path, code: int) -> None:
+    (tmp_path / "state" / "logs").mkdir(parents=True)
+    record = tmp_path / "state" / "logs" / "gateway-restart.log"
+    gone = ended_keeper(tmp_path, code, "").state
+    assert gone["wanted"] == "up"
+    before = subprocess.Popen
+    made: list = []
+
+    def noted(*args: Any, **more: Any) -> Any:
+        made.append(before(*args, **more))
+        record.write_text("t source=cli action=stop pid={}\n".format(made[0].pid))
+        return made[0]
+
+    subprocess.Popen = noted  # type: ignore[misc,assignment]
+    try:
+        state = ended_keeper(tmp_path, code, "").state
+    finally:
+        subprocess.Popen = before  # type: ignore[misc]
+    assert (state["wanted"], state["phase"]) == ("down", "stopped")
+
+
 STOPPED = "2026 [gateway] signal SIGTERM received\n2026 [gateway] received SIGTERM; shutting down\n"
 
 
