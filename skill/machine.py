@@ -174,8 +174,8 @@ class _Row:
 
 
 def usage_of(pid: int) -> Dict[str, float]:
-    """{"memory_mb", "cpu_s", "io_mb", "fds", "fd_limit", "as_limit", "tasks", "task_limit"} of one
-    process (a limit of -1 is none); what may not be read is absent.
+    """{"memory_mb", "cpu_s", "io_mb", "moved_mb", "fds", "fd_limit", "as_limit", "tasks",
+    "task_limit"} of one process (a limit of -1 is none); what may not be read is absent.
     """
     import psutil
 
@@ -193,6 +193,8 @@ def usage_of(pid: int) -> Dict[str, float]:
         if hasattr(item, "io_counters"):
             counted = item.io_counters()
             found["io_mb"] = (counted.read_bytes + counted.write_bytes) / 1e6
+            if hasattr(counted, "read_chars"):  # also what the disk's cache served (Linux)
+                found["moved_mb"] = (counted.read_chars + counted.write_chars) / 1e6
     except (psutil.Error, OSError, ValueError):
         pass
     return {**found, **_tasks(pid)}

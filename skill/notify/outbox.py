@@ -61,7 +61,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
         private_dir(new_dir(ctx.home).parent)
         write_atomic(private_dir(new_dir(ctx.home)) / name, content)
     except OSError:
-        write_atomic(files.memory(ctx.home.state_dir) / name, content)
+        write_atomic(_memory(ctx.home) / name, content)
     if alert.kind == "recovered":
         incidents.closed(ctx.home, alert.incident)
     return True
@@ -118,7 +118,12 @@ def done_dir(home: "Home") -> Path:
 
 def memory_dir(home: "Home") -> Path:
     """Where an alert about a full disk can still be written."""
-    return files.memory_dir(home.state_dir)
+    return files.memory_dir(home.state_dir) / "outbox"
+
+
+def _memory(home: "Home") -> Path:
+    """memory_dir(), made. Raise OSError when somebody else made it: alerts are not for them."""
+    return private_dir(files.memory(home.state_dir) / "outbox")
 
 
 def _waiting(home: "Home") -> Tuple[Path, ...]:
@@ -203,7 +208,7 @@ def finish(home: "Home", names: Iterator[str]) -> None:
         ):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
             writable = done.is_dir() and os.access(done, os.W_OK)
             write_atomic(
-                (done if writable else private_dir(files.memory(home.state_dir) / "done")) / name,
+                (done if writable else private_dir(_memory(home) / "done")) / name,
                 "{}",
             )
         if paths[name].parent == memory_dir(home):

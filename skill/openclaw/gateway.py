@@ -267,8 +267,10 @@ def _work_of(host: Host, pid: int) -> Tuple[Optional[float], Optional[float]]:
     """CPU seconds and bytes moved by this process and its children."""
     used = [host.usage(each) for each in [pid] + [r.pid for r in children(pid, host.processes())]]
     cpu = [each["cpu_s"] for each in used if "cpu_s" in each]
-    moved = [each["io_mb"] * 1e6 for each in used if "io_mb" in each]
-    return (sum(cpu) if cpu else None), (sum(moved) if moved else None)
+    # what the disk's cache served counts as well, where the system counts it
+    moved = [each.get("moved_mb", each.get("io_mb")) for each in used]
+    known = [value * 1e6 for value in moved if value is not None]
+    return (sum(cpu) if cpu else None), (sum(known) if known else None)
 
 
 def _below(host: Host, pid: int, child: int) -> bool:

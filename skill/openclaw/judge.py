@@ -137,6 +137,12 @@ def _alive(
 ) -> Tuple[State, Text]:
     assert seen.process is not None
     pid = seen.process.pid
+    if getattr(seen.service, "active", "") == "deactivating":
+        # Somebody has the manager stop it, with a time limit of its own.
+        return State.DRAINING, Text(
+            "its service manager is stopping process {}".format(pid),
+            "服务管理器正在停止进程 {}".format(pid),
+        )
     if seen.process.status == "T" and confirmed:
         return State.HUNG, Text(
             "process {} is stopped (SIGSTOP) and does not respond".format(pid),

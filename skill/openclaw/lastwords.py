@@ -26,6 +26,14 @@ def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     return last > 0 and now - last >= SILENT_S
 
 
+def left_on_signal(log: str) -> float:
+    """Given the newest boot's lines: the time (epoch) at which it was told to end by SIGINT or
+    SIGTERM, as its last order; 0.0 where it was not.
+    """
+    told = [line for line in log.splitlines() if _ORDERED.search(line)]
+    return epoch_of_line(told[-1]) if told and _STOP_SIGNAL.search(told[-1]) else 0.0
+
+
 def was_held(log: str) -> bool:
     """Given the newest boot's lines: what it says last about its failure is that another OpenClaw
     held the lock or the port.
@@ -94,4 +102,7 @@ _ENDING = re.compile(
     _LEAVING.pattern
     + r"|loading configuration|\[(?:gateway|reload)[^\]\n]*\][^\n]*(?:[Rr]estart|shutdown)"
 )
+# Orders by signal and by itself; what counts is the last.
+_ORDERED = re.compile(r"received SIG\w+|\[gateway\] (?:starting|ready)\b|loading configuration")
+_STOP_SIGNAL = re.compile(r"received SIG(?:INT|TERM|HUP)\b")
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")

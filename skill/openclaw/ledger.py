@@ -24,6 +24,7 @@ HARD_WINDOW = 300.0  # OpenClaw's breaker trips at 3 unclean boots in 5 minutes 
 HARD_LIMIT = 2
 MAX_BYTES = 65536  # then the file becomes ledger.jsonl.1; both are read
 STOPS = ("stop",)
+ENDS = ("terminate", "kill", "stop")
 STARTS = ("start", "restart", "serving")  # what a stop of ours waits for
 
 
@@ -71,7 +72,7 @@ class Ledger:
             _append(private_dir(self.home.doctor_dir) / NAME, raw)
             return True
         with contextlib.suppress(OSError):
-            _append(memory(self.home.state_dir) / NAME, raw)
+            _append(memory(self.home.state_dir) / NAME, raw, sync=False)
             return True
         self._unwritten.append(entry)
         return False
@@ -109,6 +110,10 @@ class Ledger:
         last = next((act for act in reversed(self.acts()) if act.act in STOPS + STARTS), None)
         return last if last is not None and last.act in STOPS and last.who != "owner" else None
 
+    def last_end(self) -> float:
+        """When a signal or a stop of ours last went to the gateway, epoch seconds; 0.0 never."""
+        return max((act.at for act in self.acts() if act.act in ENDS), default=0.0)
+
     def ended_by_us(self, pid: int, within: float = 3600.0) -> bool:
         """Whether a signal to this process was ours."""
         return any(
@@ -117,7 +122,7 @@ class Ledger:
         )
 
 
-def _append(path: Path, raw: bytes) -> None:
+def _append(path: Path, raw: bytes, sync: bool = True) -> None:
     with contextlib.suppress(OSError):
         if path.stat().st_size > MAX_BYTES:
             os.replace(path, str(path) + ".1")
@@ -129,7 +134,8 @@ def _append(path: Path, raw: bytes) -> None:
             raw = b"\n" + raw  # a line that a full disk cut short must not take this one with it
         if os.write(handle, raw) != len(raw):
             raise OSError("only a part could be written")
-        os.fsync(handle)
+        if sync:
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -109,7 +109,7 @@ class Acts:
                 return
         service = gateway.service_of(watch.platform)
         active = getattr(service, "active", "")
-        if getattr(service, "stopped_by_operator", None) is True:
+        if active == "deactivating" or getattr(service, "stopped_by_operator", None) is True:
             # While we were at it: the owner's wish counts more than our decision.
             watch.log.line("restart", watch.host.now(), by="nobody: its operator stopped it")
             return

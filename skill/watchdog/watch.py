@@ -168,7 +168,8 @@ class Watchdog:
 
     def pause_for(self) -> float:
         """Seconds until the next look."""
-        if not self.verdict or self.verdict.state != State.HEALTHY or self.state.incident:
+        calm = (State.HEALTHY, State.STOPPED)
+        if not self.verdict or self.verdict.state not in calm or self.state.incident:
             return float(self.settings["retry_delay"])
         interval = float(self.settings["check_interval"])
         return interval if self._good_for else min(interval, max(1.0, self._good_after() / 2))

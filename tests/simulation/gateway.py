@@ -182,6 +182,7 @@ class Gateway(Life):
         self.suppressed = self.own and sum(world.mono - t < 300 for t in world.unclean) >= BREAKER
         if self.proc.state == "R":
             self.proc.state = "S"
+        self.say("[gateway] listening on ws://127.0.0.1:{}".format(self.port))
         self.say("[gateway] ready")
         if self.own:
             world.became_ready(self)

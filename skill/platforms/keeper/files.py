@@ -38,7 +38,7 @@ def read_json(path: str) -> Dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def write_json(path: str, value: Mapping[str, Any]) -> bool:
+def write_json(path: str, value: Mapping[str, Any], sync: bool = True) -> bool:
     """Replace whole or not at all, 0600. False where it cannot be written (a full or a read-only
     disk must not stop the keeper): then the old content stays.
     """
@@ -48,7 +48,8 @@ def write_json(path: str, value: Mapping[str, Any]) -> bool:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             json.dump(value, out)
             out.flush()
-            os.fsync(out.fileno())
+            if sync:
+                os.fsync(out.fileno())
         os.replace(temporary, path)
         return True
     except OSError:
@@ -104,7 +105,7 @@ def write_newest(folder: str, name: str, value: Mapping[str, Any]) -> bool:
     if write_json(os.path.join(folder, name), value):
         return True
     there = in_memory(folder, name, make=True)
-    return bool(there) and write_json(there, value)
+    return bool(there) and write_json(there, value, sync=False)
 
 
 def note(folder: str, act: str, pid: object, why: str) -> None:
