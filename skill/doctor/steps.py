@@ -150,8 +150,11 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
             return
         if action == "restart" and (not alive or _ended_deaf(ctx)):
             action = "start"
-    if action in ("stop", "restart", "start"):
-        Ledger(ctx.host, ctx.home).note(action, who="level 3")
+    ledger = Ledger(ctx.host, ctx.home)
+    if action in ("start", "restart") and _stopped_meanwhile(ctx) and not ledger.owed_start():
+        raise RepairError(Text("it was stopped on purpose meanwhile", "它在此期间已被手动停止"))
+    if action in ("stop", "restart"):
+        ledger.note(action, who="level 3")
     if action == "start":
         reset = getattr(platform, "reset_failed", None)
         if reset is not None:
@@ -160,6 +163,15 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
             except Exception:  # nothing to reset is no fault; the start below tells
                 pass
     getattr(platform, action.replace("-", "_"))()
+    if action == "start":  # only now is no start owed any more
+        ledger.note(action, who="level 3")
+
+
+def _stopped_meanwhile(ctx: Context) -> bool:
+    """Whether it was stopped since this visit looked: the owner's wish outranks our plan."""
+    state = gateway.service_of(ctx.platform)
+    now = getattr(state, "stopped_by_operator", None) is True
+    return now and ctx.verdict.state is not State.STOPPED
 
 
 def _ended_deaf(ctx: Context) -> bool:

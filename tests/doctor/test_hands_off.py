@@ -254,6 +254,7 @@ def test_an_owner_who_stops_meanwhile_is_not_overruled(world: World) -> None:
     ctx = world.context()
     with pytest.raises(Killed):
         execute.execute(ctx, plan_of(Service("stop"), Service("start")))
+    Ledger(world.host, world.home).note("serving", who="level 2")  # as the watchdog notes it
     world.started = False  # by its owner, long after
     del world.start
     world.calls.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import Any, List, Optional
@@ -38,7 +39,8 @@ class KeeperProcess:
     def _open(self) -> None:
         _lib, main = self.world.product.keeper_modules()
         path = os.path.join(self.folder, "keeper.lock")
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.suppress(OSError):  # then the keeper's lock lies in memory
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         if not self.world.take_lock(path):
             self.world.machine.exit(self.proc, 3)
             return
