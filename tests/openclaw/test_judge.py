@@ -14,7 +14,13 @@ from skill.model import State
 from skill.openclaw import judge as judging
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.judge import Limits, Memory, judge
-from skill.openclaw.lastwords import port_lost, shutdown_stuck, was_held, went_suddenly
+from skill.openclaw.lastwords import (
+    left_on_signal,
+    port_lost,
+    shutdown_stuck,
+    was_held,
+    went_suddenly,
+)
 from skill.openclaw.logs import epoch_of_line
 from skill.store.watch_state import WatchState, shift
 from skill.watchdog.policy import Rules, step
@@ -354,6 +360,34 @@ def test_a13_a_start_of_947_s_that_then_stands_still_is_found():
         if verdict.state is not State.STARTING:
             break
     assert verdict.state is State.ZOMBIE and 947 + 28 <= begun <= 947 + 34
+
+
+def test_a7_a_gateway_that_its_manager_is_stopping_is_left_to_it():
+    """Frozen, and its owner said `systemctl stop`: the manager has a time limit of its own."""
+    frozen = replace(
+        READY, answer="silent", process=replace(OURS, status="T"), service=Service("deactivating")
+    )
+    assert last(READY, *[frozen] * 20).state is State.DRAINING
+
+
+SIGNALS = (
+    "2026-01-01T00:00:09.000+00:00 [gateway] ready\n2026-01-01T00:01:00.000+00:00 [gateway] {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "said,left",
+    [
+        ("received SIGINT; shutting down", True),
+        ("received SIGTERM; shutting down", True),
+        ("received SIGUSR2; restarting", False),
+        ("a chat said SIGINT", False),
+    ],
+)
+def test_a7_the_last_order_of_a_gateway_in_a_terminal(said, left):
+    log = SIGNALS.format(said)
+    assert bool(left_on_signal(log)) is left
+    assert not left_on_signal(log + "2026-01-01T00:02:00.000+00:00 [gateway] starting...\n")
 
 
 def test_what_a_predecessor_wrote_is_no_progress():

@@ -546,6 +546,21 @@ def test_versions_7_the_lock_of_older_versions_is_seen(
         old.wait()
 
 
+@pytest.mark.parametrize("ours", [False, True])
+def test_a7_ctrl_c_of_a_gateway_that_nobody_keeps_is_its_owners(
+    place: Place, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    from skill.openclaw import logs
+
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime()) + ".000" + time.strftime("%z")
+    said = "{} [gateway] ready\n{} [gateway] received SIGINT; shutting down\n".format(at, at)
+    monkeypatch.setattr(logs, "newest_boot", lambda host, home: said)
+    if ours:
+        Ledger(place.host, place.home).note("terminate", who="level 2", pid=1)
+        monkeypatch.setattr(Ledger, "last_end", lambda self: time.time() - 3.0)
+    assert place.direct.service_state().stopped_by_operator is (None if ours else True)
+
+
 def test_a14_the_keeper_makes_no_third_hard_kill(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "iflow-doctor"
     folder.mkdir(parents=True)
