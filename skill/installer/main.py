@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -119,6 +120,8 @@ def _shown(steps: List[install.Step], args: argparse.Namespace, lang: str) -> Op
     """
     for step in steps:
         print("  - " + step.what.to(lang))
+    if not args.uninstall:
+        print("  - " + NO_AI.to(lang))
     if args.dry_run:
         print(Text("dry run: nothing was changed", "预演：没有改动任何东西").to(lang))
         return 0
@@ -175,8 +178,28 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
         run.leave_no_empty_folder()
     if interactive and not selfcheck.channels(host, places, run.current()):
         _ask_webhook(host, places, run, lang)
+    _ask_about_ai(places, run, interactive, lang)
     _summary(run, lang)
     return 1 if run.notes else 0
+
+
+NO_AI = Text(
+    "No AI is asked about anything, and nothing is sent to one, before you say yes to it",
+    "在你同意之前，不会询问任何 AI，也不会向其发送任何内容",
+)
+
+
+def _ask_about_ai(places: Places, run: install.Install, interactive: bool, lang: str) -> None:
+    """One question a vendor, asked by the program itself; no answer (--yes, a pipe) is a no."""
+    if not interactive:
+        hint = Text(
+            "Say yes to an AI: iflow-doctor ai enable", "同意使用 AI：iflow-doctor ai enable"
+        )
+        print("{}. {}".format(NO_AI.to(lang), hint.to(lang)))
+        return
+    if (places.doctor_dir / "ai" / "consent.json").exists():
+        return  # asked and answered by the version before
+    subprocess.call([str(run.stable_python()), "-I", "-m", "skill", "ai", "enable"])
 
 
 def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) -> None:

@@ -345,9 +345,8 @@ def test_install_sh_in_every_shell(tmp_path: Path, shell: List[str]) -> None:
         env=env,
         timeout=30,
     )
-    assert (
-        done.returncode == 0 and "没有改动任何东西" in done.stdout and not list(tmp_path.iterdir())
-    )
+    assert done.returncode == 0 and not list(tmp_path.iterdir())
+    assert "没有改动任何东西" in done.stdout and "不会询问任何 AI" in done.stdout
 
 
 def test_install_sh_through_a_pipe_or_cut_short_does_nothing(tmp_path: Path) -> None:
