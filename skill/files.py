@@ -129,7 +129,7 @@ def read_json(path: PathLike, default: Any = None) -> Any:
             str(path), [Text.of("cannot be read: {}", "无法读取：{}", error.strerror)], REMEDY
         ) from error
     try:
-        return json.loads(raw.decode("utf-8-sig"))
+        return json_bounded(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(
             str(path),
@@ -150,6 +150,40 @@ def read_json(path: PathLike, default: Any = None) -> Any:
             ],
             REMEDY,
         ) from error
+    except ValueError as error:  # after its own kinds above
+        raise SettingsError(
+            str(path), [Text("is nested too deeply or too large", "嵌套过深或过大")], REMEDY
+        ) from error
+
+
+MAX_JSON = 8_000_000  # characters
+MAX_DEPTH = 100  # levels; OpenClaw's own files and answers have ten
+
+
+def json_bounded(raw: Union[bytes, str], limit: int = MAX_JSON, depth: int = MAX_DEPTH) -> Any:
+    """The value of JSON that anybody may have written. Raise ValueError also where it is larger or
+    deeper than anything we look for.
+    """
+    if len(raw) > limit:
+        raise ValueError("larger than {} characters".format(limit))
+    text = raw.decode("utf-8-sig", "replace") if isinstance(raw, bytes) else raw
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level, deep = [value], 0
+    while level:
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
+        deep += 1
+        if deep > depth:
+            raise ValueError("nested too deeply")
+    return value
 
 
 def set_aside(path: PathLike) -> Optional[str]:

@@ -267,6 +267,8 @@ class Host:
     listeners: Callable[[Optional[int]], List[Listener]] = machine.listeners
     signal: Callable[[Process, int], bool] = machine.send_signal  # False: gone, or another one
     boot: Callable[[], str] = machine.boot_mark  # differs after a reboot; "" unknown
+    hostname: Callable[[], str] = socket.gethostname
+    tmp: str = "/tmp"  # where every account may write
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     system: str = sys.platform  # linux | darwin | win32
 

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, Mapping, Optional, 
 from urllib.parse import urlsplit
 
 from ..errors import BridgeError
+from ..files import json_bounded
 from ..host import Completed
 from ..model import Text
 
@@ -161,7 +162,7 @@ def find_object(text: str) -> Optional[Dict[str, Any]]:
     """
     for candidate in _candidates(text):
         try:
-            value = json.loads(candidate)
+            value = json_bounded(candidate)
         except ValueError:
             continue
         if isinstance(value, dict):
@@ -193,7 +194,7 @@ def lines(text: str) -> Iterator[Dict[str, Any]]:
     for line in text.splitlines():
         if line.lstrip().startswith("{"):
             try:
-                value = json.loads(line)
+                value = json_bounded(line)
             except ValueError:
                 continue
             if isinstance(value, dict):

@@ -4,12 +4,12 @@ errors by status. No CLI is needed.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any, Callable, Dict, Mapping, Optional
 from urllib.parse import urlsplit
 
+from ..files import json_bounded
 from ..model import Text
 from ..openclaw import config as openclaw_config
 from . import base
@@ -276,7 +276,7 @@ def _parse(raw: Any) -> Any:
     if isinstance(raw, dict):
         return raw
     try:
-        value = json.loads(raw or "")
+        value = json_bounded(raw or "")
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

@@ -8,9 +8,9 @@ can see it while it runs; `-y` (approve everything) is never given.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Optional, Tuple
 
+from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
@@ -39,7 +39,7 @@ def _endpoint(ctx: Any) -> Tuple[str, str]:
     if values.get("IFLOW_apiKey") and values.get("IFLOW_baseUrl"):
         return values["IFLOW_baseUrl"], values["IFLOW_apiKey"]
     try:
-        settings = json.loads((ctx.host.home / ".iflow" / "settings.json").read_text("utf-8"))
+        settings = json_bounded((ctx.host.home / ".iflow" / "settings.json").read_text("utf-8"))
     except (OSError, ValueError):
         return "", ""
     if not isinstance(settings, dict):

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
@@ -55,7 +56,7 @@ def _keys(ctx: Any) -> List[str]:
 def _logins(ctx: Any) -> List[str]:
     """The providers that the person logged in to."""
     try:
-        value = json.loads((_data(ctx) / "auth.json").read_text("utf-8"))
+        value = json_bounded((_data(ctx) / "auth.json").read_text("utf-8"))
     except (OSError, ValueError):
         return []
     return [str(name) for name in value if name != "opencode"] if isinstance(value, dict) else []

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
@@ -55,7 +56,7 @@ def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
     person = Path(ctx.host.home) / ".qwen"
     own = child.linked(str(Path(workdir) / "home" / ".qwen"), person, "oauth_creds.json")
     try:
-        theirs = json.loads((person / "settings.json").read_text("utf-8"))
+        theirs = json_bounded((person / "settings.json").read_text("utf-8"))
     except (OSError, ValueError):
         theirs = {}
     kept = ("security", "model", "modelProviders", "env", "selectedAuthType")
@@ -166,7 +167,7 @@ def ask(ctx: Any, question: Question) -> Answer:
 def _events(out: str) -> List[Dict[str, Any]]:
     start = out.find("[{")
     try:
-        value = json.loads(out[start:]) if start >= 0 else []
+        value = json_bounded(out[start:]) if start >= 0 else []
     except ValueError:
         value = []
     return [e for e in value if isinstance(e, dict)] or list(base.lines(out))

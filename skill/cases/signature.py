@@ -8,6 +8,8 @@ import json
 import re
 from typing import List, NamedTuple, Tuple
 
+from ..files import json_bounded
+
 MAX_LOG_CHARS = 262_144  # only the end of a log is read: the newest boot is there
 MAX_LINE_CHARS = 2_000  # a hostile or binary line cannot make a regex slow
 MAX_LINES = 2_000
@@ -89,7 +91,7 @@ def unwrap(raw: str) -> str:
     line = raw.strip()
     if line.startswith("{") and line.endswith("}"):
         try:
-            entry = json.loads(line)
+            entry = json_bounded(line)
         except ValueError:
             entry = None
         if isinstance(entry, dict) and ("_meta" in entry or "0" in entry):
@@ -113,7 +115,7 @@ def _of_entry(entry: "dict[str, object]") -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if number == 0 and text.startswith("{"):
             try:
-                subsystem = json.loads(text).get("subsystem") or ""
+                subsystem = json_bounded(text).get("subsystem") or ""
             except (ValueError, AttributeError):
                 subsystem = ""
             text = "[{}]".format(subsystem) if subsystem else text

@@ -4,10 +4,10 @@ own last copy.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any, Iterable
 
+from ..files import json_bounded
 from ..model import Check, Finding, Text
 from .base import looking, warning
 
@@ -52,7 +52,7 @@ def run(ctx: Any) -> Iterable[Finding]:
 def _built(package: Any) -> float:
     """When the installed build was made (dist/build-info.json), epoch seconds; 0.0 when unknown."""
     try:
-        value = json.loads((package / "dist" / "build-info.json").read_text("utf-8"))
+        value = json_bounded((package / "dist" / "build-info.json").read_text("utf-8"))
         return datetime.fromisoformat(
             str(value["builtAt"]).replace("Z", "+00:00").split(".")[0] + "+00:00"
         ).timestamp()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any, Iterable, Iterator, NamedTuple, Optional, Tuple
 
+from ..files import json_bounded
 from ..model import Check, Finding, Text
 from ..openclaw import cli as openclaw_program
 from ..openclaw import install
@@ -185,7 +185,7 @@ def last_failed_update(state_dir: Path, since: float) -> Optional[Failed]:
 
 def _reason(path: Path) -> str:
     try:
-        value = json.loads(path.read_bytes()[:262144].decode("utf-8", "replace"))
+        value = json_bounded(path.read_bytes()[:262144].decode("utf-8", "replace"))
     except (OSError, ValueError, RecursionError):
         return ""
     told = sorted(_told(value, 0))

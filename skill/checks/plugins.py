@@ -9,7 +9,7 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
 from ..model import NOT_SERVING, Check, Finding, State, Text
-from ..openclaw import lastwords, plugins
+from ..openclaw import logs, plugins
 from .base import Look, error, info, looking, warning
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
@@ -185,7 +185,7 @@ def _last_words(look: Look) -> Iterator[Finding]:
     last = last_lines(look.log)
     if not last:
         return
-    if code != REFUSED and lastwords.went_suddenly(look.log):
+    if code != REFUSED and logs.went_suddenly(look.log):
         yield from _plugin_said(look, last, code)
     if code != 0:
         yield from _variable_said(look, last)

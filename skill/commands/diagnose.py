@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 import click
 
 from ..errors import UsageError
+from ..files import json_bounded
 from ..model import STATE_NAMES, Confidence, Match, Severity, Text
 from . import mark
 from .cases import library_of
@@ -122,7 +123,7 @@ def _batch(app: App, name: str) -> int:
             if not line.strip():
                 continue
             try:
-                entry = json.loads(line)
+                entry = json_bounded(line)
                 ident, symptom, log = (
                     entry["id"],
                     str(entry.get("symptom") or ""),

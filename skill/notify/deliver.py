@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..context import Context
 from ..errors import AlreadyRunning, NotifyError
-from ..files import private_dir, write_atomic
+from ..files import json_bounded, private_dir, write_atomic
 from ..locks import owned_lock
 from ..openclaw import channels
 from ..openclaw.channels import Way
@@ -120,7 +120,7 @@ class Flusher:
 
     def _memory(self, name: str) -> Dict[str, Any]:
         try:
-            value = json.loads((self.folder / name).read_text("utf-8"))
+            value = json_bounded((self.folder / name).read_text("utf-8"))
             return value if isinstance(value, dict) else {}
         except (OSError, ValueError):
             return {}
@@ -201,7 +201,7 @@ class Flusher:
         kept = []
         for path in _batch_files(self.ctx):
             try:
-                raw = json.loads(path.read_text("utf-8"))
+                raw = json_bounded(path.read_text("utf-8"))
                 batch = Batch(
                     **{
                         key: raw[key]

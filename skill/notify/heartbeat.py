@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Dict, Optional
 from urllib.parse import urlsplit
 
-from ..files import private_dir, write_atomic
+from ..files import json_bounded, private_dir, write_atomic
 from ..model import Alert, Text
 from .incidents import span
 
@@ -44,7 +44,7 @@ def missed(ctx: "Context", now: float) -> Optional[Alert]:
     seconds, else None.
     """
     try:
-        value = json.loads((ctx.home.doctor_dir / "watching.json").read_text("utf-8"))
+        value = json_bounded((ctx.home.doctor_dir / "watching.json").read_text("utf-8"))
         last, stopped = float(value["at"]), bool(value.get("stopped"))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -12,6 +12,7 @@ from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import urlsplit
 
 from ..errors import NotifyError
+from ..files import json_bounded
 from ..model import Text
 
 CONNECT_S, READ_S, TOTAL_S = 5.0, 10.0, 15.0
@@ -32,7 +33,7 @@ class Answer:
     def json(self) -> Dict[str, Any]:
         """The body as an object; {} where it is none."""
         try:
-            value = json.loads(self.body.decode("utf-8", "replace"))
+            value = json_bounded(self.body.decode("utf-8", "replace"))
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}

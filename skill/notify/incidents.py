@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from ..files import private_dir, write_atomic
+from ..files import json_bounded, private_dir, write_atomic
 from ..model import Alert, Text
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def span(seconds: float) -> Text:
 
 def _read(path: Path) -> Dict[str, Any]:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_bounded(path.read_text("utf-8"))
         return (
             dict(value)
             if isinstance(value, Mapping) and "incident" in value and "at" in value

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .. import files
-from ..files import private_dir, write_atomic
+from ..files import json_bounded, private_dir, write_atomic
 from ..model import Alert, Text
 from . import incidents
 
@@ -166,7 +166,7 @@ def due(ctx: "Context", now: float) -> bool:
     if not count:
         return False
     try:
-        plan = json.loads((ctx.home.doctor_dir / "outbox" / "next.json").read_text())
+        plan = json_bounded((ctx.home.doctor_dir / "outbox" / "next.json").read_text())
         return bool(plan["count"] != count or now >= plan["at"] or plan["at"] > now + 86400)
     except (OSError, ValueError, KeyError, TypeError):
         return True
@@ -179,7 +179,7 @@ def load(home: "Home") -> List[Tuple[str, Alert]]:
     found = []
     for name, path in waiting(home).items():
         try:
-            found.append((name, from_json(json.loads(path.read_text("utf-8")))))
+            found.append((name, from_json(json_bounded(path.read_text("utf-8")))))
         except FileNotFoundError:
             continue
         except (OSError, ValueError, KeyError, TypeError):

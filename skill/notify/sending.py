@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..context import Context
 from ..errors import CannotTell, NotifyError
-from ..files import append_line, private_dir, write_atomic
+from ..files import append_line, json_bounded, private_dir, write_atomic
 from ..model import Text
 from ..openclaw import known_secrets
 from ..openclaw.channels import Way
@@ -170,7 +170,7 @@ class Pace:
     @classmethod
     def load(cls, path: Path) -> "Pace":
         try:
-            value = json.loads(path.read_text("utf-8"))
+            value = json_bounded(path.read_text("utf-8"))
         except (OSError, ValueError):
             value = {}
         return cls(

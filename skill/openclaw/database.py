@@ -5,7 +5,6 @@ never written, never locked for long.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional
 from urllib.parse import quote
 
+from ..files import json_bounded
 from .home import Home
 
 PARTS = ("", "-wal", "-shm", "-journal")
@@ -234,7 +234,7 @@ def cron_jobs(home: Home, seconds: float = 1.0) -> List[CronJob]:
 
 def _job(ident: str, name: str, state: str) -> CronJob:
     try:
-        found = json.loads(state)
+        found = json_bounded(state)
     except ValueError:
         found = {}
     found = found if isinstance(found, dict) else {}

@@ -7,10 +7,10 @@ suppressed[]. A port that is given to the program (--port, the service's file) b
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
+from ..files import json_bounded
 from ..host import Host, Process, Reply
 from . import lock
 from .gateway_process import listens
@@ -23,7 +23,7 @@ LAST_PROBE = 1.0  # s: what the probe before a signal, a stop or a restart may t
 def body_of(reply: Reply) -> Dict[str, Any]:
     """The JSON object of a reply; {} for anything else."""
     try:
-        value = json.loads(reply.body[:65536].decode("utf-8", "replace"))
+        value = json_bounded(reply.body[:65536].decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from ..host import Host
 from ..machine import children
-from . import lastwords, lock
+from . import lock, logs
 from .endpoint import SERVING, ask, body_of, serves
 from .gateway_process import (
     Ended,
@@ -193,13 +193,13 @@ def observe(
     silent: Optional[float] = None
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
-        own = lastwords.of_process(said, process.started)
+        own = logs.of_process(said, process.started)
         staying = found["answer"] == "refused" and any(
             "Process will stay alive" in row for row in own
         )
-        silent = lastwords.silence(said, host.now(), process.started)
-        stuck = lastwords.shutdown_stuck(said, host.now(), process.started)
-        lost = found["answer"] == "refused" and lastwords.port_lost(said, process.started)
+        silent = logs.silence(said, host.now(), process.started)
+        stuck = logs.shutdown_stuck(said, host.now(), process.started)
+        lost = found["answer"] == "refused" and logs.port_lost(said, process.started)
     held = False
     if (
         process is None
@@ -207,11 +207,7 @@ def observe(
         and getattr(service, "exit_code", None) == REFUSED
     ):
         same_refusal = known and known.process is None and known.service == service
-        held = (
-            known.was_held
-            if known and same_refusal
-            else lastwords.was_held(_newest_log(host, home))
-        )
+        held = known.was_held if known and same_refusal else logs.was_held(_newest_log(host, home))
     gone = (
         known is not None
         and known.process is not None
@@ -224,7 +220,7 @@ def observe(
         was_held=held,
         sudden=gone
         and getattr(service, "exit_code", None) == 0
-        and lastwords.went_suddenly(_newest_log(host, home)),
+        and logs.went_suddenly(_newest_log(host, home)),
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(host, home),

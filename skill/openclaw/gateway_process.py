@@ -8,13 +8,13 @@ this state directory (2026.9.6).
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Callable, Iterable, Optional, Tuple
 
+from ..files import json_bounded
 from ..host import Host, Process
 from ..machine import KILL, children
 from . import lock
@@ -76,7 +76,7 @@ def active_runs(host: Host, home: Home) -> int:
     does not, or not lately.
     """
     try:
-        facts = json.loads((home.doctor_dir / "gateway-facts.json").read_bytes()[:8192])
+        facts = json_bounded((home.doctor_dir / "gateway-facts.json").read_bytes()[:8192])
         fresh, runs, pid = (
             0 <= host.now() - float(facts["at"]) + 5 <= FACTS_FRESH_S + 5,
             int(facts["activeRuns"]),

@@ -5,7 +5,6 @@ runs it. Read only.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ..files import json_bounded
 from ..host import Host
 from . import cli as openclaw_program
 
@@ -58,7 +58,7 @@ def manifest(package: Optional[Path]) -> Mapping[str, Any]:
     if package is None:
         return {}
     try:
-        value = json.loads((package / "package.json").read_text("utf-8"))
+        value = json_bounded((package / "package.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, Mapping) else {}
@@ -145,7 +145,7 @@ class Item(NamedTuple):
 def _inventory(package: Path) -> Dict[str, Item]:
     for name in ("postinstall-content-inventory.json", "postinstall-inventory.json"):
         try:
-            value = json.loads((package / "dist" / name).read_text("utf-8"))
+            value = json_bounded((package / "dist" / name).read_text("utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(value, list) and value:

@@ -7,12 +7,11 @@ For redaction: a value too many costs nothing, a value too few leaks. Nothing he
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
-from ..files import read_file
+from ..files import json_bounded, read_file
 from ..host import Host
 from ..redact import Redactor, is_secret_key
 from . import config as openclaw_config
@@ -168,7 +167,7 @@ def _of_files(host: Host, data: Any) -> Iterator[str]:
         try:
             text = read_file(path).decode("utf-8")[:1_000_000]
             yield from (
-                v for _, v in openclaw_config.leaves(json.loads(text)) if isinstance(v, str)
+                v for _, v in openclaw_config.leaves(json_bounded(text)) if isinstance(v, str)
             )
         except ValueError:
             yield text.strip()

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from ..files import is_private, memory, memory_dir, private_dir, tail_bytes
+from ..files import is_private, json_bounded, memory, memory_dir, private_dir, tail_bytes
 from ..host import Host
 from .home import Home
 
@@ -146,7 +146,7 @@ _TYPES: Dict[str, Any] = {"at": (int, float), "mono": (int, float), "pid": int}
 def _read(line: bytes) -> Optional[Act]:
     """One line; None where it is cut, damaged or of another kind."""
     try:
-        value = json.loads(line.decode("utf-8", "replace"))
+        value = json_bounded(line.decode("utf-8", "replace"))
         known = {field.name: value[field.name] for field in fields(Act) if field.name in value}
         if all(isinstance(known[name], _TYPES.get(name, str)) for name in known):
             return Act(**known)

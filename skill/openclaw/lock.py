@@ -10,7 +10,6 @@ leaves <lock>.reclaim, a folder that blocks every start.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import stat
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 from urllib.parse import quote
 
+from ..files import json_bounded
 from ..host import Host, Process
 from .home import Home
 from .processes import is_gateway, is_main, state_dir
@@ -82,7 +82,7 @@ def old_places(host: Host, home: Home) -> List[str]:
     if host.system == "win32" or not hasattr(os, "getuid"):
         folders = [Path(host.env.get("TEMP", ".")) / "openclaw"]
     else:
-        roots = dict.fromkeys([host.env.get("TMPDIR", "").rstrip("/") or "/tmp", "/tmp"])
+        roots = dict.fromkeys([host.env.get("TMPDIR", "").rstrip("/") or host.tmp, host.tmp])
         folders = [Path(root) / "openclaw-{}".format(os.getuid()) for root in roots]
     paths = dict.fromkeys([str(home.config_path), os.path.realpath(str(home.config_path))])
     hashes = [
@@ -127,7 +127,7 @@ def raw(host: Host, home: Home) -> Dict[str, Any]:
 def _json(name: str) -> Optional[Dict[str, Any]]:
     try:
         with open(name, "rb") as handle:
-            value = json.loads(handle.read(MAX_BYTES).decode("utf-8", "replace"))
+            value = json_bounded(handle.read(MAX_BYTES).decode("utf-8", "replace"))
     except (OSError, ValueError, RecursionError):
         return None
     good = isinstance(value, dict) and type(value.get("pid")) is int and 0 < value["pid"] < 1 << 31

@@ -9,17 +9,14 @@ shares; logs/stability/*.json.
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import time
-from pathlib import Path
-from typing import Any, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Iterable, List, Tuple
 
 from ..files import tail_bytes
 from ..host import Host
-from .config import load
+from . import shared_log
 from .home import Home
+from .shared_log import CUT
 
 LIMIT = 524288  # bytes
 # The first lines that a gateway prints; earlier deaths print none of them, so the whole tail is
@@ -28,7 +25,11 @@ BOOT = re.compile(
     r"\[gateway\] (?:loading configuration|starting\.\.\.)|gateway loading "
     r"configuration|gateway starting\.\.\."
 )
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|(?<!\w)\[(?:\d{1,2};?)+m")
+# every part consumes what it looks at: a row of nothing but ESC ] costs no more than its length
+_ANSI = re.compile(
+    r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)?"
+    r"|(?<!\w)\[(?:\d{1,2};?){1,8}m"
+)
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
 
 
@@ -40,8 +41,8 @@ def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
     own = newest_start(console)
     lines = own if own else []
     if not lines or not any(BOOT.search(line) for line in lines):
-        lines = lines + newest_start(_jsonl(host, home, limit // 2))
-    lines += _stability(home, host.now())
+        lines = lines + newest_start(shared_log.lines(host, home, limit // 2))
+    lines += shared_log.stability(home, host.now())
     text = "\n".join(lines)
     return text[-limit:] if len(text) > limit else text
 
@@ -142,128 +143,15 @@ def _journal(host: Host, home: Home) -> List[str]:
     return plain(rows)
 
 
-def _jsonl(host: Host, home: Home, limit: int) -> List[str]:
-    """The shared file: only lines that are this gateway's, as far as that can be told."""
-    path = _log_file(host, home)
-    return (
-        unwrap(
-            tail_bytes(path, limit).decode("utf-8", "replace").splitlines(),
-            str(home.state_dir),
-            home.port,
-        )
-        if path
-        else []
-    )
-
-
-def _log_file(host: Host, home: Home) -> Optional[Path]:
-    try:
-        return _shared_file(host, home)
-    except OSError:  # another account's folder
-        return None
-
-
-def _shared_file(host: Host, home: Home) -> Optional[Path]:
-    named = load(home.config_path).get("logging.file", "")
-    if isinstance(named, str) and named:
-        return (
-            Path(os.path.expanduser(named)) if os.path.isfile(os.path.expanduser(named)) else None
-        )
-    folder = Path("/tmp/openclaw")
-    if host.system == "win32":
-        folder = Path(host.env.get("TEMP", ".")) / "openclaw"
-    today = folder / time.strftime("openclaw-%Y-%m-%d.log", time.localtime(host.now()))
-    if today.is_file():
-        return today
-    others = sorted(folder.glob("openclaw-*.log")) if folder.is_dir() else []
-    return others[-1] if others and host.now() - others[-1].stat().st_mtime < 86400 else None
-
-
-def unwrap(rows: Iterable[str], state_dir: str, port: int) -> List[str]:
-    """JSONL to plain lines. Lines of boots that name another state directory or port are dropped;
-    so is `pid` of another process.
-    """
-    boots: List[List[str]] = [[]]
-    mine: List[Optional[bool]] = [None]
-    for row in rows:
-        line = _plain_json(row)
-        if line is None:
-            continue
-        if "loading configuration" in line:
-            boots.append([])
-            mine.append(None)
-        boots[-1].append(line)
-        told = _whose(line, state_dir, port)
-        if told is not None and mine[-1] is not False:
-            mine[-1] = told
-    return [line for boot, own in zip(boots, mine) if own for line in boot]
-
-
-def _whose(line: str, state_dir: str, port: int) -> Optional[bool]:
-    if state_dir in line:
-        return True
-    places = re.findall(r"(/[^\s\"':,)]*?/\.openclaw[^/\s\"':,)]*)", line)
-    if places:
-        return False
-    listening = re.search(
-        r"(?:ws|http)s?://(?:127\.0\.0\.1|0\.0\.0\.0|\[?::1?\]?|localhost):(\d+)", line
-    )
-    return int(listening.group(1)) == port if listening else None
-
-
-def _plain_json(row: str) -> Optional[str]:
-    try:
-        value = json.loads(row)
-    except ValueError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    raw_meta = value.get("_meta")
-    meta: Mapping[str, Any] = raw_meta if isinstance(raw_meta, dict) else {}
-    parts = [value[k] for k in sorted((k for k in value if k.isdigit()), key=int)]
-    subsystem = ""
-    if parts and isinstance(parts[0], str) and parts[0].startswith("{"):
-        try:
-            named = json.loads(parts[0])
-            subsystem = str(named.get("subsystem") or named.get("module") or "")
-            where = named.get("storeKey")
-            parts = parts[1:] + ([str(where)] if where else [])
-        except ValueError:
-            pass
-    message = " ".join(
-        p if isinstance(p, str) else json.dumps(p, ensure_ascii=False) for p in parts
-    ) or str(value.get("message", ""))
-    return "{} {} [{}] {}".format(
-        value.get("time", ""), meta.get("logLevelName", ""), subsystem, message
-    )
-
-
-def _stability(home: Home, now: float) -> List[str]:
-    """What the newest stability bundle says went wrong, when it is of the last day."""
-    try:
-        found = sorted((home.logs_dir / "stability").glob("openclaw-stability-*.json"))
-    except OSError:
-        return []
-    if not found:
-        return []
-    try:
-        if now - found[-1].stat().st_mtime > 86400:
-            return []
-        value = json.loads(found[-1].read_bytes()[:2_000_000])
-    except (OSError, ValueError):
-        return []
-    error = value.get("error") if isinstance(value, dict) else None
-    reason = value.get("reason", "") if isinstance(value, dict) else ""
-    text = json.dumps(error, ensure_ascii=False)[:1500] if error else ""
-    return ["{} stability {} {}".format(value.get("generatedAt", ""), reason, text)]
-
-
 # -- lines -----------------------------------------------------------------------------------------
 def plain(rows: Iterable[str]) -> List[str]:
     """Lines without terminal colours, without empty ones, each at most 2000 characters."""
     result = []
     for row in rows:
-        line = _ANSI.sub("", row).rstrip()[:2000]
+        line = row[: 2 * CUT]  # before any pattern: a row may be 500 KB long
+        if "\x1b" in line or "m" in line:
+            line = _ANSI.sub("", line)
+        line = line.rstrip()[:CUT]
         if line.strip():
             result.append(line)
     return result
@@ -293,3 +181,108 @@ def epoch_of_line(line: str) -> float:
         return datetime.fromisoformat(stamp).timestamp()
     except ValueError:
         return 0.0
+
+
+# -- what they say of its end: announced or sudden, stuck, refused for a lock, a lost port ---------
+# While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long
+# without a word it is no drain.
+SILENT_S = 60.0
+
+
+def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
+    """Given the newest boot's lines: told to end or restart, and silent since for longer than any
+    drain of active work is.
+    """
+    lines = of_process(log, started)
+    told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
+    if told is None:
+        return False
+    before = "\n".join(lines[:told])
+    if BOOT.search(before) and not _SAID_READY.search(before):
+        return False  # a start that is told to end: its own budget bounds it
+    last = max((epoch_of_line(line) for line in lines[told:]), default=0.0)
+    return last > 0 and now - last >= SILENT_S
+
+
+def left_on_signal(log: str) -> float:
+    """Given the newest boot's lines: the time (epoch) at which it was told to end by SIGINT or
+    SIGTERM, as its last order; 0.0 where it was not.
+    """
+    told = [line for line in log.splitlines() if _ORDERED.search(line)]
+    return epoch_of_line(told[-1]) if told and _STOP_SIGNAL.search(told[-1]) else 0.0
+
+
+def was_held(log: str) -> bool:
+    """Given the newest boot's lines: what it says last about its failure is that another OpenClaw
+    held the lock or the port.
+    """
+    failed = [line for line in log.splitlines() if _FAILED.search(line) or _HELD.search(line)]
+    return bool(failed) and bool(_HELD.search(failed[-1]))
+
+
+def went_suddenly(log: str) -> bool:
+    """Given the newest boot's lines: nothing says that it was ending. A plugin that calls exit(0)
+    says nothing; False without lines.
+    """
+    ready = [match.end() for match in _SAID_READY.finditer(log)]
+    return bool(log.strip()) and not _LEAVING.search(log, ready[-1] if ready else 0)
+
+
+def port_lost(log: str, started: float = 0.0) -> bool:
+    """Given the newest boot's lines: it became ready, and nothing says that it is ending or
+    restarting.
+    """
+    said = "\n".join(of_process(log, started))
+    ready = [match.end() for match in _SAID_READY.finditer(said)]
+    return bool(ready) and not _ENDING.search(said, ready[-1])
+
+
+def silence(log: str, now: float, started: float) -> float:
+    """Seconds since this process wrote its last line, or since it began when it has written
+    none.
+    """
+    last = max([epoch_of_line(line) for line in of_process(log, started)] + [started])
+    return max(0.0, now - last)
+
+
+def of_process(log: str, started: float) -> List[str]:
+    """The lines that a process which began then can have written: one that says nothing yet leaves
+    its predecessor's as the newest.
+    """
+    return [
+        line
+        for line in log.splitlines()
+        if " stability " not in line and epoch_of_line(line) >= started
+    ]
+
+
+# docs/gateway/gateway-lock.md and the refusals of a second gateway and of one beside a doctor
+# (measured on 2026.9.6).
+_HELD = re.compile(
+    r"gateway already running|another OpenClaw process owns|another gateway instance is "
+    r"already listening|state writer is active"
+    r"|state directory is locked by"
+)
+_FAILED = re.compile(
+    r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing "
+    r"to (?:start|bind)"
+)
+_SAID_READY = re.compile(r"\[gateway\] (?:gateway )?ready\b")
+# Words of 2026.9.6 before it ends on purpose: by a signal, for a restart of its own, for an update.
+_LEAVING = re.compile(
+    r"received SIG|\[admission\] closed|shutting down|[Rr]estarting|update handoff"
+    r"|[Rr]estart (?:mode|requested|scheduled|required|in|now|because|handoff)|requires? (?:a "
+    r")?(?:gateway )?restart"
+)
+# A restart in the same process closes the port as well; what other parts of it say about restarts
+# ("restart them") does not count.
+_ENDING = re.compile(
+    _LEAVING.pattern
+    + r"|loading configuration|\[(?:gateway|reload)[^\]\n]*\][^\n]*(?:[Rr]estart|shutdown)"
+)
+# Orders by signal and by itself; what counts is the last.
+_ORDERED = re.compile(
+    r"received SIG\w+|\[gateway\] (?:starting|(?:gateway )?ready)\b|loading configuration"
+)
+_STOP_SIGNAL = re.compile(r"received SIG(?:INT|TERM|HUP)\b")
+_TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")

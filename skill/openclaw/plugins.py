@@ -5,12 +5,12 @@ Read only.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ..files import json_bounded
 from . import cli as openclaw_program
 from . import database, install, lock, logs, plugins
 from .config import get, load
@@ -19,8 +19,8 @@ from .processes import table, usage
 # A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6
 # captures and runs.
 _FRAME = re.compile(
-    r"(?:plugin-captures/[^\s'\"]*?/node_modules/|/extensions/)((?:@[A-Za-z0-9._-]+/)?[A-Za-z0-"
-    r"9._-]+)/[^\s'\"]*?\.[cm]?[jt]s"
+    r"(?:plugin-captures/[^\s'\"]{1,200}?/node_modules/|/extensions/)((?:@[A-Za-z0-9._-]{1,80}/)?"
+    r"[A-Za-z0-9._-]{1,80})/[^\s'\"]{0,300}?\.[cm]?[jt]s"
 )
 _UNTRUSTED = re.compile(
     r"can't verify where this plugin came from\. Review it with 'openclaw plugins inspect "
@@ -67,7 +67,7 @@ def _children(folder: Path) -> List[Path]:
 def identity(place: Path) -> str:
     """The plugin's id: from its manifest, else the name of its folder or file."""
     try:
-        value = json.loads((place / "openclaw.plugin.json").read_text("utf-8"))
+        value = json_bounded((place / "openclaw.plugin.json").read_text("utf-8"))
         if isinstance(value, dict) and isinstance(value.get("id"), str) and value["id"]:
             return str(value["id"])
     except (OSError, ValueError):

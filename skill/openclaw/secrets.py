@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..errors import CannotTell
+from ..files import json_bounded
 from ..host import Host
 from ..model import Text
 from .config import get
@@ -126,7 +127,7 @@ class Secrets:
         if provider.get("mode") == "singleValue":
             return text.rstrip("\r\n")
         try:
-            value: Any = json.loads(text)
+            value: Any = json_bounded(text)
         except ValueError:
             raise CannotTell(Text.of("{}: is not JSON", "{}：不是 JSON", path)) from None
         for part in pointer.split("/")[1:]:
@@ -178,7 +179,7 @@ class Secrets:
                 )
             )
         try:
-            answer = json.loads(done.out[:_MAX])
+            answer = json_bounded(done.out[:_MAX])
         except ValueError:
             if provider.get("jsonOnly") is False and done.out.strip():
                 return done.out.strip()

@@ -99,10 +99,10 @@ class Direct:
         """Whether a gateway that nobody keeps was ended by its owner: Ctrl-C, or a SIGTERM that was
         not ours, as its own last words say.
         """
-        from ..openclaw import lastwords, logs
+        from ..openclaw import logs
 
         try:
-            told = lastwords.left_on_signal(logs.newest_boot(self.host, self.home))
+            told = logs.left_on_signal(logs.newest_boot(self.host, self.home))
         except Exception:  # a log that cannot be read says nothing
             return False
         ours = Ledger(self.host, self.home).last_end()

@@ -14,7 +14,7 @@ import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..errors import SettingsError
-from ..files import private_dir, read_json, tail_bytes, write_atomic, write_json
+from ..files import json_bounded, private_dir, read_json, tail_bytes, write_atomic, write_json
 from ..model import BROKEN, SERVING, State
 from ..openclaw.home import Home
 
@@ -111,7 +111,7 @@ def rows(home: Home, limit: int = ROWS_MAX) -> List[Row]:
     with contextlib.suppress(OSError):
         for line in tail_bytes(home.doctor_dir / "samples.jsonl", limit).splitlines():
             with contextlib.suppress(ValueError, TypeError, AttributeError):
-                value = json.loads(line)
+                value = json_bounded(line)
                 row = Row(**{k: v for k, v in value.items() if k in Row._fields})
                 found.append(row._replace(at=float(row.at), failing=tuple(row.failing or ())))
     return found

@@ -6,7 +6,6 @@ milliseconds, also while a repair runs.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..context import Context
 from ..errors import SettingsError
-from ..files import read_json, tail_bytes
+from ..files import json_bounded, read_json, tail_bytes
 from ..host import Host
 from ..model import State
 from ..notify import incidents as open_alerts
@@ -97,7 +96,7 @@ def _sent(home: Home) -> Dict[Tuple[str, str], int]:
     counts: Dict[Tuple[str, str], int] = {}
     for line in tail_bytes(home.doctor_dir / "notify.log", 1_000_000).splitlines():
         try:
-            row = json.loads(line)
+            row = json_bounded(line)
             way, event = str(row.get("way") or ""), str(row.get("event"))
         except (ValueError, AttributeError):
             continue

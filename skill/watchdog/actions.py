@@ -5,11 +5,11 @@ saved before it is done.
 from __future__ import annotations
 
 import errno
-import json
 from dataclasses import asdict, replace
 from typing import Any, Dict, Mapping, Optional, Set
 
 from ..errors import HealerError
+from ..files import json_bounded
 from ..locks import lock_held
 from ..model import Healed, State, Text
 from ..openclaw import gateway
@@ -69,7 +69,7 @@ class Acts:
     def _rival(self) -> Mapping[str, object]:
         """Return {"name", "pid"} of another watchdog of this gateway; {} where there is none."""
         try:
-            found = json.loads(self.children.answer(["rival"], 15) or "{}")
+            found = json_bounded(self.children.answer(["rival"], 15) or "{}")
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}

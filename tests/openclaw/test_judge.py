@@ -14,14 +14,14 @@ from skill.model import State
 from skill.openclaw import judge as judging
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.judge import Limits, Memory, judge
-from skill.openclaw.lastwords import (
+from skill.openclaw.logs import (
+    epoch_of_line,
     left_on_signal,
     port_lost,
     shutdown_stuck,
     was_held,
     went_suddenly,
 )
-from skill.openclaw.logs import epoch_of_line
 from skill.store.watch_state import WatchState, shift
 from skill.watchdog.policy import Rules, step
 
@@ -221,12 +221,15 @@ def test_a_shutdown_that_hangs_is_no_drain():
 def test_silence_after_the_order_to_end_is_what_tells_it():
     lines = [
         "2026-01-01T00:00:00.000+00:00 [gateway] loading configuration…",
+        "2026-01-01T00:00:09.000+00:00 [gateway] ready",
         "2026-01-01T00:01:00.000+00:00 [gateway] received SIGUSR2; restarting",
         "2026-01-01T00:01:30.000+00:00 [gateway] still draining active work before restart: 1 run",
     ]
     end = epoch_of_line(lines[-1])
     assert not shutdown_stuck("\n".join(lines), end + 40)
     assert shutdown_stuck("\n".join(lines), end + 90)
+    never_ready = "\n".join(lines[:1] + lines[2:])
+    assert not shutdown_stuck(never_ready, end + 90), "its start's own budget bounds it (A9)"
     assert not shutdown_stuck(lines[0], end + 9000)
     assert not shutdown_stuck("\n".join(lines), end + 90, end + 80), "its predecessor was told so"
 

@@ -13,7 +13,7 @@ import pytest
 from checkhouse import GOOD, House, service, valid
 
 from skill.commands.internal import _edited_wrongly
-from skill.openclaw import cli, install, logs, plugins, schema
+from skill.openclaw import cli, install, logs, plugins, schema, shared_log
 from skill.openclaw import cli as openclaw_program
 from skill.openclaw import validation as openclaw_validation
 from skill.openclaw.processes import Process
@@ -226,7 +226,7 @@ def test_the_shared_file_is_filtered_by_state_directory(house):
         row("wrote /home/oc/.openclaw/logs/x"),
         row("boom"),
     ]
-    lines = logs.unwrap(rows, "/home/oc/.openclaw", 1)
+    lines = shared_log.unwrap(rows, shared_log.Us("/home/oc/.openclaw", 1))
     assert [line.split("] ")[1] for line in lines] == [
         "loading configuration…",
         "wrote /home/oc/.openclaw/logs/x",

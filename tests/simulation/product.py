@@ -172,6 +172,7 @@ class Product:
             get=world.http_get,
             env=dict(world.env),
             system="linux",
+            **({"tmp": str(world.root / "tmp")} if hasattr(self.Host, "tmp") else {}),
         )
 
     def command(self, words: List[str], world: Any) -> Tuple[int, str]:

@@ -175,6 +175,8 @@ class House:
             usage=lambda pid: dict(self.used),
             listeners=lambda pid: [s for s in self.sockets if pid in (None, s.pid)],
             boot=lambda: "boot",
+            hostname=lambda: "vm",
+            tmp=str(self.folder / "tmp"),
             calls=self.calls,
         )
         home = Home(self.state, self.state / "openclaw.json", "", PORT)

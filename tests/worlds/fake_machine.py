@@ -32,6 +32,8 @@ class Machine:
             "listeners": lambda pid: [s for s in self.sockets if pid in (None, s.pid)],
             "signal": self.signal,
             "boot": lambda: self.boot,
+            "hostname": lambda: "vm",
+            "tmp": "/nonexistent",
         }
 
     def process(self, pid: int) -> Optional[Process]:
