@@ -62,7 +62,7 @@ class SettingsError(HealerError):
 
     def __init__(self, path: Said, issues: Sequence[Said], hint: Said = "") -> None:
         said = [both(issue) for issue in issues]
-        every = Text("; ".join(one.en for one in said), ";".join(one.zh for one in said))
+        every = Text("; ".join(one.en for one in said), "；".join(one.zh for one in said))
         super().__init__(Text.of("{}: {}", "{}:{}", path, every), hint)
         self.path = both(path).en
         self.issues = [one.en for one in said]

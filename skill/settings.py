@@ -89,7 +89,7 @@ def known_keys(node: Mapping[str, Any], prefix: str = "") -> List[str]:
 
 
 RULES_ZH = {
-    "type": "类型应为 {}",
+    "type": "应为{}",
     "enum": "只能是 {} 之一",
     "minimum": "不能小于 {}",
     "maximum": "不能大于 {}",
@@ -100,6 +100,48 @@ RULES_ZH = {
     "required": "缺少 {}",
     "const": "必须是 {}",
 }
+
+
+KINDS = {
+    "string": Text("a text", "文字"),
+    "number": Text("a number", "数字"),
+    "integer": Text("a whole number", "整数"),
+    "boolean": Text("true or false", "true 或 false"),
+    "array": Text("a list", "列表"),
+    "object": Text("an object", "对象"),
+    "null": Text("nothing", "空值"),
+}
+RULES_EN = {
+    "enum": "must be one of {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "minLength": "needs at least {} characters",
+    "minItems": "needs at least {} entries",
+}
+
+
+def _rule(error: Any) -> Text:
+    """What a value should have been, in words."""
+    name, wanted = str(error.validator), error.validator_value
+    if name == "type":
+        kinds = [
+            KINDS.get(k, Text(k, k)) for k in ([wanted] if isinstance(wanted, str) else wanted)
+        ]
+        return Text(
+            "must be " + " or ".join(k.en for k in kinds), "应为" + "或".join(k.zh for k in kinds)
+        )
+    shown = ", ".join(map(str, wanted)) if isinstance(wanted, list) else json.dumps(wanted)[:80]
+    zh = RULES_ZH.get(name, "不符合 {} " + name).format(shown)
+    en = RULES_EN[name].format(shown) if name in RULES_EN else error.message[:160]
+    if name == "enum" and isinstance(error.instance, str):
+        near = difflib.get_close_matches(error.instance, [str(w) for w in wanted], 1, 0.5)
+        if near:
+            en, zh = (
+                "{}; did you mean {}?".format(en, near[0]),
+                "{}，是不是 {}？".format(zh, near[0]),
+            )
+    return Text(en, zh)
 
 
 def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text]:
@@ -125,10 +167,7 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text
         else:
             shown: Said = json.dumps(error.instance, ensure_ascii=False)[:80]
             rule = json.dumps(error.validator_value, ensure_ascii=False)[:80]
-            said = Text(
-                error.message[:160],
-                RULES_ZH.get(str(error.validator), "不符合 {}" + str(error.validator)).format(rule),
-            )
+            said = _rule(error)
             if SENSITIVE.search(place):  # the message repeats the value
                 shown, said = (
                     Text("(not shown)", "（不显示）"),
@@ -137,7 +176,7 @@ def issues_of(value: Any, node: Optional[Mapping[str, Any]] = None) -> List[Text
             lines.append(
                 Text.of(
                     "{} = {}: {}",
-                    "{} = {}:{}",
+                    "{} = {}：{}",
                     place or Text("(file)", "（整个文件）"),
                     shown,
                     said,
@@ -161,7 +200,7 @@ def _impossible(value: Any) -> List[Text]:
         ]
     interval, timeout = value.get("check_interval"), value.get("probe_timeout")
     budget = value.get("start_budget")
-    lines = []
+    lines = _platforms(value)
     if (
         isinstance(timeout, (int, float))
         and isinstance(budget, (int, float))
@@ -182,6 +221,35 @@ def _impossible(value: Any) -> List[Text]:
             "crash_window = {}：至少为 check_interval（{}）的三倍",
         )
         lines.append(Text.of(en, zh, value["crash_window"], interval))
+    return lines
+
+
+PLATFORMS = ("feishu", "dingtalk", "discord", "telegram", "slack", "wecom", "webhook", "apprise")
+
+
+def _platforms(value: Mapping[str, Any]) -> List[Text]:
+    """notify.platform names platforms that exist; the nearest one is offered."""
+    notify = value.get("notify")
+    wanted = str(notify.get("platform") or "") if isinstance(notify, Mapping) else ""
+    if wanted in ("", "auto", "all", "both"):
+        return []
+    lines = []
+    for name in (word.strip().lower() for word in wanted.split(",")):
+        if name and name not in PLATFORMS:
+            near = difflib.get_close_matches(name, PLATFORMS, 1, 0.3)
+            near = ["wecom"] if name in ("wechat", "weixin", "wxwork", "qywx") else near
+            guess = (
+                Text.of("; did you mean {}?", "，是不是 {}？", near[0]) if near else Text("", "")
+            )
+            lines.append(
+                Text.of(
+                    "notify.platform = {}: must be auto, all, both or one of {}{}",
+                    "notify.platform = {}：只能是 auto、all、both 或 {} 之一{}",
+                    name[:40],
+                    ", ".join(PLATFORMS),
+                    guess,
+                )
+            )
     return lines
 
 

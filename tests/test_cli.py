@@ -96,7 +96,7 @@ def call_here(house, *words, lang="en"):
         (["--version"], 0),
         (["--help"], 0),
         (["ai", "attach"], 1),
-        (["notify", "test"], 0),
+        (["notify", "test"], 1),
         (["notify", "set-feishu", "off"], 0),
         (["snapshots", "restore", "nope"], 2),
         (["explain", "NOPE"], 2),
@@ -148,7 +148,8 @@ def test_the_documented_names_of_the_config_checker(house, module, words):
 
 
 def test_notify_test_by_its_module(house):
-    assert call(house, "test", module="skill.notify")[1].startswith("No channel")
+    code, out, _ = call(house, "test", module="skill.notify")
+    assert code == 1 and out.startswith("Nobody would be told")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def add(main: click.Group) -> None:
     is_flag=True,
     help="Every setting, its value and where it comes from. / 列出全部设置及来源。",
 )
+@click.option("--changed", is_flag=True, help="Only what is not the default. / 只列出改动过的。")
 @click.pass_context
 def config(
     click_ctx: click.Context,
@@ -55,6 +56,7 @@ def config(
     assignments: Tuple[str, ...],
     removed: Tuple[str, ...],
     everything: bool,
+    changed: bool,
 ) -> None:
     """Show or change settings. Without an option: --list. / 查看或修改设置。"""
     from .. import settings
@@ -81,14 +83,14 @@ def config(
         return
     if wanted:
         rule(node, wanted)
-        value = masked(wanted, loaded[wanted])
+        value = masked(wanted, loaded.get(wanted))  # null: a documented key that nothing sets
         click.echo(
             json.dumps(value, ensure_ascii=False)
             if app.as_json or not isinstance(value, str)
             else value
         )
         return
-    _list(app, node, loaded)
+    _list(app, node, loaded, changed)
 
 
 @config.command()
@@ -226,9 +228,11 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
         app.say(Text("{} = {}".format(key, shown), "{} = {}".format(key, shown)))
 
 
-def _list(app: Any, node: Mapping[str, Any], loaded: Any) -> None:
+def _list(app: Any, node: Mapping[str, Any], loaded: Any, changed: bool = False) -> None:
     rows: Dict[str, Any] = {}
     for key, item in leaves(node):
+        if changed and loaded.sources.get(key, "default") == "default":
+            continue
         rows[key] = {
             "value": masked(key, loaded.get(key)),
             "source": loaded.sources.get(key, "default"),
@@ -239,6 +243,8 @@ def _list(app: Any, node: Mapping[str, Any], loaded: Any) -> None:
     if app.as_json:
         app.out(rows)
         return
+    if not rows:
+        app.say(Text("Every setting has its default.", "所有设置都是默认值。"))
     for key, row in rows.items():
         mark = "" if row["source"] == "default" else "   [{}]".format(row["source"])
         click.echo(

@@ -1,8 +1,9 @@
-"""notify test|list|flush|preview|set-*, ack: level 4 from the command line."""
+"""notify setup|test|list|flush|preview|set-*, ack: level 4 from the command line."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any, Dict, List, Optional
 
@@ -32,6 +33,7 @@ def list_ways(app: Any) -> None:
 
     value = report.overview(app.context())
     app.out(value) if app.as_json else click.echo(report.overview_text(value, app.lang))
+    raise click.exceptions.Exit(0 if report.reached(value) else 1)
 
 
 @notify.command()
@@ -48,17 +50,13 @@ def test(app: Any, everyone: bool) -> None:
 
     results = report.test(app.context(), app.lang, everyone)
     if app.as_json:
-        app.out({"ok": all(row["ok"] for row in results), "ways": results})
+        app.out({"ok": bool(results) and all(row["ok"] for row in results), "ways": results})
     elif not results:
-        app.say(
-            Text(
-                "No channel with a known recipient and no webhook: nothing to test.",
-                "没有可用的通道或 Webhook：无需测试。",
-            )
-        )
+        click.echo(report.overview_text(report.overview(app.context()), app.lang))
     for row in [] if app.as_json else results:
         click.echo("{} {}  {}".format("✓" if row["ok"] else "✗", row["way"], row["answer"]))
-    raise click.exceptions.Exit(0 if all(row["ok"] for row in results) else 1)
+    fine = bool(results) and all(row["ok"] for row in results)
+    raise click.exceptions.Exit(0 if fine else 1)
 
 
 @notify.command()
@@ -242,3 +240,92 @@ def _setter(platform: str) -> click.Command:
 
 for _platform in WEBHOOKS:
     notify.add_command(_setter(_platform))
+
+
+@notify.command("set-telegram")
+@click.argument("chat")
+@click.pass_obj
+def set_telegram(app: Any, chat: str) -> None:
+    """Alert this Telegram CHAT id through OpenClaw's own bot, or off. / 用 OpenClaw 的机器人通知。
+
+    Messages are only sent, never fetched: the gateway's polling is not disturbed.
+    """
+    from .. import settings
+    from ..openclaw.home import locate
+
+    off = chat.lower() in ("off", "none", "remove")
+    if not off and not re.match(r"^(?:-?\d{5,20}|@\w{4,64})(?::topic:\d+)?$", chat):
+        raise UsageError(
+            Text.of("not a chat id: {}", "不是聊天 ID：{}", chat[:40]),
+            Text(
+                "a number such as 123456789: write to @userinfobot to see yours",
+                "形如 123456789 的数字：给 @userinfobot 发消息即可看到自己的",
+            ),
+        )
+    settings.save(locate(app.host), "notify.recipients.telegram", None if off else [chat])
+    if app.as_json:
+        app.out({"ok": True, "platform": "telegram", "removed": off})
+        return
+    app.say(
+        Text("telegram: removed", "telegram：已移除")
+        if off
+        else Text(
+            "telegram: saved. Try it: iflow-doctor notify test",
+            "telegram：已保存。试一下：iflow-doctor notify test",
+        )
+    )
+
+
+@notify.command()
+@click.pass_obj
+def setup(app: Any) -> None:
+    """Set up who is told: asks, sends a test, asks whether it arrived. / 一步步设置通知谁。"""
+    from .. import settings
+    from ..notify import report
+    from ..openclaw.home import locate
+
+    home, lang = locate(app.host), app.lang
+    names = [*WEBHOOKS, "telegram"]
+    for number, name in enumerate(names, 1):
+        click.echo("{}. {}".format(number, report.NAMES[name].to(lang)))
+    while True:
+        word = click.prompt(Text("Which one", "选择哪一个").to(lang), default="1").strip().lower()
+        if word.isdigit() and 1 <= int(word) <= len(names):
+            word = names[int(word) - 1]
+        if word not in names:
+            app.say(Text("Not in the list: {}", "不在列表中：{}").to(lang).format(word))
+            continue
+        key = ("notify.recipients." if word == "telegram" else "notify.webhooks.") + word
+        before = settings.load_or_last_good(app.host, home)[0].get(key)
+        if not _asked(app, word):
+            continue
+        # the language of the one who set it up is theirs from now on
+        settings.save(home, "lang", lang)
+        results = [row for row in report.test(app.context(), lang) if row["platform"] == word]
+        for row in results:
+            click.echo("{} {}  {}".format("✓" if row["ok"] else "✗", row["way"], row["answer"]))
+        sent = bool(results) and all(row["ok"] for row in results)
+        if sent and click.confirm(Text("Did it arrive?", "收到了吗？").to(lang), default=True):
+            app.say(Text("Done: alerts go there.", "完成：告警会发到那里。"))
+            return
+        settings.save(home, key, before)
+        app.say(Text("Not kept. Once more (Ctrl-C ends).", "没有保存。请再试一次（Ctrl-C 结束）。"))
+
+
+def _asked(app: Any, platform: str) -> bool:
+    """Ask for what this platform needs, and save it. False when it was refused, with the reason."""
+    try:
+        if platform == "telegram":
+            chat = str(click.prompt("Telegram chat id"))
+            click.get_current_context().invoke(set_telegram, chat=chat.strip())
+            return True
+        url = str(click.prompt(Text("Webhook URL", "Webhook 网址").to(app.lang))).strip()
+        secret = ""
+        if platform in ("feishu", "dingtalk", "webhook"):
+            ask = Text("Signing secret (empty: none)", "加签密钥（没有则留空）").to(app.lang)
+            secret = str(click.prompt(ask, default="", show_default=False, hide_input=True))
+        _set(app, platform, url, secret.strip() or None, "")
+        return True
+    except UsageError as error:
+        click.echo("{}\n  -> {}".format(error.text.to(app.lang), error.todo.to(app.lang)), err=True)
+        return False

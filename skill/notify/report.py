@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Mapping, Optional
+from urllib.parse import urlsplit
 
 from ..context import Context
 from ..errors import CannotTell, HealerError, NotifyError
-from ..model import Alert, Text
+from ..model import Alert, Text, count
 from ..openclaw.channels import Source, Way
 from . import (
     apprise,
@@ -26,7 +27,7 @@ from . import (
     wecom,
 )
 from .http import Post, client
-from .sending import Call, Pace, language, redactor
+from .sending import Call, Pace, redactor
 
 # The platforms: a literal registry. A member has form(doc) -> what the platform gets, and
 # send(call, doc) -> message id.
@@ -75,6 +76,8 @@ def overview(ctx: Context) -> Dict[str, Any]:
                 else "stand-in"
                 if any(way in r for r in plan)
                 else "not used (notify.platform)",
+                "host": _host(way, source),
+                "signed": "secret" in way.secrets,
                 "problem": trouble or pace.ways.get(way.id, {}).get("error", ""),
             }
         )
@@ -104,42 +107,107 @@ def _masked(raw: Any) -> str:
     )
 
 
+NAMES = {
+    "feishu": Text("Feishu", "飞书"),
+    "dingtalk": Text("DingTalk", "钉钉"),
+    "discord": Text("Discord", "Discord"),
+    "telegram": Text("Telegram", "Telegram"),
+    "slack": Text("Slack", "Slack"),
+    "wecom": Text("WeCom", "企业微信"),
+    "webhook": Text("Webhook", "Webhook"),
+    "apprise": Text("Apprise", "Apprise"),
+}
+ROLES = {
+    "first": Text("used", "使用中"),
+    "stand-in": Text("used if the others fail", "其他通道失败时使用"),
+}
+
+
+def _host(way: Way, source: Source) -> str:
+    """Of a webhook its host and the last characters, by which its owner knows it again."""
+    if "url" not in way.secrets:
+        return ""
+    try:
+        parts = urlsplit(source.secrets.reveal(way.secrets["url"]))
+    except HealerError:
+        return ""
+    tail = (parts.query or parts.path)[-4:]
+    return (
+        "{} ...{}".format(parts.hostname or "?", tail)
+        if len(parts.path) > 12
+        else str(parts.hostname)
+    )
+
+
+def reached(value: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """The ways that an alert would take; [] when nobody would be told."""
+    used = [row for row in value["ways"] if row["role"] in ROLES]
+    return used if value["enabled"] else []
+
+
 def overview_text(value: Mapping[str, Any], lang: str) -> str:
-    zh = lang == "zh"
-    if not value["ways"]:
-        return (
-            "没有找到可用的通道或 Webhook：不会发送告警。\n设置一个：iflow-doctor notify "
-            "set-feishu URL [--secret]"
-            if zh
-            else "No channel with a known recipient and no webhook: nobody will be told.\n"
-            "Set one: iflow-doctor notify set-feishu URL [--secret]"
+    """Who is told, a line each, numbered; in bold when it is nobody."""
+    import click
+
+    if not reached(value):
+        nobody = Text("Nobody would be told: ", "不会通知任何人：").to(lang) + (
+            Text("no way is set up", "尚未设置任何通道")
+            if value["enabled"]
+            else Text("notify.enabled is false", "notify.enabled 为 false")
+        ).to(lang)
+        step = (
+            "iflow-doctor notify setup"
+            if value["enabled"]
+            else "iflow-doctor config --set notify.enabled=true"
         )
-    lines = [("读取自 {}" if zh else "read from {}").format(value["read_from"])]
-    for row in value["ways"]:
-        role = (
-            {"first": "首选", "stand-in": "候补"}.get(row["role"], row["role"])
-            if zh
-            else row["role"]
+        return "{}\n{}{}".format(
+            click.style(nobody, bold=True, fg="red"),
+            Text("Next: ", "下一步：").to(lang),
+            click.style(step, bold=True),
         )
-        lines.append("- {} [{}]".format(row["way"], role))
-        lines.append("    {}{}".format("依据：" if zh else "found by: ", row["because"]))
+    lines = []
+    for number, row in enumerate(value["ways"], 1):
+        robot = row["kind"] in ("robot", "hook")
+        what = Text.of(
+            "{} group robot"
+            if robot and row["platform"] in ("feishu", "dingtalk", "wecom")
+            else "{}",
+            "{}群机器人" if robot and row["platform"] in ("feishu", "dingtalk", "wecom") else "{}",
+            NAMES.get(row["platform"], Text(row["platform"], row["platform"])),
+        ).to(lang)
+        inside = [
+            row["host"] or row["to"],
+            Text("signed", "已加签").to(lang) if row["signed"] else "",
+        ]
+        role = ROLES.get(
+            row["role"], Text("not used (notify.platform)", "未使用（notify.platform）")
+        )
         lines.append(
-            "    {}: {} ({})".format(
-                "凭据" if zh else "credentials",
-                row["where"],
-                ", ".join("{} {}".format(k, v) for k, v in row["secrets"].items()),
-            )
+            Text.of(
+                "{}. {} ({}): {}",
+                "{}. {}（{}）：{}",
+                number,
+                what,
+                (", " if lang != "zh" else "，").join(part for part in inside if part),
+                role,
+            ).to(lang)
         )
         if row["problem"]:
-            lines.append("    ✗ {}".format(row["problem"]))
-    lines.append(
-        (
-            "等待发送 {} 条，未恢复的事故 {} 起" if zh else "{} alerts waiting, {} incidents open"
-        ).format(value["waiting"], len(value["open_incidents"]))
-    )
-    for item in value["open_incidents"]:
+            lines.append("   ✗ {}".format(row["problem"]))
+    waiting, open_now = value["waiting"], [i for i in value["open_incidents"] if not i["acked"]]
+    if waiting:
         lines.append(
-            "  {} {}{}".format(item["code"], item["incident"], " (ack)" if item["acked"] else "")
+            Text(count(waiting, "alert") + " not sent yet", "{} 条告警尚未发出".format(waiting)).to(
+                lang
+            )
+        )
+    for item in open_now:
+        lines.append(
+            Text.of(
+                "Reminders go on for {0}: iflow-doctor ack {0}",
+                "{0} 仍在提醒：iflow-doctor ack {0}",
+                item["code"],
+            ).to(lang)
         )
     return "\n".join(lines)
 
@@ -158,12 +226,8 @@ def test(ctx: Context, lang: str, everyone: bool = False) -> List[Dict[str, Any]
     redact, post = redactor(ctx), client(ctx.host.env)
 
     def one(way: Way) -> Dict[str, Any]:
-        spoken = (
-            lang
-            if ctx.settings.get("lang", "auto") == "auto" and lang == "zh"
-            else language(ctx, way.platform)
-        )
-        doc = render.single([alert], spoken, redact, render.origin(ctx.home.profile, ctx.home.port))
+        # one person, one language: the one they typed the command in
+        doc = render.single([alert], lang, redact, render.origin(ctx.home.profile, ctx.home.port))
         try:
             error = try_way(ctx, way, doc, source, post)
         except CannotTell as problem:
