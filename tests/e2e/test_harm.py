@@ -1,0 +1,164 @@
+"""Nothing is made worse: the real gateway under real systemd, our watchdog beside it, and the moments
+in which a watchdog does harm. Each test is an invariant of docs/safety.md.
+
+Needs root, systemd-nspawn and E2E_LAB, as test_systemd.py, whose bed this uses.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict, List
+
+from test_systemd import OURS, UNIT, Stand, pytestmark, stand
+
+__all__ = ["pytestmark", "stand"]  # the module's fixture is this module's, too
+
+STALL = """
+import { writeFileSync } from "node:fs";
+const note = (word) => writeFileSync(process.env.HOME + "/stalled", word);
+setTimeout(() => {
+  note("begin");
+  const until = Date.now() + 60000;
+  while (Date.now() < until) Math.sqrt(until);
+  note("end");
+}, 45000);
+export default { id: "stall", name: "stall", register() {} };
+"""
+MANIFEST = {
+    "id": "stall",
+    "name": "stall",
+    "description": "drill",
+    "activation": {"onStartup": True},
+    "configSchema": {"type": "object", "additionalProperties": False},
+}
+PACKAGE = {
+    "name": "stall",
+    "version": "1.0.0",
+    "type": "module",
+    "openclaw": {"extensions": ["./index.js"]},
+}
+
+
+def acts(stand: Stand) -> List[Dict[str, Any]]:
+    """The ledger: every signal, stop and start of ours."""
+    said = stand.bed.user("cat ~/.openclaw/iflow-doctor/ledger.jsonl").stdout.decode()
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+def decided(stand: Stand, since: float, kind: str) -> bool:
+    return any(row["event"] == "decision" and row["kind"] == kind for row in stand.log(since))
+
+
+def test_a5_a_gateway_that_recovers_between_decision_and_kill_is_left_alone(stand: Stand) -> None:
+    stand.calm()
+    pid, began, before = stand.pid(), time.time(), len(acts(stand))
+    stand.do("kill -STOP {}".format(pid))
+    stand.until("a decision", lambda: decided(stand, began, "restart"), 120)
+    stand.do("kill -CONT {}".format(pid))
+    stand.quiet(40)
+    assert stand.pid() == pid and stand.ready(), stand.words()
+    ends = [row for row in stand.log(began) if row["event"] == "ended"]
+    assert [row["how"] for row in ends] == ["answers"] and len(acts(stand)) == before, ends
+    print("recovered after the decision, before the kill: left alone, pid {}".format(pid))
+
+
+def test_a7_an_owners_stop_in_the_middle_of_an_incident_is_kept(stand: Stand) -> None:
+    """Frozen, and its owner stops it: systemd waits for a process that cannot hear."""
+    stand.calm()
+    pid, began = stand.pid(), time.time()
+    stand.do("kill -STOP {}".format(pid))
+    stand.do("systemctl --user stop --no-block " + UNIT)
+    stand.quiet(60)
+    assert stand.pid() == pid, "ended against its owner's stop\n" + stand.words()
+    stand.do("kill -CONT {}".format(pid))
+    stand.until("the stop", lambda: stand.unit("ActiveState") == "inactive", 120)
+    stand.quiet(45)
+    assert stand.pid() == 0, stand.words()
+    assert not decided(stand, began, "restart"), stand.words()
+    stand.do("systemctl --user start " + UNIT)
+    stand.until_ready()
+
+
+def test_a1_a_stale_lock_whose_pid_is_somebody_elses_by_now(stand: Stand) -> None:
+    """After a reboot the lock on disk names an editor: the gateway comes back, the editor lives."""
+    stand.calm()
+    victim = "systemd-run --user --unit=victim {} -c 'import time; time.sleep(900)' openclaw"
+    stand.do(victim.format("/usr/bin/python3"))
+    named = stand.unit("MainPID", "victim.service")
+    lock = "ls ~/.openclaw/tmp/openclaw-*/gateway.state.lock"
+    edit = "import json,sys; p=sys.argv[1]; v=json.loads(open(p).read()); v['pid']={}; open(p,'w').write(json.dumps(v))"
+    path = stand.do(lock).split()[0]
+    pid = stand.pid()
+    stand.do("kill -9 {}".format(pid))
+    stand.do('/usr/bin/python3 -c "{}" {}'.format(edit.format(named), path))
+    stand.shown("stale lock, reused pid, back after", stand.until_ready(pid))
+    stand.quiet(45)
+    assert stand.unit("MainPID", "victim.service") == named, "the editor was ended"
+    assert all(str(act["pid"]) != named for act in acts(stand))
+    stand.do("systemctl --user stop victim.service")
+
+
+def test_i1_a_stall_of_60_s_that_ends_by_itself_is_survived(stand: Stand) -> None:
+    stand.calm()
+    stand.do("mkdir -p ~/.openclaw/extensions/stall; rm -f ~/stalled")
+    stand.write("extensions/stall/openclaw.plugin.json", MANIFEST)
+    stand.write("extensions/stall/package.json", PACKAGE)
+    stand.write("extensions/stall/index.js", STALL)
+    config = json.loads(stand.do("cat ~/.openclaw/openclaw.json"))
+    with_plugin = {**config, "plugins": {"entries": {"stall": {"enabled": True}}}}
+    stand.write("openclaw.json", with_plugin)
+    stand.boot()
+    pid, began, before = stand.pid(), time.time(), len(acts(stand))
+    try:
+        stand.until("the stall", lambda: stand.bed.user("cat ~/stalled").stdout == b"begin", 120)
+        stand.quiet(45)
+        assert not stand.ready(), "it does not stall"
+        stand.until("its end", lambda: stand.bed.user("cat ~/stalled").stdout == b"end", 120)
+        stand.quiet(20)
+        assert stand.pid() == pid and stand.ready(), stand.words()
+        assert len(acts(stand)) == before and not decided(stand, began, "restart"), stand.words()
+        print("deaf and busy for 60 s: left alone, pid {}".format(pid))
+    finally:
+        stand.write("openclaw.json", config)
+        stand.do("rm -r ~/.openclaw/extensions/stall")
+        stand.boot()
+
+
+def test_i9_a_state_directory_that_cannot_be_written_is_told_and_survived(stand: Stand) -> None:
+    """Read-only as a disk with errors is. The watchdog itself is ended and comes back there, too."""
+    stand.calm()
+    home = "/home/oc/.openclaw"
+    memory = "ls /dev/shm/iflow-doctor-*/outbox/ 2>/dev/null"
+    for words in (["mount", "--bind", home, home], ["mount", "-o", "remount,ro,bind", home]):
+        assert stand.bed.sh(*words).returncode == 0
+    try:
+        before = stand.unit("MainPID", OURS)
+        stand.do("kill -9 {}".format(before))
+        stand.until("the watchdog", lambda: stand.unit("MainPID", OURS) not in ("0", before), 60)
+        pid = stand.pid()
+        stand.do("kill -9 {}".format(pid))
+        told = stand.until("an alert in memory", lambda: stand.bed.user(memory).stdout, 120)
+        print("read-only: alerts in memory: {}".format(told.decode().split()))
+        stand.quiet(20)
+        assert stand.unit("ActiveState", OURS) == "active", stand.words()
+    finally:
+        stand.bed.sh("umount", home)
+    stand.shown("writable again, back after", stand.until_ready())
+
+
+def test_i6_five_hangs_in_a_row_are_no_third_hard_kill(stand: Stand) -> None:
+    stand.calm()
+    began = time.time()
+    for number in range(3):
+        pid = stand.pid()
+        stand.do("kill -STOP {}".format(pid))
+        if number < 2:
+            stand.until_ready(pid)
+    stand.quiet(75)
+    kills = [act for act in acts(stand) if act["act"] == "kill" and act["at"] >= began]
+    assert len(kills) <= 2, kills
+    assert all(sum(0 <= a["at"] - b["at"] < 300 for b in kills) <= 2 for a in kills), kills
+    stand.bed.user("kill -CONT {}".format(stand.pid()))
+    stand.until_ready()
+    print("hangs in a row: {} hard kills, by {}".format(len(kills), [k["who"] for k in kills]))
