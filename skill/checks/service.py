@@ -75,6 +75,13 @@ def run(ctx: Any) -> Iterable[Finding]:
             )
         return
     yield from _state(look, state, name)
+    dies = getattr(look.platform, "dies_at_logout", None)
+    if dies is not None and dies():
+        from ..platforms import systemctl
+
+        command = systemctl.ENABLE_LINGER.format(systemctl.account(look.host))
+        said = systemctl.DIES_AT_LOGOUT
+        yield warning("service/not-lingering", said.en, said.zh, "", (command, command))
 
 
 def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:

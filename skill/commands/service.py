@@ -5,7 +5,7 @@ line.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import click
 
@@ -102,6 +102,7 @@ def status(app: Any) -> None:
             {
                 "manager": platform.name,
                 "exit_code": code,
+                "dies_at_logout": bool(_dies_at_logout(platform)),
                 **{kind: asdict(state) for kind, state in states.items()},
             }
         )
@@ -109,6 +110,9 @@ def status(app: Any) -> None:
         app.say(Text("service manager: " + platform.name, "服务管理器：" + platform.name))
         for kind, state in states.items():
             app.say(_line(kind, state))
+        dies = _dies_at_logout(platform)
+        if dies:
+            app.say(dies)
     raise click.exceptions.Exit(code)
 
 
@@ -207,9 +211,23 @@ def _carry_out(
         }
         if not app.as_json:
             _show(app, kind, plan, dry_run)
+    dies = _dies_at_logout(platform) if what == "install" else None
     if app.as_json:
-        app.out(dict(report, ok=not failed))
+        app.out(dict(report, ok=not failed, dies_at_logout=bool(dies)))
+    elif dies:
+        app.say(dies)
     raise click.exceptions.Exit(1 if failed else 0)
+
+
+def _dies_at_logout(platform: Any) -> Optional[Text]:
+    """What is missing for both to outlive a logout, with the command; None where nothing is."""
+    dies = getattr(platform, "dies_at_logout", None)
+    if dies is None or not dies():
+        return None
+    from ..platforms import systemctl
+
+    command = systemctl.ENABLE_LINGER.format(systemctl.account(platform.host))
+    return Text.of("{}: {}", "{}：{}", systemctl.DIES_AT_LOGOUT, command)
 
 
 def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:

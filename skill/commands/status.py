@@ -117,6 +117,12 @@ def find(ctx: Any, report: Dict[str, Any]) -> List[Trouble]:
             "the watchdog does not run: nobody would notice", "守护进程未运行：出事无人知晓"
         )
         troubles.append(Trouble("no-watchdog", text, command))
+    dies = getattr(ctx.platform, "dies_at_logout", None)
+    if dies is not None and dies():
+        from ..platforms import systemctl
+
+        command = systemctl.ENABLE_LINGER.format(systemctl.account(ctx.host))
+        troubles.append(Trouble("not-lingering", systemctl.DIES_AT_LOGOUT, command))
     for issue in report["damaged"]:
         paused = "pause.json" in issue
         text = Text.of(

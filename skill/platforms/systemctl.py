@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Dict
+from typing import Dict, Optional
 
 from ..errors import ServiceError
 from ..host import Host
@@ -32,6 +32,37 @@ def user_environment(host: Host) -> Dict[str, str]:
         if not env.get("DBUS_SESSION_BUS_ADDRESS") and os.path.exists(runtime + "/bus"):
             env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path={}/bus".format(runtime)
     return env
+
+
+LINGER = "/var/lib/systemd/linger"
+DIES_AT_LOGOUT = Text(
+    "gateway and watchdog both end when this account's last session ends (lingering is off)",
+    "本账户的最后一个会话结束时，网关与守护进程都会随之停止（未启用 linger）",
+)
+ENABLE_LINGER = "loginctl enable-linger {}"
+
+
+def account(host: Host) -> str:
+    """The account's name, as loginctl wants it."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return host.env.get("USER", "")
+
+
+def lingers(host: Host, folder: str = LINGER) -> Optional[bool]:
+    """Whether the user manager outlives the last session; None where that cannot be told."""
+    name = account(host)
+    if not name or not os.path.isdir("/run/systemd/system"):
+        return None
+    try:
+        return name in os.listdir(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
 
 
 def available(host: Host) -> bool:

@@ -72,6 +72,10 @@ class Systemd:
         """One systemctl call (10 to 30 ms). `unknown` when the user manager cannot be reached."""
         return self._state(self.unit)
 
+    def dies_at_logout(self) -> bool:
+        """Whether both services end with the account's last session: said, never changed."""
+        return systemctl.lingers(self.host) is False
+
     def watchdog_state(self) -> ServiceState:
         return self._state(self.watchdog_unit)
 

@@ -51,6 +51,17 @@ def found(check, house, **more):
     return list(check.run(house.ctx(**more)))
 
 
+def test_services_that_end_at_logout_are_named_with_the_command(house):
+    """Lingering is off: gateway and watchdog would both be gone, and nobody would know."""
+    platform = service()
+    platform.dies_at_logout = lambda: True
+    findings = found(service_check, house, platform=platform)
+    assert ids(findings) == ["service/not-lingering"]
+    assert findings[0].fix_hint.en.startswith("loginctl enable-linger ")
+    platform.dies_at_logout = lambda: False
+    assert ids(found(service_check, house, platform=platform)) == []
+
+
 def test_nothing_is_an_error_on_a_healthy_gateway(house):
     house.healthy()
     house.database()

@@ -156,6 +156,12 @@ def test_foreign_program_and_other_gateway():
     assert last(READY, silent, silent, silent).state == State.IMPOSTOR
 
 
+def test_a_silent_stranger_on_our_port_while_we_are_down():
+    held = Observation(1000.0, 0.0, "silent", owner=OTHER, service=Service("failed", 1))
+    assert last(held, held).state == State.UNKNOWN
+    assert last(held, held, held).state == State.IMPOSTOR
+
+
 def test_npm_at_work_is_waited_for():
     gone = Observation(1000.0, 0.0, "refused", updating=True)
     assert last(*[gone] * 50).state == State.UPDATING

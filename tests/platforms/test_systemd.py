@@ -471,3 +471,17 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path):
             stderr=subprocess.STDOUT,
         )
         assert str(target.name) not in done.stdout.decode(), done.stdout.decode()
+
+
+def test_whether_an_account_lingers(tmp_path, monkeypatch):
+    from skill.host import Host
+    from skill.platforms import systemctl
+
+    monkeypatch.setattr(systemctl.os.path, "isdir", lambda path: True)
+    host = Host(env={"USER": "x"})
+    assert systemctl.lingers(host, str(tmp_path)) is False
+    (tmp_path / systemctl.account(host)).touch()
+    assert systemctl.lingers(host, str(tmp_path)) is True
+    assert systemctl.lingers(host, str(tmp_path / "none")) is False
+    monkeypatch.setattr(systemctl.os.path, "isdir", lambda path: False)
+    assert systemctl.lingers(host, str(tmp_path)) is None
