@@ -23,6 +23,10 @@ def choose(host: Host, home: Home, settings: Any = None) -> Platform:
     """
     from .direct import Direct
 
+    if host.env.get("IFLOW_DOCTOR_SUPERVISOR") == "container":
+        from .container import Container
+
+        return Container(host, home, settings)
     drill = host.env.get("IFLOW_DOCTOR_DRILL") == "1"
     if (
         drill

@@ -1,0 +1,140 @@
+"""Beside a gateway in a container: the engine (kubelet, podman, docker) restarts the container when
+its main process ends, and only the engine can start it.
+
+Chosen by IFLOW_DOCTOR_SUPERVISOR=container, which our images set. What lies outside (image,
+volumes, limits, the environment) is told, never repaired from within.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..errors import ServiceError
+from ..host import Host
+from ..locks import lock_held
+from ..model import Text
+from ..openclaw import gateway
+from ..openclaw.home import Home
+from .base import ServicePlan, ServiceState, noted, whose
+
+GRACE = 20.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
+VARIABLE = "IFLOW_DOCTOR_SUPERVISOR"
+
+
+class Container:
+    name = "container"
+    actor = "iflow-doctor"
+
+    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+        self.host, self.home, self.settings = host, home, settings
+
+    # -- looking -----------------------------------------------------------------------------------
+    def service_state(self) -> ServiceState:
+        """The engine's own state cannot be asked from within: a process is active, none is what the
+        engine is about to change.
+        """
+        holder = gateway.lock_holder(self.host, self.home)
+        state = ServiceState(
+            exists=True,
+            active="active" if holder else "activating",
+            sub="container",
+            main_pid=holder.pid if holder else None,
+            enabled=True,
+            stopped_by_operator=False,
+            detail="" if holder else "the engine restarts the container when it ends",
+        )
+        return whose(self.host, self.home, state)
+
+    # -- acting ------------------------------------------------------------------------------------
+    @noted("start")
+    def start(self) -> None:
+        """Nothing to do: the engine starts it. Whoever verifies waits for that."""
+
+    def stop(self) -> None:
+        raise ServiceError(
+            Text(
+                "a container is stopped from outside: the engine would start it again at once",
+                "容器只能从外部停止：引擎会立即重新启动它",
+            ),
+            Text(
+                "kubectl scale --replicas=0 …, podman stop …, docker stop …",
+                "kubectl scale --replicas=0 …、podman stop … 或 docker stop …",
+            ),
+        )
+
+    @noted("restart")
+    def restart(self) -> None:
+        """End the gateway; the engine starts it again. Raise ServiceError when it does not end."""
+        holder = gateway.lock_holder(self.host, self.home)
+        if holder is None:
+            return
+        ended = gateway.end_gateway(
+            self.host, self.home, holder, GRACE, who=self.actor, why="restart of the container"
+        )
+        if not ended.gone:
+            raise ServiceError(
+                Text.of("pid {} did not end", "进程 {} 没有结束", holder.pid),
+                Text("restart the container from outside", "请从外部重启容器"),
+            )
+
+    def reset_failed(self) -> None:
+        """Nothing to do: back-off is the engine's own."""
+
+    def reload(self) -> None:
+        """Nothing to do: a definition is taken up by the engine."""
+
+    def tend(self) -> bool:
+        return False
+
+    def hurry(self) -> Optional[ServiceState]:
+        return None
+
+    # -- what is started ---------------------------------------------------------------------------
+    def command(self) -> List[str]:
+        """argv of the gateway that runs; [] while none does."""
+        row = self._row()
+        return [str(word) for word in row.argv] if row else []
+
+    def environment(self) -> Dict[str, str]:
+        row = self._row()
+        return dict(self.host.environ(row.pid) or {}) if row else {}
+
+    def _row(self) -> Any:
+        holder = gateway.lock_holder(self.host, self.home)
+        return self.host.process(holder.pid) if holder else None
+
+    def environment_override(
+        self, set: Mapping[str, str], unset: Sequence[str]
+    ) -> Tuple[Tuple[Any, ...], Tuple[str, ...]]:
+        raise self._outside()
+
+    # -- installing --------------------------------------------------------------------------------
+    def plan_service(self, kind: str) -> ServicePlan:
+        return ServicePlan()
+
+    def install(self, dry_run: bool = False) -> ServicePlan:
+        raise self._outside()
+
+    def uninstall(self, dry_run: bool = False) -> ServicePlan:
+        return ServicePlan()
+
+    def install_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        raise self._outside()
+
+    def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
+        return ServicePlan()
+
+    def watchdog_state(self) -> ServiceState:
+        held = lock_held(self.home.doctor_dir / "watch.lock")
+        return ServiceState(
+            held, "active" if held else "inactive", detail="the container's process"
+        )
+
+    def _outside(self) -> ServiceError:
+        return ServiceError(
+            Text(
+                "that is part of the container's definition: image, environment, limits, volumes",
+                "这属于容器定义：镜像、环境变量、资源限制或卷",
+            ),
+            Text("change it there and roll it out", "请在容器定义中修改后重新部署"),
+        )
