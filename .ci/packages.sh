@@ -9,6 +9,8 @@ need npm "nodejs npm"
 need systemd-nspawn "systemd-container"
 need dbus-daemon "dbus dbus-user-session"
 need curl curl
+need promtool prometheus
+need shellcheck shellcheck
 python3 -c 'import ensurepip' 2>/dev/null || want="$want python3-venv"
 [ -e /lib/systemd/systemd ] || [ -e /usr/lib/systemd/systemd ] || want="$want systemd libpam-systemd"
 if [ -z "$want" ]; then
