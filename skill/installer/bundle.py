@@ -25,7 +25,7 @@ MAX_FILES, MAX_BYTES = 256, 8 * 1024 * 1024  # OpenClaw docs, tools/skills: mana
 UNUSED = (
     ("templates", "kubernetes"),
     ("templates", "dashboards"),
-    ("templates", "alerts"),
+    ("templates", "container"),
 )  # for the repository; nothing installed reads them
 # The practice gateway and its faults: installed from a checkout, not published. What the self-check
 # and `iflow-doctor drill` need of them is there or said to be missing.
