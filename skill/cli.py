@@ -84,9 +84,7 @@ HIDDEN: Dict[str, str] = {
     "treat": "heal",
     "keep-good": "internal",
     "record": "internal",
-    "evidence": "internal",
-    "rival": "internal",
-    "keeper": "internal",
+    "before-restart": "internal",
     "shim": "internal",
 }
 

@@ -1,6 +1,4 @@
-"""What the watchdog calls as child processes: keep-good, record, evidence. And the keeper, for
-completeness of --help.
-"""
+"""What the watchdog calls as child processes: keep-good, record, before-restart."""
 
 from __future__ import annotations
 
@@ -8,13 +6,17 @@ import contextlib
 import json
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+if TYPE_CHECKING:
+    from ..cli import App
+    from ..context import Context
+
 
 def add(main: click.Group) -> None:
-    for command in (keep_good, record, evidence, rival, keeper):
+    for command in (keep_good, record, before_restart):
         main.add_command(command)
 
 
@@ -22,7 +24,7 @@ def add(main: click.Group) -> None:
 @click.option("--look", is_flag=True, help="Only look for damage that stays green; keep nothing.")
 @click.option("--config-only", is_flag=True, help="The config; plugins and databases as known.")
 @click.pass_obj
-def keep_good(app: Any, look: bool, config_only: bool) -> None:
+def keep_good(app: App, look: bool, config_only: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
     its owner.
     """
@@ -80,7 +82,7 @@ def keep_good(app: Any, look: bool, config_only: bool) -> None:
         print("channels not remembered: {!r}".format(error), file=sys.stderr)
 
 
-def _keep(ctx: Any, whole: bool) -> int:
+def _keep(ctx: Context, whole: bool) -> int:
     """Keep the config; 0, or what keep-good ends with where it is no good one."""
     from ..openclaw import config
     from ..store import good_copies, served
@@ -93,7 +95,7 @@ def _keep(ctx: Any, whole: bool) -> int:
     return 0
 
 
-def _edited_wrongly(ctx: Any) -> bool:
+def _edited_wrongly(ctx: Context) -> bool:
     """The running gateway has not read this edit, or refused it: being ready says nothing about a
     file that OpenClaw's schema rejects.
     """
@@ -128,7 +130,7 @@ QUIET = (
 ACCEPTED_AFTER_S = 86400.0  # what its owner was told of and left as it is for a day counts as meant
 
 
-def _accepted(ctx: Any, damage: Any) -> bool:
+def _accepted(ctx: Context, damage: Any) -> bool:
     """Whether a copy is worth keeping all the same: there is none yet, or the owner was told of
     exactly this a day ago.
     """
@@ -145,7 +147,7 @@ def _accepted(ctx: Any, damage: Any) -> bool:
     )
 
 
-def _quiet_damage(ctx: Any) -> Any:
+def _quiet_damage(ctx: Context) -> Any:
     """What is wrong with a gateway that says it is ready: [[check id, message en, zh, hint en, zh],
     ...].
     """
@@ -193,7 +195,7 @@ def _quiet_damage(ctx: Any) -> Any:
 @click.option("--restarts", type=int, default=0)
 @click.pass_obj
 def record(
-    app: Any,
+    app: App,
     incident: str,
     level: int,
     how: str,
@@ -219,19 +221,31 @@ def record(
     )
 
 
-@click.command(hidden=True)
-@click.option("--incident", required=True)
+@click.command("before-restart", hidden=True)
+@click.option("--evidence", metavar="INCIDENT", help="Keep what is there before it is ended.")
 @click.pass_obj
-def evidence(app: Any, incident: str) -> None:
-    """Keep what a hung gateway looks like before it is ended: log tail, /readyz body, process
-    row.
+def before_restart(app: App, evidence: Optional[str]) -> None:
+    """Print another watchdog of this gateway as JSON (name, pid); where there is none, keep what a
+    hung gateway looks like before it is ended.
     """
+    from ..checks import run
+
+    ctx = app.context()
+    for found in run.examine(ctx, only=("duplicates",)).findings:
+        if found.check_id == "duplicates/watchdog":
+            app.say(json.dumps({key: found.evidence.get(key) for key in ("name", "pid")}))
+            return
+    if evidence:
+        _keep_evidence(ctx, evidence)
+
+
+def _keep_evidence(ctx: Context, incident: str) -> None:
+    """Log tail, /readyz body, process row."""
     from ..files import private_dir, write_atomic
     from ..openclaw import gateway
     from ..openclaw.logs import newest_boot
     from ..redact import Redactor
 
-    ctx = app.context()
     reply = ctx.host.get(ctx.home.url("/readyz"), 2.0)
     process = gateway.lock_holder(ctx.host, ctx.home)
     value = {
@@ -247,24 +261,3 @@ def evidence(app: Any, incident: str) -> None:
     folder = private_dir(private_dir(ctx.home.doctor_dir) / "incidents")
     text = Redactor.shapes_only().clean(json.dumps(value, ensure_ascii=False, indent=1))
     write_atomic(folder / (incident + ".evidence.json"), text)
-
-
-@click.command(hidden=True)
-@click.pass_obj
-def rival(app: Any) -> None:
-    """Print another watchdog of this gateway as JSON (name, pid); nothing where there is none."""
-    from ..checks import run
-
-    for found in run.examine(app.context(), only=("duplicates",)).findings:
-        if found.check_id == "duplicates/watchdog":
-            app.say(json.dumps({key: found.evidence.get(key) for key in ("name", "pid")}))
-            return
-
-
-@click.command(hidden=True)
-@click.pass_obj
-def keeper(app: Any) -> None:
-    """Level 1 where there is no service manager: python -m skill keeper run."""
-    from ..platforms.keeper.main import main
-
-    raise click.exceptions.Exit(main([]))

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from .. import repairs
 from ..context import Context
 from ..errors import AlreadyRunning, RepairError
+from ..locks import owned_lock
 from ..model import (
     CANNOT_TELL,
     FINE,
@@ -32,6 +33,7 @@ from . import execute, recover, repair_table, second_chance, steps, verify
 from .choose import Choice, Chooser, first
 from .result import Treatment, record
 
+LOCK = "treat.lock"  # held during a whole visit; the watchdog only looks meanwhile
 ROUNDS = 12  # repairs in one visit, at most
 VISIT_S = 1800.0  # after this long no new repair is begun
 # after a failed repair: the service manager may be starting it once more, which says nothing yet
@@ -431,11 +433,17 @@ def treat(
     say: Optional[Callable[[Text], None]] = None,
     patience: float = 0.0,
 ) -> Treatment:
-    """One visit, recorded. Raises AlreadyRunning while another repair is under way."""
+    """One visit, recorded. Raise AlreadyRunning while another one, or a repair, is under way.
+
+    The lock is held while the doctor looks, waits and asks as well: a watchdog that was killed
+    meanwhile finds it at work.
+    """
     memory = Incident(ctx.home, incident)
     visit = Visit(ctx, memory, yes, plan_only, patience, say or (lambda text: None))
-    result = visit.treat()
-    if not plan_only:
+    if plan_only:
+        return visit.treat()
+    with owned_lock(ctx.home.doctor_dir / LOCK, "the doctor"):
+        result = visit.treat()
         record(visit.ctx, memory, result)
     return result
 
@@ -446,14 +454,11 @@ def one(ctx: Context, incident: str, repair: str) -> Treatment:
     """
     memory = Incident(ctx.home, incident)
     visit = Visit(ctx, memory, began=ctx.host.monotonic())
-    visit._look()
-    plan = repairs.planned(visit.ctx, repair, {})
-    outcome = visit._execute(Choice(plan, repair, "policy"))
-    result = visit._answer(
-        "healed" if outcome is not None and outcome.healed else "escalate",
-        plan.why,
-        None,
-        by="policy",
-    )
-    record(visit.ctx, memory, result)
+    with owned_lock(ctx.home.doctor_dir / LOCK, "the doctor"):
+        visit._look()
+        plan = repairs.planned(visit.ctx, repair, {})
+        outcome = visit._execute(Choice(plan, repair, "policy"))
+        good = outcome is not None and outcome.healed
+        result = visit._answer("healed" if good else "escalate", plan.why, None, by="policy")
+        record(visit.ctx, memory, result)
     return result

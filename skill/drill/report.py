@@ -57,6 +57,8 @@ def _row(result: Result) -> Dict[str, Any]:
 def _healer(by: Optional[Healed]) -> Text:
     if by is None:
         return Text("-", "-")
+    if by.level == 0:
+        return decision_texts.healer(by)
     return Text.of("level {}: {}", "第 {} 级：{}", by.level, decision_texts.healer(by))
 
 

@@ -26,7 +26,6 @@ BOUNDS = {
     "keep-config": 60.0,
     "inspect": 30.0,
     "record": 60.0,
-    "evidence": 20.0,
     "metrics": float("inf"),  # serves for as long as the watchdog watches
 }
 
@@ -121,10 +120,6 @@ class Children:
                         os.ftruncate(handle, 0)
                 return handle
         return subprocess.DEVNULL
-
-    def run_to_end(self, words: Sequence[str], timeout: float) -> None:
-        """Run a child and wait for it, at most `timeout` seconds."""
-        self.host.run(self.argv(words), timeout=timeout, env=self.env(), cwd=ROOT)
 
     def answer(self, words: Sequence[str], timeout: float) -> str:
         """What a short child printed; "" when it printed nothing, failed or took longer than

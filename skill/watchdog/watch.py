@@ -28,6 +28,7 @@ from ..store.watch_state import Incident
 from . import fingerprint, policy
 from .actions import Acts
 from .alerts import Teller
+from .answers import Answers
 from .children import Children
 from .policy_outage import Decision, Rules
 from .recorder import Recorder
@@ -61,6 +62,7 @@ class Watchdog:
         children = Children(host, home)
         self.teller = Teller(self.context, children, self.log)
         self.children, self.acts = children, Acts(self, children, self.teller)
+        self.answers = Answers(self, self.acts)
         self.recorder = Recorder(host, home, children)
         self._unwritable = ""  # why our own state cannot be kept, as it was told
         self._said: Tuple[str, str] = ("", "")
@@ -104,7 +106,7 @@ class Watchdog:
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
             return self.verdict
-        self.acts.take_in(now)
+        self.answers.take_in(now)
         # While somebody repairs: only look. A watchdog that was killed finds its doctor still at
         # work here.
         if not self.acts.repairing():
@@ -160,7 +162,7 @@ class Watchdog:
             return False
         if not self.children.busy("inspect"):
             if self._inspect_began == now:
-                self._inspected = now  # it has answered; acts.take_in() has told what it found
+                self._inspected = now  # it has answered; answers.take_in() has told what it found
                 return False
             self._inspect_began = now
             self.children.start("inspect", ["keep-good", "--look"])

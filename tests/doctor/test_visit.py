@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Sequence, Set
 
 import pytest
 from doctor_world import CONFIG, World, finding
@@ -15,6 +15,7 @@ from skill import repairs
 from skill.context import Context
 from skill.doctor import repair_table
 from skill.doctor import visit as doctor
+from skill.locks import lock_held
 from skill.model import Case, Confidence, Evidence, Finding, Match, Severity, State, Text, Verdict
 from skill.store import good_copies
 from skill.store.incidents import Incident
@@ -508,3 +509,20 @@ def test_every_way_by_hand_can_be_said(world: World) -> None:
         manual_steps.hint(world.context(), finding("port/foreign-owner")) is None
         and manual_steps.hint(world.context(), None) is None
     )
+
+
+def test_the_whole_visit_is_under_a_lock_that_the_watchdog_asks_for(world: World) -> None:
+    """Not only while a repair is carried out: also while the doctor looks, waits, asks an AI."""
+    held: Set[bool] = set()
+
+    def answers() -> bool:
+        held.add(lock_held(world.home.doctor_dir / doctor.LOCK))
+        return True
+
+    world.started, world.healthy = True, answers
+    doctor.treat(world.context(), "i1", plan_only=True)
+    assert held == {False}
+    held.clear()
+    doctor.treat(world.context(), "i1")
+    assert held == {True}
+    assert not lock_held(world.home.doctor_dir / doctor.LOCK)

@@ -19,8 +19,7 @@ TRIGGERS = (
     "ready",
     "ended",
     "written",
-    "rival",
-    "evidence",
+    "before-restart",
     "keep-good",
 )
 

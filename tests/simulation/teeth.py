@@ -118,7 +118,7 @@ TEETH: Dict[str, Tooth] = {
     "last-probe": Tooth(
         "I1",
         last_probe,
-        ({"kind": "hang", "at": 120.0, "for": 24.2, "busy": False},),
+        ({"kind": "hang", "at": 120.0, "for": 24.1, "busy": False},),
         seconds=400.0,
     ),
     "hard-limit": Tooth(
@@ -146,7 +146,7 @@ TEETH: Dict[str, Tooth] = {
         ),
     ),
     "patience": Tooth(
-        "I1-stall", impatient, ({"kind": "hang", "at": 120.0, "for": 55.0, "busy": True},)
+        "I1-stall", impatient, ({"kind": "hang", "at": 120.0, "for": 24.1, "busy": True},)
     ),
     "told": Tooth(
         "I7",
