@@ -146,7 +146,7 @@ TEETH: Dict[str, Tooth] = {
         ),
     ),
     "patience": Tooth(
-        "I1-stall", impatient, ({"kind": "hang", "at": 120.0, "for": 24.1, "busy": True},)
+        "I1-stall", impatient, ({"kind": "hang", "at": 120.0, "for": 55.0, "busy": True},)
     ),
     "told": Tooth(
         "I7",
