@@ -131,8 +131,9 @@ class Life:
             self._exit(-number)
 
     def _close(self, number: int) -> None:
-        self.say("[gateway] closed: stop ({})".format(number))
-        self.say("[gateway] shutdown completed cleanly in 812ms")
+        name = signal.Signals(number).name
+        self.say("[gateway/admission] admission closed: stop ({})".format(name))
+        self.say("[gateway/shutdown] shutdown completed cleanly in 812ms")
         if number == signal.SIGUSR2:
             self.say("[gateway] restart mode: full process restart")
         self._exit(0)

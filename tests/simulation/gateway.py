@@ -172,6 +172,7 @@ class Gateway(Life):
             return self._after(25.0, lambda: self._exit(1))
         self.opened = True
         self.proc.ports[self.port] = self
+        self.say("[gateway] http server listening (14 plugins; 3.2s)")
         if not self.birth.never_ready:
             self._after(self.birth.boot * 0.4, self._become_ready)
 

@@ -213,3 +213,12 @@ def note_of(raw: bytes) -> str:
     data, _issues = judge_config(raw)
     commands = data.get("commands")
     return str(commands.get("note", "")) if isinstance(commands, dict) else ""
+
+
+def opens(world: Any) -> bool:
+    """Whether the database, where there is one, has a database's first bytes."""
+    try:
+        with real_open(database_path(world), "rb") as handle:
+            return not handle.read(8).startswith(b"CORRUPT")
+    except OSError:
+        return True

@@ -8,6 +8,7 @@ import subprocess
 import types
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from . import ground
 from .gateway import Gateway, find
 from .keeping import KeeperProcess
 
@@ -78,6 +79,10 @@ class Programs:
             return 0, world.version + "\n", ""
         if words[:2] == ["config", "validate"]:
             _data, issues = world.read_config()
+            if not ground.opens(world):  # it reads its database first
+                issues = [
+                    {"path": "<root>", "message": "read failed: Error: file is not a database"}
+                ]
             body = {
                 "ok": not issues,
                 "valid": not issues,

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import signal
 import zlib
 from pathlib import Path
@@ -247,9 +248,21 @@ class World(Scheduler, Programs, Files, Shown):
 
     def shared_log(self, proc: Proc, line: str) -> None:
         """The JSONL file that all gateways of a machine share."""
-        stamp, _, message = line.partition(" ")
-        level = {"logLevelName": "INFO"}
-        row = json.dumps({"0": message, "time": stamp, "_meta": level, "pid": proc.pid}) + "\n"
+        stamp, _, text = line.partition(" ")
+        found = re.match(r"\[([a-z/-]+)\] (.*)$", text)
+        name = json.dumps({"subsystem": found.group(1)}) if found else "openclaw"
+        message = found.group(2) if found else text
+        parts = {"0": name, "1": message} if found else {"0": message}
+        meta = {
+            "runtime": "node",
+            "hostname": "vm",
+            "date": stamp,
+            "logLevelName": "INFO",
+            "name": name,
+        }
+        meta["parentNames"] = ["openclaw"]
+        value = {**parts, "_meta": meta, "time": stamp, "hostname": "vm", "message": message}
+        row = json.dumps(value) + "\n"
         folder = str(self.root) + "/tmp/openclaw"
         os.makedirs(folder, exist_ok=True)
         day = self.iso()[:10]
