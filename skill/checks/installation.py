@@ -32,7 +32,7 @@ def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     package, inventory = look.package, look.inventory
     writing = install.being_written(package, look.host.now())
-    writers = install.writers(package, look.processes)
+    writers = install.writers(package, look.host, look.processes)
     if writing or writers:
         yield warning(
             "installation/updating",

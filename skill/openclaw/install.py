@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..files import json_bounded
-from ..host import Host
+from ..host import Host, Process
 from . import cli as openclaw_program
 
 # package.json "engines" of 2026.9.6; used when the package itself does not say.
@@ -171,59 +171,106 @@ def missing_dependencies(package: Path) -> List[str]:
     return [n for n in names if not any((r / n / "package.json").is_file() for r in roots)]
 
 
+FRESH_S = 900.0  # an installation that touched nothing for so long is over, or dead
+
+
 def being_written(package: Optional[Path], now: float) -> str:
     """Why an installation seems to be under way: npm's temporary sibling, a pending marker. "" when
-    it does not.
+    it does not, and when what is left of one was not touched for FRESH_S: a killed npm leaves both.
     """
     if package is None:
         return ""
-    if (package / ".openclaw-lifecycle-pending").exists():
+    if _fresh(package / ".openclaw-lifecycle-pending", now):
         return "lifecycle-pending"
     try:
-        for entry in os.scandir(package.parent):
-            if (
-                re.match(r"\.openclaw-[A-Za-z0-9]{6,}$", entry.name)
-                and now - entry.stat().st_mtime < 900
-            ):
-                return entry.name
+        names = [entry.name for entry in os.scandir(package.parent)]
     except OSError:
-        pass
-    return ""
+        return ""
+    temporary = (n for n in names if re.match(r"\.openclaw-[A-Za-z0-9]{6,}$", n))
+    return next((n for n in temporary if _fresh(package.parent / n, now)), "")
 
 
-def writers(package: Optional[Path], rows: Iterable[Any]) -> List[int]:
-    """pids of package managers that are installing openclaw into the place of `package` right now
-    (rows: processes.Process).
+def _fresh(path: Path, now: float) -> bool:
+    try:
+        return abs(now - path.lstat().st_mtime) < FRESH_S
+    except OSError:
+        return False
+
+
+def writers(package: Optional[Path], host: Host, rows: Iterable[Process]) -> List[int]:
+    """pids of package managers that are installing openclaw into the place of `package` right now.
+
+    Evidence, all of it: the program itself is a package manager, its verb installs, its target is
+    openclaw, its place is this one, its account may write here, and it is at work (young, or the
+    place was touched lately).
     """
-    found = []
-    for row in rows:
-        line = " ".join(row.argv)
-        if not re.search(r"\b(npm|pnpm|yarn|bun)\b", line) or not re.search(
-            r"\b(install|i|add|update|up|upgrade|ci)\b", line
-        ):
-            continue
-        if "openclaw" in line and _writes_to(
-            package, list(row.argv), str(getattr(row, "cwd", "") or "")
-        ):
-            found.append(row.pid)
-    return found
+    return [row.pid for row in rows if row.state != "zombie" and _writes(package, host, row)]
 
 
-def _writes_to(package: Optional[Path], argv: List[str], cwd: str) -> bool:
-    """Whether an install command with these arguments would write where `package` is. True when
-    that cannot be told apart.
+_MANAGERS = ("npm", "pnpm", "yarn", "bun")
+_SCRIPT = re.compile(r"(?:^|[\\/])(npm|pnpm|yarn|bun)(?:-cli)?(?:\.[cm]?js|\.cmd|\.exe)?$")
+_NODE = re.compile(r"(?:^|[\\/])(?:node|nodejs)(?:\.exe)?$")
+_VERBS = frozenset("install i in ins inst isntall add ci update up upgrade udpate".split())
+_TARGET = re.compile(r"openclaw(?:@[\w.^~<>=|*-]+)?$|(?:^|[\\/])openclaw-\d[\w.-]*\.tgz$")
+_PLACE = ("--prefix", "-C", "--dir", "--cwd", "--global-dir")
+
+
+def _writes(package: Optional[Path], host: Host, row: Process) -> bool:
+    words = _arguments(row)
+    plain = [w for w in words if not w.startswith("-")]
+    if plain[:1] == ["global"]:  # yarn global add
+        plain, words = plain[1:], ["-g"] + words
+    if not plain or plain[0] not in _VERBS or not any(_TARGET.search(w) for w in plain[1:]):
+        return False
+    if not _may_write(package, host, row):
+        return False
+    place = _place_of(row, words)
+    if package is not None and place is not None:
+        real = os.path.realpath(str(package))
+        if not real.startswith(os.path.realpath(place).rstrip(os.sep) + os.sep):
+            return False
+    now = host.now()
+    young = not row.started or now - row.started < FRESH_S
+    return young or (package is not None and (_fresh(package, now) or _fresh(package.parent, now)))
+
+
+def _arguments(row: Process) -> List[str]:
+    """What follows a package manager's own name; [] for any other program. npm writes its whole
+    command line into its title.
     """
-    place = cwd
-    for index, word in enumerate(argv):
-        if word in ("--prefix", "-C", "--dir", "--cwd") and index + 1 < len(argv):
-            place = os.path.join(cwd, argv[index + 1])
-        elif word.startswith(("--prefix=", "--dir=", "--cwd=")):
-            place = os.path.join(cwd, word.split("=", 1)[1])
-        elif word in ("-g", "--global"):
-            return True
-    if package is None or not place:
+    words = list(row.argv[:60])
+    if len(words) == 1:
+        words = words[0][:4000].split()
+        return words[1:] if words and words[0] in _MANAGERS else []
+    if words and _NODE.search(words[0]):
+        words = words[1:]
+        while words and words[0].startswith("-"):
+            words = words[1:]
+    return words[1:] if words and _SCRIPT.search(words[0]) else []
+
+
+def _may_write(package: Optional[Path], host: Host, row: Process) -> bool:
+    """Whether it runs as this account, or as the one that owns the package."""
+    me = host.process(os.getpid())
+    if me is None or not me.user or not row.user or row.user == me.user:
         return True
-    return str(package).startswith(os.path.realpath(place).rstrip(os.sep) + os.sep)
+    try:
+        return row.uid >= 0 and package is not None and package.stat().st_uid == row.uid
+    except OSError:
+        return False
+
+
+def _place_of(row: Process, words: List[str]) -> Optional[str]:
+    """The folder that an install command writes below; None when it does not say."""
+    for index, word in enumerate(words):
+        name, _, value = word.partition("=")
+        if name in _PLACE and (value or index + 1 < len(words)):
+            return os.path.join(row.cwd, value or words[index + 1])
+    env = row.env or {}
+    if "-g" in words or "--global" in words or "--location=global" in words:
+        named = env.get("npm_config_prefix") or env.get("NPM_CONFIG_PREFIX")
+        return named or None
+    return row.cwd or None
 
 
 def node_of(host: Host, platform: Any = None) -> Optional[str]:
@@ -309,8 +356,4 @@ def updating(host: Host, home: Any) -> bool:
     """
     del home
     package = package_dir(host)
-    if being_written(package, host.now()):
-        return True
-    from .processes import table
-
-    return bool(writers(package, table(host)))
+    return bool(being_written(package, host.now()) or writers(package, host, host.processes()))
