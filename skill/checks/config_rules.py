@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping, Optional, Tuple
 from urllib.parse import quote
 
 from ..model import Finding
-from ..openclaw import install
+from ..openclaw import abilities
 from ..openclaw.config import ConfigView, missing_variables, resolve
 from .base import Look, error, info, warning
 
@@ -284,7 +284,7 @@ def _variables(look: Look, view: ConfigView) -> Iterator[Finding]:
 def _version(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
     meta = data.get("meta")
     stamp = str(meta.get("lastTouchedVersion", "")) if isinstance(meta, Mapping) else ""
-    if install.newer(stamp, look.version):
+    if abilities.newer(stamp, look.version):
         yield error(
             "config/version-newer",
             "The config was last written by OpenClaw {}, and {} is installed: it refuses to "

@@ -9,8 +9,8 @@ from typing import Any, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from ..files import json_bounded
 from ..model import Check, Finding, Text
+from ..openclaw import abilities, install
 from ..openclaw import cli as openclaw_program
-from ..openclaw import install
 from .base import Look, error, info, looking, warning
 
 # What node says of a program file that is not what was published.
@@ -64,6 +64,17 @@ def run(ctx: Any) -> Iterable[Finding]:
             )
         return
     yield from _whole(look, package, (hint[0], hint[1]))
+    said = abilities.about(look.version)
+    if said is not None:
+        yield info(
+            "installation/untested-version",
+            said.en,
+            said.zh,
+            package,
+            None,
+            version=look.version,
+            standing=abilities.standing(look.version),
+        )
     if before and look.version and before != look.version:
         yield info(
             "installation/version-changed",

@@ -9,7 +9,7 @@ import re
 from typing import Any, Iterable
 
 from ..model import Check, Finding, Text
-from ..openclaw import install
+from ..openclaw import abilities, install
 from .base import error, looking
 
 SMALL_HEAP_MB = (
@@ -20,7 +20,7 @@ SMALL_HEAP_MB = (
 def run(ctx: Any) -> Iterable[Finding]:
     look = looking(ctx)
     yield from _options(look)
-    node = install.node_of(look.host, look.platform)
+    node = abilities.node_of(look.host, look.platform)
     if node is None or not os.path.exists(node):
         if not look.up:
             yield error(
@@ -34,12 +34,12 @@ def run(ctx: Any) -> Iterable[Finding]:
         return
     engines = install.manifest(look.package).get("engines")
     wanted = (
-        str(engines.get("node") or install.ENGINES)
+        str(engines.get("node") or abilities.ENGINES)
         if isinstance(engines, dict)
-        else install.ENGINES
+        else abilities.ENGINES
     )
-    found = install.node_version(look.host, node)
-    if found and not install.satisfies(found, wanted):
+    found = abilities.node_version(look.host, node)
+    if found and not abilities.satisfies(found, wanted):
         yield error(
             "node/too-old",
             "{} is node {}, and OpenClaw needs {}".format(node, found, wanted),

@@ -4,6 +4,7 @@ except end_gateway().
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
@@ -256,7 +257,15 @@ def _unlocked(
             if place is None or lock.same_place(place, home.state_dir):
                 return info_of(row)
     row = host.process(owner.pid) if owner else None
-    return info_of(row) if row is not None and lock.names_us(home, row) else None
+    if row is None or not is_main(row):
+        return None
+    place = state_dir(row)
+    if place is not None:
+        return info_of(row) if lock.same_place(place, home.state_dir) else None
+    # it does not say: a stranger only when it is provably not ours
+    me = host.process(os.getpid())
+    stranger = me is not None and row.user and row.user != me.user
+    return None if stranger or lock.files(host, home) else info_of(row)
 
 
 def _work_of(host: Host, pid: int) -> Tuple[Optional[float], Optional[float]]:

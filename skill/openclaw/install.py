@@ -7,17 +7,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from ..files import json_bounded
 from ..host import Host, Process
 from . import cli as openclaw_program
-
-# package.json "engines" of 2026.9.6; used when the package itself does not say.
-ENGINES = ">=24.16.0 <25 || >=26.1.0"
 
 
 def package_dir(host: Host, platform: Any = None) -> Optional[Path]:
@@ -271,83 +267,6 @@ def _place_of(row: Process, words: List[str]) -> Optional[str]:
         named = env.get("npm_config_prefix") or env.get("NPM_CONFIG_PREFIX")
         return named or None
     return row.cwd or None
-
-
-def node_of(host: Host, platform: Any = None) -> Optional[str]:
-    """The node that the service uses: named by it; else the first in its PATH where a script asks
-    `env`; else the one beside it.
-    """
-    program = openclaw_program.service_program(platform)
-    if len(program) > 1:
-        return program[0]
-    found = openclaw_program.find(host, platform)
-    if found:
-        if _asks_env(found[0]):
-            return shutil.which("node", path=_service_path(host, platform))
-        beside = os.path.join(os.path.dirname(found[0]), "node")
-        if os.access(beside, os.X_OK):
-            return beside
-    return host.which("node")
-
-
-def _asks_env(program: str) -> bool:
-    """A script whose first line is `#!/usr/bin/env node`: npm's own launchers are."""
-    try:
-        with open(os.path.realpath(program), "rb") as handle:
-            first = handle.readline(200)
-    except OSError:
-        return False
-    return first.startswith(b"#!") and b"env" in first and b"node" in first
-
-
-def _service_path(host: Host, platform: Any) -> Optional[str]:
-    try:
-        own = (platform.environment() if platform else {}).get("PATH")
-    except Exception:  # the manager cannot tell: then ours is the best guess
-        own = None
-    return own or host.env.get("PATH")
-
-
-def node_version(host: Host, node: str) -> str:
-    """ "24.21.0"; "" when it cannot be run. 0.05 s."""
-    env = {k: v for k, v in host.env.items() if k != "NODE_OPTIONS"}
-    done = host.run([node, "--version"], timeout=4.0, env=env)
-    found = re.match(r"v(\d+\.\d+\.\d+)", done.out.strip()) if done.ok else None
-    return found.group(1) if found else ""
-
-
-def satisfies(found: str, wanted: str) -> bool:
-    """Does a version satisfy an npm range of the form ">=A <B || >=C"? True when the range is of
-    another form.
-    """
-    have = _numbers(found)
-    for part in wanted.split("||"):
-        terms = re.findall(r"(>=|<=|>|<|=)?\s*v?(\d+(?:\.\d+)*)", part)
-        if not terms:
-            return True
-        if all(_holds(have, op or ">=", _numbers(number)) for op, number in terms):
-            return True
-    return False
-
-
-def _holds(have: Tuple[int, ...], operator: str, want: Tuple[int, ...]) -> bool:
-    return {
-        ">=": have >= want,
-        "<=": have <= want,
-        ">": have > want,
-        "<": have < want,
-        "=": have == want,
-    }[operator]
-
-
-def _numbers(text: str) -> Tuple[int, ...]:
-    parts = [int(n) for n in re.findall(r"\d+", text)[:3]]
-    return tuple(parts + [0] * (3 - len(parts)))
-
-
-def newer(one: str, other: str) -> bool:
-    """Is calendar version `one` newer than `other`? Suffixes such as -beta.2 do not count."""
-    return bool(one and other) and _numbers(one) > _numbers(other)
 
 
 def updating(host: Host, home: Any) -> bool:

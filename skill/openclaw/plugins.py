@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..files import json_bounded
+from . import abilities, database, install, lock, logs, plugins
 from . import cli as openclaw_program
-from . import database, install, lock, logs, plugins
 from .config import get, load
 from .processes import table, usage
 
@@ -178,14 +178,14 @@ def inventory(ctx: Any) -> Dict[str, Any]:
     package = install.package_dir(host, platform)
     view = load(home.config_path)
     data = view.data if isinstance(view.data, Mapping) else {}
-    node = install.node_of(host, platform)
+    node = abilities.node_of(host, platform)
     env = _service_env(platform)
     found: Dict[str, Any] = {
         "version": install.version(package),
         "package": str(package or ""),
         "program": list(openclaw_program.find(host, platform) or ()),
         "node": node or "",
-        "node_version": install.node_version(host, node) if node else "",
+        "node_version": abilities.node_version(host, node) if node else "",
         "plugins": {
             name: round(plugins.newest_change(place), 1)
             for name, place in plugins.found(home.state_dir, data).items()

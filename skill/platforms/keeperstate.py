@@ -111,18 +111,14 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
     }
 
 
-# the first version that knows OPENCLAW_SUPERVISOR_MODE and records its stops
-SUPERVISED = "2026.8"
-
-
 def _recent(host: Host) -> bool:
     """Whether the installed OpenClaw leaves restarts to its supervisor and notes a stop.
     True where its version cannot be read.
     """
-    from ..openclaw import install
+    from ..openclaw import abilities, install
 
     found = install.version(install.package_dir(host))
-    return not found or not install.newer(SUPERVISED, found)
+    return abilities.can(found, "supervisor-mode") is not False
 
 
 def own_env(host: Host, home: Home) -> Dict[str, str]:

@@ -217,7 +217,7 @@ def _node(ctx: Context, values: Dict[str, str], en: List[str], zh: List[str]) ->
 
 
 def better_node(ctx: Context) -> Optional[str]:
-    from ..openclaw import install
+    from ..openclaw import abilities, install
 
     engines = install.manifest(install.package_dir(ctx.host, ctx.platform)).get("engines")
     wanted = str(engines.get("node", "")) if isinstance(engines, Mapping) else ""
@@ -233,8 +233,8 @@ def better_node(ctx: Context) -> Optional[str]:
     for folder in places:
         program = os.path.join(folder, "node")
         if os.path.isfile(program) and os.access(program, os.X_OK):
-            version = install.node_version(ctx.host, program)
-            if version and install.satisfies(version, wanted or ">=24.16.0 <25 || >=26.1.0"):
+            version = abilities.node_version(ctx.host, program)
+            if version and abilities.satisfies(version, wanted or ">=24.16.0 <25 || >=26.1.0"):
                 return program
     return None
 

@@ -13,7 +13,7 @@ import pytest
 from checkhouse import GOOD, House, service, valid
 
 from skill.commands.internal import _edited_wrongly
-from skill.openclaw import cli, install, logs, plugins, schema, shared_log
+from skill.openclaw import abilities, cli, install, logs, plugins, schema, shared_log
 from skill.openclaw import cli as openclaw_program
 from skill.openclaw import validation as openclaw_validation
 from skill.openclaw.processes import Process
@@ -108,14 +108,14 @@ def test_a_program_that_hangs_is_not_known_without_a_schema(house):
     ],
 )
 def test_node_ranges(version, holds):
-    assert install.satisfies(version, install.ENGINES) is holds
+    assert abilities.satisfies(version, abilities.ENGINES) is holds
 
 
 def test_versions_are_compared_as_numbers():
     assert (
-        install.newer("2026.10.1", "2026.9.6")
-        and not install.newer("2026.9.6", "2026.9.6")
-        and not install.newer("", "2026.9.6")
+        abilities.newer("2026.10.1", "2026.9.6")
+        and not abilities.newer("2026.9.6", "2026.9.6")
+        and not abilities.newer("", "2026.9.6")
     )
 
 
