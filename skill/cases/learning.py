@@ -13,85 +13,7 @@ from ..model import Case, Text
 from ..openclaw import known_secrets
 from ..openclaw.home import Home
 from ..store.records import PROVEN
-
-_QUESTIONS = {
-    "title": Text("What is wrong, in one line?", "一句话说明是什么问题："),
-    "signature": Text(
-        "A line of the log that only this problem prints (empty: none):",
-        "只有这个问题才会打印的一行日志（没有就留空）：",
-    ),
-    "keywords": Text(
-        "Words a person would use, separated by commas:", "人们会怎么说，用逗号分隔："
-    ),
-    "solution": Text(
-        "What should a person do (with the command to type)?", "应该怎么做（写上要输入的命令）："
-    ),
-}
-
-
-def ask(lang: str, ident: str) -> Dict[str, Any]:
-    """Ask four questions on the terminal. The case only tells a person: repairs are given in a JSON
-    file, with their evidence.
-    """
-    import click
-
-    answers = {
-        name: click.prompt(question.to(lang), default="", show_default=False)
-        for name, question in _QUESTIONS.items()
-    }
-    return of_answers(ident, answers)
-
-
-def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
-    """Given the four answers, return a raw case."""
-    title, solution = answers["title"].strip(), answers["solution"].strip()
-    case: Dict[str, Any] = {
-        "id": ident,
-        "slug": slug_of(title) or "user-" + ident.lower(),
-        "title": {"en": title, "zh": title},
-        "solution": {"en": solution, "zh": solution},
-        "keywords": [
-            word.strip()
-            for word in re.split(r"[,，、]", answers["keywords"])
-            if len(word.strip()) >= 2
-        ],
-        "repair": "tell-person",
-        "params": {},
-        "verify": "none",
-        "risk": "read",
-        "source": "added by the owner",
-    }
-    line = answers["signature"].strip()
-    if line:
-        case["error_signatures"] = [pattern_of(line)]
-        case["examples"] = [{"symptom": title, "log": line}]
-    return case
-
-
-def pattern_of(line: str) -> str:
-    """Given one log line, return a regular expression that fits it on another machine: numbers and
-    masked parts are left open.
-    """
-    from .signature import mask, unwrap
-
-    text = re.sub(r"^(?:<time>|\s)+", "", mask(unwrap(line)))[:160]
-    pattern = (
-        re.escape(text)
-        .replace(r"\ ", " ")
-        .replace("<time>", ".{1,40}")
-        .replace("<id>", ".{1,64}")
-        .replace("<pid>", ".{1,9}")
-    )
-    return re.sub(
-        r"\d+",
-        r"\\d{1,9}",
-        re.sub(r"\.\{\d+,\d+\}", lambda m: m.group(0).replace("1", "\x01"), pattern),
-    ).replace("\x01", "1")
-
-
-def slug_of(title: str) -> str:
-    words: List[str] = re.findall(r"[a-z0-9]+", title.lower())
-    return "-".join(words[:5])
+from . import library, signature
 
 
 def from_incident(home: Home, ident: str) -> Dict[str, Any]:
@@ -99,7 +21,6 @@ def from_incident(home: Home, ident: str) -> Dict[str, Any]:
     incident.
     """
     from ..files import read_json
-    from . import library
 
     value = read_json(home.doctor_dir / "records.json", {"records": []})
     records = value.get("records", []) if isinstance(value, dict) else []
@@ -119,8 +40,6 @@ def from_incident(home: Home, ident: str) -> Dict[str, Any]:
 
 def _proposed(home: Home, record: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     """The case that was learned from this incident, approved: who adds it says that it is right."""
-    from . import library
-
     ident = (record.get("proposed_case") or {}).get("id")
     raw = next(
         (
@@ -148,7 +67,7 @@ def _of_record(ident: str, record: Mapping[str, Any]) -> Dict[str, Any]:
         "keywords": "",
         "solution": advice,
     }
-    return of_answers(ident, answers)
+    return library.of_answers(ident, answers)
 
 
 # -- learning: what somebody healed becomes a proposed case ----------------------------------------
@@ -190,8 +109,6 @@ def learn(home: Home, record: Dict[str, Any]) -> None:
     `record` gets its actions' case ids and "proposed_case". A broken user file is left as it is.
     Raises nothing but OSError.
     """
-    from . import library
-
     lines = [str(line) for line in record.get("lines") or []]
     acts = [
         act
@@ -230,8 +147,6 @@ def of_person(home: Home, record: Dict[str, Any]) -> None:
     """A person healed what the doctor could not: keep how it looked. What they did is theirs to
     say: add-case --approve asks.
     """
-    from . import library
-
     lines = [str(line) for line in record.get("lines") or []]
     if not lines or record.get("case") or record.get("proposed_case"):
         return
@@ -278,9 +193,12 @@ def _proposal(
     import jsonschema
 
     from ..repairs import ALL
-    from . import library
 
-    signs = [pattern for pattern in (pattern_of(line)[:300] for line in lines) if _usable(pattern)]
+    signs = [
+        pattern
+        for pattern in (signature.pattern_of(line)[:300] for line in lines)
+        if signature.usable(pattern)
+    ]
     repair, params = str(act.get("repair") or ""), dict(act.get("params") or {})
     if repair not in ALL or list(
         jsonschema.Draft7Validator(dict(ALL[repair].params)).iter_errors(params)
@@ -293,7 +211,7 @@ def _proposal(
     command = "iflow-doctor add-case --approve {}".format(ident)
     raw: Dict[str, Any] = {
         "id": ident,
-        "slug": "learned-" + (slug_of(cause) or ident.lower()),
+        "slug": "learned-" + (library.slug_of(cause) or ident.lower()),
         "title": {"en": cause, "zh": str(record.get("cause_zh") or cause)[:120]},
         "solution": {
             "en": "It was healed once by: {}. If that is right, approve it: {}".format(
@@ -327,15 +245,6 @@ def _words(repair: str, act: Mapping[str, Any]) -> str:
     )
 
 
-def _usable(pattern: str) -> bool:
-    from .signature import literals
-
-    try:
-        return bool(re.compile(pattern)) and bool(literals(pattern))
-    except re.error:  # cut in the middle of an escape
-        return False
-
-
 def _with_proof(raw: Mapping[str, Any], record: Mapping[str, Any], outcome: str) -> Dict[str, Any]:
     """The case with this incident's outcome noted once; active as soon as it was proved PROVEN
     times and failed less often.
@@ -359,8 +268,6 @@ def decide(home: Home, ident: str, approve: bool) -> Case:
     """A person's word on a learned case: active, or rejected (never matched again). Raise
     UsageError, SettingsError, AlreadyRunning.
     """
-    from . import library
-
     raw = next(
         (
             one
@@ -386,21 +293,4 @@ def decide(home: Home, ident: str, approve: bool) -> Case:
             status="active" if approve else "rejected",
             approved="by a person" if approve else "",
         ),
-    )
-
-
-def standing(case: Case, store: Any) -> str:
-    """ "" for an ordinary case; else proposed (1 of 3 proofs), active (by a person), rejected;
-    demoted for any that keeps failing.
-    """
-    status = str(case.raw.get("status") or "")
-    if case.repair != "tell-person" and store.demoted(case.id):
-        return "demoted"
-    if status == "proposed":
-        good = sum(proof["outcome"] == "healed" for proof in case.raw.get("proofs") or [])
-        return "proposed ({} of {} proofs)".format(good, PROVEN)
-    return (
-        "active ({})".format(case.raw["approved"])
-        if status == "active" and case.raw.get("approved")
-        else status
     )

@@ -14,6 +14,8 @@ from ..files import private_dir, read_json, shipped_path, write_json
 from ..locks import owned_lock
 from ..model import Case, Evidence, Risk, Text
 from ..openclaw.home import Home
+from ..store.records import PROVEN
+from . import signature
 
 SHIPPED = shipped_path("cases.json")
 SCHEMA = Path(__file__).resolve().parent.parent / "data" / "case.schema.json"
@@ -107,10 +109,8 @@ def faults(raw_cases: Iterable[Mapping[str, Any]]) -> List[str]:
 
 
 def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
-    from .matcher import literals
-
-    for number, signature in enumerate(raw.get("error_signatures") or []):
-        entry = signature if isinstance(signature, dict) else {"re": signature}
+    for number, written in enumerate(raw.get("error_signatures") or []):
+        entry = written if isinstance(written, dict) else {"re": written}
         for name in ("re", "with", "without"):
             pattern = entry.get(name)
             if not isinstance(pattern, str):
@@ -126,7 +126,7 @@ def _pattern_faults(raw: Mapping[str, Any]) -> Iterable[str]:
                     "{}: nested repetition can take forever on a hostile line; bound it, e.g. "
                     ".{{0,80}}"
                 ).format(place)
-            if name == "re" and not literals(pattern):
+            if name == "re" and not signature.literals(pattern):
                 yield (
                     "{}: needs a fixed text of at least three characters outside optional parts"
                 ).format(place)
@@ -193,3 +193,81 @@ def find(cases: Iterable[Case], name: str) -> Optional[Case]:
         case for case in chosen if case.slug == wanted
     ]
     return found[0] if found else None
+
+
+def standing(case: Case, store: Any) -> str:
+    """ "" for an ordinary case; else proposed (1 of 3 proofs), active (by a person), rejected;
+    demoted for any that keeps failing.
+    """
+    status = str(case.raw.get("status") or "")
+    if case.repair != "tell-person" and store.demoted(case.id):
+        return "demoted"
+    if status == "proposed":
+        good = sum(proof["outcome"] == "healed" for proof in case.raw.get("proofs") or [])
+        return "proposed ({} of {} proofs)".format(good, PROVEN)
+    return (
+        "active ({})".format(case.raw["approved"])
+        if status == "active" and case.raw.get("approved")
+        else status
+    )
+
+
+# -- a case of a person's own ----------------------------------------------------------------------
+QUESTIONS = {
+    "title": Text("What is wrong, in one line?", "一句话说明是什么问题："),
+    "signature": Text(
+        "A line of the log that only this problem prints (empty: none):",
+        "只有这个问题才会打印的一行日志（没有就留空）：",
+    ),
+    "keywords": Text(
+        "Words a person would use, separated by commas:", "人们会怎么说，用逗号分隔："
+    ),
+    "solution": Text(
+        "What should a person do (with the command to type)?", "应该怎么做（写上要输入的命令）："
+    ),
+}
+
+
+def ask(lang: str, ident: str) -> Dict[str, Any]:
+    """Ask four questions on the terminal. The case only tells a person: repairs are given in a JSON
+    file, with their evidence.
+    """
+    import click
+
+    answers = {
+        name: click.prompt(question.to(lang), default="", show_default=False)
+        for name, question in QUESTIONS.items()
+    }
+    return of_answers(ident, answers)
+
+
+def of_answers(ident: str, answers: Mapping[str, str]) -> Dict[str, Any]:
+    """Given the four answers, return a raw case."""
+    title, solution = answers["title"].strip(), answers["solution"].strip()
+    case: Dict[str, Any] = {
+        "id": ident,
+        "slug": slug_of(title) or "user-" + ident.lower(),
+        "title": {"en": title, "zh": title},
+        "solution": {"en": solution, "zh": solution},
+        "keywords": [
+            word.strip()
+            for word in re.split(r"[,，、]", answers["keywords"])
+            if len(word.strip()) >= 2
+        ],
+        "repair": "tell-person",
+        "params": {},
+        "verify": "none",
+        "risk": "read",
+        "source": "added by the owner",
+    }
+    line = answers["signature"].strip()
+    if line:
+        case["error_signatures"] = [signature.pattern_of(line)]
+        case["examples"] = [{"symptom": title, "log": line}]
+    return case
+
+
+def slug_of(title: str) -> str:
+    """Return the first words of an English title, joined by hyphens."""
+    words: List[str] = re.findall(r"[a-z0-9]+", title.lower())
+    return "-".join(words[:5])

@@ -224,3 +224,30 @@ def literals(pattern: str) -> Tuple[str, ...]:
 def _telling(text: str) -> bool:
     """Three characters, or two Chinese ones."""
     return len(text) >= GRAM or len(text) == 2 and all("\u4e00" <= c <= "\u9fff" for c in text)
+
+
+def pattern_of(line: str) -> str:
+    """Given one log line, return a regular expression that fits it on another machine: numbers and
+    masked parts are left open.
+    """
+    text = re.sub(r"^(?:<time>|\s)+", "", mask(unwrap(line)))[:160]
+    pattern = (
+        re.escape(text)
+        .replace(r"\ ", " ")
+        .replace("<time>", ".{1,40}")
+        .replace("<id>", ".{1,64}")
+        .replace("<pid>", ".{1,9}")
+    )
+    return re.sub(
+        r"\d+",
+        r"\\d{1,9}",
+        re.sub(r"\.\{\d+,\d+\}", lambda m: m.group(0).replace("1", "\x01"), pattern),
+    ).replace("\x01", "1")
+
+
+def usable(pattern: str) -> bool:
+    """Return whether it compiles and holds a fixed text."""
+    try:
+        return bool(re.compile(pattern)) and bool(literals(pattern))
+    except re.error:  # cut in the middle of an escape
+        return False

@@ -146,7 +146,7 @@ def _rows(case: Case) -> List[Tuple[Text, Any]]:
 
 
 def _standing(case: Case) -> str:
-    from ..cases.learning import standing
+    from ..cases.library import standing
     from ..store.records import Store
 
     try:
@@ -198,7 +198,8 @@ def add_case(
     添加自己的案例，或决定学到的案例。
     """
     from ..cases import library as cases
-    from ..cases.learning import ask, decide, from_incident
+    from ..cases.learning import decide, from_incident
+    from ..cases.library import ask
 
     home = _home()
     if approve or reject:
