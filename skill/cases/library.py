@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -25,8 +26,11 @@ USER_FILE = "cases.json"
 REMEDY = "correct the entry or remove it, or write cases with `iflow-doctor add-case`"
 
 
+@lru_cache(maxsize=1)
 def shipped() -> List[Case]:
-    """The product's own cases. They are checked by the tests, not at every start."""
+    """The product's own cases, the same list at each call: what the matcher prepares for it is kept
+    with it. They are checked by the tests, not at every start.
+    """
     return [build(raw) for raw in entries(SHIPPED)]
 
 
@@ -34,10 +38,11 @@ def load(home: Optional[Home] = None) -> List[Case]:
     """Shipped cases with the user's over them by id. Raise SettingsError for a broken user file:
     see load_or_shipped.
     """
+    own = of_user(home) if home is not None else []
+    if not own:
+        return shipped()
     merged = {case.id: case for case in shipped()}
-    if home is not None:
-        for case in of_user(home):
-            merged[case.id] = case
+    merged.update({case.id: case for case in own})
     return [case for case in merged.values() if case.raw.get("status") != "rejected"]
 
 

@@ -217,10 +217,8 @@ def _show_diagnosis(app: App, found: Report) -> None:
         best = found.matches[0]
         line = ("Case: {} {} [{}]", "案例：{} {} [{}]")
         app.say(Text.of(*line, best.case.id, best.case.title, SURE[best.confidence]))
-    elif found.matches:
-        best = found.matches[0]
-        line = ("Your words sound like: {} {}", "你的描述最像案例：{} {}")
-        app.say(Text.of(*line, best.case.id, best.case.title))
+    if conclusion.said is not None:
+        app.say(conclusion.said)
     app.say(Text.of("Next: {}", "下一步：{}", conclusion.step))
     if conclusion.exit_code == 1 and "iflow-doctor heal" not in conclusion.step.en:
         app.say(

@@ -13,6 +13,8 @@ from ..context import Context
 from ..model import (
     CANNOT_TELL,
     FINE,
+    NOT_SERVING,
+    SERVING,
     Confidence,
     Finding,
     Match,
@@ -24,7 +26,7 @@ from ..model import (
 )
 from ..openclaw import install
 from ..repairs import manual_steps
-from . import repair_table
+from . import repair_table, said
 
 # Of a gateway that is starting, draining or stopped, these say nothing: no port yet is what a start
 # looks like.
@@ -37,6 +39,30 @@ CAUSES = tuple(
     + repair_table.CHANGED
 )
 SYMPTOMS = tuple(row.check for row in repair_table.CHEAP)
+# Only that it is down: why it is, the verdict's reason or a case says.
+OUTAGE = ("process/none", "health/refused", "service/failed", "service/exit-78")
+# What makes a gateway useless that is ready; what explains one that is not.
+GREEN_BUT_DEAF = tuple(
+    "serving/" + name
+    for name in (
+        "database-damaged",
+        "drain-stuck",
+        "models-refused",
+        "clients-locked-out",
+        "channel-gave-up",
+        "ingress-unavailable",
+        "plugins-lost",
+        "session-wedged",
+        "cron-overdue",
+    )
+)
+RED = (
+    "health/agent-database",
+    "health/plugin-reload",
+    "channels/credential",
+    "channels/unreachable",
+    "channels/failing",
+)
 PLAN = Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run")
 
 
@@ -44,36 +70,64 @@ PLAN = Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run")
 class Conclusion:
     """finding: what `cause` is about, None where no finding is the cause. step: what to do next.
 
-    exit_code: 0 nothing to repair, 1 a problem, 2 it could not be told.
+    exit_code: 0 nothing to repair, 1 a problem, 2 it could not be told. said: what came of the
+    words of a person, None where nobody said anything.
     """
 
     cause: Text
     step: Text
     exit_code: int
     finding: Optional[Finding] = None
+    said: Optional[Text] = None
 
 
-def conclude(ctx: Context, found: Sequence[Match] = (), words: Sequence[Match] = ()) -> Conclusion:
+def conclude(
+    ctx: Context, found: Sequence[Match] = (), words: Optional[Sequence[Match]] = None
+) -> Conclusion:
     """Given an examined gateway and the cases that match its log, return what is wrong.
 
-    words: cases that match what a person said, where nothing else explains it.
+    What was seen decides, then the log, as far as nothing seen contradicts it. words: the cases
+    that match what a person said, None where nobody said anything; they are followed only where
+    their own evidence was seen, and replied to in any case.
     """
+    concluded = _by_evidence(ctx, found, words or ())
+    if words is None:
+        return concluded
+    place = said.here(ctx)
+    reply = said.reply(words, ctx, place, concluded.finding)
+    step = reply.step if concluded.exit_code == 0 and reply.step else concluded.step
+    return replace(concluded, said=reply.said, step=step)
+
+
+def _by_evidence(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -> Conclusion:
     state, finding = ctx.verdict.state, main_finding(ctx)
-    advice = case_advice(found) or case_advice(words)
+    advice = case_advice(found)
     if finding is not None:
+        ended = finding.check_id in OUTAGE and state in NOT_SERVING and ctx.verdict.reason.en
+        best = _explains(ctx, found, words) if ended else None
+        if best is not None:
+            return Conclusion(best.case.title, best.case.solution, 1, finding)
         step = manual_steps.hint(ctx, finding) or finding.fix_hint or advice or PLAN
-        return Conclusion(finding.message, step, 1, finding)
+        return Conclusion(ctx.verdict.reason if ended else finding.message, step, 1, finding)
     if state in FINE:
         return Conclusion(_fine(ctx), _step(state), 0)
     code = exit_code(state)
     if state in CANNOT_TELL:
         step = Text("iflow-doctor status", "iflow-doctor status")
         return Conclusion(ctx.verdict.reason, step, code)
-    if found and found[0].confidence is Confidence.CERTAIN:
-        return Conclusion(found[0].case.title, found[0].case.solution, code)
-    if words and words[0].confidence is not Confidence.POSSIBLE:
-        return Conclusion(words[0].case.title, words[0].case.solution, code)
+    best = _explains(ctx, found, words)
+    if best is not None:
+        return Conclusion(best.case.title, best.case.solution, code)
     return Conclusion(ctx.verdict.reason, advice or PLAN, code)
+
+
+def _explains(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -> Optional[Match]:
+    """The case that names the cause: by the log's own words, else by a person's where its own
+    evidence was seen.
+    """
+    if found and found[0].confidence is Confidence.CERTAIN:
+        return found[0]
+    return said.by_words(words, ctx.verdict, said.here(ctx)) if words else None
 
 
 def _fine(ctx: Context) -> Text:
@@ -102,8 +156,10 @@ def errors(verdict: Verdict) -> List[Finding]:
 
 
 def main_finding(ctx: Context) -> Optional[Finding]:
-    """Return the most fundamental error, in the order in which the tables would treat it."""
-    found = errors(ctx.verdict)
+    """Return the most fundamental error, in the order in which the tables would treat it; of a
+    gateway that serves, what makes it useless.
+    """
+    found = errors(ctx.verdict) or _useless(ctx.verdict)
     for finding in found:
         # nothing of OpenClaw is here: what its node or its port is like does not matter yet
         if finding.check_id == "installation/missing" and not ctx.home.config_path.exists():
@@ -123,6 +179,15 @@ def _rank(finding: Finding) -> Tuple[int, int]:
     return (3 if finding.check_id.startswith(OF_A_START) else 1), 0
 
 
+def _useless(verdict: Verdict) -> List[Finding]:
+    """Return the warnings that explain a gateway which is up and does not serve, worst first."""
+    if verdict.state not in SERVING:
+        return []
+    order = GREEN_BUT_DEAF if verdict.state is State.HEALTHY else GREEN_BUT_DEAF + RED
+    known = [f for f in verdict.findings if f.severity is not Severity.INFO]
+    return [f for one in order for f in known if f.check_id == one]
+
+
 def case_advice(found: Sequence[Match]) -> Optional[Text]:
     """Return the best match's solution, unless it is only possible."""
     return (
@@ -136,24 +201,11 @@ def matches(ctx: Context, symptom: str = "") -> Tuple[Match, ...]:
         version = install.version(install.package_dir(ctx.host, ctx.platform))
         library, _broken = cases.load_or_shipped(ctx.home)
         return tuple(
-            borne_out(matcher.match(library, symptom, ctx.logs, version, own_log=True), ctx.verdict)
+            said.borne_out(
+                matcher.match(library, symptom, said.counting(ctx.logs), version, own_log=True),
+                ctx.verdict,
+                said.here(ctx),
+            )
         )
     except Exception:  # without cases the findings still speak
         return ()
-
-
-def borne_out(found: Sequence[Match], verdict: Verdict) -> List[Match]:
-    """What the log says and the live checks do not contradict; certain only where they confirm it.
-
-    A truncated config makes the gateway say "gateway.mode is missing": a tired person would set
-    that key in half a file.
-    """
-    kept = []
-    for one in found:
-        if any(repair_table.term_holds(term, verdict) for term in one.case.evidence.none):
-            continue
-        confirmed = one.confidence is not Confidence.CERTAIN or repair_table.holds(
-            one.case.evidence, verdict
-        )
-        kept.append(one if confirmed else replace(one, confidence=Confidence.PROBABLE))
-    return kept

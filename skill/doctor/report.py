@@ -19,6 +19,8 @@ from ..store.watch_state import Incident
 from . import conclude, examine
 from .conclude import Conclusion
 
+TELLING = 0.25  # of a match's score: below it words fit anything
+
 
 @dataclass(frozen=True)
 class Watching:
@@ -106,6 +108,7 @@ class Report:
                 for m in self.matches
             ],
             "matched_on": "words" if self.words else "log",
+            "said": self.conclusion.said.to(lang) if self.conclusion.said else "",
             "warning": self.broken.text.to(lang) if self.broken else "",
         }
 
@@ -121,13 +124,13 @@ def of(ctx: Context, text: str = "", log: str = "") -> Report:
     """Conclude from a gateway that was examined."""
     own = conclude.matches(ctx) if ctx.verdict.state not in FINE else ()
     library, broken = cases.load_or_shipped(ctx.home)
-    said: Tuple[Match, ...] = ()
-    if log.strip():
-        said = tuple(matcher.match(library, text, log, own_log=False))
-    elif text and not own:
-        said = tuple(matcher.match(library, text, "", own_log=True))
-    conclusion = conclude.conclude(ctx, own, said)
-    return Report(ctx, conclusion, watching(ctx), (said or own)[:3], not own or bool(said), broken)
+    words: Optional[Tuple[Match, ...]] = None
+    if text.strip() or log.strip():
+        found = matcher.match(library, text, log, own_log=not log.strip())
+        words = tuple(found) if found and found[0].score >= TELLING else ()
+    conclusion = conclude.conclude(ctx, own, words)
+    shown = own if own and not log.strip() else words or own
+    return Report(ctx, conclusion, watching(ctx), shown[:3], shown is not own, broken)
 
 
 def watching(ctx: Context) -> Watching:
