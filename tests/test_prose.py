@@ -21,7 +21,7 @@ HALF = re.compile(r"{0}[,:;!?()]|[,:;!?]{0}|{0}\.(?![.\w])|\({0}|{0}\)".format(H
 # A regular expression is no prose.
 PATTERN = re.compile(r"\(\?[:!=<P]|\\[bdsw]|\[\^|{0}\|{0}".format(HAN))
 # Files that hold the words of users and of logs, not ours.
-FOREIGN = ("phrases.py", "scope_patterns.py", "scope.py", "signature.py", "masks.py", "known.py")
+FOREIGN = ("phrases.py", "scope.py", "signature.py", "masks.py", "known.py")
 
 
 def of_python(path: Path) -> Iterator[Tuple[str, str]]:

@@ -23,7 +23,6 @@ from typing import (
 from ..files import shipped_path
 from ..model import Case
 from .phrases import Words, count
-from .scope import stem
 from .signature import literals
 
 WORDS_UP_TO = (
@@ -32,6 +31,7 @@ WORDS_UP_TO = (
 _COMPOUND = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){2,}")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z']+")
 _ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
+_TWICE = re.compile(r"(.)\1")
 GAIN = {1: 0.16, 2: 0.32, 3: 0.52, 4: 0.72}  # what one keyword of weight 1..4 is worth
 
 
@@ -221,3 +221,54 @@ def _ends(rest: str, word: str) -> bool:
 
 def _first(entry: Keyword, there: Callable[[str], bool]) -> str:
     return " + ".join(next(word for word in group if there(word)) for group in entry.groups)
+
+
+# -- words that are spelt nearly so ----------------------------------------------------------------
+def again(word: str, known: FrozenSet[str]) -> bool:
+    """To relog is to log again."""
+    low = word.lower()
+    return any(
+        low.startswith(before) and stem(low[len(before) :]) in known
+        for before in ("re", "un", "non")
+    )
+
+
+def misspelt(word: str, known: FrozenSet[str]) -> bool:
+    """A slip of the hand in a known word of six letters or more: a letter left out, struck twice,
+    or two of them swapped.
+
+    Another letter is no slip: names of programs are made of known words that way.
+    """
+    if len(word) < 6:
+        return False
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    low = stem(word)
+    alike = [
+        other
+        for other in known
+        if other[:1] == low[:1] and len(other) >= 6 and abs(len(other) - len(low)) <= 1
+    ]
+    return any(
+        _slip(low, other)
+        for other, _far, _at in process.extract(
+            low, alike, scorer=OSA.distance, score_cutoff=1, limit=None
+        )
+    )
+
+
+def _slip(word: str, right: str) -> bool:
+    """Of two words one edit apart: no other letter in it."""
+    if len(word) == len(right):
+        return sorted(word) == sorted(right)
+    return len(word) < len(right) or _TWICE.sub(r"\1", word) == _TWICE.sub(r"\1", right)
+
+
+def stem(word: str) -> str:
+    """Without an English ending: what is kept of a word in the vocabulary."""
+    word = re.sub(r"['’]s?$|n['’]t$", "", word.lower())
+    for end in ("ing", "ed", "es", "ly", "er", "s", "e"):
+        if word.endswith(end) and len(word) - len(end) >= 3:
+            return word[: -len(end)]
+    return word

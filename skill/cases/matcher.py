@@ -113,7 +113,7 @@ def match(
         )
         if one is not None:
             matches.append(one)
-    ranked = _rank(matches, scope, _allowed(index, hits))
+    ranked = _rank(matches, _allowed(index, hits))
     if scope.placeless and found and ranked and ranked[0].case.slug in common():
         return []
     least = 0.0 if own_log else LEAST_FIRST.get((bool(symptom), bool(found)), 0.0) / FULL
@@ -250,23 +250,21 @@ def _weigh(
         because.append("~ " + said.words)
     elif printed and printed.weight > 4 and not hits:
         because.append("~ " + printed.words)
-    if scope.calm and not (hits and hits[0].weight >= CERTAIN):
-        return None
     return Match(case, round(total / FULL, 3), confidence, tuple(because))
 
 
-def _rank(matches: List[Match], scope: Scope, allowed: FrozenSet[str]) -> List[Match]:
+def _rank(matches: List[Match], allowed: FrozenSet[str]) -> List[Match]:
     """Best first; cases that are only proposed after all others, so that they take nothing from a
     case that may act.
     """
     proposed = [one for one in matches if one.case.raw.get("status") == "proposed"]
     return (
-        _ranked([one for one in matches if one not in proposed], scope, allowed)
-        + _ranked(proposed, scope, allowed)
+        _ranked([one for one in matches if one not in proposed], allowed)
+        + _ranked(proposed, allowed)
     )[:MAX_MATCHES]
 
 
-def _ranked(matches: List[Match], scope: Scope, allowed: FrozenSet[str]) -> List[Match]:
+def _ranked(matches: List[Match], allowed: FrozenSet[str]) -> List[Match]:
     best: Dict[str, Match] = {}
     for one in sorted(matches, key=lambda m: (m.case.id not in allowed, -m.score, m.case.id)):
         best.setdefault(one.case.id, one)
@@ -275,7 +273,7 @@ def _ranked(matches: List[Match], scope: Scope, allowed: FrozenSet[str]) -> List
         return []
     first = ranked[0]
     rival = next((m for m in ranked[1:] if m.case.slug != first.case.slug), None)
-    unsure = scope.calm or (rival is not None and first.score - rival.score < MARGIN)
+    unsure = rival is not None and first.score - rival.score < MARGIN
     out = []
     for one in ranked:
         confidence = one.confidence
