@@ -33,7 +33,7 @@ CONFIGS = [
     {"agents.defaults.thinkingDefault": ("hard", "high")},
     {"gateway.reload.speed": (3, REMOVE)},
     {"messages.ackReaction": (5, REMOVE)},
-    {"agents.defaults.contextTokens": ("many", REMOVE)},
+    {"agents.defaults.typingIntervalSeconds": ("x", 6)},
     {"agents.defaults.heartbeat.every": (5, "30m")},
     {"gateway.controlUi.enabled": ("on", True)},
     {"discovery.mdns.mode": ("loud", "off")},

@@ -117,11 +117,19 @@ def broken(lab, env, **ai):
     lab.break_and_start(60)
     lab.host = replace(lab.host, env={**lab.host.env, **env})
     defaults = settings.defaults(settings.schema())["ai"]
-    return examine.examined(
+    return examine.examine(
         lab.context(
             ai={**defaults, "triage": "never", "triage_wait": 0, "only_preferred": True, **ai}
         )
     )
+
+
+def agree(ctx, names):
+    """The owner said yes to these, at the address that is set now."""
+    from skill import bridges
+
+    for name in names:
+        bridges.remember(ctx, bridges.BRIDGES[name], True, "e2e")
 
 
 def treat(ctx):
@@ -187,19 +195,20 @@ def test_the_ai_is_asked_last_and_a_bad_one_is_stopped(lab, tmp_path):
         env, server = stand_in("claude", scenario, tmp_path / "log.jsonl")
         servers.append(server)
         lab.host = replace(lab.host, env={**lab.host.env, **env})
+        agree(lab.context(ai=ai), ("claude",))
 
     def spent():
         return Store(lab.context().home).stats()["ai"]
 
     def ask(name, scenario, **more):
         scripted(scenario)
-        ctx = examine.examined(lab.context(ai={**ai, **more}))
+        ctx = examine.examine(lab.context(ai={**ai, **more}))
         result = emergency.ask(
             ctx, (), name, lambda plan: execute.execute(ctx, plan), say=copy_of(ctx)
         )
         print(
             "{}: healed {}, {} calls; told: {}".format(
-                name, result.healed, result.calls, result.tell_person.en
+                name, result.healed, result.calls, result.why.en
             )
         )
         assert not result.healed and not result.outcomes and lab.config.read_text() == sick
@@ -361,8 +370,8 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
     assert result.healed and result.outcomes[-1].plan.repair == "ai-hands"
     assert lab.config.read_text() == before.replace("  agentz: 1,\n", "")
     assert not (tmp_path / "pwned").exists()
-    assert [d for n, d in calls if n == "Bash"] == ["denied"] * 4 + ["allowed"]
-    assert [d for n, d in calls if n == "Read"] == ["allowed", "denied"] and [
+    assert all(d != "allowed" for n, d in calls if n == "Bash"), "there is no shell"
+    assert [d for n, d in calls if n == "Read"][:1] == ["allowed"] and [
         n for n, d in calls if n == "Edit" and d == "allowed"
     ] == ["Edit"]
     assert "t0ken-of-the-lab" not in (tmp_path / "log.jsonl").read_text()
@@ -433,6 +442,7 @@ def test_every_failure_of_claude_is_told_apart_and_the_next_is_asked(tmp_path, n
     ctx = replace(ctx, host=host, settings=replace(ctx.settings, values={"ai": ai}))
     from skill.doctor import emergency
 
+    agree(ctx, ("claude", "anthropic_http"))
     execute = ai_world.Healer()
     began = time.monotonic()
     try:
@@ -441,12 +451,11 @@ def test_every_failure_of_claude_is_told_apart_and_the_next_is_asked(tmp_path, n
         first.shutdown()
         second.shutdown()
     print("{}: {} after {:.1f} s".format(name, result.attempts, time.monotonic() - began))
-    assert (
-        result.attempts[0] == ("claude", kind)
-        and result.healed
-        and result.bridge == "anthropic_http"
-    )
-    assert time.monotonic() - began < 90 and len(execute.plans) == 1
+    assert result.attempts[0] == ("claude", kind) and time.monotonic() - began < 90
+    if kind == "not-logged-in":  # nobody else is handed the evidence
+        assert not result.healed and not (tmp_path / "two.jsonl").exists()
+    else:
+        assert result.healed and result.bridge == "anthropic_http" and len(execute.plans) == 1
     import psutil
 
     left = [p.pid for p in psutil.process_iter() if _env(p).get("HOME") == str(home)]
@@ -531,3 +540,38 @@ def test_an_interrupted_claude_is_no_success(tmp_path):
     print("SIGINT: {} after {:.1f} s".format(result.attempts, time.monotonic() - began))
     assert not result.healed and result.attempts[0][0] == "claude" and result.attempts[0][1] != "ok"
     assert time.monotonic() - began < 45
+
+
+EVERY = ["claude", "codex", "gemini", "qwen", "opencode", "anthropic_http", "openai_http"]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_program_talks_to_its_model_only_and_reads_nothing_of_the_persons(kind):
+    """In a network namespace of its own, with a name server and a listener that log everybody who
+    asks.
+    """
+    told = in_a_namespace(kind)
+    print(told)
+    assert told["answer"] == "tell-person" and told["requests"] >= 1, told
+    assert told["elsewhere"] == [] and told["plants"] == []
+
+
+def test_opencode_without_a_login_is_not_asked():
+    told = in_a_namespace("opencode", "nologin")
+    assert told["login"] is False and told["elsewhere"] == [] and told["requests"] == 0
+
+
+def in_a_namespace(*words):
+    import subprocess
+
+    if os.geteuid() != 0:
+        pytest.skip("unshare needs root")
+    script = str(Path(__file__).resolve().parent / "ai_netns.py")
+    done = subprocess.run(
+        ["unshare", "-n", "-m", sys.executable, script, *words],
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
