@@ -112,6 +112,8 @@ def defaults():
         **settings.defaults(settings.schema())["ai"],
         "triage": "never",
         "triage_wait": 0,
+        "max_calls": 100,
+        "daily_budget": 1000,
     }
 
 
@@ -137,20 +139,7 @@ def test_a_plugin_that_ends_the_gateway_right_after_loading_is_named_and_switche
 
     text = lab.config.read_text()
     lab.stop()
-    folder = lab.state / "extensions" / "meteor"
-    folder.mkdir(parents=True)
-    (folder / "package.json").write_text(
-        '{"name":"meteor","version":"1.0.0","type":"module","openclaw":{"extensions":["./index.js"]}}'
-    )
-    (folder / "openclaw.plugin.json").write_text(
-        '{"id":"meteor","configSchema":{"type":"object","additionalProperties":false,'
-        '"properties":{}},"activation":{"onStartup":true}}'
-    )
-    (folder / "index.js").write_text(
-        "console.log('[meteor] loaded');\n"
-        + PLUGIN
-        + "\nexport default { id: 'meteor', register() {} };\n"
-    )
+    folder = lab.plugin("meteor", PLUGIN)
     try:
         lab.break_and_start(60)
         time.sleep(10)

@@ -160,7 +160,7 @@ class Asking:
     ) -> Tuple[Bridge, Answer, Optional[edit_mode.Work]]:
         refusal = self.ledger.refusal()
         if refusal:
-            raise base.failure("budget", refusal)
+            raise base.failure("budget", refusal.en)
         run_id = "{}-{}-{}".format(self.prefix, os.getpid(), secrets.token_hex(4))
         folder = self._workdir(run_id)
         asked, work = self.question(bridge, feedback, more, folder, run_id)

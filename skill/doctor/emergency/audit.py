@@ -107,20 +107,33 @@ class Ledger:
         """Dollars of this visit."""
         return round(float(self.row["usd"]) - self.usd_before, 6)
 
-    def refusal(self) -> str:
-        """Why no more may be asked; "" when it may."""
+    def refusal(self) -> Optional[Text]:
+        """Why no more may be asked; None when it may."""
         row, today = self.row, spent_today(self.ctx)
         settings = self.ctx.settings
         most, calls = float(settings["ai.max_usd"]), int(settings.get("ai.max_calls", 6))
         if today["calls"] >= int(settings["ai.daily_budget"]):
-            return "{} calls today, ai.daily_budget is {}".format(
-                today["calls"], settings["ai.daily_budget"]
+            return Text.of(
+                "{} calls today, ai.daily_budget is {}",
+                "今日已调用 {} 次，ai.daily_budget 为 {}",
+                today["calls"],
+                settings["ai.daily_budget"],
             )
         if row["calls"] >= calls:
-            return "{} calls in this incident, ai.max_calls is {}".format(row["calls"], calls)
+            return Text.of(
+                "{} calls in this incident, ai.max_calls is {}",
+                "本次事故已调用 {} 次，ai.max_calls 为 {}",
+                row["calls"],
+                calls,
+            )
         if most and row["usd"] >= most:
-            return "{:.2f} USD in this incident, ai.max_usd is {:.2f}".format(row["usd"], most)
-        return ""
+            return Text.of(
+                "{:.2f} USD in this incident, ai.max_usd is {:.2f}",
+                "本次事故已花费 {:.2f} 美元，ai.max_usd 为 {:.2f}",
+                row["usd"],
+                most,
+            )
+        return None
 
     def left_usd(self) -> float:
         most = float(self.ctx.settings["ai.max_usd"])

@@ -146,11 +146,9 @@ class Emergency(Asking):
 
     def _nobody(self) -> Text:
         """Why nobody answered: the login that was refused, the budget, or nobody to ask."""
-        if self.ended == "budget":
-            return Text(
-                "No AI was asked any more: {}.".format(self.ledger.refusal()),
-                "不再询问 AI：{}。".format(self.ledger.refusal()),
-            )
+        refusal = self.ledger.refusal()
+        if self.ended == "budget" and refusal:
+            return Text.of("No AI was asked any more: {}.", "不再询问 AI：{}。", refusal)
         if self.ended:
             return Text(
                 "The AI you agreed to does not accept its login; no other one was asked instead.",
