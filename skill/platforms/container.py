@@ -7,16 +7,19 @@ volumes, limits, the environment) is told, never repaired from within.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
 from ..locks import lock_held
 from ..model import Text
-from ..openclaw import gateway
+from ..openclaw import gateway, processes
 from ..openclaw.home import Home
 from .base import ServicePlan, ServiceState, noted, whose
 
+# s without a process after which the engine's back-off is a start that fails: a container that was
+# told to end is back within a few seconds
+BACK_OFF = 15.0
 GRACE = 20.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 VARIABLE = "IFLOW_DOCTOR_SUPERVISOR"
 
@@ -27,23 +30,43 @@ class Container:
 
     def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
         self.host, self.home, self.settings = host, home, settings
+        self._pids: Set[int] = set()
+        self._gone_since: Optional[float] = None
 
     # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
-        """The engine's own state cannot be asked from within: a process is active, none is what the
-        engine is about to change.
+        """The engine's own state cannot be asked from within: a process is active; none is what the
+        engine is about to change, and for longer than BACK_OFF a start that keeps failing.
         """
-        holder = gateway.lock_holder(self.host, self.home)
+        pid = self._process()
+        now = self.host.monotonic()
+        if pid:
+            self._pids.add(pid)
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = now
+        waiting = self._gone_since is not None and now - self._gone_since < BACK_OFF
         state = ServiceState(
             exists=True,
-            active="active" if holder else "activating",
+            active="active" if pid else "activating" if waiting else "failed",
             sub="container",
-            main_pid=holder.pid if holder else None,
+            main_pid=pid,
+            restarts=max(0, len(self._pids) - 1),
             enabled=True,
             stopped_by_operator=False,
-            detail="" if holder else "the engine restarts the container when it ends",
+            detail="" if pid else "the engine restarts the container when it ends",
         )
         return whose(self.host, self.home, state)
+
+    def _process(self) -> Optional[int]:
+        """Return the gateway's pid: who holds the lock, else a start that has not taken it yet."""
+        holder = gateway.lock_holder(self.host, self.home)
+        if holder:
+            return holder.pid
+        for row in processes.table(self.host):
+            if processes.may_be_starting(self.home, row):
+                return row.pid
+        return None
 
     # -- acting ------------------------------------------------------------------------------------
     @noted("start")

@@ -104,6 +104,23 @@ def test_one_that_answers_is_never_ended(pod: Pod) -> None:
     assert pod.signals == []
 
 
+def test_a_start_that_keeps_failing_is_no_start(pod: Pod) -> None:
+    """CrashLoopBackOff: between its tries there is nobody, and nobody is about to come."""
+    platform, _home = made(pod)
+    assert platform.service_state().active == "active"
+    del pod.rows[7]
+    assert platform.service_state().active == "activating"
+    pod.clock += 16
+    assert platform.service_state().active == "failed"
+    launcher = Process(
+        9, 1, "openclaw", ("openclaw",), "sleeping", 200.0, ticks=90,
+        env={"OPENCLAW_STATE_DIR": str(pod.home_dir / ".openclaw")},
+    )  # fmt: skip
+    pod.rows[9] = launcher
+    state = platform.service_state()
+    assert (state.active, state.main_pid, state.restarts) == ("active", 9, 1)
+
+
 def test_what_lies_outside_is_told(pod: Pod) -> None:
     platform, _home = made(pod)
     for act in (
