@@ -193,7 +193,7 @@ class _Execution:
         finally:
             known = self.journal
             for path in known.edited():
-                if self._by_doctor(path):
+                if self._by_program(path):
                     known = known.wrote(path, snapshots.digest_of(Path(path)))
             self._save(replace(known, runs=False))
         self.acted = True
@@ -201,16 +201,19 @@ class _Execution:
             raise _Edited
         self._guard()
 
-    def _by_doctor(self, path: str) -> bool:
-        """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring."""
-        now = openclaw_config.load(Path(path))
-        stamp = "wizard.lastRunAt"
-        return (
-            journal.by_openclaw(self.journal, path)
-            and now.ok
-            and bool(now.get(stamp))
-            and now.get(stamp) != self.before.get(stamp)
-        )
+    def _by_program(self, path: str) -> bool:
+        """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring. What
+        bears no such mark is an owner's edit, unless it lost what a person would not take out in
+        these seconds (and is kept all the same).
+        """
+        now, stamp = openclaw_config.load(Path(path)), "wizard.lastRunAt"
+        ran = now.ok and bool(now.get(stamp)) and now.get(stamp) != self.before.get(stamp)
+        if ran and journal.by_openclaw(self.journal, path):
+            return True
+        if path != str(self.ctx.home.config_path) or not self.before.ok:
+            return False
+        lost = now.ok and config_guard.keys_lost(self.before.data, now.data, self.plan.config_paths)
+        return not now.ok or bool(lost)
 
     def _guard(self) -> None:
         """After a foreign program ran: only the implicated keys of the config may differ."""
