@@ -202,9 +202,9 @@ class _Execution:
         self._guard()
 
     def _by_program(self, path: str) -> bool:
-        """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring. What
-        bears no such mark is an owner's edit, unless it lost what a person would not take out in
-        these seconds (and is kept all the same).
+        """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring.
+        What bears no such mark is an owner's edit, unless it lost what a person would not take out
+        in these seconds (and is kept all the same).
         """
         now, stamp = openclaw_config.load(Path(path)), "wizard.lastRunAt"
         ran = now.ok and bool(now.get(stamp)) and now.get(stamp) != self.before.get(stamp)
