@@ -15,9 +15,7 @@ from ..model import Move, Plan, Repair, Text, Write
 from ..openclaw import config as openclaw_config
 from ..store.snapshots import digest_of
 from . import (
-    clear_stale_lock,
     common,
-    end_stale_process,
     fix_named_keys,
     free_disk,
     manual_steps,
@@ -32,6 +30,7 @@ from . import (
     restore_service_unit,
     revert_config_keys,
     service_actions,
+    stale,
 )
 
 ALL: Dict[str, Repair] = {
@@ -47,8 +46,8 @@ ALL: Dict[str, Repair] = {
     "reload-keepalive": service_actions.RELOAD_KEEPALIVE,
     "restore-service-unit": restore_service_unit.REPAIR,
     "reset-failed": service_actions.RESET_FAILED,
-    "clear-stale-lock": clear_stale_lock.REPAIR,
-    "end-stale-process": end_stale_process.REPAIR,
+    "clear-stale-lock": stale.CLEAR_LOCK,
+    "end-stale-process": stale.END_PROCESS,
     "free-disk": free_disk.REPAIR,
     "repair-service-env": repair_service_env.REPAIR,
     "unset-service-variable": service_actions.UNSET_VARIABLE,
