@@ -44,10 +44,12 @@ def write_atomic(
     content: Union[bytes, str],
     mode: int = 0o600,
     keep_mode: bool = False,
-    check: Optional[Callable[[], None]] = None,
+    was: Optional[Callable[[bytes], None]] = None,
 ) -> None:
     """Replace `path` whole or not at all. keep_mode keeps mode and owner of an existing file. A
     link is written through. Raises OSError.
+
+    was: handed the bytes that are being replaced; what it raises leaves them where they are.
     """
     path = Path(os.path.realpath(str(path)))
     raw = content.encode("utf-8") if isinstance(content, str) else content
@@ -68,9 +70,18 @@ def write_atomic(
         ):
             with contextlib.suppress(OSError):
                 os.chown(temporary, before.st_uid, before.st_gid)
-        if check is not None:  # somebody may have written it while we prepared
-            check()
-        _replace(temporary, path)
+        if was is None or not path.exists():
+            _replace(temporary, path)
+        elif _exchange(temporary, str(path)):
+            try:
+                was(Path(temporary).read_bytes())
+            except BaseException:  # somebody wrote it while we prepared
+                _exchange(temporary, str(path))
+                raise
+            os.unlink(temporary)
+        else:
+            was(path.read_bytes())
+            _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -82,6 +93,20 @@ def write_atomic(
                 os.fsync(directory)
             finally:
                 os.close(directory)
+
+
+def _exchange(one: str, two: str) -> bool:
+    """Swap two files in one step, so that whatever stood there in that very moment is still there.
+    False where the system or the filesystem cannot.
+    """
+    try:
+        import ctypes
+
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+        here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        return bool(swap(here, os.fsencode(one), here, os.fsencode(two), exchange) == 0)
+    except (ImportError, OSError, AttributeError, TypeError):
+        return False
 
 
 def _replace(source: str, target: Path) -> None:

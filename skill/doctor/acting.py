@@ -60,13 +60,17 @@ class Acting:
         if step.path not in self.journal.known:
             return steps.do(self.ctx, step)
 
-        def check() -> None:
-            if not self.journal.ours(step.path):
+        now = snapshots.digest_of(Path(step.path))
+        if not self.journal.ours(step.path):
+            raise Edited(step.path)
+        ours = {now, *self.journal.known[step.path]}
+
+        def was(raw: bytes) -> None:
+            if snapshots.digest_of(raw) not in ours:
                 raise Edited(step.path)
 
-        check()
         self._save(self.journal.wrote(step.path, snapshots.digest_of(step.content)))
-        steps.write(step, check)
+        steps.write(step, was)
         self.acted = True
 
     def _service(self, step: Any) -> None:

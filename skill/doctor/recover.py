@@ -83,6 +83,9 @@ def _finish_one(ctx: Context, journal: journals.Journal, path: Path) -> Outcome:
     begun = journal.phase in ("starting", "verify")
     edited = journal.edited()
     if plan.verify != "none" and (_ready_soon(ctx) if begun else _ready_now(ctx)):
+        ledger = Ledger(ctx.host, ctx.home)
+        if ledger.owed_start() is not None:  # the stop never came, or somebody started it since
+            ledger.note("serving", who="level 3")
         return Outcome(
             plan,
             not edited,
@@ -237,7 +240,11 @@ def _file_back(snapshot: snapshots.Snapshot, path: str, journal: journals.Journa
         return True
     if not journal.ours(path):
         return False
-    snapshots.put_back(snapshot, path, must_keep=False)
+    try:
+        over = (*journal.known.get(path, ()), now)
+        snapshots.put_back(snapshot, path, must_keep=False, over=over)
+    except snapshots.Changed:
+        return False
     return True
 
 

@@ -89,10 +89,10 @@ def do(ctx: Context, step: Any) -> None:
         service(ctx, step.action, step.timeout_s)
 
 
-def write(step: Write, check: Optional[Callable[[], None]] = None) -> None:
-    """check: the last thing before the file is replaced; what it raises ends the write."""
+def write(step: Write, was: Optional[Callable[[bytes], None]] = None) -> None:
+    """was: handed what is being replaced; what it raises leaves that where it is."""
     private_dir(Path(step.path).parent)
-    write_atomic(step.path, step.content, step.mode, keep_mode=True, check=check)
+    write_atomic(step.path, step.content, step.mode, keep_mode=True, was=was)
 
 
 def environment(ctx: Context, step: Run) -> Dict[str, str]:

@@ -11,7 +11,7 @@ import shutil
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Tuple, Union
 
 from ..errors import RepairError, SettingsError
 from ..files import PathLike, private_dir, read_file, read_json, write_atomic, write_json
@@ -210,9 +210,17 @@ def restore(snapshot: Snapshot) -> List[str]:
     return [path for path in snapshot.files if put_back(snapshot, path)]
 
 
-def put_back(snapshot: Snapshot, path: str, must_keep: bool = True) -> bool:
+class Changed(Exception):
+    """The file holds something else than it was put back over."""
+
+
+def put_back(
+    snapshot: Snapshot, path: str, must_keep: bool = True, over: Optional[Collection[str]] = None
+) -> bool:
     """Give one file its bytes, mode and owner back; True when that changed something. What stands
     there now is kept in the snapshot first (must_keep=False: where there is room). Raises OSError.
+
+    over: hashes of what may be put back over; raises Changed, and leaves the file, for any other.
     """
     raw = snapshot.raw(path)
     now = Path(path).read_bytes() if os.path.isfile(path) else None
@@ -226,13 +234,31 @@ def put_back(snapshot: Snapshot, path: str, must_keep: bool = True) -> bool:
         except (OSError, RepairError):
             if must_keep:
                 raise
+
+    def was(there: bytes) -> None:
+        if over is not None and digest_of(there) not in over:
+            raise Changed(path)
+
     if raw is None:
-        os.unlink(path)
+        _unlink(path, was)
         return True
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    write_atomic(path, raw, keep_mode=True)
+    write_atomic(path, raw, keep_mode=True, was=was)
     set_owner(path, snapshot.owners.get(path))
     return True
+
+
+def _unlink(path: str, was: Callable[[bytes], None]) -> None:
+    """Take a file away; it comes back when it is not what was meant."""
+    aside = "{}.{}.tmp".format(path, os.getpid())
+    os.rename(path, aside)
+    try:
+        was(Path(aside).read_bytes())
+    except BaseException:
+        if not os.path.lexists(path):
+            os.rename(aside, path)
+        raise
+    os.unlink(aside)
 
 
 def keep_present(snapshot: Snapshot, path: str, raw: bytes) -> str:
