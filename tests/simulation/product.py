@@ -10,6 +10,8 @@ import re
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
+from .tables import Tables
+
 _NUMBER = re.compile(r"\d+")
 NAMES: Dict[str, Tuple[str, ...]] = {
     "host": ("skill.host",),
@@ -27,6 +29,7 @@ NAMES: Dict[str, Tuple[str, ...]] = {
     "library": ("skill.cases.library", "skill.cases"),
     "matcher": ("skill.cases.matcher", "skill.case_matcher"),
     "openclaw_config": ("skill.openclaw.config",),
+    "machine": ("skill.machine",),
     "install": ("skill.openclaw.install",),
     "home": ("skill.openclaw.home",),
     "redact": ("skill.redact",),
@@ -68,7 +71,8 @@ class Product:
             return
         self._prepared = True
         for name in NAMES:
-            self.module(name)
+            if name != "machine":  # 1.0.0 has none
+                self.module(name)
         for name in ("heal", "internal", "watch", "notify"):
             importlib.import_module("skill.commands." + name).add(self.module("cli").main_group)
         for name in ("jsonschema", "json5", "filelock", "rapidfuzz"):
@@ -164,6 +168,7 @@ class Product:
 
     def host(self, world: Any) -> Any:
         return self.Host(
+            **self._tables(world),
             now=world.wall,
             monotonic=lambda: world.mono,
             sleep=world.sleep,
@@ -174,6 +179,14 @@ class Product:
             system="linux",
             **({"tmp": str(world.root / "tmp")} if hasattr(self.Host, "tmp") else {}),
         )
+
+    def _tables(self, world: Any) -> Dict[str, Any]:
+        """The process and socket tables, where the product asks its host for them."""
+        if "processes" not in self.Host.__dataclass_fields__:
+            return {}
+        tables = Tables(world, self.module("machine"))
+        names = ("process", "processes", "environ", "usage", "listeners", "signal", "boot")
+        return {name: getattr(tables, name) for name in names}
 
     def command(self, words: List[str], world: Any) -> Tuple[int, str]:
         """`python -m skill WORDS` with this world's host: (exit code, what it printed)."""
