@@ -55,6 +55,18 @@ def known(home: Home) -> List[Dict[str, Any]]:
                 "open": True,
             }
         )
+    if any(not row.get("cause") for row in rows):
+        # what was seen first, where nobody looked for a cause
+        began = {
+            str(entry.get("incident")): entry
+            for entry in entries(home)
+            if entry.get("event") == "decision" and entry.get("kind") == "opened"
+        }
+        for row in rows:
+            seen = began.get(str(row["id"]))
+            if seen and not row.get("cause"):
+                row["cause"] = str(seen.get("reason") or "")
+                row["cause_zh"] = str(seen.get("reason_zh") or row["cause"])
     return sorted(rows, key=lambda row: -float(row.get("opened") or 0))
 
 
@@ -127,7 +139,7 @@ def incidents(app: App, everything: bool) -> None:
             bold(code(str(row["id"]))),
             clock(float(row["opened"]), now),
             lasted(row, now),
-            _plain(cause_of(row)),
+            _capital(_plain(cause_of(row))),
             _capital(end_of(row)),
         )
         app.say(line)

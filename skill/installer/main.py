@@ -176,10 +176,21 @@ def _install(host: Host, places: Places, args: argparse.Namespace, lang: str) ->
                 print("  ({:.1f} s)".format(time.monotonic() - began))
     finally:
         run.leave_no_empty_folder()
+    if args.lang or interactive:
+        _keep_language(host, run, lang)
     if interactive and not selfcheck.channels(host, places, run.current()):
-        _ask_webhook(host, places, run, lang)
+        # asks for a platform, sends, and asks whether it arrived; Ctrl-C leaves it out
+        subprocess.call((str(run.stable_python()), "-I", "-m", "skill", "notify", "setup"))
     _ask_about_ai(places, run, interactive, lang)
     _summary(run, lang)
+    if not selfcheck.channels(host, places, run.current()):
+        program = run.done["launcher"] or str(places.program(run.current()))
+        nobody = Text.of(
+            "Nobody would be told of an outage. Set it up: {} notify setup",
+            "出现故障时不会通知任何人。请设置：{} notify setup",
+            program,
+        )
+        print(_bold(nobody.to(lang)))
     return 1 if run.notes else 0
 
 
@@ -202,27 +213,14 @@ def _ask_about_ai(places: Places, run: install.Install, interactive: bool, lang:
     subprocess.call([str(run.stable_python()), "-I", "-m", "skill", "ai", "enable"])
 
 
-def _ask_webhook(host: Host, places: Places, run: install.Install, lang: str) -> None:
-    print(
-        Text(
-            "No chat channel of OpenClaw was found. Paste a webhook to be alerted (empty line: "
-            "none).",
-            "没有找到 OpenClaw 的聊天频道。可粘贴一个 webhook 以接收告警（空行跳过）。",
-        ).to(lang)
-    )
-    for kind, host_part in (
-        ("feishu", "feishu.cn"),
-        ("dingtalk", "dingtalk.com"),
-        ("discord", "discord.com"),
-    ):
-        url = input("  {} webhook ({}): ".format(kind, host_part)).strip()
-        if url:  # on stdin: a webhook is a secret and must not be on a command line
-            done = host.run(
-                (str(run.stable_python()), "-I", "-m", "skill", "notify", "set-" + kind, "-"),
-                timeout=60,
-                stdin=url.encode() + b"\n",
-            )
-            print("    " + ((done.out or done.err).strip().splitlines() or ["?"])[-1])
+def _bold(text: str) -> str:
+    return "\033[1m{}\033[0m".format(text) if sys.stdout.isatty() else text
+
+
+def _keep_language(host: Host, run: install.Install, lang: str) -> None:
+    """The language of the one who installs is theirs from now on, also in the service."""
+    argv = (str(run.stable_python()), "-I", "-m", "skill", "config", "--set", "lang=" + lang)
+    host.run(argv, timeout=60)
 
 
 def _summary(run: install.Install, lang: str) -> None:
@@ -270,7 +268,10 @@ def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> 
         Text("Done.", "完成。").to(lang)
         + (
             " "
-            + Text("Kept in {}: {} (--purge removes them)", "保留在 {}：{}（--purge 一并删除）")
+            + Text(
+                "Kept, because it is yours, in {}: {} (--purge removes it)",
+                "属于你的内容保留在 {}：{}（--purge 一并删除）",
+            )
             .to(lang)
             .format(places.doctor_dir, ", ".join(left))
             if left

@@ -174,6 +174,20 @@ def _uv_env(env: Mapping[str, str]) -> Dict[str, str]:
     return {name: value for name, value in values.items() if value and name not in env}
 
 
+OFFLINE = re.compile(
+    r"NewConnectionError|Failed to establish a new connection|Temporary failure in name resolution"
+    r"|ProxyError|ConnectTimeout|Read timed out|No matching distribution found"
+    r"|error sending request|dns error|Could not connect",
+    re.I,
+)
+MIRROR = Text(
+    "behind a mirror: PIP_INDEX_URL=https://YOUR-MIRROR/simple ./install.sh; behind a proxy: "
+    "PIP_PROXY=http://HOST:PORT ./install.sh; without a network: ./install.sh --wheelhouse DIR",
+    "使用镜像：PIP_INDEX_URL=https://镜像地址/simple ./install.sh；使用代理："
+    "PIP_PROXY=http://HOST:PORT ./install.sh；离线：./install.sh --wheelhouse 目录",
+)
+
+
 def _run(host: Host, argv: Tuple[str, ...], what: Text, hint: Union[str, Text] = "") -> None:
     env = {
         key: value
@@ -186,7 +200,14 @@ def _run(host: Host, argv: Tuple[str, ...], what: Text, hint: Union[str, Text] =
     done = host.run(argv, timeout=INSTALL_S, env=env)
     if not done.ok:
         tail = "timeout" if done.timed_out else (done.err or done.out).strip()[-800:]
-        raise HealerError(Text.of("{}: {}", "{}:{}", what, tail), hint)
+        if done.timed_out or OFFLINE.search(tail):
+            # the reason first: a page of pip's retries hides it
+            reason = Text(
+                "the package index cannot be reached from this machine",
+                "本机无法访问软件包索引",
+            )
+            raise HealerError(Text.of("{}: {}", "{}：{}", what, reason), MIRROR)
+        raise HealerError(Text.of("{}: {}", "{}：{}", what, tail), hint)
 
 
 def target_of(places: Places) -> Optional[Path]:

@@ -19,8 +19,19 @@ from .shim import place
 from .shim import text as shim_text
 
 # What belongs to the user: the history, their own cases and settings, the reports of incidents, and
-# what repairs took out of their config, moved aside or overwrote.
-KEPT = ("records.json", "cases.json", "config.json", "incidents", "snapshots", "quarantine")
+# what repairs took out of their config, moved aside or overwrote; versions of openclaw.json that are
+# known to work, and alerts that were not sent.
+KEPT = (
+    "records.json",
+    "cases.json",
+    "config.json",
+    "good",
+    "incidents",
+    "outbox",
+    "quarantine",
+    "reports",
+    "snapshots",
+)
 
 
 def steps(host: Host, places: Places, purge: bool) -> List[Step]:
@@ -73,7 +84,8 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
             found.append(_delete(path))
     for path in sorted(places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []:
         named = any(step.what.en.endswith(str(path)) for step in found)
-        if (purge or not path.name.startswith(KEPT)) and not named:
+        unsent = path.name != "outbox" or any(path.glob("*.json"))  # alerts that nobody has read
+        if (purge or not (path.name.startswith(KEPT) and unsent)) and not named:
             found.append(_delete(path))
     for path in sorted((places.state_dir / "logs").glob("watchdog.log*")) if purge else []:
         found.append(_delete(path))

@@ -26,7 +26,7 @@ SAID: Dict[str, Tuple[str, str]] = {
         "{reason} (restart {number} of {most}, next not before {delay:.0f} s)",
         "{reason}（第 {number} 次重启，最多 {most} 次，下次至少间隔 {delay:.0f} 秒）",
     ),
-    "heal/verdict": ("{key}: {reason}", "{key}：{reason}"),
+    "heal/verdict": ("{reason}", "{reason}"),
     "verdict": ("{reason}", "{reason}"),
     "lasting": ("down for {seconds:.0f} s", "已停机 {seconds:.0f} 秒"),
     "hard-limit": (
