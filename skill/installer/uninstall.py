@@ -19,8 +19,8 @@ from .shim import place
 from .shim import text as shim_text
 
 # What belongs to the user: the history, their own cases and settings, the reports of incidents, and
-# what repairs took out of their config, moved aside or overwrote; versions of openclaw.json that are
-# known to work, and alerts that were not sent.
+# what repairs took out of their config, moved aside or overwrote; good copies of openclaw.json,
+# and alerts that were not sent.
 KEPT = (
     "records.json",
     "cases.json",
