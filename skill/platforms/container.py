@@ -71,7 +71,7 @@ class Container:
     # -- acting ------------------------------------------------------------------------------------
     @noted("start")
     def start(self) -> None:
-        """Nothing to do: the engine starts it. Whoever verifies waits for that."""
+        """Nothing to do: the engine starts it. The one who verifies waits for that."""
 
     def stop(self) -> None:
         raise ServiceError(
