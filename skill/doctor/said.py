@@ -53,7 +53,7 @@ SOUND: Dict[str, Text] = {
     "node": Text("node fits", "node 版本合适"),
     "installation": Text("the installation is whole", "安装完整"),
     "lock": Text("nobody else holds the lock", "没有其他程序占用锁"),
-    "duplicates": Text("no second gateway or watchdog", "没有第二个网关或守护程序"),
+    "duplicates": Text("no second gateway or watchdog", "没有第二个网关或守护进程"),
     "clock": Text("the clock is right", "时钟正确"),
     "serving": Text("messages come in and go out", "消息收发没有异常"),
 }
