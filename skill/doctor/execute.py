@@ -109,6 +109,8 @@ class _Execution(acting.Acting):
         seen = verify.wait(ctx, plan, self._edited)
         if seen.edited:
             return self._let_go(seen.edited, seen.ready)
+        if seen.stopped:
+            return self._keep(False, _STOPPED)
         if seen.ready:
             return self._keep(True, _READY) if self.acted else self._by_itself()
         if cured is not None and cured(ctx):
@@ -222,6 +224,10 @@ class _Execution(acting.Acting):
 
 
 _READY = Text("the gateway is ready", "网关已就绪")
+_STOPPED = Text(
+    "its owner stopped the gateway meanwhile: what was done stays, and nothing is started",
+    "网关在此期间被其主人停止：已做的改动保留，不再启动",
+)
 _SERVES = Text(
     "the gateway answers and is not ready yet; what was done stays",
     "网关有响应但尚未就绪；已做的改动保留",

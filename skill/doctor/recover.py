@@ -18,7 +18,7 @@ from ..files import set_aside
 from ..locks import owned_lock
 from ..model import Outcome, Plan, Risk, Text
 from ..openclaw import config as openclaw_config
-from ..openclaw import gateway
+from ..openclaw import database, gateway
 from ..openclaw.database import PARTS
 from ..openclaw.home import Home
 from ..openclaw.ledger import Ledger
@@ -201,10 +201,11 @@ def undo(
     if journal.ran:
         owners_back(snapshot)
     down = not steps.live_process(ctx)
+    sound = _sound_by_now(moved)
     if down:
-        _set_new_databases_aside(moved)
+        _set_new_databases_aside([row for row in moved if row[0] not in sound])
     for path, to in reversed(moved):
-        if os.path.lexists(path) or DATABASE.search(path) and not down:
+        if path in sound or os.path.lexists(path) or DATABASE.search(path) and not down:
             left.append(path)  # the place was taken meanwhile: that is somebody's work and stays
         else:
             steps.move_back(path, to)
@@ -246,6 +247,19 @@ def _file_back(snapshot: snapshots.Snapshot, path: str, journal: journals.Journa
     except snapshots.Changed:
         return False
     return True
+
+
+def _sound_by_now(moved: Sequence[Tuple[str, str]]) -> List[str]:
+    """What was moved away as damaged and has a sound database in its place by now: that one holds
+    what came in since, and the damaged one never comes back over it.
+    """
+    bases = {DATABASE.sub(".sqlite", path) for path, _to in moved if DATABASE.search(path)}
+    whole = {
+        base
+        for base in bases
+        if os.path.isfile(base) and database.inspect(Path(base), "state").problem == ""
+    }
+    return [path for path, _to in moved if DATABASE.sub(".sqlite", path) in whole]
 
 
 def _set_new_databases_aside(moved: Sequence[Tuple[str, str]]) -> None:

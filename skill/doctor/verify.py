@@ -12,6 +12,7 @@ from ..model import Plan, State
 from ..openclaw import gateway, look
 from ..openclaw.home import locate
 from ..openclaw.judge import Memory
+from ..openclaw.ledger import Ledger
 from . import steps
 
 LOOK_EVERY_S = 10.0  # between two looks at what was started and at the files it reads
@@ -21,10 +22,13 @@ ANSWERING = ("ready", "not-ready", "live")
 
 @dataclass(frozen=True)
 class Seen:
-    """How the wait ended. edited: files that somebody else wrote meanwhile."""
+    """How the wait ended. edited: files that somebody else wrote meanwhile. stopped: its owner
+    stopped it.
+    """
 
     ready: bool
     edited: Tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def fresh(ctx: Context) -> Context:
@@ -63,6 +67,8 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         others = edited()
         if ready or others:
             return Seen(ready and _stays(ctx, plan.settle_s), others or edited())
+        if stopped_by_owner(ctx):
+            return Seen(False, stopped=True)
         gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
         if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
             return Seen(False)
@@ -71,6 +77,14 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         if seen.verdict.state is State.HUNG:
             # an endless loop or a stopped process: no budget brings that up
             return Seen(False)
+
+
+def stopped_by_owner(ctx: Context) -> bool:
+    """A stop that is not in our ledger is its owner's."""
+    state = gateway.service_of(ctx.platform)
+    if getattr(state, "stopped_by_operator", None) is not True or steps.live_process(ctx):
+        return False
+    return Ledger(ctx.host, ctx.home).owed_start() is None
 
 
 def stays_ready(ctx: Context, seconds: float) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -329,6 +330,60 @@ def test_a_new_databases_log_is_not_left_beside_the_old_database(world: World) -
     assert sorted(item.name for item in path.parent.iterdir()) == ["openclaw.sqlite"]
     kept = sorted((world.home.doctor_dir / "quarantine").rglob("*made-meanwhile*"))
     assert [item.read_bytes() for item in kept] == [b"new log", b"new"]
+
+
+def sound(path: Path) -> bytes:
+    path.unlink()
+    made = sqlite3.connect(str(path))
+    made.execute("CREATE TABLE pairings(id INTEGER)")
+    made.commit()
+    made.close()
+    return path.read_bytes()
+
+
+def test_a_damaged_database_never_comes_back_over_a_sound_one(world: World) -> None:
+    """Killed while it was verified; the gateway served with the new one for a while; then another
+    fault keeps it down, and recovery comes by.
+    """
+    path = database(world)
+
+    def die() -> None:
+        world.started = True
+        raise Killed
+
+    world.start = die  # type: ignore[method-assign]
+    ctx = world.context(finding("database/corrupt", str(path)))
+    with pytest.raises(Killed):
+        execute.execute(ctx, repairs.planned(ctx, "quarantine-database", {}))
+    path.write_bytes(b"")
+    new = sound(path)
+    world.healthy = lambda: False
+    del world.start
+    outcome = recover.recover(ctx)
+    assert outcome is not None and path.read_bytes() == new and not outcome.rolled_back
+    kept = sorted((world.home.doctor_dir / "quarantine").rglob("openclaw.sqlite"))
+    assert [item.read_bytes() for item in kept] == [b"rubbish"]
+
+
+def test_an_owner_who_stops_it_while_it_is_verified_ends_the_work(world: World) -> None:
+    path = database(world)
+    stopping(world)
+    world.healthy = lambda: False
+    begin = world.start
+
+    def start() -> None:
+        begin()
+        path.write_bytes(b"")
+        sound(path)
+
+    world.start = start  # type: ignore[method-assign]
+    world.started = True
+    ctx = later(world, 1, lambda: setattr(world, "started", False))
+    ctx = ctx.with_verdict(replace(ctx.verdict, findings=(finding("database/corrupt", str(path)),)))
+    outcome = execute.execute(ctx, repairs.planned(ctx, "quarantine-database", {}))
+    assert not outcome.healed and not outcome.rolled_back and "owner stopped" in outcome.detail.en
+    assert not world.started and world.calls.count("start") == 1
+    assert path.read_bytes().startswith(b"SQLite")
 
 
 def test_a_gateway_that_answers_is_not_restarted(world: World) -> None:
