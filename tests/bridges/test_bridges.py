@@ -412,3 +412,38 @@ def test_an_endpoint_that_is_not_set_up_is_not_installed(tmp_path):
     with pytest.raises(BridgeError) as caught:
         http.ask_openai(ai_world.context(tmp_path), question(tmp_path))
     assert caught.value.kind == "not-installed"
+
+
+@pytest.mark.real_processes
+def test_a_program_that_outlives_its_killed_doctor_is_ended_at_the_next_look(tmp_path):
+    """G9: after kill -9 the CLI lived on, in a session of its own, and might go on spending."""
+    run, session = "iflow-orphan-{}-bb".format(os.getpid()), tmp_path / "session.json"
+    doctor = (
+        "import json, os, subprocess, sys, time\n"
+        "cli = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],\n"
+        "    env=dict(os.environ, {0}={1!r}), start_new_session=True)\n"
+        "value = dict(state='asking', pid=os.getpid(), since=time.time(), run={1!r}, cli=cli.pid)\n"
+        "open({2!r}, 'w').write(json.dumps(value))\n"
+        "time.sleep(60)\n"
+    ).format(child.RUN_ID, run, str(session))
+    killed = subprocess.Popen([sys.executable, "-c", doctor])
+    try:
+        until = time.monotonic() + 20
+        while not session.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(0.3)
+        cli = json.loads(session.read_text())["cli"]
+        host = Host()
+        assert child.end_orphan(host, session) == 0 and host.process(cli), "the doctor lives"
+        killed.kill()
+        killed.wait()
+        began = time.monotonic()
+        assert child.end_orphan(host, session) == 1
+        assert time.monotonic() - began < 6
+        left = host.process(cli)
+        assert left is None or left.state == "zombie"
+        assert json.loads(session.read_text())["state"] == "killed"
+        assert child.end_orphan(host, session) == 0, "cheap from then on"
+    finally:
+        killed.kill()
+        child.end_run(run)
