@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import traceback
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
@@ -22,6 +22,10 @@ from .commands import complaint, localize, speak
 from .errors import HealerError
 from .host import Host, locale_lang
 from .model import Text
+
+if TYPE_CHECKING:
+    from .openclaw.home import Home
+    from .settings import Settings
 
 # command -> (module of commands/, one line in English, in Chinese). The help is made of this table:
 # nothing is imported for it.
@@ -210,7 +214,7 @@ class App:
         home = settings.place(home, loaded)
         return Context(self.host, home, loaded, platform=self.platform(home, loaded))
 
-    def platform(self, home: Any, settings: Any) -> Any:
+    def platform(self, home: Home, settings: Settings) -> Any:
         try:
             from .platforms import choose
 

@@ -8,7 +8,7 @@ Changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Tuple
 
 from .checks import config as config_check
 from .checks import models as models_check
@@ -16,6 +16,10 @@ from .checks import rivals
 from .checks import validation as validation_check
 from .checks.base import Look, error, info, warning
 from .model import Finding, Severity, Text
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .host import Host
 
 CLI_TIMEOUT_S = (
     30.0  # no 5 s budget here: a person asked, and OpenClaw's own validator is worth waiting for
@@ -57,14 +61,14 @@ _FIELDS = (
 )
 
 
-def preflight(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Finding]:
+def preflight(ctx: Context, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Finding]:
     """Everything that speaks against a start with this config, worst first. Never raises."""
     found = [f for step in check(ctx, offline, timeout) for f in step.findings]
     rank = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
     return sorted(found, key=lambda f: rank[f.severity])
 
 
-def check(ctx: Any, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Step]:
+def check(ctx: Context, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Step]:
     """The report in the order a person reads it. offline: nothing outside this machine is asked."""
     look = Look(ctx, cli_timeout=timeout)
     found = _safely("config", lambda: config_check.run(look)) + _safely(
@@ -141,7 +145,7 @@ def _models(look: Look, offline: bool, broken: bool) -> Step:
     return _step("models", _safely("models", lambda: models_check.run(look)))
 
 
-def online(host: Any) -> bool:
+def online(host: Host) -> bool:
     """Does any well-known address take a connection within 2 s?"""
     return any(
         models_check.reachable(host, "https://{}:{}".format(name, port)) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Dict, List, Set, Tuple
 
 import pytest
@@ -68,6 +69,23 @@ def test_the_ground_imports_no_room_but_what_is_named() -> None:
 def test_the_reader_of_imports_sees_what_runs(text: str, found: List[str]) -> None:
     seen = [target for target, _line in rooms.imports_of(text, "skill.watchdog")]
     assert sorted({".".join(name.split(".")[:2]) for name in seen}) == found
+
+
+# What is handed around has a type: `Any` is for what comes out of a JSON file.
+TYPED = ("ctx", "app", "platform", "visit", "watch", "incident", "verdict", "home", "host")
+
+
+def test_what_has_a_type_is_not_any() -> None:
+    loose = []
+    for module, path in rooms.modules().items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            for one in (*node.args.args, *node.args.kwonlyargs):
+                kind = one.annotation
+                if one.arg in TYPED and isinstance(kind, ast.Name) and kind.id == "Any":
+                    loose.append("{}.{}({}: Any)".format(module, node.name, one.arg))
+    assert loose == []
 
 
 def test_a_circle_is_found() -> None:

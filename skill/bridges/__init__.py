@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ..errors import SettingsError
 from ..files import private_dir, read_json, write_json
@@ -14,6 +14,9 @@ from ..model import Text
 from ..openclaw.home import Home
 from . import claude, codex, command, gemini, http, iflow, opencode, qwen
 from .base import Bridge, Status
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 BRIDGES: Dict[str, Bridge] = {
     "claude": claude.BRIDGE,
@@ -28,7 +31,7 @@ BRIDGES: Dict[str, Bridge] = {
 }
 
 
-def preferred(ctx: Any) -> List[Bridge]:
+def preferred(ctx: Context) -> List[Bridge]:
     """The bridges in the order of ai.prefer, then the rest; ai.only_preferred leaves the rest
     out.
     """
@@ -38,7 +41,7 @@ def preferred(ctx: Any) -> List[Bridge]:
     return [BRIDGES[name] for name in dict.fromkeys(wanted + list(BRIDGES))]
 
 
-def status(ctx: Any, bridge: Bridge) -> Status:
+def status(ctx: Context, bridge: Bridge) -> Status:
     """Installed, version, logged in or not: without a model call, within seconds."""
     from .child import version_of
 
@@ -65,7 +68,7 @@ class Offer:
     whose: Text
 
 
-def offers(ctx: Any) -> List[Offer]:
+def offers(ctx: Context) -> List[Offer]:
     """Every bridge with a program (or an endpoint) and a login of its own, in order. No model is
     called.
     """
@@ -88,7 +91,7 @@ def _consents(home: Home) -> Dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def consent(ctx: Any, bridge: Bridge) -> Optional[bool]:
+def consent(ctx: Context, bridge: Bridge) -> Optional[bool]:
     """What the owner said of this vendor: yes, no, or nothing yet (None). Another address than the
     one that was agreed to has not been agreed to.
     """
@@ -100,7 +103,7 @@ def consent(ctx: Any, bridge: Bridge) -> Optional[bool]:
     return bool(row["yes"])
 
 
-def remember(ctx: Any, bridge: Bridge, yes: Optional[bool], where: str) -> None:
+def remember(ctx: Context, bridge: Bridge, yes: Optional[bool], where: str) -> None:
     """Keep the owner's word. yes None: forget it, so that it is asked again. Raises OSError."""
     rows = _consents(ctx.home)
     rows.pop(bridge.id, None)
@@ -115,7 +118,7 @@ def remember(ctx: Any, bridge: Bridge, yes: Optional[bool], where: str) -> None:
     write_json(folder / "consent.json", rows)
 
 
-def told(ctx: Any, offer: Offer) -> List[Text]:
+def told(ctx: Context, offer: Offer) -> List[Text]:
     """What is said before the question, in plain words, one line each."""
     settings, bridge = ctx.settings, offer.bridge
     model = str((settings.get("ai.models") or {}).get(bridge.id, ""))

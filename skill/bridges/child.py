@@ -11,13 +11,16 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .. import machine
 from ..errors import SettingsError
 from ..files import read_json, tail_bytes, write_json
 from ..host import WINDOWS, Completed, Host, Process, end_group, run_program
 from ..openclaw import config as openclaw_config
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 RUN_ID = "IFLOW_DOCTOR_AI_RUN"
 # What any program needs to run at all. No OPENCLAW_* and nothing else of the gateway is among them.
@@ -44,7 +47,7 @@ _SYSTEM = ("/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bi
 OUTPUT_LIMIT = 20_000_000  # bytes of one child's output that are read
 
 
-def find_program(ctx: Any, name: str, setting: str = "") -> str:
+def find_program(ctx: Context, name: str, setting: str = "") -> str:
     """Path of a CLI: ai.programs.<id>, PATH, the usual folders, nvm's newest. "" when it is not
     there.
     """
@@ -66,7 +69,7 @@ def find_program(ctx: Any, name: str, setting: str = "") -> str:
     return ""
 
 
-def variables(ctx: Any) -> Dict[str, str]:
+def variables(ctx: Context) -> Dict[str, str]:
     """What the person set for AI CLIs in their own environment.
 
     OpenClaw's keys are not theirs: what <state dir>/.env or the config's env section holds is left
@@ -103,7 +106,7 @@ def allowed(values: Mapping[str, str], names: Sequence[str]) -> Dict[str, str]:
 
 
 def environment(
-    ctx: Any,
+    ctx: Context,
     program: str,
     names: Sequence[str],
     run_id: str,
@@ -128,7 +131,7 @@ def environment(
     return env
 
 
-def _node(ctx: Any) -> List[str]:
+def _node(ctx: Context) -> List[str]:
     """A node beside openclaw: a machine with OpenClaw has one, even when the service's PATH does
     not.
     """
@@ -143,7 +146,7 @@ def _node(ctx: Any) -> List[str]:
 
 
 def run(
-    ctx: Any,
+    ctx: Context,
     argv: Sequence[str],
     env: Mapping[str, str],
     timeout: float,
@@ -295,7 +298,7 @@ def _end(matches: Callable[[str], bool], grace_s: float) -> int:
     return len(targets)
 
 
-def version_of(ctx: Any, program: str, timeout: float = 15.0) -> Tuple[int, ...]:
+def version_of(ctx: Context, program: str, timeout: float = 15.0) -> Tuple[int, ...]:
     """(2, 1, 330) from `<program> --version`; () when it does not say. Costs no money."""
     env = environment(ctx, program, (), "", {})
     done = ctx.host.run(

@@ -9,11 +9,14 @@ interrupt and a missing structured answer all end with rc 0.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Text
 from . import base, child
 from .base import HANDS, PLAN, Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = (
     "ANTHROPIC_*",
@@ -49,11 +52,11 @@ NEEDED = (
 _help: Dict[str, str] = {}
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "claude")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     """`claude auth status` (0.5 s, no model call): exit 0 and loggedIn."""
     done = ctx.host.run(
         [program, "auth", "status"],
@@ -68,7 +71,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     return bool(found["loggedIn"])
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     values = child.variables(ctx)
     for name, host in (("CLAUDE_CODE_USE_BEDROCK", "Amazon Bedrock"),
                        ("CLAUDE_CODE_USE_VERTEX", "Google Vertex AI")):  # fmt: skip
@@ -77,7 +80,7 @@ def to(ctx: Any) -> str:
     return base.host_of(values.get("ANTHROPIC_BASE_URL", "")) or "api.anthropic.com"
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     values = child.variables(ctx)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"):
         if values.get(name):
@@ -85,7 +88,7 @@ def whose(ctx: Any) -> Text:
     return Text("your own login of Claude Code", "你自己的 Claude Code 登录")
 
 
-def flags_of(ctx: Any, program: str) -> str:
+def flags_of(ctx: Context, program: str) -> str:
     if program not in _help:
         env = child.environment(ctx, program, (), "", QUIET)
         done = ctx.host.run(
@@ -148,7 +151,7 @@ def argv_of(program: str, known: str, question: Question, model: str = "") -> Li
     return argv
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "claude is not installed")

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ..model import Text
 from . import base, child
 from .base import PLAN, Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = (
     "OPENAI_API_KEY",
@@ -52,11 +55,11 @@ OWN_MODEL = "gpt-5"  # for an endpoint of one's own: codex's newest default is r
 _features: Dict[str, str] = {}
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "codex")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     """A key in the environment, or `codex login status` (0.15 s, no model call)."""
     values = child.variables(ctx)
     if values.get("CODEX_API_KEY") or values.get("OPENAI_API_KEY"):
@@ -77,7 +80,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     )
 
 
-def features(ctx: Any, program: str) -> str:
+def features(ctx: Context, program: str) -> str:
     if program not in _features:
         env = child.environment(ctx, program, ENV, "")
         _features[program] = ctx.host.run(
@@ -142,7 +145,7 @@ def argv_of(
     return argv + ["-"]  # "-": the prompt comes on stdin
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "codex is not installed")
@@ -213,14 +216,14 @@ def spent_of(events: List[Dict[str, Any]], model: str) -> base.Spent:
     )
 
 
-def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+def own_home(ctx: Context, workdir: str) -> Dict[str, str]:
     """A home that holds the login and nothing else: no instructions, no skills of the person."""
     person = Path(ctx.host.env.get("CODEX_HOME") or ctx.host.home / ".codex")
     home = child.linked(str(Path(workdir) / "home" / ".codex"), person, "auth.json")
     return {"HOME": str(home.parent), "CODEX_HOME": str(home)}
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     values = child.variables(ctx)
     keyed = values.get("CODEX_API_KEY") or values.get("OPENAI_API_KEY")
     return base.host_of(values.get("OPENAI_BASE_URL", "")) or (
@@ -228,7 +231,7 @@ def to(ctx: Any) -> str:
     )
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     values = child.variables(ctx)
     for name in ("CODEX_API_KEY", "OPENAI_API_KEY"):
         if values.get(name):

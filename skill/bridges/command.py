@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
 
+if TYPE_CHECKING:
+    from ..context import Context
 
-def _settings(ctx: Any) -> Mapping[str, Any]:
+
+def _settings(ctx: Context) -> Mapping[str, Any]:
     return ctx.settings.get("ai.command") or {}
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     argv = _settings(ctx).get("argv") or []
     if not argv:
         return ""
@@ -32,12 +35,12 @@ def find(ctx: Any) -> str:
     )
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     del ctx, program
     return None
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "ai.command is not set or its program is missing")

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = (
     "GEMINI_API_KEY",
@@ -30,11 +33,11 @@ ENV = (
 DENY_ALL = '[[rule]]\ntoolName = "*"\ndecision = "deny"\npriority = 999\n'
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "gemini")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     del program
     values = child.variables(ctx)
     return bool(
@@ -44,7 +47,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     )
 
 
-def own_home(ctx: Any, folder: Path) -> Dict[str, str]:
+def own_home(ctx: Context, folder: Path) -> Dict[str, str]:
     """A home with its login only: no GEMINI.md, extensions, servers, hooks; no figures sent."""
     own = child.linked(
         str(folder / "home" / ".gemini"),
@@ -71,12 +74,12 @@ def own_home(ctx: Any, folder: Path) -> Dict[str, str]:
     }
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     base_url = child.variables(ctx).get("GOOGLE_GEMINI_BASE_URL", "")
     return base.host_of(base_url) or "generativelanguage.googleapis.com"
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     values = child.variables(ctx)
     for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
         if values.get(name):
@@ -84,7 +87,7 @@ def whose(ctx: Any) -> Text:
     return Text("your own Google login of Gemini CLI", "你自己在 Gemini CLI 中的 Google 登录")
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "gemini is not installed")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
 from urllib.parse import urlsplit
 
 from ..files import json_bounded
@@ -15,19 +15,22 @@ from ..openclaw import config as openclaw_config
 from . import base
 from .base import Answer, Bridge, Question
 
+if TYPE_CHECKING:
+    from ..context import Context
+
 TOOL = "submit_plan"
 DESCRIPTION = "Hand in the repair plan. This is the only way to answer."
 ATTEMPTS = 3
 LONGEST_PAUSE_S = 20.0  # a vendor that asks for more is left for the next bridge
 
 
-def endpoint(ctx: Any, name: str) -> Mapping[str, Any]:
+def endpoint(ctx: Context, name: str) -> Mapping[str, Any]:
     """{base_url, model, key} of ai.<name>; {} when it is not set up."""
     found = ctx.settings.get("ai." + name) or {}
     return found if found.get("base_url") and found.get("model") else {}
 
 
-def set_up(ctx: Any, name: str) -> Mapping[str, Any]:
+def set_up(ctx: Context, name: str) -> Mapping[str, Any]:
     """As endpoint(). Raise BridgeError when it is not set up."""
     settings = endpoint(ctx, name)
     if not settings:
@@ -77,7 +80,7 @@ def spent_of(settings: Mapping[str, Any], reply: Mapping[str, Any]) -> base.Spen
     )
 
 
-def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:
+def key_of(ctx: Context, settings: Mapping[str, Any]) -> str:
     """The key's text. "" when there is none (a local model needs none). Raise BridgeError when it
     cannot be resolved.
     """
@@ -96,7 +99,7 @@ def key_of(ctx: Any, settings: Mapping[str, Any]) -> str:
         ) from None
 
 
-def login(ctx: Any, name: str) -> Optional[bool]:
+def login(ctx: Context, name: str) -> Optional[bool]:
     """Whether the key resolves; whether the vendor takes it would cost a call."""
     settings = endpoint(ctx, name)
     if not settings:
@@ -128,7 +131,7 @@ def url_of(address: str, path: str) -> str:
 
 
 def post(
-    ctx: Any, url: str, headers: Mapping[str, str], body: Mapping[str, Any], deadline_s: float
+    ctx: Context, url: str, headers: Mapping[str, str], body: Mapping[str, Any], deadline_s: float
 ) -> Dict[str, Any]:
     """POST JSON; return the JSON body of a 200. Overload and short rate limits are waited for;
     everything else raises BridgeError.
@@ -186,7 +189,7 @@ def _seconds(raw: Optional[str], otherwise: float) -> float:
         return otherwise
 
 
-def _pause(ctx: Any, seconds: float, until: float) -> None:
+def _pause(ctx: Context, seconds: float, until: float) -> None:
     sleep: Callable[[float], None] = ctx.host.sleep
     sleep(max(0.0, min(seconds, until - time.monotonic())))
 
@@ -196,7 +199,7 @@ VERSION = "2023-06-01"
 MAX_TOKENS = 8192
 
 
-def ask_anthropic(ctx: Any, question: Question) -> Answer:
+def ask_anthropic(ctx: Context, question: Question) -> Answer:
     settings = set_up(ctx, "anthropic_http")
     key, began = key_of(ctx, settings), time.monotonic()
     body = {
@@ -229,7 +232,7 @@ def ask_anthropic(ctx: Any, question: Question) -> Answer:
 ANTHROPIC = bridge("anthropic_http", "Anthropic endpoint", ask_anthropic)
 
 
-def ask_openai(ctx: Any, question: Question) -> Answer:
+def ask_openai(ctx: Context, question: Question) -> Answer:
     settings = set_up(ctx, "openai_http")
     key, began = key_of(ctx, settings), time.monotonic()
     tool = {

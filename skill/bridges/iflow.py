@@ -8,12 +8,15 @@ can see it while it runs; `-y` (approve everything) is never given.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = ("IFLOW_*",)
 MAX_ARGUMENT = 100_000  # bytes; Linux allows 131,072 for one argument
@@ -23,17 +26,17 @@ CLOSED = Text(
 )
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "iflow")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     """An endpoint of one's own: base URL and key, from the environment or its settings file."""
     del program
     return all(_endpoint(ctx))
 
 
-def _endpoint(ctx: Any) -> Tuple[str, str]:
+def _endpoint(ctx: Context) -> Tuple[str, str]:
     """(base URL, key), "" for what is not set."""
     values = child.variables(ctx)
     if values.get("IFLOW_apiKey") and values.get("IFLOW_baseUrl"):
@@ -47,7 +50,7 @@ def _endpoint(ctx: Any) -> Tuple[str, str]:
     return str(settings.get("baseUrl") or ""), str(settings.get("apiKey") or "")
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "iflow is not installed; " + CLOSED.en)
@@ -70,11 +73,11 @@ def ask(ctx: Any, question: Question) -> Answer:
     return Answer(data, base.Spent(), "", done.seconds, {}, (), (program, "-p", "<prompt>"))
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     return base.host_of(_endpoint(ctx)[0])
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     return Text("the key of your own endpoint", "你自有接口的密钥")
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = (
     "OPENAI_API_KEY",
@@ -36,11 +39,11 @@ ENV = (
 NOWHERE = "http://127.0.0.1:9/"
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "opencode")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     """A key in the environment, or a login of the person's own in auth.json. Without one it would
     ask a free model of its vendor's: that is nobody's login, and is never used.
     """
@@ -48,12 +51,12 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     return bool(_keys(ctx) or _logins(ctx))
 
 
-def _keys(ctx: Any) -> List[str]:
+def _keys(ctx: Context) -> List[str]:
     values = child.variables(ctx)
     return [n for n in ENV if n.endswith("_API_KEY") and n != "OPENCODE_API_KEY" and values.get(n)]
 
 
-def _logins(ctx: Any) -> List[str]:
+def _logins(ctx: Context) -> List[str]:
     """The providers that the person logged in to."""
     try:
         value = json_bounded((_data(ctx) / "auth.json").read_text("utf-8"))
@@ -62,12 +65,12 @@ def _logins(ctx: Any) -> List[str]:
     return [str(name) for name in value if name != "opencode"] if isinstance(value, dict) else []
 
 
-def _data(ctx: Any) -> Path:
+def _data(ctx: Context) -> Path:
     base_dir = ctx.host.env.get("XDG_DATA_HOME") or ctx.host.home / ".local" / "share"
     return Path(base_dir) / "opencode"
 
 
-def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+def own_home(ctx: Context, workdir: str) -> Dict[str, str]:
     """A home that holds the logins and nothing else: no AGENTS.md, no skills, no plugins."""
     home = Path(workdir) / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
     }
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     values = child.variables(ctx)
     model = str((ctx.settings.get("ai.models") or {}).get("opencode", ""))
     if values.get("OPENAI_BASE_URL") and values.get("OPENAI_API_KEY") and "/" not in model:
@@ -93,7 +96,7 @@ def to(ctx: Any) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     found = _keys(ctx)
     return (
         base.key_in(found[0])
@@ -136,7 +139,7 @@ def config_of(values: Dict[str, str], model: str) -> Dict[str, Any]:
     return config
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "opencode is not installed")

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from ..files import json_bounded
 from ..model import Text
 from . import base, child
 from .base import Answer, Bridge, Question
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 ENV = (
     "OPENAI_API_KEY",
@@ -37,11 +40,11 @@ BARE_FROM = (0, 20, 0)
 _versions: Dict[str, Tuple[int, ...]] = {}
 
 
-def find(ctx: Any) -> str:
+def find(ctx: Context) -> str:
     return child.find_program(ctx, "qwen")
 
 
-def login(ctx: Any, program: str) -> Optional[bool]:
+def login(ctx: Context, program: str) -> Optional[bool]:
     del program
     if child.variables(ctx).get("OPENAI_API_KEY"):
         return True
@@ -51,7 +54,7 @@ def login(ctx: Any, program: str) -> Optional[bool]:
     return None if (folder / "settings.json").is_file() else False
 
 
-def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
+def own_home(ctx: Context, workdir: str) -> Dict[str, str]:
     """A home with its login and endpoint only: no QWEN.md, no skills, no servers; nothing sent."""
     person = Path(ctx.host.home) / ".qwen"
     own = child.linked(str(Path(workdir) / "home" / ".qwen"), person, "oauth_creds.json")
@@ -80,14 +83,14 @@ def own_home(ctx: Any, workdir: str) -> Dict[str, str]:
     }
 
 
-def to(ctx: Any) -> str:
+def to(ctx: Context) -> str:
     values = child.variables(ctx)
     if values.get("OPENAI_API_KEY"):
         return base.host_of(values.get("OPENAI_BASE_URL", "")) or "api.openai.com"
     return "portal.qwen.ai"
 
 
-def whose(ctx: Any) -> Text:
+def whose(ctx: Context) -> Text:
     if child.variables(ctx).get("OPENAI_API_KEY"):
         return base.key_in("OPENAI_API_KEY")
     return Text("your own login of Qwen Code", "你自己的 Qwen Code 登录")
@@ -105,7 +108,7 @@ def spent_of(events: List[Dict[str, Any]], result: Dict[str, Any], model: str) -
     )
 
 
-def ask(ctx: Any, question: Question) -> Answer:
+def ask(ctx: Context, question: Question) -> Answer:
     program = find(ctx)
     if not program:
         raise base.failure("not-installed", "qwen is not installed")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from ..errors import AlreadyRunning, SettingsError, UsageError
 from ..model import Case, Text
@@ -14,6 +14,9 @@ from ..openclaw import known_secrets
 from ..openclaw.home import Home
 from ..store.records import PROVEN
 from . import library, signature
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 
 def from_incident(home: Home, ident: str) -> Dict[str, Any]:
@@ -90,7 +93,7 @@ def lines_of(log: str) -> List[str]:
     return [cleaner.clean(drop_chat(text))[:300] for text in told[:LINES]]
 
 
-def params_of(ctx: Any, params: Mapping[str, Any]) -> Dict[str, Any]:
+def params_of(ctx: Context, params: Mapping[str, Any]) -> Dict[str, Any]:
     """What a record may hold of a repair's parameters: as they are, or nothing and "masked" where a
     secret is among them.
     """

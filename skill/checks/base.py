@@ -8,8 +8,9 @@ check is called alone.
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
+from ..context import Context
 from ..host import Listener, Process
 from ..model import NOT_SERVING, Finding, Severity, Text
 from ..openclaw import config as openclaw_config
@@ -22,7 +23,7 @@ class Look:
     asks first.
     """
 
-    def __init__(self, ctx: Any, cli_timeout: float = 3.5) -> None:
+    def __init__(self, ctx: Context, cli_timeout: float = 3.5) -> None:
         self.ctx = ctx
         self.cli_timeout = cli_timeout
         self._found: Dict[str, Any] = {}
@@ -192,7 +193,11 @@ class Look:
         return found if isinstance(found, Mapping) else {}
 
 
-def looking(ctx: Any) -> Look:
+# what a check is handed: a Context, or the Look that its siblings have already begun
+Seen = Union[Context, Look]
+
+
+def looking(ctx: Seen) -> Look:
     return ctx if isinstance(ctx, Look) else Look(ctx)
 
 

@@ -5,11 +5,14 @@ calls for a restart.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, Mapping, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Mapping, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import gateway
 from .base import looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 _LINE = re.compile(
     r"\[(?:channels/)?(?P<channel>[a-z0-9-]+)\](?: \[(?P<account>[A-Za-z0-9_.-]+)\])? (?P<text>.*)"
@@ -29,7 +32,7 @@ _NETWORK = re.compile(
 )
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     data = look.config.data if isinstance(look.config.data, Mapping) else {}
     section = data.get("channels")

@@ -5,17 +5,20 @@ own last copy.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from ..files import json_bounded
 from ..model import Check, Finding, Text
 from .base import looking, warning
 
+if TYPE_CHECKING:
+    from .base import Seen
+
 YEARS = 5 * 365.25 * 86400
 DAY = 86400.0
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     now, built = look.host.now(), _built(look.package)
     taken = float((look.last_good or {}).get("taken") or 0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable, Iterator, List, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping
 
 from ..files import is_something_else
 from ..model import Check, Finding, Text
@@ -15,10 +15,13 @@ from ..store import served
 from . import config_rules
 from .base import Look, error, info, looking, warning
 
+if TYPE_CHECKING:
+    from .base import Seen
+
 RESTORE = ("Restore the last good copy: iflow-doctor heal", "恢复最近的可用副本：iflow-doctor heal")
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     view = look.config
     yield from _owner(look)

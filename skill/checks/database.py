@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ..model import Check, Finding, Text
 from ..openclaw import database, install
 from .base import error, info, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 LOST = {
     "state": (
@@ -17,7 +20,7 @@ LOST = {
 }
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     supported = install.schema_versions(look.package)
     known = look.inventory.get("databases")

@@ -7,17 +7,20 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator
 
 from ..model import Check, Finding, Text
 from .base import error, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 FULL_MB = 20  # a gateway needs room for its write-ahead log and its first log lines
 LOW_MB = 300
 HUGE_LOG_MB = 1024
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     seen: Dict[int, Path] = {}
     for folder in (

@@ -4,18 +4,21 @@ everything.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 
 from ..model import Check, Finding, Text
 from ..openclaw import gateway
 from .base import error, info, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 # a healthy 2026.9.6 answers in 0.01 s; the user's table warns past 5 s, which the probe's own limit
 # of 2 s covers
 SLOW_S = 1.5
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     seen = look.health
     answer, port = seen["answer"], look.home.port

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Iterable, Iterator, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from ..files import json_bounded
 from ..model import Check, Finding, Text
 from ..openclaw import abilities, install
 from ..openclaw import cli as openclaw_program
 from .base import Look, error, info, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 # What node says of a program file that is not what was published.
 BROKEN_CODE = re.compile(
@@ -28,7 +31,7 @@ REASON_KEYS = ("reasonCode", "reason", "failedPhase", "code")
 REINSTALL = ("npm install -g openclaw@{}", "npm install -g openclaw@{}")
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     package, inventory = look.package, look.inventory
     writing = install.being_written(package, look.host.now())

@@ -5,11 +5,14 @@ case library holds the rest.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Tuple
+from typing import TYPE_CHECKING, Iterable, Tuple
 
 from ..model import Check, Finding, Severity, Text
 from ..openclaw import logs
 from .base import looking
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 # slug, pattern, what it means. Sentences of OpenClaw 2026.9.6 and of node, seen on the real
 # gateway.
@@ -178,7 +181,7 @@ STATES = (
 )  # what still matters while the gateway answers
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     lines = look.log.splitlines()[-2000:]
     for slug, pattern, title in SIGNATURES:

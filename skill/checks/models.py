@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from ..model import Check, Finding, Text
 from ..openclaw.config import resolve
 from .base import info, looking, warning
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from .base import Seen
 
 TIMEOUT_S = 2.0
 # Where OpenClaw goes for providers that need no baseUrl, and the variable that holds their key.
@@ -27,7 +31,7 @@ KNOWN: Dict[str, Tuple[str, str]] = {
 }
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     data = (
         resolve(look.config.data, look.variables) if isinstance(look.config.data, Mapping) else {}
@@ -109,7 +113,7 @@ def without_key(data: Mapping[str, Any], variables: Mapping[str, str]) -> List[s
     return found
 
 
-def reachable(host: Any, url: str) -> str:
+def reachable(host: Host, url: str) -> str:
     """ "" when a TCP connection to the address of `url` opens within 2 s; else why not, in one
     word.
     """

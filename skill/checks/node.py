@@ -6,18 +6,21 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import abilities, install
 from .base import error, looking
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 SMALL_HEAP_MB = (
     400  # a healthy idle gateway has a heap of some 250 MB; 64 and 128 abort at the start
 )
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     yield from _options(look)
     node = abilities.node_of(look.host, look.platform)

@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any, Iterable, List, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, List, Tuple
 
 from ..model import Check, Finding, Text
 from .base import error, looking, warning
 
+if TYPE_CHECKING:
+    from ..openclaw.home import Home
+    from .base import Seen
 
-def run(ctx: Any) -> Iterable[Finding]:
+
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     home = look.home
     uid = os.geteuid() if hasattr(os, "geteuid") else None
@@ -125,7 +129,7 @@ def run(ctx: Any) -> Iterable[Finding]:
             )
 
 
-def _needed(home: Any) -> List[Path]:
+def _needed(home: Home) -> List[Path]:
     """Folders without which 2026.9.6 does not start (measured: exit 78)."""
     return [home.state_dir, home.state_dir / "state", home.state_dir / "agents"]
 
@@ -145,7 +149,7 @@ def _dangling(look: Any, path: Path) -> Finding:
     )
 
 
-def _wanted(home: Any) -> List[Tuple[Path, int]]:
+def _wanted(home: Home) -> List[Tuple[Path, int]]:
     both = os.R_OK | os.W_OK
     folders = [home.state_dir] + [
         home.state_dir / n for n in ("state", "agents", "logs", "tmp", "credentials", "extensions")

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Mapping
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping
 
 from ..model import NOT_SERVING, Check, Finding, State, Text
 from ..openclaw import logs, plugins
 from .base import Look, error, info, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 # Codes that OpenClaw, node, systemd or a signal give; any other was chosen by code inside the
 # gateway.
@@ -20,7 +23,7 @@ REFUSED = 78  # OpenClaw refused config, lock or database: then nothing in the p
 _VARIABLE = re.compile(r"(?<![A-Za-z0-9_$.])([A-Z][A-Z0-9]*_[A-Z0-9_]{2,60})(?![A-Za-z0-9_])")
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     data = look.config.data if isinstance(look.config.data, Mapping) else {}
     here = plugins.found(look.home.state_dir, data)

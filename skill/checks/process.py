@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Iterable
 
 from ..model import Check, Finding, Text
 from ..openclaw import lock, processes
 from .base import error, info, looking, warning
 
+if TYPE_CHECKING:
+    from .base import Seen
+
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     rows, answer = look.gateways, look.health["answer"]
     if not rows and look.starting:
@@ -88,7 +91,7 @@ CHECK = Check("process", Text("Gateway process", "网关进程"), run)
 
 
 # -- the lock of the state directory ---------------------------------------------------------------
-def run_lock(ctx: Any) -> Iterable[Finding]:
+def run_lock(ctx: Seen) -> Iterable[Finding]:
     """Who holds the lock, or who left it behind: starting beside a live owner ends in exit 78."""
     look = looking(ctx)
     for row in look.processes:

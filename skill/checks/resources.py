@@ -7,11 +7,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import Any, Iterable, Iterator, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
 from ..openclaw import logs, processes
 from .base import Look, error, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 MEMORY_MB = 1000.0  # the user's table: > 1 GB is a warning
 HEALTHY_MB = 720.0  # a healthy idle 2026.9.6 (measured: 600 to 865)
@@ -30,7 +33,7 @@ _NO_FORK = re.compile(
 FEW_FDS = 512  # below this limit a gateway dies or loses files at the start
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     for row in look.gateways[:1]:
         used = processes.usage(look.host, row.pid)

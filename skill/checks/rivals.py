@@ -10,15 +10,18 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Any, Iterable, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import processes
 from .base import Look, error, info, looking, warning
 
+if TYPE_CHECKING:
+    from .base import Seen
+
 
 # -- the port --------------------------------------------------------------------------------------
-def run_port(ctx: Any) -> Iterable[Finding]:
+def run_port(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     port = look.home.port
     there = look.health.get("endpoint")
@@ -159,7 +162,7 @@ _OURS = re.compile(
 )
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     if len(look.gateways) > 1:
         pids = [row.pid for row in look.gateways]

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional
 
 from ..model import NOT_SERVING, Check, Finding, Verdict
 from .base import Look, info
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 BUDGET_S = 4.8  # the whole run is promised in 5 s
 # Only for OpenClaw's own validator, only while the gateway is down and the machine is so busy that
@@ -18,7 +21,7 @@ PATIENCE_S = 20.0
 
 
 def examine(
-    ctx: Any,
+    ctx: Context,
     only: Optional[Iterable[str]] = None,
     budget: float = BUDGET_S,
     checks: Optional[Iterable[Check]] = None,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
 
 from ..model import Check, Finding, State, Text
 from ..openclaw import cli as openclaw_program
@@ -14,6 +14,9 @@ from ..openclaw.plugins import SERVICE_NAMES
 from ..platforms.base import UNUSABLE
 from ..store import good_copies
 from .base import Look, error, info, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 # Decide which gateway is started: with another value it is not the one that is watched.
 WHERE = (
@@ -53,7 +56,7 @@ STAGES = {
 }
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     yield from _environment(look)
     if look.platform is None:

@@ -8,12 +8,15 @@ that it is over. Costs one read of the log and one of the cron table; no command
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
 
 from ..model import Check, Finding, State, Text
 from ..openclaw import database, logs, plugins
 from ..openclaw.config import get
 from .base import Look, error, looking, warning
+
+if TYPE_CHECKING:
+    from .base import Seen
 
 RECENT_S = 900.0  # a line older than this is history
 LONG_S = 900.0  # what lasts shorter than this may end by itself
@@ -52,7 +55,7 @@ class Row(NamedTuple):
     text: str
 
 
-def run(ctx: Any) -> Iterable[Finding]:
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     if not look.up or look.verdict.state not in (State.HEALTHY, State.DEGRADED, State.SAFE_MODE):
         return

@@ -11,19 +11,22 @@ the config must not wait for it.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
 from ..openclaw import validation as openclaw_validation
 from .base import error, info, looking
 from .config import RESTORE
 
+if TYPE_CHECKING:
+    from .base import Seen
 
-def run(ctx: Any) -> Iterable[Finding]:
+
+def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     if look.config.error:
         return
-    validation = openclaw_validation.validate(look, look.cli_timeout)
+    validation = openclaw_validation.validate(look.ctx, look.cli_timeout)
     if not validation.known:
         en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置："
         yield info("config/unvalidated", en + validation.error, zh + validation.error)

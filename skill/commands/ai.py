@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import click
+
+if TYPE_CHECKING:
+    from ..cli import App
+    from ..context import Context
+    from ..openclaw.home import Home
 
 
 def add(main: click.Group) -> None:
@@ -21,7 +26,7 @@ def ai() -> None:
 
 @ai.command()
 @click.pass_obj
-def status(app: Any) -> None:
+def status(app: App) -> None:
     """Which AIs are there, logged in, agreed to. / 有哪些 AI、是否登录、是否已同意。"""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -87,7 +92,7 @@ def status(app: Any) -> None:
     raise click.exceptions.Exit(0 if usable else 1)
 
 
-def _safe(status_of: Any, ctx: Any, bridge: Any) -> Any:
+def _safe(status_of: Any, ctx: Context, bridge: Any) -> Any:
     from ..bridges.base import Status
 
     try:
@@ -134,7 +139,7 @@ def _words(row: Any, agreed: Optional[bool]) -> Any:
 @click.argument("vendor", required=False)
 @click.option("--yes", is_flag=True, help="Only with a vendor's name. / 只能与服务商名称一起使用。")
 @click.pass_obj
-def enable(app: Any, vendor: Optional[str], yes: bool) -> None:
+def enable(app: App, vendor: Optional[str], yes: bool) -> None:
     """Say yes (or no) to asking an AI, one question a vendor. / 是否同意询问 AI。"""
     from ..bridges import BRIDGES, consent, offers, remember
     from ..errors import UsageError
@@ -193,7 +198,7 @@ def enable(app: Any, vendor: Optional[str], yes: bool) -> None:
     raise click.exceptions.Exit(0 if agreed else 1)
 
 
-def ask_consent(app: Any, ctx: Any, offer: Any, where: str) -> bool:
+def ask_consent(app: App, ctx: Context, offer: Any, where: str) -> bool:
     """Say what would be sent to whom, ask once, keep the answer. Anything but yes is a no."""
     from ..bridges import remember, told
     from ..model import Text
@@ -212,7 +217,7 @@ def ask_consent(app: Any, ctx: Any, offer: Any, where: str) -> bool:
 @ai.command()
 @click.argument("vendor", required=False)
 @click.pass_obj
-def disable(app: Any, vendor: Optional[str]) -> None:
+def disable(app: App, vendor: Optional[str]) -> None:
     """Take your yes back, from one vendor or from all. / 收回同意（某一个或全部）。"""
     from ..bridges import BRIDGES, remember
     from ..errors import UsageError
@@ -241,7 +246,7 @@ def disable(app: Any, vendor: Optional[str]) -> None:
 @ai.command()
 @click.option("--no-follow", is_flag=True, help="Show once, then end. / 只显示一次。")
 @click.pass_obj
-def attach(app: Any, no_follow: bool) -> None:
+def attach(app: App, no_follow: bool) -> None:
     """Who is asked, since when, at work or over; follows. / 正在询问谁、何时开始（持续显示）。"""
     from ..bridges.child import doctor_lives
     from ..doctor.emergency import audit
@@ -314,7 +319,7 @@ def _session(last: Dict[str, Any], alive: bool, now: float) -> List[Any]:
     return [line, Text.of("Incident: {}", "事故：{}", last.get("incident", "-"))]
 
 
-def _follow(app: Any, home: Any, last: Dict[str, Any]) -> None:
+def _follow(app: App, home: Home, last: Dict[str, Any]) -> None:
     """One line whenever something changes, until the run is over or the person has seen enough."""
     from ..bridges.child import doctor_lives
     from ..doctor.emergency import audit
@@ -362,7 +367,7 @@ def _resume(last: Dict[str, Any]) -> str:
     help="Print what would be sent, send nothing. / 只显示将要发送的内容。",
 )
 @click.pass_obj
-def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
+def run(app: App, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     """Ask an AI about what is wrong now. / 就当前问题询问 AI。"""
     from dataclasses import replace
 
@@ -386,7 +391,7 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     ctx = examine.examine(ctx, patience=patience)
     if show_prompt:
         prompt = _prompt(ctx)
-        return app.out({"prompt": prompt}) if app.as_json else app.say(prompt)  # type: ignore[no-any-return]
+        return app.out({"prompt": prompt}) if app.as_json else app.say(prompt)
     if not app.as_json and ctx.settings["ai.enabled"]:
         found = offers(ctx)
         if found and not any(consent(ctx, offer.bridge) for offer in found):
@@ -458,7 +463,7 @@ def run(app: Any, dry_run: bool, mode: Any, show_prompt: bool) -> None:
     raise click.exceptions.Exit(0 if result.healed else 1)
 
 
-def _prompt(ctx: Any) -> str:
+def _prompt(ctx: Context) -> str:
     """Exactly what would be sent now, in the mode that is set."""
     import tempfile
 

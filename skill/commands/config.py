@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 import click
 
 from ..errors import UsageError
 from ..model import Text
+
+if TYPE_CHECKING:
+    from ..cli import App
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗", "skipped": "-"}
 RESULT = {
@@ -96,7 +99,7 @@ def config(
 @config.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def accept(app: Any, as_json: bool) -> None:
+def accept(app: App, as_json: bool) -> None:
     """Say that openclaw.json is right as it is: it becomes the newest good copy. /
     确认当前 openclaw.json 正确，作为最新备份。
     """
@@ -210,7 +213,7 @@ def _pair(text: str, node: Mapping[str, Any]) -> Tuple[str, Any]:
     return key.strip(), value
 
 
-def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
+def _tell_set(app: App, key: str, loaded: Any, own: str) -> None:
     """Say what holds now: an environment variable may still win over what was just written."""
     value, source = masked(key, loaded.get(key)), loaded.sources.get(key, "")
     if app.as_json:
@@ -228,7 +231,7 @@ def _tell_set(app: Any, key: str, loaded: Any, own: str) -> None:
         app.say(Text("{} = {}".format(key, shown), "{} = {}".format(key, shown)))
 
 
-def _list(app: Any, node: Mapping[str, Any], loaded: Any, changed: bool = False) -> None:
+def _list(app: App, node: Mapping[str, Any], loaded: Any, changed: bool = False) -> None:
     rows: Dict[str, Any] = {}
     for key, item in leaves(node):
         if changed and loaded.sources.get(key, "default") == "default":
@@ -275,7 +278,7 @@ def leaves(node: Mapping[str, Any], prefix: str = "") -> Any:
 )
 @click.option("--json", "json_here", is_flag=True, help="JSON output. / 以 JSON 输出。")
 @click.pass_obj
-def check_config(app: Any, offline: bool, timeout: float, json_here: bool) -> None:
+def check_config(app: App, offline: bool, timeout: float, json_here: bool) -> None:
     """Check openclaw.json before a start: 0 fine, 1 errors, 2 could not tell. / 启动前检查
     openclaw.json。
     """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
 from ..errors import UsageError
 from ..model import Text
+
+if TYPE_CHECKING:
+    from ..cli import App
 
 
 def add(main: click.Group) -> None:
@@ -37,7 +40,7 @@ def add(main: click.Group) -> None:
 @click.option("--keep", is_flag=True, help="Keep each fault's files for a look. / 保留现场文件。")
 @click.pass_obj
 def drill(
-    app: Any, real: bool, folder: Optional[str], only: Tuple[str, ...], only_list: bool, keep: bool
+    app: App, real: bool, folder: Optional[str], only: Tuple[str, ...], only_list: bool, keep: bool
 ) -> None:
     """Break a practice gateway and watch it heal. Your own gateway is never touched. /
     演练：绝不触碰你自己的网关。
@@ -110,7 +113,7 @@ def _choose(
     return runnable, [{"id": fault.id, "reason": reason} for fault, reason in reasons if reason]
 
 
-def _list(app: Any, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
+def _list(app: App, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
     if app.as_json:
         rows = [
             {
@@ -122,7 +125,7 @@ def _list(app: Any, chosen: List[Any], skipped: List[Dict[str, str]]) -> None:
             }
             for f in chosen
         ]
-        return app.out({"faults": rows, "skipped": skipped})  # type: ignore[no-any-return]
+        return app.out({"faults": rows, "skipped": skipped})
     for fault in chosen:
         app.say("{:32} {:9} {}".format(fault.id, fault.expect, fault.title.to(app.lang)))
     for item in skipped:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import click
+
+if TYPE_CHECKING:
+    from ..cli import App
+    from ..context import Context
 
 
 def add(main: click.Group) -> None:
@@ -20,7 +24,7 @@ def add(main: click.Group) -> None:
 @click.option("--yes", is_flag=True, help="Carry it out without asking. / 不询问直接执行。")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
+def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Repair what is wrong now. / 修复当前问题。"""
     from ..doctor import visit
     from ..model import Text
@@ -53,7 +57,7 @@ def heal(app: Any, dry_run: bool, yes: bool, as_json: bool) -> None:
     raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
 
 
-def _may_ask_ai(app: Any, ctx: Any, yes: bool, as_json: bool) -> bool:
+def _may_ask_ai(app: App, ctx: Context, yes: bool, as_json: bool) -> bool:
     """Nothing of ours helps. Is there an AI that the owner agreed to, or agrees to now?"""
     from ..bridges import consent, offers
     from ..model import Text
@@ -77,7 +81,7 @@ def _may_ask_ai(app: Any, ctx: Any, yes: bool, as_json: bool) -> bool:
     return not as_json and click.confirm(question.to(app.lang), default=False)
 
 
-def _show(app: Any, result: Any) -> None:
+def _show(app: App, result: Any) -> None:
     from ..doctor import steps
     from ..model import Text
 
@@ -134,7 +138,7 @@ def _show(app: Any, result: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
+def treat(app: App, incident: str, repair: str, as_json: bool) -> None:
     """Level 3 for one incident, called by the watchdog. The result is also written to
     incidents/<id>.treat.json.
     """
@@ -157,7 +161,7 @@ def treat(app: Any, incident: str, repair: str, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def stats(app: Any, as_json: bool) -> None:
+def stats(app: App, as_json: bool) -> None:
     """Incidents, time to recover, success rates. / 事故、恢复时间与成功率。"""
     from ..model import Text
     from ..store.records import Store
@@ -230,7 +234,7 @@ def snapshots(ctx: click.Context) -> None:
 @snapshots.command("list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def list_snapshots(app: Any, as_json: bool = False) -> None:
+def list_snapshots(app: App, as_json: bool = False) -> None:
     """Newest first. / 最新在前。"""
     from ..model import Text
     from ..store import snapshots as kept
@@ -283,7 +287,7 @@ def list_snapshots(app: Any, as_json: bool = False) -> None:
 )
 @click.pass_obj
 def restore_snapshot(
-    app: Any, name: str, yes: Optional[bool], keys: Tuple[str, ...], missing: bool
+    app: App, name: str, yes: Optional[bool], keys: Tuple[str, ...], missing: bool
 ) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. /
     还原快照（先保存现状）。

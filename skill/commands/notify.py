@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import click
 
 from ..errors import UsageError
 from ..model import Text
+
+if TYPE_CHECKING:
+    from ..cli import App
 
 WEBHOOKS = ("feishu", "dingtalk", "discord", "slack", "wecom", "webhook")
 
@@ -27,7 +30,7 @@ def notify() -> None:
 
 @notify.command("list")
 @click.pass_obj
-def list_ways(app: Any) -> None:
+def list_ways(app: App) -> None:
     """What was found, where, and whom it would reach. / 找到了哪些通道，会通知谁。"""
     from ..notify import report
 
@@ -44,7 +47,7 @@ def list_ways(app: Any) -> None:
     help="Also the recipients that only stand in for others. / 也测试候补接收人。",
 )
 @click.pass_obj
-def test(app: Any, everyone: bool) -> None:
+def test(app: App, everyone: bool) -> None:
     """Send a test message by every way that is configured. / 向每个已配置的通道发测试消息。"""
     from ..notify import report
 
@@ -62,7 +65,7 @@ def test(app: Any, everyone: bool) -> None:
 @notify.command()
 @click.option("--deadline", type=float, default=60.0, help="Seconds. / 秒。")
 @click.pass_obj
-def flush(app: Any, deadline: float) -> None:
+def flush(app: App, deadline: float) -> None:
     """Send what waits in the outbox. / 发送等待中的告警。"""
     from ..notify import flush as send
 
@@ -87,7 +90,7 @@ def flush(app: Any, deadline: float) -> None:
     "--platform", default="", help="feishu, dingtalk, discord, telegram, slack, wecom, webhook"
 )
 @click.pass_obj
-def preview(app: Any, kind: str, platform: str) -> None:
+def preview(app: App, kind: str, platform: str) -> None:
     """Show alerts as they would be sent: all, or one KIND. / 预览告警：全部，或其中一种。"""
     from ..notify import render
     from ..notify.report import SENDERS
@@ -125,7 +128,7 @@ def preview(app: Any, kind: str, platform: str) -> None:
 @click.argument("code", default="")
 @click.option("--all", "everyone", is_flag=True, help="Every open incident. / 所有未恢复的事故。")
 @click.pass_obj
-def ack(app: Any, code: str, everyone: bool) -> None:
+def ack(app: App, code: str, everyone: bool) -> None:
     """Acknowledge an incident: no more reminders. / 确认事故，不再提醒。"""
     from ..notify import incidents
     from ..openclaw.home import locate
@@ -161,7 +164,7 @@ def ack(app: Any, code: str, everyone: bool) -> None:
     raise click.exceptions.Exit(0 if done or not code else 1)
 
 
-def _set(app: Any, platform: str, url: str, secret: Optional[str], keyword: str) -> None:
+def _set(app: App, platform: str, url: str, secret: Optional[str], keyword: str) -> None:
     from urllib.parse import urlsplit
 
     from .. import settings
@@ -213,7 +216,7 @@ def _ask(what: str) -> str:
 
 def _setter(platform: str) -> click.Command:
     @click.pass_obj
-    def command(app: Any, url: str, secret: Optional[str], keyword: str) -> None:
+    def command(app: App, url: str, secret: Optional[str], keyword: str) -> None:
         _set(app, platform, url, secret, keyword)
 
     command.__doc__ = (
@@ -245,7 +248,7 @@ for _platform in WEBHOOKS:
 @notify.command("set-telegram")
 @click.argument("chat")
 @click.pass_obj
-def set_telegram(app: Any, chat: str) -> None:
+def set_telegram(app: App, chat: str) -> None:
     """Alert this Telegram CHAT id through OpenClaw's own bot, or off. / 用 OpenClaw 的机器人通知。
 
     Messages are only sent, never fetched: the gateway's polling is not disturbed.
@@ -278,7 +281,7 @@ def set_telegram(app: Any, chat: str) -> None:
 
 @notify.command()
 @click.pass_obj
-def setup(app: Any) -> None:
+def setup(app: App) -> None:
     """Set up who is told: asks, sends a test, asks whether it arrived. / 一步步设置通知谁。"""
     from .. import settings
     from ..notify import report
@@ -312,7 +315,7 @@ def setup(app: Any) -> None:
         app.say(Text("Not kept. Once more (Ctrl-C ends).", "没有保存。请再试一次（Ctrl-C 结束）。"))
 
 
-def _asked(app: Any, platform: str) -> bool:
+def _asked(app: App, platform: str) -> bool:
     """Ask for what this platform needs, and save it. False when it was refused, with the reason."""
     try:
         if platform == "telegram":

@@ -5,12 +5,16 @@ line.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
 from ..errors import HealerError, ServiceError
 from ..model import Text
+
+if TYPE_CHECKING:
+    from ..cli import App
+    from ..platforms.base import Platform
 
 
 def add(main: click.Group) -> None:
@@ -40,7 +44,7 @@ def _both(function: Any) -> Any:
 
 @service.command()
 @_both
-def install(app: Any, dry_run: bool, only: Any) -> None:
+def install(app: App, dry_run: bool, only: Any) -> None:
     """Keep the gateway and the watchdog alive from now on. / 让网关与守护进程保持运行。"""
     platform = _platform(app)
     steps = [("gateway", platform.install), ("watchdog", platform.install_watchdog)]
@@ -49,7 +53,7 @@ def install(app: Any, dry_run: bool, only: Any) -> None:
 
 @service.command()
 @_both
-def uninstall(app: Any, dry_run: bool, only: Any) -> None:
+def uninstall(app: App, dry_run: bool, only: Any) -> None:
     """Remove our services; OpenClaw's own stay. / 移除我们的服务，保留 OpenClaw 自己的。"""
     platform = _platform(app)
 
@@ -63,7 +67,7 @@ def uninstall(app: Any, dry_run: bool, only: Any) -> None:
     _carry_out(app, platform, steps, dry_run, only, "uninstall")
 
 
-def _end_by_hand(app: Any) -> None:
+def _end_by_hand(app: App) -> None:
     """A watchdog that still holds the lock was started by hand or by a container: it would bring
     back what is removed.
     """
@@ -91,7 +95,7 @@ def _end_by_hand(app: Any) -> None:
 
 @service.command()
 @click.pass_obj
-def status(app: Any) -> None:
+def status(app: App) -> None:
     """What the service manager says. Exit 0 both run, 1 not, 2 cannot tell. / 服务管理器的说法。"""
     platform = _platform(app)
     states = {"gateway": platform.service_state(), "watchdog": platform.watchdog_state()}
@@ -102,7 +106,7 @@ def status(app: Any) -> None:
             {
                 "manager": platform.name,
                 "exit_code": code,
-                "dies_at_logout": bool(_dies_at_logout(platform)),
+                "dies_at_logout": bool(_dies_at_logout(app, platform)),
                 **{kind: asdict(state) for kind, state in states.items()},
             }
         )
@@ -110,7 +114,7 @@ def status(app: Any) -> None:
         app.say(Text("service manager: " + platform.name, "服务管理器：" + platform.name))
         for kind, state in states.items():
             app.say(_line(kind, state))
-        dies = _dies_at_logout(platform)
+        dies = _dies_at_logout(app, platform)
         if dies:
             app.say(dies)
     raise click.exceptions.Exit(code)
@@ -164,7 +168,7 @@ def _line(kind: str, state: Any) -> Text:
     )
 
 
-def _platform(app: Any) -> Any:
+def _platform(app: App) -> Any:
     from ..openclaw.home import locate
     from ..settings import load_or_last_good
 
@@ -181,7 +185,12 @@ def _platform(app: Any) -> Any:
 
 
 def _carry_out(
-    app: Any, platform: Any, steps: List[Tuple[str, Any]], dry_run: bool, only: Any, what: str
+    app: App,
+    platform: Platform,
+    steps: List[Tuple[str, Any]],
+    dry_run: bool,
+    only: Any,
+    what: str,
 ) -> None:
     """Do each step; a failure of one does not keep the other from being done. Exit 1 when one
     failed.
@@ -211,7 +220,7 @@ def _carry_out(
         }
         if not app.as_json:
             _show(app, kind, plan, dry_run)
-    dies = _dies_at_logout(platform) if what == "install" else None
+    dies = _dies_at_logout(app, platform) if what == "install" else None
     if app.as_json:
         app.out(dict(report, ok=not failed, dies_at_logout=bool(dies)))
     elif dies:
@@ -219,18 +228,18 @@ def _carry_out(
     raise click.exceptions.Exit(1 if failed else 0)
 
 
-def _dies_at_logout(platform: Any) -> Optional[Text]:
+def _dies_at_logout(app: App, platform: Platform) -> Optional[Text]:
     """What is missing for both to outlive a logout, with the command; None where nothing is."""
     dies = getattr(platform, "dies_at_logout", None)
     if dies is None or not dies():
         return None
     from ..platforms import systemctl
 
-    command = systemctl.ENABLE_LINGER.format(systemctl.account(platform.host))
+    command = systemctl.ENABLE_LINGER.format(systemctl.account(app.host))
     return Text.of("{}: {}", "{}：{}", systemctl.DIES_AT_LOGOUT, command)
 
 
-def _show(app: Any, kind: str, plan: Any, dry_run: bool) -> None:
+def _show(app: App, kind: str, plan: Any, dry_run: bool) -> None:
     app.say(
         Text(
             "{}: {}".format(kind, "would do" if dry_run else "done"),

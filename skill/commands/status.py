@@ -91,7 +91,7 @@ def look(app: App, strict: bool = False) -> Dict[str, Any]:
     }
 
 
-def find(ctx: Any, report: Dict[str, Any]) -> List[Trouble]:
+def find(ctx: Context, report: Dict[str, Any]) -> List[Trouble]:
     """Return what is not all right, the most urgent first."""
     now, verdict = ctx.host.now(), report["verdict"]
     troubles = [one for one in (_gateway(ctx, report, verdict, now),) if one]
@@ -143,7 +143,9 @@ def find(ctx: Any, report: Dict[str, Any]) -> List[Trouble]:
     return troubles
 
 
-def _gateway(ctx: Any, report: Dict[str, Any], verdict: Verdict, now: float) -> Optional[Trouble]:
+def _gateway(
+    ctx: Context, report: Dict[str, Any], verdict: Verdict, now: float
+) -> Optional[Trouble]:
     state, diagnose = verdict.state, "iflow-doctor diagnose"
     if state is State.HEALTHY:
         return None
@@ -181,7 +183,7 @@ def _on_disk(verdict: Verdict) -> List[Trouble]:
     ][:2]
 
 
-def _boot(ctx: Any) -> float:
+def _boot(ctx: Context) -> float:
     """Seconds within which a start is nothing to worry about here."""
     from ..files import read_json
 
@@ -192,7 +194,7 @@ def _boot(ctx: Any) -> float:
     return 3 * known if known else BOOT_S
 
 
-def _told(ctx: Any) -> List[str]:
+def _told(ctx: Context) -> List[str]:
     """Who an alert would reach, as ids of ways; [] when nobody."""
     if not ctx.settings.get("notify.enabled", True):
         return []
@@ -204,7 +206,7 @@ def _told(ctx: Any) -> List[str]:
         return []
 
 
-def _last(ctx: Any) -> Optional[Dict[str, Any]]:
+def _last(ctx: Context) -> Optional[Dict[str, Any]]:
     """The newest finished incident, without touching the file."""
     from ..files import read_json
 

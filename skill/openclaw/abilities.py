@@ -7,11 +7,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 from ..host import Host
 from ..model import Text
 from . import cli as openclaw_program
+
+if TYPE_CHECKING:
+    from ..platforms.base import Platform
 
 # The versions that the end-to-end matrix runs on, oldest first.
 TESTED: Tuple[str, ...] = (
@@ -109,7 +112,7 @@ def about(version: str) -> Optional[Text]:
 ENGINES = ">=24.16.0 <25 || >=26.1.0"
 
 
-def node_of(host: Host, platform: Any = None) -> Optional[str]:
+def node_of(host: Host, platform: Optional[Platform] = None) -> Optional[str]:
     """The node that the service uses: named by it; else the first in its PATH where a script asks
     `env`; else the one beside it.
     """
@@ -136,7 +139,7 @@ def _asks_env(program: str) -> bool:
     return first.startswith(b"#!") and b"env" in first and b"node" in first
 
 
-def _service_path(host: Host, platform: Any) -> Optional[str]:
+def _service_path(host: Host, platform: Optional[Platform]) -> Optional[str]:
     try:
         own = (platform.environment() if platform else {}).get("PATH")
     except Exception:  # the manager cannot tell: then ours is the best guess

@@ -10,10 +10,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..host import Completed, Host
 from .home import Home, selectors
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..platforms.base import Platform
 
 # OpenClaw's own triage: a collector of evidence (it starts no agent; 8 to 16 s), which works with
 # a broken config; and an agent that may be at work already.
@@ -42,7 +46,7 @@ def environment(host: Host, home: Home, program: Sequence[str] = ()) -> Dict[str
     return env
 
 
-def call(ctx: Any, args: Sequence[str], timeout: float) -> Completed:
+def call(ctx: Context, args: Sequence[str], timeout: float) -> Completed:
     """Run `openclaw ARGS` for this gateway. Never raises: not found is Completed(missing=True)."""
     program = find(ctx.host, getattr(ctx, "platform", None))
     if not program:
@@ -64,7 +68,7 @@ def json_of(text: str) -> Any:
     return None
 
 
-def triage(ctx: Any, timeout: float = 40.0) -> str:
+def triage(ctx: Context, timeout: float = 40.0) -> str:
     """Its findings and its prompt as text; "" when it cannot be had. Never raises."""
     try:
         done = call(ctx, ["triage", "--json", "--non-interactive"], timeout)
@@ -86,7 +90,7 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1)
 
 
-def triage_agents(ctx: Any) -> List[Dict[str, Any]]:
+def triage_agents(ctx: Context) -> List[Dict[str, Any]]:
     """Triage agents of this gateway that are running now: {pid, command}. Ours (non-interactive) do
     not count.
     """
@@ -124,7 +128,7 @@ _PREFIXES = (
 )
 
 
-def find(host: Host, platform: Any = None) -> Optional[Tuple[str, ...]]:
+def find(host: Host, platform: Optional[Platform] = None) -> Optional[Tuple[str, ...]]:
     """argv prefix of the real program: PATH, the service's own command, well-known npm prefixes.
     Never our shim. None: nowhere.
     """
@@ -145,10 +149,12 @@ def find(host: Host, platform: Any = None) -> Optional[Tuple[str, ...]]:
     return (found,) if found else None
 
 
-def service_program(platform: Any) -> Tuple[str, ...]:
+def service_program(platform: Optional[Platform]) -> Tuple[str, ...]:
     """The part of the service's command that names the program: (node, .../openclaw.mjs) or
     (.../openclaw,). () when unknown.
     """
+    if platform is None:
+        return ()
     try:
         argv = [str(part) for part in platform.command() or ()]
     except Exception:  # whatever the service manager answers, finding the program goes on

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from ..host import Host
 from ..machine import children
@@ -29,6 +29,9 @@ from .gateway_process import (
 from .home import Home
 from .ledger import Ledger
 from .processes import is_main, state_dir
+
+if TYPE_CHECKING:
+    from ..platforms.base import Platform
 
 __all__ = [  # with what holder.py knows of the process: callers need one door
     "Ended",
@@ -152,7 +155,7 @@ def observe(
     host: Host,
     home: Home,
     timeout: float = 5.0,
-    platform: Any = None,
+    platform: Optional[Platform] = None,
     known: Optional[Observation] = None,
 ) -> Observation:
     """Look once. Healthy and known: one request and one glance at the process. Anything else: the
@@ -283,7 +286,7 @@ def _below(host: Host, pid: int, child: int) -> bool:
     return row is not None and row.ppid == pid and is_main(row)
 
 
-def service_of(platform: Any) -> Any:
+def service_of(platform: Optional[Platform]) -> Any:
     try:
         return platform.service_state() if platform else None
     except (
@@ -312,7 +315,11 @@ def _newest_log(host: Host, home: Home) -> str:
 
 
 def wait_ready(
-    host: Host, home: Home, budget_s: float, platform: Any = None, progress: Any = None
+    host: Host,
+    home: Home,
+    budget_s: float,
+    platform: Optional[Platform] = None,
+    progress: Any = None,
 ) -> bool:
     """True once /readyz says ready three times in a row, one second apart, from the process that
     holds our state.

@@ -9,14 +9,18 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from ..files import json_bounded
 from ..host import Host, Process
 from . import cli as openclaw_program
 
+if TYPE_CHECKING:
+    from ..platforms.base import Platform
+    from .home import Home
 
-def package_dir(host: Host, platform: Any = None) -> Optional[Path]:
+
+def package_dir(host: Host, platform: Optional[Platform] = None) -> Optional[Path]:
     """The folder with openclaw's package.json. The service's own package comes first: that is the
     one that must work.
     """
@@ -269,7 +273,7 @@ def _place_of(row: Process, words: List[str]) -> Optional[str]:
     return row.cwd or None
 
 
-def updating(host: Host, home: Any) -> bool:
+def updating(host: Host, home: Home) -> bool:
     """Is a package manager writing openclaw right now? For the watchdog: a glance at the package
     and at the process table.
     """

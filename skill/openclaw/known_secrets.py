@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Set
 
 from ..files import json_bounded, read_file
 from ..host import Host
 from ..redact import Redactor, is_secret_key
 from . import config as openclaw_config
 from .home import Home
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 # Sections in which every text is private, whatever its key is called: whoever wrote the plugin, the
 # server or the hook decides what lies in them.
@@ -33,7 +36,7 @@ _HARMLESS_ENV = re.compile(
 _PUBLIC_URL = re.compile(r"^\w+://[^@?]*$")
 
 
-def redactor(ctx: Any) -> Redactor:
+def redactor(ctx: Context) -> Redactor:
     """A Redactor with every secret value that can be found for this gateway.
 
     Never raises: what cannot be read adds nothing. One that cannot be built would let everything

@@ -8,13 +8,18 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from ..files import json_bounded
 from . import abilities, database, install, lock, logs, plugins
 from . import cli as openclaw_program
 from .config import get, load
 from .processes import table, usage
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..platforms.base import Platform
+    from .home import Home
 
 # A stack line inside a plugin: its folder below extensions/, or the copy that OpenClaw 2026.9.6
 # captures and runs.
@@ -165,7 +170,7 @@ SERVICE_NAMES = (
 ).split()
 
 
-def inventory(ctx: Any) -> Dict[str, Any]:
+def inventory(ctx: Context) -> Dict[str, Any]:
     """{"version", "package", "program", "node", "node_version", "plugins": {id: newest mtime},
     "plugin_entries": [...], "loaded": [...],
     "databases": {path: {"size", "user_version", "created"}}, "service_env": {NAME: hash},
@@ -204,7 +209,7 @@ def inventory(ctx: Any) -> Dict[str, Any]:
     return found
 
 
-def _databases(home: Any) -> Dict[str, Dict[str, int]]:
+def _databases(home: Home) -> Dict[str, Dict[str, int]]:
     rows = {}
     for found in database.inspect_all(home, thorough=False):
         if not found.problem:
@@ -217,7 +222,7 @@ def _databases(home: Any) -> Dict[str, Dict[str, int]]:
     return rows
 
 
-def _service_env(platform: Any) -> Dict[str, str]:
+def _service_env(platform: Optional[Platform]) -> Dict[str, str]:
     try:
         env = dict(platform.environment() or {}) if platform else {}
     except Exception:

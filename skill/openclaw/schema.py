@@ -13,13 +13,16 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..files import private_dir, write_atomic
 from . import install
 from .cli import call, json_of
 from .config import load, resolve, variables
 from .home import Home
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def path_of(home: Home, version: str) -> Path:
     )
 
 
-def keep(ctx: Any, timeout: float = 60.0) -> bool:
+def keep(ctx: Context, timeout: float = 60.0) -> bool:
     """Fetch and keep the schema of the installed version, once per version. False when it could not
     be had. Slow: call it when healthy.
     """
@@ -71,7 +74,7 @@ def keep(ctx: Any, timeout: float = 60.0) -> bool:
     return True
 
 
-def kept(ctx: Any) -> Optional[Dict[str, Any]]:
+def kept(ctx: Context) -> Optional[Dict[str, Any]]:
     """The kept schema of the installed version; of any version when the package itself is gone;
     None when there is none.
     """
@@ -87,7 +90,7 @@ def kept(ctx: Any) -> Optional[Dict[str, Any]]:
     return value if isinstance(value, dict) else None
 
 
-def validate(ctx: Any, why: str = "") -> Validation:
+def validate(ctx: Context, why: str = "") -> Validation:
     """What parser and kept schema say. Never raises. `why`: why OpenClaw itself could not be
     asked.
     """

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from ..files import private_dir, read_file, read_json, write_json
 from . import install, schema
@@ -15,6 +15,9 @@ from .config import load
 from .home import Home
 from .logs import epoch_of_line
 from .schema import Validation
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 
 def fingerprint(home: Home) -> str:
@@ -33,7 +36,7 @@ def fingerprint(home: Home) -> str:
     return digest.hexdigest()
 
 
-def validate(ctx: Any, timeout: float = 30.0) -> Validation:
+def validate(ctx: Context, timeout: float = 30.0) -> Validation:
     """Is the config valid? The kept answer, else `openclaw config validate --json`, else OpenClaw's
     own schema, else the parser.
     """
@@ -93,11 +96,11 @@ def _older(config: Path, line: str) -> bool:
         return False
 
 
-def _version(ctx: Any) -> str:
+def _version(ctx: Context) -> str:
     return install.version(install.package_dir(ctx.host, getattr(ctx, "platform", None)))
 
 
-def _ask(ctx: Any, timeout: float) -> Tuple[Optional[Validation], str]:
+def _ask(ctx: Context, timeout: float) -> Tuple[Optional[Validation], str]:
     done = call(ctx, ["config", "validate", "--json"], timeout)
     if done.missing or done.timed_out:
         return (

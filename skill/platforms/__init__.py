@@ -4,16 +4,19 @@ charge of this gateway.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Optional
 
 from ..host import Host
 from ..openclaw.home import Home
 from .base import Platform, ServicePlan, ServiceState, account_home, canonical
 
+if TYPE_CHECKING:
+    from ..settings import Settings
+
 __all__ = ["Platform", "ServicePlan", "ServiceState", "account_home", "canonical", "choose"]
 
 
-def choose(host: Host, home: Home, settings: Any = None) -> Platform:
+def choose(host: Host, home: Home, settings: Optional[Settings] = None) -> Platform:
     """The service manager in charge: the system's own where OpenClaw would use it for this state
     directory, else `direct`.
 

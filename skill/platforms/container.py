@@ -7,7 +7,7 @@ volumes, limits, the environment) is told, never repaired from within.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
@@ -16,6 +16,9 @@ from ..model import Text
 from ..openclaw import gateway, processes
 from ..openclaw.home import Home
 from .base import ServicePlan, ServiceState, noted, whose
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 # s without a process after which the engine's back-off is a start that fails: a container that was
 # told to end is back within a few seconds
@@ -28,7 +31,7 @@ class Container:
     name = "container"
     actor = "iflow-doctor"
 
-    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+    def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self._pids: Set[int] = set()
         self._gone_since: Optional[float] = None

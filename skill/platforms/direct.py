@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
 from ..files import private_dir
@@ -27,6 +27,9 @@ from .base import ServicePlan, ServiceState, noted, whose
 from .keeper import files, system
 from .keeperstate import fulfilled, read_known
 
+if TYPE_CHECKING:
+    from ..settings import Settings
+
 KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
 ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
 # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
@@ -39,7 +42,7 @@ class Direct:
     name = "direct"
     actor = "iflow-doctor"
 
-    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+    def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
 
     def path(self, name: str) -> Path:

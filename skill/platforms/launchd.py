@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 from ..errors import ServiceError
@@ -20,6 +20,9 @@ from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import common, launchd_plist, removal
 from .base import ServicePlan, ServiceState, account_home, canonical, noted, read_print, whose
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 NOT_LOADED = ("could not find service", "no such process", "not found")
 BUSY = (
@@ -41,7 +44,7 @@ class Launchd:
     name = "launchd"
     actor = "iflow-doctor"
 
-    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+    def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self.own = canonical(host, home)  # OpenClaw manages a service for this state directory
         self.label = "ai.openclaw." + (home.profile or "gateway")

@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 from ..errors import ServiceError
@@ -28,6 +28,9 @@ from ..openclaw.home import Home
 from . import common, removal
 from .base import ServicePlan, ServiceState, noted
 from .keeper import system
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 RUNNING, NEVER_RAN, ENDED_BY_USER = (
     0x41301,
@@ -41,7 +44,7 @@ class Schtasks:
     name = "schtasks"
     actor = "iflow-doctor"
 
-    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+    def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self.task = "OpenClaw Gateway" + (" ({})".format(home.profile) if home.profile else "")
         mark = common.suffix(host, home, "")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
@@ -36,6 +36,9 @@ from .base import (
 )
 from .systemctl import user_environment
 
+if TYPE_CHECKING:
+    from ..settings import Settings
+
 DROP_IN = "iflow-doctor.conf"
 YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurried
 
@@ -44,7 +47,7 @@ class Systemd:
     name = "systemd"
     actor = "iflow-doctor"
 
-    def __init__(self, host: Host, home: Home, settings: Any = None) -> None:
+    def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self.own = canonical(host, home)  # OpenClaw manages a service for this state directory
         self.unit = "openclaw-gateway{}.service".format("-" + home.profile if home.profile else "")

@@ -8,10 +8,13 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from ..openclaw import config as openclaw_config
 from ..openclaw.home import Home
+
+if TYPE_CHECKING:
+    from ..platforms.base import Platform
 
 
 def of_file(path: Any) -> Optional[Tuple[int, int, int]]:
@@ -35,14 +38,14 @@ class Start:
         self._service = ""
         self._command: Sequence[str] = ()
 
-    def mark(self, home: Home, service: str, platform: Any = None) -> str:
+    def mark(self, home: Home, service: str, platform: Optional[Platform] = None) -> str:
         """service: the path of its file, or "" when this look did not ask: that is no change.
         platform: to be asked for its command.
 
         What is on disk alone decides, so that the answer survives a restart of ours.
         """
         self._service = service or self._service
-        if hasattr(platform, "command"):
+        if platform is not None and hasattr(platform, "command"):
             with contextlib.suppress(
                 Exception
             ):  # a manager that does not answer leaves what was known

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import settings as settings_module
 from ..context import Context
@@ -33,6 +33,9 @@ from .children import Children
 from .policy_outage import Decision, Rules
 from .recorder import Recorder
 
+if TYPE_CHECKING:
+    from ..platforms.base import Platform
+
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
 GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configuration counts as good
@@ -44,7 +47,7 @@ EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner an
 class Watchdog:
     """One gateway's watchdog. tick() looks once and acts; run() ticks forever."""
 
-    def __init__(self, host: Host, home: Home, platform: Any, echo: bool = False) -> None:
+    def __init__(self, host: Host, home: Home, platform: Platform, echo: bool = False) -> None:
         self.host, self.platform = host, platform
         platform.actor = "level 2"
         self.settings, self.complaint = settings_module.load_or_last_good(host, home)

@@ -7,12 +7,16 @@ ask(ctx, tried, incident, execute) -> AiResult. Everything heavy is imported whe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from ...errors import HealerError, RepairError
 from ...model import Outcome, Plan, Text
 from ...store.incidents import Incident, key_of
 from .. import execute as healer
+
+if TYPE_CHECKING:
+    from ...context import Context
+    from ..visit import Visit
 
 NOBODY = Text("No AI gave a usable answer.", "没有 AI 返回可用的结果。")
 
@@ -106,7 +110,7 @@ class AiResult:
 
 
 def ask(
-    ctx: Any,
+    ctx: Context,
     tried: Sequence[Outcome],
     incident: Union[str, Incident],
     execute: Callable[[Plan], Outcome],
@@ -126,7 +130,7 @@ def ask(
     return Emergency(ctx, tried, incident, execute, look, say).run()
 
 
-def consult(visit: Any) -> Optional[Any]:
+def consult(visit: Visit) -> Optional[Any]:
     """A Treatment when it healed; None otherwise, with what came of it kept in visit.ai."""
 
     def execute(plan: Plan) -> Outcome:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from ...bridges import base, consent, preferred
 from ...bridges.base import HANDS, Answer, Bridge, Question, Spent
@@ -20,6 +20,10 @@ from ...store.incidents import Incident
 from . import audit, edit_mode, evidence
 from . import plan as plans
 
+if TYPE_CHECKING:
+    from ...context import Context
+    from ...openclaw.home import Home
+
 KEEP_RUNS = 5
 PAUSE_S = 20.0  # before a second pass over bridges that failed for a passing reason
 LEAST_S = 5.0  # a call that would have less time is not made
@@ -28,7 +32,7 @@ LEAST_S = 5.0  # a call that would have less time is not made
 LAST = ("budget", "not-logged-in")
 
 
-def prefix_of(home: Any) -> str:
+def prefix_of(home: Home) -> str:
     """What the run ids of this gateway begin with; then come our pid and a random part."""
     return "iflow-" + hashlib.sha256(str(home.state_dir).encode("utf-8")).hexdigest()[:8]
 
@@ -38,7 +42,7 @@ class Asking:
 
     def __init__(
         self,
-        ctx: Any,
+        ctx: Context,
         tried: Sequence[Outcome],
         incident: Union[str, Incident],
         execute: Callable[[Plan], Outcome],

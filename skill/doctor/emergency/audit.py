@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ...bridges.base import Spent
 from ...errors import SettingsError
@@ -25,6 +25,9 @@ from ...openclaw.home import Home
 from ...redact import Redactor, drop_chat
 from ...store.incidents import Incident
 
+if TYPE_CHECKING:
+    from ...context import Context
+
 MAX_BYTES = 2_000_000
 KEEP = 5
 KEEP_REPORTS = 50
@@ -34,7 +37,7 @@ def folder(home: Home) -> Any:
     return private_dir(private_dir(home.doctor_dir) / "ai")
 
 
-def write(ctx: Any, redactor: Redactor, event: Mapping[str, Any], prompt: str = "") -> None:
+def write(ctx: Context, redactor: Redactor, event: Mapping[str, Any], prompt: str = "") -> None:
     """Append one event. Never raises: an observer cannot break the work."""
     try:
         line: Dict[str, Any] = {
@@ -54,7 +57,7 @@ def write(ctx: Any, redactor: Redactor, event: Mapping[str, Any], prompt: str = 
         pass
 
 
-def spent_today(ctx: Any) -> Dict[str, Any]:
+def spent_today(ctx: Context) -> Dict[str, Any]:
     """{"day", "calls", "usd"} of today. A file that cannot be read counts as a day on which nothing
     was spent yet.
     """
@@ -70,7 +73,7 @@ def spent_today(ctx: Any) -> Dict[str, Any]:
     return {"day": day, "calls": int(value.get("calls", 0)), "usd": float(value.get("usd", 0.0))}
 
 
-def spend(ctx: Any, usd: Optional[float], calls: int = 1) -> None:
+def spend(ctx: Context, usd: Optional[float], calls: int = 1) -> None:
     value = spent_today(ctx)
     value["calls"] += calls
     value["usd"] = round(value["usd"] + (usd or 0.0), 6)
@@ -85,7 +88,7 @@ class Ledger:
     a call and after it, so that a kill -9 loses nothing.
     """
 
-    def __init__(self, ctx: Any, incident: Incident) -> None:
+    def __init__(self, ctx: Context, incident: Incident) -> None:
         self.ctx, self.incident = ctx, incident
         row = incident.ai()
         if row.pop("open", None):  # a call whose end nobody saw: it may have cost anything
@@ -170,7 +173,7 @@ def cost_text(row: Mapping[str, Any]) -> Text:
     )
 
 
-def session(ctx: Any, value: Mapping[str, Any]) -> None:
+def session(ctx: Context, value: Mapping[str, Any]) -> None:
     """What `ai attach` shows: the run at work or the last one."""
     try:
         write_json(folder(ctx.home) / "session.json", dict(value))
@@ -187,7 +190,7 @@ def last_session(home: Home) -> Dict[str, Any]:
 
 
 def report(
-    ctx: Any,
+    ctx: Context,
     redactor: Redactor,
     incident: str,
     result: Any,
@@ -216,7 +219,7 @@ def report(
 
 
 def _report(
-    ctx: Any,
+    ctx: Context,
     incident: str,
     result: Any,
     tried: Sequence[Outcome],

@@ -11,7 +11,7 @@ import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Set
 
 from ...model import Plan, Risk, Service, Text, Write
 from ...openclaw import config as openclaw_config
@@ -20,6 +20,9 @@ from ...redact import Redactor
 from . import allowed
 from . import plan as plans
 from .shape import Shape
+
+if TYPE_CHECKING:
+    from ...context import Context
 
 MAX_CONFIG = 200_000  # bytes
 # Comments, texts in either quotes, and numbers that are no small ones.
@@ -48,7 +51,7 @@ class Work:
         return _MARK.sub(lambda m: self.hidden.get(m.group(0), m.group(0)), text)
 
 
-def prepare(ctx: Any, folder: str, redactor: Redactor) -> Optional[Work]:
+def prepare(ctx: Context, folder: str, redactor: Redactor) -> Optional[Work]:
     """Put the copy into the directory; None where there is no config to edit (plan mode is used
     then).
     """
@@ -86,7 +89,7 @@ def prepare(ctx: Any, folder: str, redactor: Redactor) -> Optional[Work]:
     return work if work.restore(shown) == text else None
 
 
-def _shown_values(ctx: Any) -> Set[str]:
+def _shown_values(ctx: Context) -> Set[str]:
     """Values that plan mode would show too, as they stand in the file."""
     view = openclaw_config.load(ctx.home.config_path)
     good = (ctx.last_good or {}).get("config")
@@ -99,7 +102,7 @@ def _shown_values(ctx: Any) -> Set[str]:
     return found
 
 
-def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
+def plan_of(ctx: Context, work: Work, redactor: Redactor) -> Optional[Plan]:
     """What was edited, as a plan; None when nothing was changed. Raise plans.Refused when it may
     not be carried out.
     """
@@ -154,7 +157,7 @@ def plan_of(ctx: Any, work: Work, redactor: Redactor) -> Optional[Plan]:
     )
 
 
-def _valid(ctx: Any, text: str) -> None:
+def _valid(ctx: Context, text: str) -> None:
     """OpenClaw's own validator looks at the edit before anything is written; what it says goes back
     to the model.
     """
@@ -179,7 +182,7 @@ def _valid(ctx: Any, text: str) -> None:
         )
 
 
-def _parses(ctx: Any) -> bool:
+def _parses(ctx: Context) -> bool:
     try:
         return isinstance(
             openclaw_config.parse(ctx.home.config_path.read_bytes().decode("utf-8-sig")), dict
@@ -188,7 +191,7 @@ def _parses(ctx: Any) -> bool:
         return False
 
 
-def _before(ctx: Any) -> Any:
+def _before(ctx: Context) -> Any:
     """What the edit is measured by: the file as it is; when it does not parse, the last good copy.
     Refused where there is neither.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ...files import shipped_path
 from ...model import Finding, Outcome, Severity
@@ -16,6 +16,9 @@ from ...openclaw import json_edit
 from ...redact import Redactor, drop_chat, visible
 from . import plan as plans
 from .shape import Shape
+
+if TYPE_CHECKING:
+    from ...context import Context
 
 TOKENS = 4000  # what all of the evidence may cost
 LINE = 240  # characters of one line of log
@@ -88,7 +91,7 @@ def log_parts(log: str, redactor: Redactor) -> Tuple[str, str]:
     return "\n".join(last), "\n".join(failed[:12] + failed[12:][-6:])
 
 
-def collect(ctx: Any, redactor: Redactor, more: str = "") -> str:
+def collect(ctx: Context, redactor: Redactor, more: str = "") -> str:
     """Everything the AI is told about the machine. more: evidence of `openclaw triage`."""
     shape = Shape.of(ctx)
     last, failed = log_parts(ctx.logs, redactor)
@@ -114,7 +117,7 @@ def collect(ctx: Any, redactor: Redactor, more: str = "") -> str:
     return text.rstrip()
 
 
-def _state(ctx: Any) -> str:
+def _state(ctx: Context) -> str:
     verdict = ctx.verdict
     rows = ["state: {} ({})".format(verdict.state.value, verdict.reason.en)]
     rows += ["exit code: {}".format(verdict.exit_code)] if verdict.exit_code is not None else []
@@ -123,7 +126,7 @@ def _state(ctx: Any) -> str:
     return "\n".join(rows)
 
 
-def _issues(ctx: Any, shape: Shape) -> str:
+def _issues(ctx: Context, shape: Shape) -> str:
     """Its issues with what the schema takes there instead."""
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok:
@@ -150,7 +153,7 @@ def _issues(ctx: Any, shape: Shape) -> str:
     return "\n".join(dict.fromkeys(rows)) or "nothing"
 
 
-def _changed(ctx: Any, shape: Shape) -> str:
+def _changed(ctx: Context, shape: Shape) -> str:
     good = (ctx.last_good or {}).get("config")
     view = openclaw_config.load(ctx.home.config_path)
     rows: List[str] = []
@@ -169,9 +172,9 @@ def _changed(ctx: Any, shape: Shape) -> str:
     elif not good:
         rows.append("- no copy of a config with which it was healthy is known")
     now = ctx.host.now()
-    for name, path in (("openclaw.json", ctx.home.config_path), (".env", ctx.home.env_file)):
+    for name, file in (("openclaw.json", ctx.home.config_path), (".env", ctx.home.env_file)):
         try:
-            age = now - path.stat().st_mtime
+            age = now - file.stat().st_mtime
         except (OSError, AttributeError):
             continue
         rows.append("- {} was last written {} ago".format(name, _ago(age)))
@@ -200,7 +203,7 @@ def _ago(seconds: float) -> str:
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1}
 
 
-def _findings(ctx: Any) -> str:
+def _findings(ctx: Context) -> str:
     """The most severe first, one line each: id, message, place, and what of its evidence a person
     would ask for.
     """
@@ -225,7 +228,7 @@ def _findings(ctx: Any) -> str:
     return "\n".join(rows)
 
 
-def _config(ctx: Any, shape: Shape) -> str:
+def _config(ctx: Context, shape: Shape) -> str:
     """An outline, and the neighbourhood of every key that a finding or a difference names."""
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok or not isinstance(view.data, Mapping):
@@ -247,7 +250,7 @@ def _config(ctx: Any, shape: Shape) -> str:
     return "\n".join(rows)
 
 
-def _near(ctx: Any, data: Any) -> Iterable[Tuple[str, ...]]:
+def _near(ctx: Context, data: Any) -> Iterable[Tuple[str, ...]]:
     named: List[Tuple[str, ...]] = [("gateway",), ("logging",)]
     for finding in ctx.verdict.findings:
         if finding.path and finding.path[0] not in "/~" and "config" in finding.check_id:
@@ -275,7 +278,7 @@ def tried_lines(tried: Sequence[Outcome], redactor: Redactor) -> str:
 
 
 def prompt(
-    ctx: Any,
+    ctx: Context,
     redactor: Redactor,
     tried: Sequence[Outcome],
     feedback: str,

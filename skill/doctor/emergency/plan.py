@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple
 
 from ...errors import HealerError
 from ...files import read_file
@@ -26,6 +26,9 @@ from ...openclaw import config as openclaw_config
 from ...redact import PLACEHOLDER
 from ...repairs import fix_named_keys
 from . import allowed
+
+if TYPE_CHECKING:
+    from ...context import Context
 
 LIMIT = 2000  # characters of any text in a plan
 # Findings that come from OpenClaw's own validator: the keys that it complains about.
@@ -168,7 +171,7 @@ def texts(value: Mapping[str, Any], name: str) -> Text:
     return Text(english, str(value.get(name + "_zh") or "").strip() or english)
 
 
-def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Plan:
+def prepare(ctx: Context, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Plan:
     """Given a well-formed answer, return the plan that may be executed. Raise Refused with the
     reason.
     """
@@ -203,7 +206,7 @@ def prepare(ctx: Any, value: Mapping[str, Any], tried: Sequence[Outcome]) -> Pla
     return plan
 
 
-def check(ctx: Any, plan: Plan, tried: Sequence[Outcome]) -> None:
+def check(ctx: Context, plan: Plan, tried: Sequence[Outcome]) -> None:
     """The rules that hold for every plan an AI caused. Raise Refused."""
     if plan.risk is Risk.NEVER:
         raise Refused(Text.of("{} is only ever done by a person", "{} 只能由人来做", plan.repair))
@@ -264,7 +267,7 @@ def _things(plan: Plan) -> List[str]:
     return sorted(list(plan.config_paths) + moved)
 
 
-def _check_plugin(ctx: Any, plan: Plan) -> None:
+def _check_plugin(ctx: Context, plan: Plan) -> None:
     """A plugin is switched off for what it did: its process is gone (or computes without end) and
     that finding names it. Lines of a log alone are no evidence: strangers write into logs.
     """
@@ -297,7 +300,7 @@ def plugin_of(plan: Plan) -> str:
     return found[0].split(".", 2)[2] if found else ""
 
 
-def _check_writes(ctx: Any, plan: Plan) -> None:
+def _check_writes(ctx: Context, plan: Plan) -> None:
     """What the config would become: it must parse, and nothing may be weaker or off the list."""
     target = str(ctx.home.config_path)
     write = next(
@@ -327,7 +330,7 @@ def _check_writes(ctx: Any, plan: Plan) -> None:
         raise Refused("the config would be weaker: {}".format("; ".join(dict.fromkeys(found[:5]))))
 
 
-def _as_written(ctx: Any) -> Mapping[str, Any]:
+def _as_written(ctx: Context) -> Mapping[str, Any]:
     """The main config file alone (no includes), {} when it does not parse: what a Write of it is
     compared with.
     """
@@ -339,7 +342,7 @@ def _as_written(ctx: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _has_finding(ctx: Any, wanted: Sequence[str]) -> bool:
+def _has_finding(ctx: Context, wanted: Sequence[str]) -> bool:
     ids = [f.check_id for f in ctx.verdict.findings]
     return any(
         w == "*" or any(i.startswith(w[:-1]) if w.endswith("*") else i == w for i in ids)
@@ -347,7 +350,7 @@ def _has_finding(ctx: Any, wanted: Sequence[str]) -> bool:
     )
 
 
-def ready(ctx: Any) -> bool:
+def ready(ctx: Context) -> bool:
     """Does the gateway answer /readyz with ready and nothing suppressed, right now?"""
     reply = ctx.host.get(ctx.home.url("/readyz"), 5.0)
     try:
@@ -357,7 +360,7 @@ def ready(ctx: Any) -> bool:
     return bool(isinstance(body, dict) and body.get("ready") is True and not body.get("suppressed"))
 
 
-def repairs_table(ctx: Any) -> str:
+def repairs_table(ctx: Context) -> str:
     """The registry as the prompt shows it, one line a repair: id, what it does, the JSON Schema of
     its parameters, the findings it needs.
     """

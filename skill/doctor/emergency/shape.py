@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ...openclaw import schema
 from ...redact import is_secret_key
+
+if TYPE_CHECKING:
+    from ...context import Context
 
 # Sections whose values belong to somebody else's program, person or network.
 PRIVATE = re.compile(
@@ -58,7 +61,7 @@ class Shape:
         self.document = document
 
     @classmethod
-    def of(cls, ctx: Any) -> "Shape":
+    def of(cls, ctx: Context) -> "Shape":
         """With the kept schema of the installed version, fetched now when there is none."""
         try:
             document = schema.kept(ctx)
