@@ -11,6 +11,7 @@ the config must not wait for it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Tuple
 
 from ..model import Check, Finding, Text
@@ -26,7 +27,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     if look.config.error:
         return
-    validation = openclaw_validation.validate(look.ctx, look.cli_timeout)
+    validation = openclaw_validation.validate(replace(look.ctx, logs=look.log), look.cli_timeout)
     if not validation.known:
         en, zh = "OpenClaw could not validate the config: ", "OpenClaw 无法校验配置："
         yield info("config/unvalidated", en + validation.error, zh + validation.error)

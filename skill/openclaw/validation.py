@@ -48,7 +48,7 @@ def validate(ctx: Context, timeout: float = 30.0) -> Validation:
         kept = {}
     if kept.get("key") == key:
         return Validation(True, bool(kept["valid"]), tuple(kept["issues"]), "cli")
-    told = from_log(str(getattr(ctx, "log", "") or getattr(ctx, "logs", "")), ctx.home.config_path)
+    told = from_log(ctx.logs, ctx.home.config_path)
     if told:
         return Validation(True, False, tuple(told), "log")
     result, error = _ask(ctx, timeout)
@@ -97,7 +97,7 @@ def _older(config: Path, line: str) -> bool:
 
 
 def _version(ctx: Context) -> str:
-    return install.version(install.package_dir(ctx.host, getattr(ctx, "platform", None)))
+    return install.version(install.package_dir(ctx.host, ctx.platform))
 
 
 def _ask(ctx: Context, timeout: float) -> Tuple[Optional[Validation], str]:
