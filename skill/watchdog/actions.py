@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Mapping, Optional, Set
 
 from ..errors import HealerError
-from ..files import json_bounded
+from ..files import json_bounded, tail_bytes
 from ..locks import lock_held
 from ..model import Healed, State, Text
 from ..openclaw import gateway
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from .watch import Watchdog
 
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
+
+
+def sender(name: str, raw: bytes) -> Optional[Text]:
+    """Who asked for the last end, as OpenClaw's own record of restarts says; None without one."""
+    for line in reversed(raw.decode("utf-8", "replace").splitlines()):
+        said = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if said.get("action") in ("stop", "restart"):
+            asked = "{} ({})".format(said["action"], said.get("source", "?"))[:80]
+            return Text.of("{} says: {}", "{} 中记录：{}", name, asked)
+    return None
 
 
 class Acts:
@@ -169,6 +179,10 @@ class Acts:
         self.tell(decision)
 
     def do_note(self, decision: Decision, now: float) -> None:
+        if decision.code == "ended-again":
+            log = self.watch.home.logs_dir / "gateway-restart.log"
+            facts = {**decision.facts, "sender": sender(log.name, tail_bytes(log, 4096))}
+            decision = replace(decision, facts=facts)
         self.tell(decision)
 
     def do_recovered(self, decision: Decision, now: float) -> None:

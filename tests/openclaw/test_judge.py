@@ -560,3 +560,151 @@ def test_a_start_that_the_manager_could_not_even_begin_counts(result, crashed):
     _verdict, memory = judge(gone, Memory(), Limits())
     again = replace(gone, service=replace(waits, restarts=2))
     assert judge(again, memory, Limits())[0].unclean is crashed
+
+
+# -- the edges: each of these is a mutation that no other test noticed -----------------------------
+def test_no_network_is_no_outage():
+    lost = replace(READY, answer="unreachable")
+    assert last(READY, *[lost] * 50).state is State.UNKNOWN
+
+
+def test_what_fails_or_is_suppressed_is_named():
+    red = replace(READY, answer="not-ready", failing=("telegram", "slack"), startup="started")
+    verdict = last(red)
+    assert verdict.failing == ("telegram", "slack") and "telegram, slack" in verdict.reason.en
+    assert last(replace(READY, suppressed=("discord",))).failing == ("discord",)
+    assert "?" in last(replace(red, failing=())).reason.en
+    late = replace(red, failing=("plugins",), startup="starting")
+    assert last(late).state is State.STARTING
+
+
+@pytest.mark.parametrize(
+    "active,code,state",
+    [
+        ("inactive", 78, State.MISCONFIGURED),
+        ("failed", 78, State.MISCONFIGURED),
+        ("active", 78, State.UNKNOWN),
+        ("deactivating", None, State.STARTING),
+        ("activating", None, State.STARTING),
+    ],
+)
+def test_the_managers_words_without_a_process(active, code, state):
+    gone = Observation(1000.0, 0.0, "refused", service=Service(active, code))
+    assert last(gone, gone).state is state
+
+
+def test_a_manager_that_says_nothing_is_waited_for_half_a_minute():
+    gone = Observation(1000.0, 0.0, "refused")
+    assert last(*[gone] * 3, gap=2.0).state is State.DOWN, "no manager at all"
+    mute = replace(gone, service=Service("unknown", None))
+    assert last(*[mute] * 10, gap=2.0).state is State.UNKNOWN
+    assert last(*[mute] * 17, gap=2.0).state is State.DOWN
+    odd = replace(gone, service=Service("elsewhere", None))
+    assert last(*[odd] * 3, gap=2.0).state is State.DOWN
+
+
+def test_down_names_its_exit_code():
+    gone = Observation(1000.0, 0.0, "refused", service=Service("failed", 9))
+    assert "exit code 9" in last(gone, gone, gone).reason.en
+    gone = replace(gone, service=Service("failed", None))
+    assert "exit code" not in last(gone, gone, gone).reason.en
+
+
+def memory_after(*rows, gap=1.0, memory=START):
+    for number, row in enumerate(rows):
+        row = replace(row, at=row.at + number * gap, mono=row.mono + number * gap)
+        memory = judge(row, memory, DEFAULTS)[1]
+    return memory
+
+
+@pytest.mark.parametrize("answer", ["ready", "live", "not-ready"])
+def test_any_answer_of_ours_ends_a_row_of_failures(answer):
+    silent = replace(READY, answer="silent")
+    after = memory_after(silent, silent, replace(READY, answer=answer))
+    assert (after.failures, after.first_failure, after.stall_at) == (0, None, None)
+    assert after.ready_pid == (10 if answer != "not-ready" else None)
+    assert after.last_ready == (2.0 if answer != "not-ready" else None)
+
+
+def test_a_strangers_answer_is_no_answer():
+    other = replace(READY, owner=OTHER)
+    assert memory_after(other, other).failures == 2
+    assert memory_after(other).ready_pid is None
+    unlocked = replace(READY, holder_pid=None, owner=OTHER)
+    assert memory_after(unlocked).failures == 1, "not the process that we found"
+    assert memory_after(replace(unlocked, owner=OURS)).failures == 0
+    assert memory_after(replace(unlocked, process=None)).failures == 1, "and we have none"
+    assert memory_after(replace(READY, owner=None, process=None)).failures == 0, "cannot tell"
+
+
+def test_times_belong_to_one_process():
+    closed = replace(READY, answer="refused", process=replace(OURS, status="R"))
+    first = memory_after(closed, closed, closed)
+    assert (first.closed_since, first.pid_seen, first.busy_since, first.stall_at) == (0, 0, 0, 0)
+    fresh = replace(closed, process=replace(OURS, pid=11, status="R"), at=1005.0, mono=5.0)
+    after = memory_after(fresh, memory=first)
+    assert (after.closed_since, after.pid_seen, after.busy_since, after.stall_at) == (5, 5, 5, 5)
+    assert after.first_failure == 0.0, "the outage is one"
+    gone = replace(closed, process=None, at=1006.0, mono=6.0)
+    after = memory_after(gone, memory=after)
+    assert (after.closed_since, after.busy_since, after.stall_at, after.absent_since) == (
+        None,
+        None,
+        None,
+        6.0,
+    )
+
+
+def test_the_managers_count_is_kept_while_it_says_nothing():
+    counted = memory_after(replace(READY, service=Service(restarts=4)))
+    assert counted.starts == 4
+    assert memory_after(replace(READY, service=None), memory=counted).starts == 4
+
+
+def test_an_age_by_birth_counts_where_it_can_be_true():
+    """We may be new here; a clock that was wrong at the start makes no process ten days old."""
+    closed = replace(READY, answer="refused", owner=None)
+    assert last(closed, closed, closed).state is State.STARTING
+    silent = replace(closed, answer="silent")
+    old = replace(silent, process=replace(OURS, started=600.0))
+    assert last(old, old, old).state is State.HUNG, "up for 400 s, and never answered"
+    ancient = replace(silent, process=replace(OURS, started=1000.0 - 11 * 86400))
+    assert last(ancient, ancient, ancient).state is State.STARTING
+    week = replace(silent, process=replace(OURS, started=1000.0 - 9 * 86400))
+    assert last(week, week, week).state is State.HUNG
+    future = replace(silent, process=replace(OURS, started=2000.0))
+    assert last(future, future, future).state is State.STARTING
+    unknown = replace(silent, process=replace(OURS, started=0.0))
+    assert last(unknown, unknown, unknown).state is State.STARTING
+
+
+def test_exactly_at_the_threshold_a_process_is_busy_or_working():
+    from skill.openclaw.judge_memory import BUSY, BUSY_PATIENCE, WORKING, WORKING_PATIENCE
+
+    assert deaf(Does(cpu=1.01 * BUSY), 300.0)[0] >= BUSY_PATIENCE
+    assert deaf(Does(cpu=0.99 * BUSY), 300.0)[0] < 30
+    assert deaf(Does(moves=WORKING), 300.0)[0] >= WORKING_PATIENCE
+    assert deaf(Does(moves=0.99 * WORKING), 300.0)[0] < 30
+    assert deaf(Does(moves=WORKING), 2000.0, "refused", began=0.0)[0] >= 1200
+    assert deaf(Does(moves=0.99 * WORKING), 2000.0, "refused", began=0.0)[0] <= 304
+
+
+def test_a_child_that_ended_was_at_work():
+    """Its counts vanish with it: the sum falls."""
+    memory, states = Memory(), []
+    process = replace(OURS, started=1000.0)
+    for number in range(2, 340, 2):
+        seen = replace(
+            READY,
+            answer="refused",
+            owner=None,
+            process=process,
+            at=1000.0 + number,
+            mono=float(number),
+            moved=9e6 if number < 310 else 1e6,
+            silent_s=float(number),
+        )
+        verdict, memory = judge(seen, memory, DEFAULTS)
+        states.append(verdict.state)
+    assert states[151] is State.ZOMBIE and states[-1] is State.STARTING
+    assert memory.progress == 310.0

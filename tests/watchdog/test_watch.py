@@ -26,8 +26,9 @@ from skill.openclaw.home import locate
 from skill.store import incidents, watch_state
 from skill.store.watch_log import WatchLog
 from skill.store.watch_state import WatchState
-from skill.watchdog import loop
+from skill.watchdog import loop, note_texts
 from skill.watchdog.alerts import Teller
+from skill.watchdog.policy_outage import Decision
 from skill.watchdog.watch import Watchdog
 
 
@@ -336,6 +337,19 @@ def test_a24_a_terminal_that_cannot_show_a_line_does_not_lose_it(tmp_path, monke
     shown.flush()
     assert "网关重启" in (tmp_path / "watchdog.log").read_text(encoding="utf-8")
     assert b"\\u7f51" in shown.buffer.getvalue()
+
+
+def test_who_ends_it_again_and_again_is_told_where_openclaw_recorded_it(world):
+    watch, told = world(), []
+    watch.acts.tell = lambda decision, step=None: told.append(decision)
+    again = Decision("note", "ended-again", {"times": 5, "minutes": 3})
+    watch.acts.do_note(again, 0.0)
+    logs = watch.home.logs_dir
+    logs.mkdir(exist_ok=True)
+    (logs / "gateway-restart.log").write_text("t source=cron action=restart pid=7\nt other\n")
+    watch.acts.do_note(again, 0.0)
+    words = [note_texts.words(decision, None)[1].en for decision in told]
+    assert "by whom is not known" in words[0] and "restart (cron)" in words[1]
 
 
 def test_levels_are_told_on_change_and_relative_to_what_is_usual(world):
