@@ -222,3 +222,86 @@ def test_whose_signal_it_was(world, stubborn):
     world.pass_(3601)
     assert not ledger.ended_by_us(child.pid)
     assert child.wait() == -signal.SIGKILL
+
+
+# -- the edges: each of these is a mutation that no other test noticed -----------------------------
+def test_a_line_word_by_word(world):
+    home = locate(world.host)
+    ledger = Ledger(world.host, home)
+    world.wall, world.mono = 1_000_000.12345, 500.98765
+    assert ledger.note("kill", who="level 2", why="w" * 300, incident="i-1", pid=42) is True
+    path = home.doctor_dir / "ledger.jsonl"
+    line = json.loads(path.read_text())
+    assert (line["at"], line["mono"], line["pid"]) == (1_000_000.123, 500.988, 42)
+    assert (line["who"], line["incident"], len(line["why"])) == ("level 2", "i-1", 200)
+    assert path.stat().st_mode & 0o777 == 0o600
+    ledger.note("stop", who="层级 3")
+    assert "层级 3" in path.read_text(encoding="utf-8") and ledger.acts()[-1].who == "层级 3"
+    assert ledger.acts()[-1].pid == 0 and ledger.owed_start().act == "stop"
+
+
+def test_what_happened_exactly_five_minutes_ago_counts_no_more(world):
+    ledger = Ledger(world.host, locate(world.host))
+    ledger.note("kill", who="level 2")
+    world.pass_(299.9)
+    assert len(ledger.hard_kills()) == 1
+    world.pass_(0.1)
+    assert ledger.hard_kills() == []
+
+
+def test_after_a_reboot_the_clock_on_the_wall_counts(world, monkeypatch):
+    ledger = Ledger(world.host, locate(world.host))
+    ledger.note("kill", who="level 2")
+    monkeypatch.setattr("skill.openclaw.ledger._boot", lambda: "another")
+    world.mono = 600.0  # by this the kill would be 100 s old
+    world.wall += 400.0
+    assert ledger.hard_kills() == []
+    world.wall -= 300.0
+    assert len(ledger.hard_kills()) == 1
+    monkeypatch.setattr("skill.openclaw.ledger._boot", lambda: "")
+    assert Ledger(world.host, locate(world.host)).age(ledger.acts()[0]) == 100.0
+
+
+def test_both_files_are_read_and_the_older_one_is_replaced(world):
+    home = locate(world.host)
+    ledger = Ledger(world.host, home)
+    ledger.note("stop", who="level 3", incident="first")
+    path = home.doctor_dir / "ledger.jsonl"
+    with open(path, "ab") as out:
+        out.write(b" " * (65536 - path.stat().st_size - 1) + b"\n")
+    assert path.stat().st_size == 65536
+    ledger.note("start", who="level 3", incident="second")
+    assert not (home.doctor_dir / "ledger.jsonl.1").exists(), "at the limit it is not too long"
+    ledger.note("kill", who="level 2", incident="third")
+    assert (home.doctor_dir / "ledger.jsonl.1").exists()
+    assert [act.incident for act in ledger.acts()] == ["first", "second", "third"]
+
+
+def test_when_we_last_ended_it(world):
+    ledger = Ledger(world.host, locate(world.host))
+    assert ledger.last_end() == 0.0
+    for act, counts in (("terminate", True), ("start", False), ("kill", True), ("stop", True)):
+        world.pass_(10)
+        before = ledger.last_end()
+        ledger.note(act, who="level 2", pid=7)
+        assert (ledger.last_end() == world.wall) is counts and ledger.last_end() >= before
+    assert ledger.ended_by_us(7) and not ledger.ended_by_us(7, within=0.0)
+
+
+@pytest.mark.parametrize("act,ours", [("terminate", True), ("kill", True), ("stop", False)])
+def test_only_a_signal_ends_a_process_by_us(world, act, ours):
+    ledger = Ledger(world.host, locate(world.host))
+    ledger.note(act, who="level 2", pid=7)
+    assert ledger.ended_by_us(7) is ours
+
+
+def test_a_disk_that_took_half_a_line_is_a_disk_that_refused(world, monkeypatch):
+    home = locate(world.host)
+    home.doctor_dir.mkdir(parents=True)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, raw: real(handle, raw[:10]))
+    ledger = Ledger(world.host, home)
+    assert ledger.note("kill", who="level 2") is False
+    monkeypatch.setattr(os, "write", real)
+    assert len(ledger.hard_kills()) == 1, "it is remembered here"
+    assert ledger.note("kill", who="level 2") and len(ledger.hard_kills()) == 2

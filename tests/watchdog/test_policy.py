@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from skill.model import RESTARTABLE, State, Text, Verdict
 from skill.openclaw.ledger import HARD_LIMIT, HARD_WINDOW
-from skill.store.watch_state import WatchState, shift
-from skill.watchdog.policy import DEADLINES, Decision, Rules, step
-from skill.watchdog.policy_outage import HOUR
+from skill.store.watch_state import Incident, WatchState, shift
+from skill.watchdog.policy import DEADLINES, Decision, Rules, looping, step
+from skill.watchdog.policy_outage import HOUR, _retry_gap
 
 RULES, NOTHING = Rules(), WatchState()
 
@@ -373,3 +373,113 @@ def test_whatever_happens(rows, most):
                 escalated[name] = True
     for at in restarts:
         assert sum(0 <= at - other < HOUR for other in restarts) <= most
+
+
+# -- the edges: whole decisions and times, where a mutation was not noticed ------------------------
+def test_an_outage_word_by_word():
+    reason = DOWN.reason
+    state, made = play([(10, DOWN)])
+    first = {"reason": reason, "number": 1, "most": 5, "delay": 10}
+    assert [decision for _, decision in made] == [
+        Decision("opened", "verdict", {"reason": reason}),
+        Decision("restart", "verdict", first),
+    ]
+    assert state.incident.next_restart == 1_000_020.0 and state.incident.restarts == 1
+    assert state.restarts == (1_000_010.0,) and state.expected_new_pid
+    state, made = play([(1, DOWN)], state=state, start=1_000_010.0)
+    assert [d for _, d in made] == [Decision("heal", "verdict", {"key": "stuck", "reason": reason})]
+    assert state.incident.pending == "stuck" and not state.incident.loop
+    _, made = play([(1, DOWN)] * 8, state=state, start=1_000_011.0)
+    assert made == [], "the next restart waits for its time"
+    state, made = play([(9, DOWN)], state=state, start=1_000_011.0)
+    second = {"reason": reason, "number": 2, "most": 5, "delay": 30}
+    assert [d for _, d in made] == [Decision("restart", "verdict", second)]
+    frozen = verdict(State.HUNG, 10)
+    _, made = play([(10, HEALTHY), (10, frozen)])
+    assert made[-1][1].hard and made[-1][1].kind == "restart"
+
+
+def test_used_up_restarts_are_told_with_their_number():
+    rules = Rules(restart_delays=(1.0,), max_restarts=3)
+    _, made = play([(2, DOWN)] * 20, rules)
+    told = [d for _, d in made if d.kind == "escalate"]
+    assert told == [Decision("escalate", "restarts-used-up", {"restarts": 3})]
+
+
+def test_no_more_restarts_an_hour_than_allowed_and_after_it_again():
+    rules = Rules(restart_delays=(1.0,), max_restarts=2)
+    state, _ = play([(2, DOWN)] * 10, rules)
+    assert len(state.restarts) == 2
+    fresh = replace(state, incident=None)
+    soon = fresh.restarts[0] + HOUR - 1000001.0 - 1_000_000.0
+    _, made = play([(3, DOWN)], rules, start=fresh.restarts[0] + HOUR - 3.5, state=fresh)
+    assert "restart" not in kinds(made), soon
+    _, made = play([(3, DOWN)], rules, start=fresh.restarts[0] + HOUR - 3.0, state=fresh)
+    assert "restart" in kinds(made)
+
+
+def test_a_change_during_exit_78_is_worth_one_start_and_seldom_more():
+    refuses = verdict(State.MISCONFIGURED, code=78)
+    state, _ = play([(1, refuses)] * 3)
+    now = 1_000_010.0
+    for number in range(4):
+        now += 700.0
+        mark = "mark {}".format(number)
+        state, decisions = step(state, refuses, now, RULES, mark, "incident")
+        facts = {"reason": refuses.reason, "retries": number + 1}
+        starts = [one for one in decisions if one.kind == "restart"]
+        assert starts == [Decision("restart", "changed", facts)]
+        assert state.expected_new_pid and not state.incident.retry
+        assert state.incident.retried == now and state.restarts == ()
+    gaps = [_retry_gap(replace(state.incident, retries=number)) for number in (0, 5, 6, 7, 11, 99)]
+    assert gaps == [10.0, 10.0, 20.0, 40.0, 640.0, 640.0]
+
+
+def test_what_only_a_person_can_fix_is_not_restarted_while_it_stays_that():
+    state, _ = play([(1, DOWN)])
+    told = replace(state, incident=replace(state.incident, hopeless="down", treated=("stuck",)))
+    after, made = play([(60, DOWN)] * 3, state=told, start=1_000_001.0)
+    assert "restart" not in kinds(made) and after.incident.hopeless == "down"
+    after, made = play([(60, verdict(State.ZOMBIE, 7))], state=told, start=1_000_001.0)
+    assert "restart" in kinds(made) and after.incident.hopeless == ""
+
+
+def test_a_process_that_ends_by_itself_is_noted_with_its_code():
+    died = verdict(State.DOWN, None, 9, unclean=True)
+    _, made = play([(10, HEALTHY), (10, died)])
+    assert made[0][1] == Decision("opened", "process-ended", {"exit_code": 9})
+    state, _ = play([(10, HEALTHY), (10, died), (1, verdict(State.STARTING, 12))])
+    _, made = play([(1, died)], state=state, start=1_000_021.0)
+    assert made[0][1] == Decision("none", "process-ended", {"exit_code": 9})
+    refused = verdict(State.MISCONFIGURED, None, 78, unclean=True)
+    after, made = play([(10, HEALTHY), (10, refused)])
+    assert made[0][1] == Decision("none", "process-ended", {"exit_code": 78})
+    assert after.crashes == ()
+
+
+def test_orderly_ends_are_told_with_how_many_in_how_long():
+    rows = [(10, verdict(State.HEALTHY, 1))]
+    for number in range(5):
+        rows += [(30, verdict(State.STARTING)), (30, verdict(State.HEALTHY, 50 + number))]
+    _, made = play(rows)
+    assert [d for _, d in made] == [Decision("note", "ended-again", {"times": 5, "minutes": 4})]
+    quick = [(1, row) for _, row in rows]
+    assert play(quick)[1][0][1].facts == {"times": 5, "minutes": 1}
+
+
+def test_a_loop_is_three_crashes_in_ten_minutes_and_none_before_a_change_was_tried():
+    base = replace(NOTHING, crashes=(1000.0, 1300.0, 1599.0))
+    assert looping(base, 1599.0, RULES) and not looping(base, 1600.0, RULES)
+    many = replace(NOTHING, crashes=tuple(1000.0 * n for n in range(6)))
+    assert looping(many, 9000.0, RULES)
+    assert not looping(replace(many, crashes=many.crashes[:5]), 9000.0, RULES)
+    incident = Incident("i", 900.0, "down", changed=1599.0)
+    assert not looping(replace(base, incident=incident), 1599.0, RULES)
+    assert looping(replace(base, incident=replace(incident, changed=1598.0)), 1599.0, RULES)
+
+
+def test_a_new_pid_ends_the_expectation_of_one():
+    state, _ = play([(10, HEALTHY), (10, DOWN)])
+    assert state.expected_new_pid
+    state, _ = play([(1, verdict(State.STARTING, 11))], state=state, start=1_000_020.0)
+    assert not state.expected_new_pid and state.pid == 11
