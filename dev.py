@@ -1,5 +1,5 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | e2e |
-simulate.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | texts |
+e2e | simulate.
 
 Standard library only.
 
@@ -7,6 +7,7 @@ demo: break the embedded practice gateway in several ways and watch it heal. No 
 no configuration needed.
 test: the tests. Everything is installed into .venv from requirements.lock; pip's own settings
 (proxy, mirror) are honoured.
+texts: every sentence of the program in both languages, as one sheet.
 simulate: seeds of the deterministic simulation (docs/simulation.md): --seeds N, --seed K, --shrink,
 --family NAME, --jobs J.
 """
@@ -113,6 +114,9 @@ def main(words):
     if what == "e2e":
         ready(DEV)
         return end_to_end(more)
+    if what == "texts":
+        ready(())
+        return run(PYTHON, os.path.join("docs", "generate_reference.py"), "--texts")
     if what == "rooms":
         ready(())
         return run(PYTHON, os.path.join("tests", "worlds", "rooms.py"))

@@ -1,12 +1,14 @@
-"""Write docs/configuration.md and docs/configuration.zh-CN.md from the settings schema; with
---check only say whether they are current.
+"""Write docs/configuration.md and docs/configuration.zh-CN.md from the settings schema, findings.md
+and cases.md from the code; with --check only say whether the former are current.
 
 python docs/generate_reference.py [--check]     exit 0 current or written, 1 out of date
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Tuple
@@ -138,11 +140,87 @@ def main(check: bool) -> int:
             stale.append(name)
             if not check:
                 target.write_text(text, "utf-8")
+    if not check:  # lists that follow the code; the settings are what must never be stale
+        (HERE / "findings.md").write_text(findings(), "utf-8")
+        (HERE / "cases.md").write_text(cases(), "utf-8")
     if check and stale:
         print("out of date: {}; run: python3 dev.py docs".format(", ".join(stale)))
         return 1
     return 0
 
 
+def findings() -> str:
+    """Every finding that a check can make, with its sentence."""
+    rows = {}
+    for path in sorted((HERE.parent / "skill" / "checks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or len(node.args) < 3:
+                continue
+            name = getattr(node.args[0], "value", None)
+            if isinstance(name, str) and re.match(r"^[a-z-]+/[a-z0-9-]+$", name):
+                rows.setdefault(name, [_sentence(part) for part in node.args[1:3]])
+    lines = ["| `{}` | {} | {} |".format(name, *said) for name, said in sorted(rows.items())]
+    return FINDINGS + "\n".join(lines) + "\n"
+
+
+def _sentence(node: ast.AST) -> str:
+    """The words of an argument, "..." where the program puts something together."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.replace("|", "\\|")
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "format":
+        return _sentence(node.func.value)
+    if isinstance(node, ast.BinOp):
+        return _sentence(node.left) + "..."
+    return "..."
+
+
+def cases() -> str:
+    """Every case of the library, a row each."""
+    raw = json.loads((HERE.parent / "cases.json").read_text("utf-8"))
+    rows = [
+        "| {} | `{}` | {} | {} | `{}` |".format(
+            case["id"],
+            case.get("slug") or case.get("class", ""),
+            case["title"]["en"].replace("|", "\\|"),
+            case["title"]["zh"].replace("|", "\\|"),
+            case.get("repair", "tell-person"),
+        )
+        for case in raw["cases"]
+    ]
+    return CASES + "\n".join(rows) + "\n"
+
+
+FINDINGS = """# Findings
+
+What the checks can find, as `checkId` in `iflow-doctor diagnose --json`. Written by `python3 dev.py docs`.
+
+| checkId | English | 中文 |
+|---|---|---|
+"""
+CASES = """# Cases
+
+The shipped library; `iflow-doctor explain CASE-001` shows one whole. Written by `python3 dev.py docs`.
+
+| case | class | English | 中文 | repair |
+|---|---|---|---|---|
+"""
+
+
+def texts() -> None:
+    """Print every pair of sentences of the program as one sheet: place, English, Chinese."""
+    root = HERE.parent
+    for path in sorted((root / "skill").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+            pair = [getattr(part, "value", None) for part in node.args[:2]]
+            if name in ("Text", "of") and all(isinstance(part, str) for part in pair):
+                place = "{}:{}".format(path.relative_to(root), node.lineno)
+                print("{}\n  en  {}\n  zh  {}".format(place, *pair))
+
+
 if __name__ == "__main__":
+    if "--texts" in sys.argv[1:]:
+        sys.exit(texts())
     sys.exit(main("--check" in sys.argv[1:]))

@@ -54,7 +54,16 @@ def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
         app.out(result.to_json(app.lang))
     else:
         _show(app, result)
-    raise click.exceptions.Exit(0 if result.outcome in ("healed", "nothing") else 1)
+    raise click.exceptions.Exit(_code(result))
+
+
+def _code(result: Any) -> int:
+    """0 healed, or nothing was wrong; 1 something is still wrong; 2 it could not be told."""
+    from ..model import State, exit_code
+
+    if result.outcome != "nothing" or result.state not in State._value2member_map_:
+        return 0 if result.outcome in ("healed", "nothing") else 1
+    return exit_code(State(result.state))
 
 
 def _may_ask_ai(app: App, ctx: Context, yes: bool, as_json: bool) -> bool:
@@ -91,7 +100,10 @@ def _show(app: App, result: Any) -> None:
         "asked": Text("This can be repaired.", "可以修复。"),
         "escalate": Text("Your action is needed.", "需要你处理。"),
     }
-    app.say(heads[result.outcome])
+    head = heads[result.outcome]
+    if result.outcome == "nothing" and _code(result):
+        head = Text("Nothing was repaired.", "没有修复任何东西。")
+    app.say(head)
     app.say(Text("Cause: ", "原因：").to(app.lang) + result.cause.to(app.lang))
     for action in result.actions:
         app.say(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from doctor_world import CONFIG
 
 from skill.cli import main_group
+from skill.commands import heal
+from skill.doctor.result import Treatment
+from skill.model import Text
 from skill.openclaw.home import Home
 from skill.store import records, snapshots
 
@@ -59,3 +63,19 @@ def test_stats_of_nothing_and_of_something(tmp_path: Path) -> None:
     )
     code, out = run(tmp_path, "--lang", "zh", "stats")
     assert code == 0 and "已恢复：1" in out and "12" in out
+
+
+@pytest.mark.parametrize(
+    "outcome, state, code",
+    [
+        ("healed", "healthy", 0),
+        ("nothing", "healthy", 0),
+        ("nothing", "down", 1),
+        ("nothing", "misconfigured", 1),
+        ("nothing", "unknown", 2),
+        ("escalate", "down", 1),
+        ("asked", "down", 1),
+    ],
+)
+def test_a_repair_that_repaired_nothing_is_no_success(outcome: str, state: str, code: int) -> None:
+    assert heal._code(Treatment(outcome, 3, Text("x", "x"), state=state)) == code
