@@ -61,13 +61,6 @@ _FIELDS = (
 )
 
 
-def preflight(ctx: Context, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Finding]:
-    """Everything that speaks against a start with this config, worst first. Never raises."""
-    found = [f for step in check(ctx, offline, timeout) for f in step.findings]
-    rank = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return sorted(found, key=lambda f: rank[f.severity])
-
-
 def check(ctx: Context, offline: bool = False, timeout: float = CLI_TIMEOUT_S) -> List[Step]:
     """The report in the order a person reads it. offline: nothing outside this machine is asked."""
     look = Look(ctx, cli_timeout=timeout)

@@ -6,8 +6,6 @@ HealerError                 exit 1: could not act
   SettingsError             exit 2: every issue of one settings file at once
   CannotTell                exit 2: could not find out
   ToolError                 a program we called failed
-    ToolMissing             it is not installed
-    ToolTimeout             it did not end in time (its whole process group was ended)
   GatewayError              the gateway cannot be controlled as asked
   ServiceError              the service manager refused or is not there
   RepairError               a repair could not be planned or done; carries rolled_back
@@ -81,14 +79,6 @@ class ToolError(HealerError):
         self.argv = list(argv)
         self.code = code
         self.tail = tail
-
-
-class ToolMissing(ToolError):
-    pass
-
-
-class ToolTimeout(ToolError):
-    pass
 
 
 class GatewayError(HealerError):

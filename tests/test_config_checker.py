@@ -90,14 +90,6 @@ def test_not_knowing_is_exit_2(house):
     assert config_checker.exit_code(config_checker.check(house.ctx(), offline=True)) == 2
 
 
-def test_preflight_has_the_worst_first(house):
-    house.config(
-        dict(GOOD, gateway=dict(GOOD["gateway"], mode="remote"), models={"default": "a/b"})
-    )
-    found = config_checker.preflight(house.ctx(), offline=True)
-    assert [f.severity.value for f in found][:2] == ["error", "warning"]
-
-
 class App:
     def __init__(self, house, lang="en", as_json=False):
         self.house, self.lang, self.as_json = house, lang, as_json

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import socket
-import time
 import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -173,10 +172,3 @@ def identity(pid: Optional[int]) -> Optional[Tuple[int, float]]:
     """(pid, start time), which no other process will ever have; None when it is gone."""
     row = machine.process_of(pid) if pid else None
     return (row.pid, row.started) if row else None
-
-
-def wait_gone(who: Optional[Tuple[int, float]], timeout_s: float) -> bool:
-    until = time.monotonic() + timeout_s
-    while who and identity(who[0]) == who and time.monotonic() < until:
-        time.sleep(0.1)
-    return not who or identity(who[0]) != who

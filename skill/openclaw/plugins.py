@@ -150,11 +150,6 @@ def loaded(log: str) -> List[str]:
     return [name.strip() for name in found[-1].split(",") if name.strip()] if found else []
 
 
-def untrusted(log: str) -> List[str]:
-    """Plugins from elsewhere that this boot loaded."""
-    return sorted(set(_UNTRUSTED.findall(log)))
-
-
 def unfinished(log: str) -> List[str]:
     """Plugins that the config names and whose package is missing."""
     return sorted(

@@ -162,11 +162,6 @@ def best_good(ctx: Context) -> Good:
     )
 
 
-def any_good(ctx: Context) -> Optional[Good]:
-    found = candidates(ctx.home)
-    return found[0] if found else None
-
-
 def rejected(ctx: Context) -> List[Write]:
     """Keep the person's own version of the config aside, where it survives a successful repair."""
     import time

@@ -16,7 +16,6 @@ OURS = (
     "inspect",
     "record",
     "notify",
-    "preflight",
     "heal",
 )
 DEADLY = (
