@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 from ..host import Host
-from ..model import Text
 
 DEFAULT_PORT = 18789
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -151,45 +150,6 @@ def locate(host: Host, port: Optional[int] = None) -> Home:
     if not found and (not view.ok or "port" in gateway):  # unreadable, or there and no port number
         found, scheme = _last_seen(home) or (None, scheme)
     return replace(home, port=found or derived_port(home.profile), scheme=scheme)
-
-
-def not_ours_to_write(host: Host, home: Home, service_env: Mapping[str, str]) -> Optional[Text]:
-    """Why the config must not be written by us, in words; None when it may be.
-
-    An immutable config (Nix, OPENCLAW_CONFIG_READONLY, a ConfigMap, a read-only mount) is changed
-    where it comes from: what we wrote would be refused, or gone at the next rollout.
-    """
-    env = {**host.env, **service_env}
-    if env.get("OPENCLAW_NIX_MODE", "").strip() == "1":
-        return Text(
-            "OPENCLAW_NIX_MODE=1: the config comes from Nix; change it there and rebuild",
-            "OPENCLAW_NIX_MODE=1：配置由 Nix 管理，请在 Nix 中修改并重新构建",
-        )
-    if env.get("OPENCLAW_CONFIG_READONLY", "").strip() == "1":
-        return Text(
-            "OPENCLAW_CONFIG_READONLY=1: its config belongs to the deployment",
-            "OPENCLAW_CONFIG_READONLY=1：配置由部署方管理",
-        )
-    path = str(home.config_path)
-    real = os.path.realpath(path)
-    if "/..data/" in real or "/..20" in real:
-        return Text.of(
-            "{} is mounted from a ConfigMap or Secret; change it there",
-            "{} 由 ConfigMap 或 Secret 挂载，请在那里修改",
-            path,
-        )
-    if real.startswith(("/nix/store/", "/gnu/store/")):
-        return Text.of("{} lies in {}", "{} 位于 {}", path, real)
-    if os.path.exists(real) and _read_only_mount(os.path.dirname(real)):
-        return Text.of("{} lies on a read-only mount", "{} 位于只读挂载上", path)
-    return None
-
-
-def _read_only_mount(folder: str) -> bool:
-    try:
-        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-    except (OSError, AttributeError):
-        return False
 
 
 def remember(home: Home) -> None:
