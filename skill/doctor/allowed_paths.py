@@ -12,6 +12,7 @@ from ..errors import RepairError
 from ..files import is_something_else
 from ..model import Delete, EndProcess, Move, Plan, Run, Service, Text, Wait, Write
 from ..openclaw import config as openclaw_config
+from ..openclaw import lock
 from ..repairs.free_disk import OLD_LOG, log_dir, old_logs, own_spare
 from ..store.good_copies import candidates, service_files
 
@@ -116,8 +117,10 @@ def _may_move(ctx: Context, path: str, to: str) -> bool:
         _inside(path, ctx.home.state_dir / "state") or _inside(path, ctx.home.state_dir / "agents")
     ):
         return True
+    if path in lock.old_places(ctx.host, ctx.home):
+        return True
     return _inside(path, ctx.home.state_dir / "tmp") and bool(
-        re.search(r"gateway\.[A-Za-z0-9]+\.lock$", path)
+        re.search(r"gateway\.[A-Za-z0-9]+\.lock(?:\.reclaim)?$", path)
     )
 
 

@@ -57,7 +57,7 @@ def info_of(row: Optional[Process]) -> Optional[ProcessInfo]:
     status = _SHORT.get(row.state, "S") if row else "Z"
     if row is None or status == "Z":
         return None
-    return ProcessInfo(row.pid, row.started, status, row.line[:300], row.rss, row.uid)
+    return ProcessInfo(row.pid, row.started, status, row.line.strip()[:300], row.rss, row.uid)
 
 
 def lock_holder(host: Host, home: Home) -> Optional[ProcessInfo]:

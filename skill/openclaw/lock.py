@@ -247,16 +247,20 @@ def own_tree(host: Host) -> Set[int]:
 
 
 def proven_dead(host: Host, home: Home) -> bool:
-    """Whether a lock may be moved: every owner is proven to be gone, and nobody writes the state.
+    """Whether a lock may be moved: every owner is proven to be gone.
 
-    "Cannot tell" is no proof: on a shared volume the owner may live in another container or host.
+    "Cannot tell" is no proof: on a shared volume the owner may live in another container or host. A
+    coordinator that nobody keeps proves it; where a version has none, nobody may have written the
+    state lately (a start that fails writes it, too).
     """
-    for lock in locks(host, home):
+    found = locks(host, home)
+    for lock in found:
         if lock.readable and life_of(host, home, lock)[0] is not Life.DEAD:
             return False
         if not lock.readable and (is_kept(lock) or _young(host, lock.path)):
             return False
-    return not any(_young(host, name) for name in _written(home))
+    coordinated = any(os.path.isfile(lock.path + ".sqlite") for lock in found)
+    return coordinated or not any(_young(host, name) for name in _written(home))
 
 
 def _written(home: Home) -> Iterable[str]:

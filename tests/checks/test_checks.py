@@ -725,3 +725,40 @@ def test_a4_a_gateway_that_answers_elsewhere_is_told_and_no_program_is_blamed(ho
     seen = found(rivals.PORT, house)
     assert [(f.check_id, f.severity.value) for f in seen] == [("port/mismatch", "warning")]
     assert seen[0].evidence["port"] == PORT + 100 and str(PORT) in seen[0].message.en
+
+
+def _dead_lock(house):
+    folder = house.state / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    lock = {"pid": 999999, "createdAt": "2027-01-15T07:00:00.000Z", "startTime": 7}
+    (folder / "gateway.a253df78.lock").write_text(json.dumps(lock))
+    return folder / "gateway.a253df78.lock"
+
+
+def test_the_guard_of_a_takeover_that_crashed_is_an_error_and_is_moved(house):
+    path = _dead_lock(house)
+    (path.parent / (path.name + ".reclaim")).mkdir()
+    seen = [f for f in found(process.LOCK, house) if f.severity.value == "error"]
+    assert [f.check_id for f in seen] == ["lock/reclaim-guard"]
+    from skill import repairs
+
+    steps = repairs.ALL["clear-stale-lock"].plan(house.ctx(), {}).steps
+    assert [step.path for step in steps if hasattr(step, "to")] == [
+        str(path),
+        str(path) + ".reclaim",
+    ]
+
+
+def test_a_lock_that_is_kept_elsewhere_is_told_and_never_moved(house):
+    import sqlite3
+
+    from skill import repairs
+    from skill.errors import CannotPlan
+
+    path = _dead_lock(house)
+    keeper = sqlite3.connect(str(path) + ".sqlite", isolation_level=None)
+    keeper.execute("BEGIN EXCLUSIVE")
+    assert ids(found(process.LOCK, house)) == ["lock/elsewhere"]
+    with pytest.raises(CannotPlan):
+        repairs.ALL["clear-stale-lock"].plan(house.ctx(), {})
+    keeper.close()

@@ -731,3 +731,22 @@ def test_a_definition_that_does_not_help_is_put_back_and_taken_up_again(world: W
     outcome = execute.execute(ctx, repairs.ALL["restore-service-unit"].plan(ctx, {}))
     assert outcome.rolled_back and unit.read_text() == "[Service]\nExecStart=/mine\n"
     assert world.calls.count("reload") == 2, "the manager must not go on with what was undone"
+
+
+def test_the_guard_of_a_crashed_takeover_may_be_moved_and_nothing_like_it(world: World) -> None:
+    from skill.doctor.allowed_paths import refuse
+
+    folder = world.state / "tmp" / "openclaw-0"
+    aside = str(world.home.doctor_dir / "quarantine" / "x-locks" / "y")
+    for name, fine in (
+        ("gateway.a253df78.lock", True),
+        ("gateway.a253df78.lock.reclaim", True),
+        ("gateway.a253df78.lock.sqlite", False),
+        ("device-identity.448386ab.lock.reclaim", False),
+    ):
+        plan = plan_of(Move(str(folder / name), aside))
+        if fine:
+            refuse(world.context(), plan)
+        else:
+            with pytest.raises(RepairError):
+                refuse(world.context(), plan)

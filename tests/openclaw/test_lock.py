@@ -95,6 +95,7 @@ FOREIGN: List[Tuple[str, ...]] = [
     ("sh", "-c", "openclaw gateway run"),
     ("node", "/home/me/.openclaw/workspace/openclaw/mcp.js", "gateway"),
     ("node", "-e", "0", "/opt/openclaw.mjs", "gateway"),
+    ("node", "-p", "/opt/openclaw.mjs", "gateway"),
     ("node", "/srv/app.js", "/opt/openclaw/openclaw.mjs", "gateway"),
     ("grep", "openclaw-gateway"),
     ("openclaw-gateway-proxy", "--port", "18789"),
@@ -254,6 +255,17 @@ def test_a_state_that_somebody_writes_is_nobodys_grave(place: Place) -> None:
     os.utime(wal, (NOW - 5, NOW - 5))
     assert not lock.proven_dead(place.host, place.home)
     os.utime(wal, (NOW - 600, NOW - 600))
+    assert lock.proven_dead(place.host, place.home)
+
+
+def test_starts_that_fail_and_write_the_state_hide_no_death(place: Place) -> None:
+    """Seen on 2026.9.6: each start beside <lock>.reclaim touches the database and ends."""
+    path = place.lock(startTime=77)
+    wal = place.state / "state" / "openclaw.sqlite-wal"
+    wal.parent.mkdir()
+    wal.write_bytes(b"x")
+    os.utime(wal, (NOW - 5, NOW - 5))
+    Path(str(path) + ".sqlite").write_bytes(b"")
     assert lock.proven_dead(place.host, place.home)
 
 
