@@ -223,9 +223,17 @@ def stats(app: App, as_json: bool) -> None:
         app.say("  {}: {} / {}".format(week, row["healed"], row["incidents"]))
     if value["ai"]["calls"]:
         app.say(
-            Text("AI calls: {}, cost {} USD", "AI 调用：{} 次，费用 {} 美元")
-            .to(app.lang)
-            .format(value["ai"]["calls"], value["ai"]["cost_usd"])
+            Text.of(
+                "AI calls: {}, cost {} USD{}",
+                "AI 调用：{} 次，费用 {} 美元{}",
+                value["ai"]["calls"],
+                value["ai"]["cost_usd"],
+                Text.of(
+                    ", {} of them of unknown cost", "，其中 {} 次费用未知", value["ai"]["unknown"]
+                )
+                if value["ai"]["unknown"]
+                else "",
+            )
         )
     if value["set_aside"]:
         app.say(

@@ -98,6 +98,7 @@ def record(ctx: Context, incident: Incident, result: Treatment) -> None:
         "treat_s": round(result.seconds, 1),
         "ai_calls": result.ai_calls,
         "cost_usd": result.cost_usd,
+        "ai_unknown": int((result.ai or {}).get("unknown") or 0),
         "evidence": sorted({f.check_id for f in ctx.verdict.findings}),
     }
     entry["errors"] = sorted(

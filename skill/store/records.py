@@ -176,6 +176,7 @@ class Store:
             },
             "ai": {
                 "calls": sum(int(r.get("ai_calls") or 0) for r in records),
+                "unknown": sum(int(r.get("ai_unknown") or 0) for r in records),
                 "cost_usd": round(sum(float(r.get("cost_usd") or 0) for r in records), 4),
             },
             "set_aside": self.set_aside,

@@ -26,11 +26,12 @@ class AiResult:
     """healed: by verification alone (Outcome.healed). why: our own word on how it ended. opinion:
     what the model says, marked as such, never an order of ours.
 
-    calls, usd: of this visit, as far as it is known. cost: of the incident over all visits (calls,
-    usd, unknown, tokens). rounds: plans received. attempts: (bridge, error kind). outcomes: what
-    became of executed plans. prompt_after_s: seconds from ask() to the first prompt being handed
-    over. report: path of the Markdown report ("" when nobody was asked). unasked: bridges that the
-    owner has not said yes to. switched_off: plugins that a plan disabled.
+    calls, usd, unknown: of this visit (unknown: calls whose cost nobody says). cost: of the
+    incident over all visits (calls, usd, unknown, tokens). rounds: plans received. attempts:
+    (bridge, error kind). outcomes: what became of executed plans. prompt_after_s: seconds from
+    ask() to the first prompt being handed over. report: path of the Markdown report ("" when
+    nobody was asked). unasked: bridges that the owner has not said yes to. switched_off: plugins
+    that a plan disabled.
     """
 
     healed: bool
@@ -41,6 +42,7 @@ class AiResult:
     rounds: int = 0
     calls: int = 0
     usd: float = 0.0
+    unknown: int = 0
     cost: Mapping[str, Any] = field(default_factory=dict)
     attempts: Tuple[Tuple[str, str], ...] = ()
     outcomes: Tuple[Outcome, ...] = ()
@@ -60,6 +62,7 @@ class AiResult:
             "bridge": self.bridge,
             "rounds": self.rounds,
             "cost": dict(self.cost),
+            "unknown": self.unknown,
             "why": self.why.en,
             "why_zh": self.why.zh,
             "opinion": self.opinion.en,

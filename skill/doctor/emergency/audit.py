@@ -95,6 +95,7 @@ class Ledger:
             row["unknown"] = int(row["unknown"]) + 1
             incident.keep_ai(row)
         self.calls_before, self.usd_before = int(row["calls"]), float(row["usd"])
+        self.unknown_before = int(row["unknown"])
 
     @property
     def row(self) -> Dict[str, Any]:
@@ -104,6 +105,11 @@ class Ledger:
     def calls(self) -> int:
         """Calls of this visit."""
         return int(self.row["calls"]) - self.calls_before
+
+    @property
+    def unknown(self) -> int:
+        """Calls of this visit whose cost nobody says."""
+        return int(self.row["unknown"]) - self.unknown_before
 
     @property
     def usd(self) -> float:

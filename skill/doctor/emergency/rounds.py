@@ -280,6 +280,7 @@ class Emergency(Asking):
             rounds=self.rounds,
             calls=self.ledger.calls,
             usd=self.ledger.usd,
+            unknown=self.ledger.unknown,
             cost={name: row[name] for name in ("calls", "usd", "unknown", "tokens")},
             attempts=tuple(self.attempts),
             outcomes=tuple(self.outcomes),
