@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Tuple
 
 import click
 
@@ -305,9 +305,10 @@ def list_snapshots(app: App, as_json: bool = False) -> None:
     is_flag=True,
     help="Only keys of openclaw.json that are gone or changed. / 只还原缺失或被改动的配置项。",
 )
+@click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def restore_snapshot(
-    app: App, name: str, yes: Optional[bool], keys: Tuple[str, ...], missing: bool
+    app: App, name: str, yes: bool, keys: Tuple[str, ...], missing: bool, as_json: bool
 ) -> None:
     """Put the files of a snapshot back; what is there now is snapshotted first. /
     还原快照（先保存现状）。
@@ -326,7 +327,7 @@ def restore_snapshot(
         raise UsageError(
             Text.of("no snapshot {}", "没有快照 {}", name), "iflow-doctor snapshots list"
         )
-    if not yes and app.as_json:
+    if not yes and (as_json or app.as_json):
         raise UsageError(
             Text("--json cannot prompt; add --yes", "--json 下还原不会再询问"),
             "iflow-doctor snapshots restore {} --yes --json".format(name),
@@ -344,7 +345,7 @@ def restore_snapshot(
         for write in writes:
             write_atomic(write.path, write.content, keep_mode=True)
         changed = what if missing or keys else kept.restore(chosen)
-    if app.as_json:
+    if as_json or app.as_json:
         app.out({"ok": True, "restored": changed, "as_it_was": before.id})
         return
     app.say(

@@ -445,3 +445,26 @@ def test_a_healthy_look_does_not_ask_for_the_service_and_that_is_no_change(world
     before = watch._fingerprint()
     watch.seen = Observation(0.0, 0.0, "ready")
     assert watch._fingerprint() == before
+
+
+def test_a_config_that_it_is_ready_with_is_kept_whatever_happened_before(world):
+    """A12: a crash a minute ago says nothing about the edit that the gateway is ready with now."""
+    watch = world()
+    started = []
+    watch.children.start = lambda name, words: started.append((name, words))
+    watch.verdict = Verdict(State.HEALTHY, Text("", ""), 7)
+    now = watch.host.now()
+    watch.state = WatchState(crashes=(now - 20,), pid=7)
+    watch._healthy(now)
+    watch._healthy(now + 30)
+    assert started == []
+    watch._healthy(now + 61)
+    assert started == [("keep-config", ["keep-good", "--config-only"])]
+    watch._healthy(now + 62)
+    assert len(started) == 1
+    watch.home.config_path.write_text("{gateway:{port:18901},messages:{a:1}}")
+    watch._healthy(now + 70)
+    watch._healthy(now + 100)
+    assert len(started) == 1, "ready for 30 s with this one"
+    watch._healthy(now + 131)
+    assert started[1:] == [("keep-config", ["keep-good", "--config-only"])]
