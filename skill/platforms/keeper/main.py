@@ -340,7 +340,7 @@ class Keeper:
             if not spec.get("records_stops", True):
                 # Up to 2026.7 `openclaw gateway stop` is nothing but a SIGTERM.
                 wanted = wanted or bool(lib.TOLD_TO_END.search(tail))
-            if ours or not (adopted or wanted):
+            if not wanted and (ours or not adopted):
                 # As Restart=always: our own child has no terminal, and whoever wants it stopped
                 # says so to OpenClaw or to us.
                 delay = max(SETTLE, self._delay(young))
@@ -354,8 +354,9 @@ class Keeper:
                 )
             else:
                 self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)
-        elif not ours and lib.stop_on_record(str(spec.get("state_dir", "")), pid):
-            # Told to stop while it started or crashed: how it ended is no matter then.
+        elif lib.stop_on_record(str(spec.get("state_dir", "")), pid):
+            # Told to stop while it started, crashed or was deaf (and ended by us): how it ended is
+            # no matter then.
             self.save(wanted="down", phase="stopped", reason="stopped on record", next_at=0.0)
         elif code == REFUSED:
             self.save(
