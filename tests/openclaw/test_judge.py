@@ -708,3 +708,25 @@ def test_a_child_that_ended_was_at_work():
         states.append(verdict.state)
     assert states[151] is State.ZOMBIE and states[-1] is State.STARTING
     assert memory.progress == 310.0
+
+
+def test_progress_is_the_last_line_of_its_own():
+    def after(silent, **more):
+        seen = replace(READY, answer="refused", at=1100.0, mono=500.0, silent_s=silent)
+        process = replace(OURS, started=1000.0)
+        return judge(replace(seen, process=process, **more), Memory(), DEFAULTS)[1].progress
+
+    assert after(40.0) == 460.0 and after(99.4) == 400.6
+    assert after(100.0) is None and after(99.6) is None, "it has written nothing yet"
+    assert after(None) is None
+
+
+def test_at_the_very_deadline_it_is_over():
+    gone = Observation(1000.0, 0.0, "refused", updating=True, service=Service("failed", 1))
+    assert last(gone, gone, replace(gone, at=1898.0, mono=898.0)).state is State.DOWN
+    assert last(gone, gone, replace(gone, at=1897.0, mono=897.0)).state is State.UPDATING
+    waits = Observation(1000.0, 0.0, "refused", service=Service("activating", 1))
+    assert last(waits, waits, replace(waits, at=1118.0, mono=118.0)).state is State.DOWN
+    assert last(waits, waits, replace(waits, at=1117.0, mono=117.0)).state is State.STARTING
+    left = replace(waits, service=Service("inactive", 78), was_held=True)
+    assert last(left, left, left).state is State.DOWN
