@@ -170,11 +170,20 @@ def many(words: Any) -> int:
             for part in pool.imap_unordered(_span, chunks):
                 parts.append(part)
                 _progress(parts, words.seeds, began)
+                if _late(words, began):
+                    pool.terminate()
+                    break
     else:
         for chunk in chunks:
             parts.append(span(*chunk))
             _progress(parts, words.seeds, began)
+            if _late(words, began):
+                break
     return report(parts, clock() - began, words)
+
+
+def _late(words: Any, began: float) -> bool:
+    return bool(words.minutes) and clock() - began > words.minutes * 60.0
 
 
 def _span(chunk: Any) -> Dict[str, Any]:
