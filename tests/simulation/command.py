@@ -30,6 +30,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop a run at its first violation"
     )
+    parser.add_argument("--minutes", type=float, help="stop after so long, and report what ran")
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args(argv)
     if (

@@ -182,10 +182,12 @@ class FilePatches:
                 self.flush()
             return REAL["scandir"](path if isinstance(path, int) else moved(text(path)))
 
-        def fsync(_fd: Any) -> None:
+        def fsync(descriptor: int) -> None:
             world.effect("fsync")
             if world.disk_full and world.current is not None:
-                raise OSError(errno.ENOSPC, "No space left on device")
+                name = os.readlink("/proc/self/fd/{}".format(descriptor))
+                if not name.startswith("/dev/shm/iflow-doctor-"):  # memory has room
+                    raise OSError(errno.ENOSPC, "No space left on device")
 
         def clearing(name: str) -> Any:
             def work(*args: Any, **more: Any) -> Any:
