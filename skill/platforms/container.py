@@ -7,9 +7,11 @@ volumes, limits, the environment) is told, never repaired from within.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..errors import ServiceError
+from ..errors import ServiceError, SettingsError
+from ..files import private_dir, read_json, write_json
 from ..host import Host
 from ..locks import lock_held
 from ..model import Text
@@ -34,7 +36,6 @@ class Container:
     def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self._pids: Set[int] = set()
-        self._gone_since: Optional[float] = None
 
     # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
@@ -42,13 +43,9 @@ class Container:
         engine is about to change, and for longer than BACK_OFF a start that keeps failing.
         """
         pid = self._process()
-        now = self.host.monotonic()
         if pid:
             self._pids.add(pid)
-            self._gone_since = None
-        elif self._gone_since is None:
-            self._gone_since = now
-        waiting = self._gone_since is not None and now - self._gone_since < BACK_OFF
+        waiting = self.host.now() - self._last_seen(bool(pid)) < BACK_OFF
         state = ServiceState(
             exists=True,
             active="active" if pid else "activating" if waiting else "failed",
@@ -60,6 +57,21 @@ class Container:
             detail="" if pid else "the engine restarts the container when it ends",
         )
         return whose(self.host, self.home, state)
+
+    def _last_seen(self, there: bool) -> float:
+        """Return when a process was seen last; on disk, because level 3 is another process."""
+        path, now = self.home.doctor_dir / "container.json", self.host.now()
+        try:
+            seen = float((read_json(path) or {}).get("seen") or 0.0)
+        except (SettingsError, TypeError, ValueError, AttributeError):
+            seen = 0.0
+        if there or not seen or seen > now:
+            if now - seen >= 1.0 or seen > now:
+                with contextlib.suppress(OSError):
+                    private_dir(path.parent)
+                    write_json(path, {"seen": now})
+            return now
+        return seen
 
     def _process(self) -> Optional[int]:
         """Return the gateway's pid: who holds the lock, else a start that has not taken it yet."""

@@ -112,6 +112,7 @@ def test_a_start_that_keeps_failing_is_no_start(pod: Pod) -> None:
     assert platform.service_state().active == "activating"
     pod.clock += 16
     assert platform.service_state().active == "failed"
+    assert made(pod)[0].service_state().active == "failed"  # level 3 is another process
     launcher = Process(
         9, 1, "openclaw", ("openclaw",), "sleeping", 200.0, ticks=90,
         env={"OPENCLAW_STATE_DIR": str(pod.home_dir / ".openclaw")},
