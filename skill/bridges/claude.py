@@ -283,7 +283,10 @@ BRIDGE = Bridge(
     ENV,
     frozenset({PLAN, HANDS}),
     Text(
-        'runs without tools; in "hands" mode under strict permission rules',
-        "不带工具提问；放手模式下受严格规则约束",
+        'runs without tools; in "hands" mode it edits one file and has no shell',
+        "不带工具提问；放手模式只编辑一个文件，没有 shell",
     ),
+    vendor="Anthropic",
+    to=to,
+    whose=whose,
 )

@@ -447,3 +447,20 @@ def test_a_program_that_outlives_its_killed_doctor_is_ended_at_the_next_look(tmp
     finally:
         killed.kill()
         child.end_run(run)
+
+
+def test_every_bridge_says_who_gets_the_evidence_at_which_address_and_who_pays(tmp_path):
+    """The owner agrees to these words: a bridge without them would be agreed to blindly."""
+    http = {"base_url": "https://llm.example/v1", "model": "m", "key": "k"}
+    env = {
+        "OPENAI_API_KEY": "k",
+        "IFLOW_apiKey": "k",
+        "IFLOW_baseUrl": "https://own.example/v1",
+        "ANTHROPIC_API_KEY": "k",
+    }
+    ai = {"openai_http": http, "anthropic_http": http, "command": {"argv": ["/bin/true"]}}
+    ctx = ai_world.context(tmp_path, {}, ai=ai, env=env)
+    for name, one in BRIDGES.items():
+        assert one.vendor and one.to(ctx) and one.whose(ctx).en, name
+        assert one.whose(ctx) != base.Bridge.whose(ctx), name
+    assert BRIDGES["claude"].to(ctx) == "api.anthropic.com"
