@@ -132,10 +132,12 @@ def quiet(name: str, rows: Sequence[Sequence[str]], now: float, home: Home) -> A
 
 
 def moment(at: float, now: float) -> str:
-    """Local time: the hour, with the day where it is another one."""
+    """Local time with its offset: the reader may sit elsewhere. The day where it is another one."""
     then = time.localtime(at)
     same = then[:3] == time.localtime(now)[:3]
-    return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then)
+    return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then) + time.strftime(
+        " UTC%z", then
+    )
 
 
 def _head(verdict: Optional[Verdict], incident: Optional[Incident]) -> Text:
