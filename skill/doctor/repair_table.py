@@ -50,6 +50,8 @@ PERSON: Tuple[Row, ...] = (
 # Certain causes, most fundamental first: a gateway that cannot read its config says nothing useful
 # about anything else.
 SPECIFIC: Tuple[Row, ...] = (
+    # it blocks every start, and OpenClaw does not take it over by itself
+    Row("lock/reclaim-guard", "clear-stale-lock", when=NOT_UP),
     Row("disk/full", "free-disk"),
     Row("disk/inodes", "free-disk"),
     # Before what its broken words may look like: a program that is gone, an OpenClaw that is not
@@ -124,7 +126,6 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("permissions/not-writable", "tell-person", when=NOT_UP),
     Row("permissions/dangling-link", "tell-person", when=NOT_UP),
     Row("permissions/not-a-folder", "tell-person", when=NOT_UP),
-    Row("lock/reclaim-guard", "clear-stale-lock", when=NOT_UP),
     Row("lock/live-owner", "tell-person", when=Evidence(all=("state:impostor",))),
 )
 

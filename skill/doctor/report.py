@@ -14,6 +14,7 @@ from ..errors import SettingsError
 from ..locks import lock_held, lock_owner
 from ..model import FINE, Match
 from ..openclaw.gateway import clock_stamp
+from ..openclaw.home import url_of
 from ..store import watch_state
 from ..store.watch_state import Incident
 from . import conclude, examine
@@ -67,7 +68,7 @@ class Report:
             "pid": verdict.pid,
             "gateway_exit_code": verdict.exit_code,
             "failing": list(verdict.failing),
-            "url": ctx.home.url(""),
+            "url": url_of(ctx.home, seen.endpoint if seen else None),
             "state_dir": str(ctx.home.state_dir),
             "memory_mb": round(seen.process.rss / 1048576) if seen and seen.process else None,
             "response_s": round(seen.seconds, 3) if seen else None,

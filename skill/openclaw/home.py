@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..host import Host
 
@@ -46,6 +46,12 @@ class Home:
 
     def url(self, path: str = "/healthz") -> str:
         return "{}://127.0.0.1:{}{}".format(self.scheme, self.port, path)
+
+
+def url_of(home: Home, endpoint: Optional[Tuple[int, str]]) -> str:
+    """Where the gateway really is: at this (port, scheme), else where its config says."""
+    port, scheme = endpoint or (home.port, home.scheme)
+    return replace(home, port=port, scheme=scheme).url("")
 
 
 def state_dir_of(host: Host) -> Path:

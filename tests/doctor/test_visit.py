@@ -526,3 +526,10 @@ def test_the_whole_visit_is_under_a_lock_that_the_watchdog_asks_for(world: World
     doctor.treat(world.context(), "i1")
     assert held == {True}
     assert not lock_held(world.home.doctor_dir / doctor.LOCK)
+
+
+def test_a_lock_guard_that_blocks_every_start_is_for_us_and_not_for_a_person() -> None:
+    """Seen on the real 2026.9.6: told with the right cause, and left for its owner to remove."""
+    row = next(r for r in repair_table.SPECIFIC if r.check == "lock/reclaim-guard")
+    assert row.repair == "clear-stale-lock"
+    assert not any(r.check == "lock/reclaim-guard" for r in repair_table.PERSON)

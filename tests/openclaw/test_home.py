@@ -10,7 +10,7 @@ import pytest
 
 from skill.host import Host
 from skill.openclaw.cli import environment
-from skill.openclaw.home import derived_port, locate, selectors, state_dir_of
+from skill.openclaw.home import derived_port, locate, selectors, state_dir_of, url_of
 from skill.platforms.common import gateway_environment, watchdog_environment
 from skill.platforms.keeperstate import own_env
 
@@ -110,3 +110,9 @@ def test_paths_may_begin_with_a_tilde(tmp_path: Path) -> None:
     ours = host(tmp_path, OPENCLAW_STATE_DIR="~/oc", OPENCLAW_CONFIG_PATH="~/etc/oc.json")
     home = locate(ours)
     assert home.state_dir == tmp_path / "oc" and home.config_path == tmp_path / "etc" / "oc.json"
+
+
+def test_a4_the_address_that_is_shown_is_where_the_gateway_really_is(tmp_path: Path) -> None:
+    home = locate(host(tmp_path))
+    assert url_of(home, None) == "http://127.0.0.1:18789"
+    assert url_of(home, (19555, "https")) == "https://127.0.0.1:19555"
