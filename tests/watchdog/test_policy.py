@@ -483,3 +483,67 @@ def test_a_new_pid_ends_the_expectation_of_one():
     assert state.expected_new_pid
     state, _ = play([(1, verdict(State.STARTING, 11))], state=state, start=1_000_020.0)
     assert not state.expected_new_pid and state.pid == 11
+
+
+def test_a_red_channel_is_told_once_and_ends_an_outage():
+    red = replace(verdict(State.DEGRADED, 11), failing=("telegram",))
+    rows = [(10, HEALTHY)] + [(10, red)] * 100
+    state, made = play(rows)
+    assert [d for _, d in made] == [Decision("note", "degraded")]
+    assert made[0][0] == 1_000_020.0 + 300.0 and state.streak == 0
+    state, _ = play([(10, HEALTHY), (10, DOWN)])
+    state, made = play([(10, red)] * 4, state=state, start=1_000_020.0)
+    over = Decision("recovered", "not-ready", {"failing": ("telegram",)})
+    assert [(at, d) for at, d in made if d.kind == "recovered"] == [(1_000_060.0, over)]
+    assert state.incident is None
+
+
+def test_an_outage_is_told_at_45_s_and_escalated_at_300_s():
+    waits = verdict(State.STARTING, 11)
+    state, _ = play([(10, HEALTHY), (10, DOWN)])
+    _, made = play([(5, waits)] * 80, state=state, start=1_000_020.0)
+    told = [(at - 1_000_020.0, d) for at, d in made if d.kind in ("announce", "escalate")]
+    assert told == [
+        (45.0, Decision("announce", "lasting", {"seconds": 45.0})),
+        (300.0, Decision("escalate", "lasting", {"seconds": 300.0})),
+    ]
+
+
+def test_a_start_that_dies_and_one_of_many_are_called_what_they_are():
+    dead = verdict(State.STARTING, None, 1, unclean=True)
+    state, made = play([(10, HEALTHY), (10, verdict(State.STARTING, 11)), (1, dead), (1, dead)])
+    heals = [d for _, d in made if d.kind == "heal"]
+    assert [d.code for d in heals] == ["died-starting"]
+    assert state.incident.loop and "loop" in state.incident.treated
+    rows = []
+    for pid in range(20, 23):
+        rows += [(10, verdict(State.HEALTHY, pid)), (10, verdict(State.DOWN, None, 1, True))]
+    rows = [(1, HEALTHY)] + [row for row in rows]
+    _, made = play(rows + [(1, verdict(State.STARTING, None))])
+    codes = [d.code for _, d in made if d.kind == "heal"]
+    assert codes and codes[0] in ("crash-loop", "verdict")
+
+
+def test_a_loop_must_stay_ready_for_half_a_minute_and_its_crashes_are_spent():
+    looped = Incident("i", 1_000_000.0, "down", loop=True, treated=("loop",))
+    base = replace(NOTHING, incident=looped, crashes=(999_990.0,) * 3, pid=10, ready_pid=10)
+    state, made = play([(10, HEALTHY)] * 3, state=base)
+    assert kinds(made) == []
+    state, made = play([(10, HEALTHY)], state=state, start=1_000_030.0)
+    assert [d for _, d in made] == [Decision("recovered", "ready", {"times": 4})]
+    assert state.crashes == () and state.incident is None
+    plain = replace(base, incident=replace(looped, loop=False), crashes=(999_990.0,))
+    state, made = play([(10, HEALTHY)] * 3, state=plain)
+    assert [d for _, d in made] == [Decision("recovered", "ready", {"times": 3})]
+    assert state.crashes == (999_990.0,)
+
+
+def test_channels_are_started_again_after_quiet_and_failing_is_told():
+    safe = verdict(State.SAFE_MODE, 5)
+    _, made = play([(10, safe)] * 80)
+    quiet = Decision("resume-channels", "quiet", {"seconds": 330.0})
+    assert [(at - 1_000_010.0, d) for at, d in made] == [
+        (0.0, Decision("note", "safe_mode")),
+        (330.0, quiet),
+        (630.0, Decision("note", "resume_failed")),
+    ]
