@@ -52,11 +52,9 @@ def no_ledger() -> None:
 
 def everybody_is_a_gateway() -> None:
     """Whoever has the pid of the lock is the gateway."""
-    process = _module("openclaw.gateway_process")
-    process.lock_holder = lambda host, home=None: process.look_at(
-        process.read_lock(home if home is not None else host).get("pid", 0)
-    )
-    _module("openclaw.gateway").lock_holder = process.lock_holder
+    lock = _module("openclaw.lock")
+    lock._reused = lambda *args: False
+    lock.is_main = lambda *args: True
 
 
 def impatient() -> None:
@@ -68,13 +66,6 @@ def nobody_is_told() -> None:
     """Alerts are written and never sent."""
     alerts = _module("watchdog.alerts")
     alerts.Teller.flush = lambda teller: None
-
-
-def no_snapshot_of_the_present() -> None:
-    """What a rollback overwrites is not kept, and what somebody else wrote is not noticed."""
-    snapshots = _module("store.snapshots")
-    snapshots.keep_present = lambda *args, **more: None
-    _module("doctor.journal").Journal.edited = lambda journal, *args: ()
 
 
 def falls_over() -> None:

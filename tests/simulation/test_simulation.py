@@ -18,8 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = json.loads((Path(__file__).parent / "seeds.json").read_text("utf-8"))
-# "identity" joins them when the lock's start time is compared everywhere.
-TEETH = ("last-probe", "hard-limit", "patience", "told", "falls-over", "growth", "will")
+TEETH = ("last-probe", "hard-limit", "identity", "patience", "told", "falls-over", "growth", "will")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it plays a Linux machine")
 
