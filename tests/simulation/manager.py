@@ -99,6 +99,14 @@ class Systemd:
             self.active, self.sub = "inactive", "dead"
             if self.result == "timeout":
                 self.active = self.sub = "failed"
+            elif code not in (
+                0,
+                143,
+                -15,
+            ):  # it crashed while it was stopped: nobody can tell that from a crash
+                self.active, self.sub, self.result = "failed", "failed", "signal"
+                if world.intent == "down":
+                    world.wants("any")
             if self.start_after_stop:
                 self.start_after_stop = False
                 self.start()
