@@ -63,7 +63,7 @@ function ask(config, argv, { lang, json = true } = {}) {
         data = undefined;
       }
       const missing = error?.code === "ENOENT" ? "iflow-doctor is not installed: run install.sh of the skill" : "";
-      resolve({ code, data, text: (stdout.trim() || stderr.trim() || missing).slice(0, 12_000) });
+      resolve({ code, data, whole: error && code === 2 ? "" : stdout, text: (stdout.trim() || stderr.trim() || missing).slice(0, 12_000) });
     });
   });
 }
@@ -91,7 +91,9 @@ async function page(config, req, res) {
   }
   const zh = /(^|,)\s*zh/i.test(req.headers["accept-language"] ?? "");
   const wantsJson = (req.headers.accept ?? "").includes("application/json");
-  const answer = await ask(config, READ.status(), { lang: zh ? "zh" : "en", json: wantsJson });
+  // The page is `iflow-doctor page`'s own, made by the same program; only the frame around a failure is ours.
+  const argv = wantsJson ? READ.status() : ["report", "--html", "-"];
+  const answer = await ask(config, argv, { lang: zh ? "zh" : "en", json: wantsJson });
   const headers = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
   if (wantsJson) {
     res.writeHead(200, { ...headers, "Content-Type": "application/json; charset=utf-8" });
@@ -101,13 +103,14 @@ async function page(config, req, res) {
   res.writeHead(200, {
     ...headers,
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
   });
-  res.end(
+  const told =
     `<!doctype html><html lang="${zh ? "zh" : "en"}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
-      `<title>iFlow Doctor</title><style>body{font:16px/1.5 system-ui;margin:2rem;max-width:70rem}pre{white-space:pre-wrap}</style>` +
-      `<h1>🩺 iFlow Doctor</h1><pre>${escapeHtml(answer.text)}</pre></html>`,
-  );
+    `<title>OpenClaw</title><style>body{font:16px/1.5 system-ui;margin:2rem}pre{white-space:pre-wrap}</style>` +
+    `<h1>iFlow Doctor</h1><pre>${escapeHtml(answer.text)}</pre></html>`;
+  res.end(answer.whole.startsWith("<!doctype html>") ? answer.whole : told);
   return true;
 }
 
@@ -164,14 +167,24 @@ function tool(config, owner) {
   };
 }
 
-// Active runs, so that a planned restart can wait for them. Written whole and renamed, 0600, never a message's content.
+// Active runs, so that a planned restart can wait for them, and when each channel last brought a message. Written whole and
+// renamed, 0600; of a message only its channel's name and the time.
 function factsService(api) {
   const runs = new Map();
+  const heard = {};
   let timer, unsubscribe, folder;
+  try {
+    api.on?.("message_received", (event, ctx) => {
+      const channel = String(ctx?.channelId ?? event?.channel ?? "").slice(0, 40);
+      if (channel && (channel in heard || Object.keys(heard).length < 20)) heard[channel] = Date.now() / 1000;
+    });
+  } catch {
+    // a gateway without this hook: nothing is known of its channels' silence
+  }
   const write = () => {
     const temporary = path.join(folder, `.gateway-facts.${process.pid}.tmp`);
     const since = [...runs.values()];
-    const facts = { at: Date.now() / 1000, pid: process.pid, activeRuns: runs.size, oldestRunStartedAt: since.length ? Math.min(...since) : null };
+    const facts = { at: Date.now() / 1000, pid: process.pid, activeRuns: runs.size, oldestRunStartedAt: since.length ? Math.min(...since) : null, heard };
     try {
       fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
       fs.writeFileSync(temporary, JSON.stringify(facts) + "\n", { mode: 0o600 });

@@ -49,9 +49,12 @@ def list_ways(app: App) -> None:
 @click.pass_obj
 def test(app: App, everyone: bool) -> None:
     """Send a test message by every way that is configured. / 向每个已配置的通道发测试消息。"""
-    from ..notify import report
+    from ..notify import report, sending
 
-    results = report.test(app.context(), app.lang, everyone)
+    ctx = app.context()
+    results = report.test(ctx, app.lang, everyone)
+    if any(row["ok"] for row in results):
+        sending.log(ctx, "tested", ways=[row["way"] for row in results if row["ok"]])
     if app.as_json:
         app.out({"ok": bool(results) and all(row["ok"] for row in results), "ways": results})
     elif not results:

@@ -6,37 +6,65 @@ import getpass
 import ipaddress
 import platform as machine
 import secrets
-from dataclasses import replace
+import threading
+import time
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple, TypeVar
 
 import click
 
 from ..errors import UsageError
-from ..model import FINE, STATE_NAMES, Text
+from ..model import CANNOT_TELL, FINE, STATE_NAMES, State, Text
 
 if TYPE_CHECKING:
     from ..cli import App
     from ..context import Context
+    from ..openclaw.home import Home
     from ..views.facts import Facts
-    from ..views.page import Now, Protection
+    from ..views.page import Now, Protection, Shown, Story
+    from .status import Trouble
+
+Shape = TypeVar("Shape", "Now", "Story")
 
 # The token stays in the fragment, which no server and no log ever sees; only this script reads it.
 SCRIPT = """
 const token = location.hash.slice(1), page = document.getElementById("page");
+const headers = {Authorization: "Bearer " + token};
+let busy = false;
 async function show() {
+  if (busy) return;
+  busy = true;
   try {
-    const said = await fetch("/body", {headers: {Authorization: "Bearer " + token}});
-    const text = await said.text();
+    const said = await fetch("/body", {headers}), text = await said.text();
     if (!said.ok) { page.textContent = text; return; }
-    const open = [...page.querySelectorAll("details[open] time")].map((one) => one.textContent);
+    const all = () => [...page.querySelectorAll("details")];
+    const open = all().filter((one) => one.open).map((one) => one.firstChild.textContent);
+    const focus = all().findIndex((one) => one.firstChild === document.activeElement);
     page.innerHTML = text;
-    for (const one of page.querySelectorAll("details"))
-      one.open = open.includes(one.querySelector("time").textContent);
-  } catch (error) { page.insertAdjacentText("afterbegin", String(error)); }
+    for (const one of all()) one.open = one.open || open.includes(one.firstChild.textContent);
+    if (focus >= 0) all()[focus]?.firstChild.focus();
+    document.title = page.querySelector("h1").textContent.slice(1) + " - OpenClaw";
+  } catch (error) {
+    document.body.style.opacity = 0.6;
+    return;
+  } finally { busy = false; }
+  document.body.style.opacity = 1;
 }
-show(); setInterval(show, 15000);
+page.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  button.disabled = true;
+  const body = JSON.stringify({key: button.dataset.key ?? ""});
+  const kind = {"Content-Type": "application/json"};
+  await fetch("/repair", {method: "POST", headers: {...headers, ...kind}, body});
+  await show();
+});
+show(); setInterval(show, 5000);
 """
+# The examination itself takes seconds of CPU: an open page may not become a load.
+EXAMINED_EVERY = 10.0
+STORIES = 12
 
 
 def add(main: click.Group) -> None:
@@ -104,18 +132,27 @@ def _address(value: str) -> Tuple[str, int]:
 @click.command()
 @click.option("--port", type=int, default=0, help="0: any free one. / 0 为任意空闲端口。")
 @click.option("--open", "show", is_flag=True, help="Open a browser. / 打开浏览器。")
+@click.option(
+    "--allow-repair",
+    is_flag=True,
+    help="Offer repairs with a button. / 提供带按钮的修复方案。",
+)
 @click.pass_obj
-def page(app: App, port: int, show: bool) -> None:
-    """Show the page on loopback, read-only. / 在回环地址上提供只读页面。"""
+def page(app: App, port: int, show: bool, allow_repair: bool) -> None:
+    """Show the page on loopback; read-only unless --allow-repair. / 在回环地址上提供页面。"""
     from ..views import page as pages
     from ..views import server
 
     token = secrets.token_urlsafe(24)
     nonce = secrets.token_urlsafe(12)
+    desk = server.Desk(app.context, app.lang) if allow_repair else None
+    look = Looking(app)
 
     def body() -> str:
-        seen, now, found = _seen(app)
-        return pages.body(seen, now, found, app.lang)
+        shown = look.shown()
+        if desk:
+            shown = replace(shown, extra=pages.offer(desk.offer(), app.lang))
+        return pages.body(shown, app.lang)
 
     def shell() -> str:
         head = '<script nonce="{}" defer type="module">{}</script>'.format(nonce, SCRIPT)
@@ -127,7 +164,8 @@ def page(app: App, port: int, show: bool) -> None:
     }
     policy = "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; "
     policy += "script-src 'nonce-{}'; base-uri 'none'; form-action 'none'".format(nonce)
-    made = server.serve("127.0.0.1", port, token, routes, policy)
+    posts: server.Posts = {"/repair": desk.asked} if desk else {}
+    made = server.serve("127.0.0.1", port, token, routes, policy, posts)
     url = "http://127.0.0.1:{}/#{}".format(made.server_port, token)
     app.say(url)
     app.say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。"))
@@ -147,13 +185,9 @@ def page(app: App, port: int, show: bool) -> None:
 def report(app: App, target: str) -> None:
     """Write the page as one self-contained file. / 把页面写成一个独立文件。"""
     from ..files import write_atomic
-    from ..openclaw import known_secrets
     from ..views import page as pages
 
-    seen, now, found = _seen(app)
-    clean = known_secrets.redactor(app.context()).clean_data
-    records = tuple(clean(dict(record)) for record in seen.records)
-    text = pages.document(replace(seen, records=records), now, found, app.lang)
+    text = pages.document(_shown(app), app.lang)
     if target == "-":
         click.echo(text, nl=False)
         return
@@ -161,58 +195,281 @@ def report(app: App, target: str) -> None:
     app.say(Text.of("Written: {}", "已写入：{}", target))
 
 
-def _seen(app: App) -> Tuple[Facts, Now, List[Protection]]:
-    """Look once, as `status` does, and read the rest from disk."""
+# -- what the page shows --------------------------------------------------------------------------
+class Looking:
+    """One examination for however many readers."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.at, self.lock = app, 0.0, threading.Lock()
+        self.known: Optional[Shown] = None
+
+    def shown(self) -> Shown:
+        with self.lock:
+            now = self.app.host.monotonic()
+            if self.known is None or now - self.at >= EXAMINED_EVERY:
+                self.known, self.at = _shown(self.app), self.app.host.monotonic()
+            return self.known
+
+
+def _shown(app: App) -> Shown:
+    """Look once, as `status` does, and read the rest from disk. No secret is in what it returns."""
+    from ..openclaw import known_secrets
     from ..views import facts
-    from ..views.page import Now
-    from . import status
+    from ..views.page import Shown
+    from . import incidents, status
 
     ctx, looked, troubles = status.examined(app)
-    seen, state = facts.read(ctx), looked["verdict"].state
-    tone = "good" if not troubles else "bad" if state not in FINE else "wait"
-    told = tuple((one.text.to(app.lang), one.command) for one in troubles)
-    headline = Text.of("{}: {}", "{}：{}", STATE_NAMES[state], looked["reason"]).to(app.lang)
-    lines = tuple(text.to(app.lang) for text in status.facts(looked, seen.now))
+    seen = facts.read(ctx)
+    rows = incidents.known(ctx.home)
+    clean = known_secrets.redactor(ctx).clean_data
+    told = [_story(ctx.home, row, seen.now, app.lang) for row in rows[:STORIES]]
+    guards = protections(ctx, looked, seen)
+    return Shown(
+        seen,
+        _cleaned(_now(app, looked, troubles, seen), clean),
+        tuple(_cleaned(one, clean) for one in told),
+        tuple(replace(one, detail=Text(*clean([one.detail.en, one.detail.zh]))) for one in guards),
+        more=max(0, len(rows) - STORIES),
+    )
+
+
+def _cleaned(value: Shape, clean: Callable[[Any], Any]) -> Shape:
+    return replace(value, **{f.name: _tuples(clean(getattr(value, f.name))) for f in fields(value)})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, (list, tuple)) else value
+
+
+def _now(app: App, looked: Mapping[str, Any], troubles: List[Trouble], seen: Facts) -> Now:
+    """The state in a person's words: what, since when, why, and what to do next."""
+    from ..views.page import Now
+    from . import clock, epoch, rough, status
+
+    state, lang, now = looked["verdict"].state, app.lang, seen.now
+    open_now = looked["incident"]
+    at_work = bool(
+        open_now
+        and looked["watchdog"]["running"]
+        and not open_now["escalated"]
+        and not looked["paused_until"]
+    )
+    began = epoch(open_now["since"]) if open_now else 0.0
+    if not began and seen.state is state and seen.watched:
+        began = seen.since
+    if state is State.HEALTHY and looked["up_since"]:
+        began = max(began, looked["up_since"]) if began else looked["up_since"]
+    when = (
+        Text.of("Since {} ({})", "自 {} 起（{}）", clock(began, now), rough(now - began))
+        if began
+        else Text("", "")
+    )
+    rest = [one for one in troubles if one.text != looked["reason"] and one.code != "incident"]
+    if not troubles:
+        head, tone = Text("Everything works", "一切正常"), "good"
+        step = Text("Nothing to do.", "无需处理。")
+    elif state is State.HEALTHY:
+        head = Text("It works, but not everything is all right", "网关正常，但有待处理事项")
+        tone = "wait"
+        step = Text("See the list below.", "见下方列表。")
+    elif state in FINE:
+        head, tone = STATE_NAMES[state], "wait"
+        step = Text("", "")
+    elif state in CANNOT_TELL:
+        head, tone = Text("Whether it works cannot be told", "无法判断是否正常"), "wait"
+        step = Text("", "")
+    else:
+        head = Text.of("OpenClaw does not work: {}", "OpenClaw 不可用：{}", STATE_NAMES[state])
+        tone, step = "bad", Text("", "")
+    if open_now and state is State.HEALTHY:
+        head = Text("It works again; being watched for a moment", "已恢复，正在观察")
+    if at_work and tone == "bad":
+        step = Text(
+            "Wait a moment: the watchdog is repairing it, and tells you when it is over or when "
+            "you are needed. To see more:",
+            "请稍候：守护进程正在修复，恢复或需要你处理时会通知你。查看详情：",
+        )
+    elif tone == "bad":
+        step = Text("This shows what can be done:", "查看可用的处理方法：")
+    why = looked["cause"] if troubles and looked["cause"] != looked["reason"] else looked["reason"]
+    command = troubles[0].command if troubles else ""
+    if tone == "bad" and not at_work:
+        command = "iflow-doctor heal --dry-run" if state not in CANNOT_TELL else command
     where = "{}@{}".format(getpass.getuser(), machine.node())
-    return seen, Now(headline, tone, lines, told, where), protections(ctx, looked, seen)
+    if not troubles or (state is State.HEALTHY and why == looked["reason"]):
+        why = Text("", "")
+    lines = tuple(text.to(lang) for text in status.facts(dict(looked), now))
+    return Now(
+        _capital(head.to(lang)),
+        tone,
+        lines,
+        tuple((_capital(one.text.to(lang)), one.command) for one in rest),
+        where,
+        when.to(lang) if when.en else "",
+        _capital(why.to(lang)),
+        step.to(lang),
+        "" if state is State.HEALTHY else command,
+    )
+
+
+def _capital(text: str) -> str:
+    """With a capital first; a name such as openclaw.json stays as it is."""
+    return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(",:").isalpha() else text
+
+
+def _story(home: Home, row: Mapping[str, Any], now: float, lang: str) -> Story:
+    """One incident as `iflow-doctor incident` tells it."""
+    from ..notify.incidents import code
+    from ..views.page import Story
+    from . import clock, incidents
+
+    first = row.get("opened") or row.get("first_failed_probe")
+    opened = float(first) if isinstance(first, (int, float)) else 0.0
+    row = {**row, "opened": opened}
+    kind = "open" if row.get("open") else "ok" if row.get("verified") else "bad"
+    steps = [
+        (time.strftime("%H:%M:%S", time.localtime(at)), said.to(lang))
+        for at, said in incidents.timeline(home, row)
+    ]
+    return Story(
+        code(str(row["id"])),
+        clock(opened, now).to(lang),
+        incidents.lasted(row, now).to(lang),
+        _capital(incidents.cause_of(row).to(lang)).rstrip(".。"),
+        incidents.end_of(row).to(lang),
+        kind,
+        tuple(str(one) for one in row.get("errors") or row.get("evidence") or ()),
+        tuple(steps),
+        tuple((one["key"], one["before"], one["after"]) for one in incidents.changes_of(home, row)),
+        tuple(incidents.undo_of(home, row)) if row.get("verified") else (),
+    )
 
 
 def protections(ctx: Context, looked: Mapping[str, Any], seen: Facts) -> List[Protection]:
     """Return what stands between a fault at night and a dead bot in the morning, level by level."""
+    return [
+        *_levels_1_and_2(ctx, looked),
+        *_level_3(ctx, seen),
+        _backup(seen),
+        *_level_4(looked, seen),
+    ]
+
+
+def _levels_1_and_2(ctx: Context, looked: Mapping[str, Any]) -> List[Protection]:
     from ..views.page import Protection
 
     service = ctx.platform.service_state() if ctx.platform else None
     kept = bool(service and service.exists)
-    told = looked["would_be_told"]
+    name = ctx.platform.name if ctx.platform else "-"
+    found = [
+        Protection(
+            Text("Level 1: a crash is restarted", "第一级：崩溃后重启"),
+            kept,
+            Text.of("by {}", "由 {} 负责", name)
+            if kept
+            else Text("nothing starts the gateway again", "没有任何服务会重启网关"),
+            "" if kept else "iflow-doctor service install",
+        )
+    ]
+    dies = getattr(ctx.platform, "dies_at_logout", None)
+    if dies is not None:
+        from ..platforms import systemctl
+
+        gone = bool(dies())
+        found.append(
+            Protection(
+                Text("It goes on when you log out", "退出登录后继续运行"),
+                not gone,
+                systemctl.DIES_AT_LOGOUT if gone else Text("lingering is on", "linger 已启用"),
+                systemctl.ENABLE_LINGER.format(systemctl.account(ctx.host)) if gone else "",
+            )
+        )
+    running, paused = bool(looked["watchdog"]["running"]), bool(looked["paused_until"])
+    detail = Text("running", "运行中") if running else Text("not running", "未运行")
+    if running and paused:
+        detail = Text("paused: it only looks", "已暂停：只观察")
+    direct = looked["manager"] in ("direct", None)
+    start = "iflow-doctor watch" if direct else "iflow-doctor service install"
+    title = Text("Level 2: the watchdog", "第二级：守护进程")
+    fix = start if not running else "iflow-doctor resume" if paused else ""
+    return [*found, Protection(title, running and not paused, detail, fix)]
+
+
+def _level_3(ctx: Context, seen: Facts) -> List[Protection]:
+    from ..views.page import Protection
+    from . import rough
+
+    heals = bool(ctx.settings.get("auto_heal", True))
     age = seen.now - seen.good_at
+    if not seen.good_at:
+        copy = Text("none yet: it is kept once the gateway is ready", "暂无：网关就绪后自动保存")
+    else:
+        copy = Text.of("{} old", "{} 前", rough(age))
     return [
         Protection(
-            Text("Level 1: restarts a crash", "第一级：崩溃后重启"),
-            kept,
-            Text.of("{}", "{}", ctx.platform.name if ctx.platform else "-"),
-            "" if kept else "iflow-doctor service install",
-        ),
-        Protection(
-            Text("Level 2: the watchdog", "第二级：守护进程"),
-            bool(looked["watchdog"]["running"]),
-            Text("running", "运行中")
-            if looked["watchdog"]["running"]
-            else Text("not running", "未运行"),
-            "" if looked["watchdog"]["running"] else "iflow-doctor service install",
-        ),
-        Protection(
-            Text("Level 3: a good copy of the config", "第三级：可用的配置备份"),
-            seen.good_at > 0,
-            Text.of("{:.0f} hours old", "{:.0f} 小时前", age / 3600)
-            if seen.good_at
+            Text("Level 3: repairs by itself", "第三级：自动修复"),
+            heals,
+            Text("on", "已启用")
+            if heals
             else Text(
-                "none yet: it is kept once the gateway is ready", "暂无：网关就绪后会自动保存"
+                "off: only restarts, everything else waits for a yes",
+                "已关闭：仅重启，其余等待同意",
             ),
+            "" if heals else "iflow-doctor config --set auto_heal=true",
         ),
+        Protection(
+            Text("A good copy of the config", "配置的可用副本"),
+            seen.good_at > 0 and age < GOOD_COPY_OLD_S,
+            copy,
+            "" if not seen.good_at or age < GOOD_COPY_OLD_S else "iflow-doctor status",
+        ),
+    ]
+
+
+GOOD_COPY_OLD_S = 14 * 86400.0
+BACKUP_OLD_S = 14 * 86400.0  # as OpenClaw's own doctor counts
+TEST_OLD_S = 90 * 86400.0
+
+
+def _backup(seen: Facts) -> Protection:
+    from ..views.page import Protection
+    from . import rough
+
+    age = seen.now - seen.backup_at
+    fresh = bool(seen.backup_at) and age < BACKUP_OLD_S
+    return Protection(
+        Text("A backup of OpenClaw's data", "OpenClaw 数据备份"),
+        fresh,
+        Text.of("{} old", "{} 前", rough(age))
+        if seen.backup_at
+        else Text("OpenClaw has noted none", "OpenClaw 没有备份记录"),
+        "" if fresh else "openclaw backup create --output ~/Backups --verify",
+    )
+
+
+def _level_4(looked: Mapping[str, Any], seen: Facts) -> List[Protection]:
+    from ..views.page import Protection
+    from . import clock
+
+    told = looked["would_be_told"]
+    proven = bool(seen.proven_at) and seen.now - seen.proven_at < TEST_OLD_S
+    return [
         Protection(
             Text("Level 4: somebody is told", "第四级：通知到人"),
             bool(told),
-            Text.of("{}", "{}", ", ".join(told) or "-"),
-            "" if told else "iflow-doctor notify set-feishu",
+            Text.of("{}", "{}", ", ".join(told))
+            if told
+            else Text("nobody would be told of an outage", "出现故障时不会通知任何人"),
+            "" if told else "iflow-doctor notify setup",
+        ),
+        Protection(
+            Text("A message has arrived", "消息确实送达过"),
+            proven,
+            Text.of(
+                "the last one was accepted {}", "最近一次送达：{}", clock(seen.proven_at, seen.now)
+            )
+            if seen.proven_at
+            else Text("none was ever sent: try it", "从未发送过：试一次"),
+            "" if proven else "iflow-doctor notify test" if told else "iflow-doctor notify setup",
         ),
     ]

@@ -12,7 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote
 
 from ..files import json_bounded
@@ -216,20 +216,33 @@ def cron_jobs(home: Home, seconds: float = 1.0) -> List[CronJob]:
 
     Read only, beside a living gateway: a busy database gives [] and no wait.
     """
+    rows = _asked(
+        home, "SELECT job_id, name, state_json FROM cron_jobs WHERE enabled = 1 LIMIT 500", seconds
+    )
+    return [_job(str(row[0]), str(row[1]), str(row[2])) for row in rows]
+
+
+def last_backup(home: Home, seconds: float = 1.0) -> float:
+    """Return when OpenClaw last noted a backup that succeeded (epoch s); 0.0 where it noted none.
+
+    Read only, beside a living gateway: a busy database gives 0.0 and no wait.
+    """
+    rows = _asked(home, "SELECT max(created_at) FROM backup_runs WHERE status = 'ok'", seconds)
+    return rows[0][0] / 1000.0 if rows and isinstance(rows[0][0], (int, float)) else 0.0
+
+
+def _asked(home: Home, query: str, seconds: float) -> List[Tuple[Any, ...]]:
     path = home.state_dir / "state" / "openclaw.sqlite"
     try:
         connection = sqlite3.connect(_place(path), uri=True, timeout=seconds)
     except sqlite3.Error:
         return []
     try:
-        rows = connection.execute(
-            "SELECT job_id, name, state_json FROM cron_jobs WHERE enabled = 1 LIMIT 500"
-        ).fetchall()
+        return connection.execute(query).fetchall()
     except sqlite3.Error:
         return []
     finally:
         connection.close()
-    return [_job(str(row[0]), str(row[1]), str(row[2])) for row in rows]
 
 
 def _job(ident: str, name: str, state: str) -> CronJob:

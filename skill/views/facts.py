@@ -19,6 +19,8 @@ from ..host import Host
 from ..model import State
 from ..notify import incidents as open_alerts
 from ..notify import outbox
+from ..openclaw import config as openclaw_config
+from ..openclaw import database
 from ..openclaw.home import Home
 from ..store import good_copies, samples, watch_state
 from ..store.records import Store
@@ -51,6 +53,11 @@ class Facts:
     memory_end: Optional[forecast.Forecast] = None
     disk_end: Optional[forecast.Forecast] = None
     memory_limit: float = 0.0  # MB
+    backup_at: float = 0.0  # OpenClaw's last good backup, as it noted it itself
+    late_jobs: int = 0  # cron jobs whose time has passed without a run
+    config_valid: Optional[bool] = None  # openclaw.json can be read and parsed; None: there is none
+    heard: Mapping[str, float] = field(default_factory=dict)  # channel: when it last brought a word
+    proven_at: float = 0.0  # when a platform last accepted a message of ours
 
     @property
     def watched(self) -> bool:
@@ -88,7 +95,64 @@ def read(ctx: Context) -> Facts:
         memory_end=_memory_end(mine, limit),
         disk_end=_disk_end(kept),
         memory_limit=limit,
+        config_valid=_config_valid(home),
+        heard=_heard(home),
+        proven_at=_proven(home),
+        **_from_database(home, now),
     )
+
+
+CRON_LATE_S = 1200.0  # as checks/serving.py
+KEPT_S = 60.0  # OpenClaw's database is not asked more often, however often we are
+_kept: Dict[str, Tuple[float, Dict[str, Any]]] = {}
+
+
+def _from_database(home: Home, now: float) -> Dict[str, Any]:
+    """What only OpenClaw's database knows; never waited for: where it is busy the last answer."""
+    key = str(home.state_dir)
+    at, known = _kept.get(key, (0.0, {"backup_at": 0.0, "late_jobs": 0}))
+    if not 0.0 <= now - at < KEPT_S:
+        late = sum(
+            0 < job.next_run < now - CRON_LATE_S and not job.running
+            for job in database.cron_jobs(home, 0.0)
+        )
+        known = {"backup_at": database.last_backup(home, 0.0) or known["backup_at"]}
+        known["late_jobs"] = late
+        _kept[key] = (now, known)
+    return known
+
+
+def _config_valid(home: Home) -> Optional[bool]:
+    try:
+        return openclaw_config.load(home.config_path).ok if home.config_path.exists() else None
+    except OSError:
+        return None
+
+
+def _heard(home: Home) -> Dict[str, float]:
+    """When each channel last brought a message, as our plugin in the gateway noted it."""
+    try:
+        value = read_json(home.doctor_dir / "gateway-facts.json", {})
+    except (SettingsError, OSError):
+        return {}
+    rows = value.get("heard") if isinstance(value, dict) else None
+    return {
+        str(name)[:40]: float(at)
+        for name, at in list((rows or {}).items())[:20]
+        if isinstance(at, (int, float))
+    }
+
+
+def _proven(home: Home) -> float:
+    """When a platform last accepted a message: an alert, or the test of `notify test`."""
+    for line in reversed(tail_bytes(home.doctor_dir / "notify.log", 100_000).splitlines()):
+        try:
+            row = json_bounded(line)
+            if row.get("event") in ("sent", "tested"):
+                return float(row["at"])
+        except (ValueError, AttributeError, KeyError, TypeError):
+            continue
+    return 0.0
 
 
 def _sent(home: Home) -> Dict[Tuple[str, str], int]:

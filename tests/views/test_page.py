@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import life
 import pytest
@@ -19,7 +19,7 @@ from skill.views import drawing, facts, page
 from skill.watchdog.forecast import Forecast
 
 BAD = '"><script>alert(1)</script>'
-VOID = {"meta", "br", "rect", "polyline"}
+VOID = {"meta", "br", "polyline", "polygon", "line"}
 
 
 class Reader(HTMLParser):
@@ -59,25 +59,54 @@ def read(text: str) -> Reader:
     return reader
 
 
-NOW = page.Now("down: no process" + BAD, "bad", (BAD,), ((BAD, "iflow-doctor heal"),), "me@host")
+NOW = page.Now(
+    "down: no process" + BAD,
+    "bad",
+    (BAD,),
+    ((BAD, "iflow-doctor heal"),),
+    "me@host",
+    BAD,
+    BAD,
+    BAD,
+    "iflow-doctor heal",
+)
+STORY = page.Story(
+    "452c" + BAD,
+    BAD,
+    BAD,
+    BAD,
+    BAD,
+    "ok",
+    (BAD,),
+    ((BAD, BAD),),
+    ((BAD, BAD, BAD),),
+    ("iflow-doctor snapshots restore x",),
+)
+OFFER = page.Offer(BAD, BAD, BAD, (BAD,), (BAD,), BAD)
 GUARD = page.Protection(Text("Level 2", "第二级"), False, Text(BAD, BAD), "iflow-doctor watch")
+
+
+def shown(seen: facts.Facts, *stories: page.Story, **more: Any) -> page.Shown:
+    return page.Shown(seen, more.pop("now", NOW), stories, **more)
 
 
 @pytest.mark.parametrize("lang, word", [("en", "Availability"), ("zh", "可用率")])
 def test_everything_has_its_place_and_is_escaped(seen: facts.Facts, lang: str, word: str) -> None:
-    reader = read(page.document(seen, NOW, [GUARD], lang))
+    whole = shown(seen, STORY, protections=(GUARD,), extra=page.offer(OFFER, lang), more=3)
+    reader = read(page.document(whole, lang))
     text = " ".join(reader.words)
     assert word in text and "iflow-doctor heal" in text and "iflow-doctor watch" in text
-    assert "script" not in reader.seen and text.count("alert(1)") >= 4
-    assert text.count("iflow-doctor incident ") == len(life.RECORDS)
-    assert reader.seen.count("svg") == 4  # the bars, memory, response time, disk
+    assert "script" not in reader.seen and text.count("alert(1)") >= 20
+    assert "iflow-doctor incident 452c" in text and "snapshots restore x" in text
+    assert reader.seen.count("svg") == 5  # the bars, memory, response time, disk, starts
+    assert reader.seen.count("button") == 1 and "--all" in text
 
 
 def test_a_forecast_is_said_and_drawn(seen: facts.Facts) -> None:
     end = Forecast(life.NOW + 7200, 900.0, 3600.0, life.NOW, 8192.0)
-    text = page.body(replace(seen, memory_end=end), NOW, [], "en")
+    text = page.body(shown(replace(seen, memory_end=end)), "en")
     assert "will be used up around" in text and 'class="f"' in text
-    calm = page.body(replace(seen, memory_end=None), NOW, [], "en")
+    calm = page.body(shown(replace(seen, memory_end=None)), "en")
     assert "will be used up" not in calm and 'class="f"' not in calm
 
 
@@ -85,8 +114,19 @@ def test_an_empty_life_is_a_page_too(tmp_path: Path) -> None:
     host = Host(env={"HOME": str(tmp_path)}, now=lambda: life.NOW)
     home = locate(host)
     nothing = facts.read(Context(host, home, load(host, home)))
-    text = " ".join(read(page.document(nothing, NOW, [], "en")).words)
+    text = " ".join(read(page.document(shown(nothing), "en")).words)
     assert "None on record." in text and "has not written anything yet" in text
+
+
+def test_the_button_is_there_only_for_a_plan_that_waits() -> None:
+    ready, busy = page.offer(OFFER, "en"), page.offer(replace(OFFER, busy=True), "en")
+    assert "data-key=" in ready and "<button" not in busy
+    idle = page.offer(page.Offer(""), "en")
+    assert "data-plan" in idle and "data-key" not in idle
+
+
+def test_an_outage_is_never_rounded_away() -> None:
+    assert drawing.percent(1.0) == "100%" and drawing.percent(0.9999999) == "99.99%"
 
 
 def test_one_bar_a_day_in_its_colour() -> None:

@@ -49,7 +49,10 @@ def days(now: float = NOW, count: int = 60) -> Dict[str, Dict[str, float]]:
 RECORDS: List[Dict[str, Any]] = [
     {
         "id": "20261128T024500-452c",
+        "opened": NOW - 36_300.0,
         "first_failed_probe": NOW - 36_300.0,
+        "closed": NOW - 36_252.0,
+        "errors": ["config/syntax"],
         "healed_s": 48.0,
         "state": "misconfigured",
         "by": "restore-config",
@@ -63,6 +66,7 @@ RECORDS: List[Dict[str, Any]] = [
     },
     {
         "id": "20261120T014500-aa11",
+        "opened": NOW - 700_000.0,
         "first_failed_probe": NOW - 700_000.0,
         "state": "impostor",
         "level": 4,
@@ -79,12 +83,14 @@ def write(doctor_dir: Path, now: float = NOW) -> None:
     (doctor_dir / "samples.jsonl").write_text(lines)
     (doctor_dir / "days.json").write_text(json.dumps(days(now)))
     shift = now - NOW
+    times = ("opened", "first_failed_probe", "closed")
     records = [
-        {**record, "first_failed_probe": record["first_failed_probe"] + shift} for record in RECORDS
+        {key: value + shift if key in times else value for key, value in record.items()}
+        for record in RECORDS
     ]
     (doctor_dir / "records.json").write_text(json.dumps({"version": 1, "records": records}))
     sent = [
-        {"event": "sent", "way": "feishu:x"},
+        {"event": "sent", "way": "feishu:x", "at": now - 36_000.0},
         {"event": "failed", "way": "discord"},
         {"event": "note"},
     ]
