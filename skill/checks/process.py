@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable
 
 from ..model import Check, Finding, Text
-from ..openclaw import lock, processes
+from ..openclaw import database, lock, processes
 from .base import error, info, looking, warning
 
 if TYPE_CHECKING:
-    from .base import Seen
+    from .base import Look, Seen
 
+# of 2026.8 and later; renewed every 30 s by its owner, and for 300 s
+LEASE_WORDS = "owner lease is still active"
+RENEWED_S = 45.0
 GRACE_S = 300.0  # start budget: a start without registry access took 259 s
 
 
@@ -134,6 +137,10 @@ def run_lock(ctx: Seen) -> Iterable[Finding]:
             files=[str(f) for f in files],
             unreadable=held.lock is None,
         )
+    if not look.up and LEASE_WORDS in look.crash_log:
+        lease = database.owner_lease(look.home)
+        if lease is not None and lease.ends > look.host.now():
+            yield _leased(look, lease)
     guards = lock.guards(look.host, look.home)
     if guards and not look.up and lock.proven_dead(look.host, look.home):
         yield error(
@@ -152,6 +159,41 @@ def run_lock(ctx: Seen) -> Iterable[Finding]:
             "A gateway runs and holds no lock yet: it is starting",
             "网关正在运行但尚未持锁：仍在启动",
         )
+
+
+def _leased(look: Look, lease: database.Lease) -> Finding:
+    """OpenClaw refuses every start until it ends. Where an engine starts it again by itself that is
+    all there is to say.
+    """
+    from time import localtime, strftime
+
+    left = lease.ends - look.host.now()
+    alive = look.host.now() - lease.renewed < RENEWED_S and lease.host != look.host.hostname()
+    at = strftime("%H:%M:%S", localtime(lease.ends))
+    told = error if getattr(look.service, "blind", False) else warning
+    return told(
+        "lock/owner-lease",
+        "A gateway on {} (pid {}) has the owner lease of this state directory until {} ({:.0f} s); "
+        "no start succeeds before that".format(lease.host, lease.pid, at, left),
+        "{} 上的网关（进程 {}）持有此状态目录的 owner 租约，直至 {}（{:.0f} 秒）；在此之前无法启动".format(
+            lease.host, lease.pid, at, left
+        ),
+        "",
+        (
+            "It may still be alive there and renew it: stop that one, or give this one a state "
+            "directory of its own",
+            "它可能仍在那里运行并续租：停止那一个，或为本网关使用单独的状态目录",
+        )
+        if alive
+        else (
+            "Wait until then and delete nothing; the start after that succeeds",
+            "请等到那时，不要删除任何文件；此后的启动会成功",
+        ),
+        until=lease.ends,
+        seconds=round(left),
+        host=lease.host,
+        pid=lease.pid,
+    )
 
 
 def _held_elsewhere(held: lock.Holding) -> Finding:

@@ -127,6 +127,7 @@ PERSON_AFTER: Tuple[Row, ...] = (
     Row("permissions/dangling-link", "tell-person", when=NOT_UP),
     Row("permissions/not-a-folder", "tell-person", when=NOT_UP),
     Row("lock/live-owner", "tell-person", when=Evidence(all=("state:impostor",))),
+    Row("lock/owner-lease", "tell-person", when=NOT_UP),
 )
 
 # No certain cause. First what is cheap and changes nothing.

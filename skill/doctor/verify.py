@@ -57,7 +57,8 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
     if plan.verify == "channels":
         every = _streak(ctx, CHANNELS_WITHIN_S, ANSWERING, lambda seen: not seen.get("suppressed"))
         return Seen(every, edited())
-    until = ctx.host.monotonic() + budget
+    # an engine's back-off is no part of the start's own budget
+    until = ctx.host.monotonic() + budget + _back_off(ctx)
     starts, looked = _starts(ctx), Memory()
     while True:
         ctx = fresh(ctx)
@@ -95,6 +96,10 @@ def stays_ready(ctx: Context, seconds: float) -> bool:
             return True
         ctx.host.sleep(1.0)
     return False
+
+
+def _back_off(ctx: Context) -> float:
+    return float(getattr(gateway.service_of(ctx.platform), "wait_s", 0.0))
 
 
 def _starts(ctx: Context) -> int:

@@ -204,6 +204,33 @@ def inspect_all(home: Home, thorough: bool = True, most: int = 20) -> List[Datab
     return found
 
 
+class Lease(NamedTuple):
+    """Who took the state directory as its gateway last. ends, renewed: epoch seconds."""
+
+    host: str
+    pid: int
+    ends: float
+    renewed: float
+
+
+def owner_lease(home: Home, seconds: float = 1.0) -> Optional[Lease]:
+    """The owner lease as 2026.8 and later keep it, expired or not; None where there is none, or
+    where the database is busy. Read only.
+    """
+    rows = _asked(
+        home,
+        "SELECT payload_json, expires_at, heartbeat_at FROM state_leases"
+        " WHERE scope = 'gateway-owner' AND lease_key = 'global' LIMIT 1",
+        seconds,
+    )
+    try:
+        said, ends, renewed = rows[0]
+        owner = json_bounded(str(said))["owner"]
+        return Lease(str(owner["host"])[:80], int(owner["pid"]), ends / 1000.0, renewed / 1000.0)
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
 class CronJob(NamedTuple):
     id: str
     name: str

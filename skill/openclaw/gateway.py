@@ -93,8 +93,8 @@ class Observation:
     # nobody runs
     was_held: bool = False
     # a process that ended with code 0 had not said that it would; looked up when one is gone or
-    # replaced
-    sudden: bool = False
+    # replaced. None: nobody knows the code either, and it left no line.
+    sudden: Optional[bool] = False
     silent_s: Optional[float] = (
         None  # since the last line of this very process; looked up while it does not answer
     )
@@ -222,9 +222,7 @@ def observe(
         owner=owner,
         owner_known=could,
         was_held=held,
-        sudden=gone
-        and getattr(service, "exit_code", None) == 0
-        and logs.went_suddenly(_newest_log(host, home)),
+        sudden=_sudden(host, home, service, process is None) if gone else False,
         service=service,
         updating=_updating(host, home),
         doctor_running=process is None and doctor_running(host, home),
@@ -237,6 +235,18 @@ def observe(
         **base,
         **found,
     )
+
+
+def _sudden(host: Host, home: Home, service: Any, nobody: bool) -> Optional[bool]:
+    """Whether a process that is gone had not said that it would go: asked where its exit code does
+    not tell. Where a new one runs already, the newest boot's lines are not those of the old one.
+    """
+    if getattr(service, "exit_code", None) == 0:
+        return logs.went_suddenly(_newest_log(host, home))
+    if not getattr(service, "blind", False):
+        return False
+    said = _newest_log(host, home) if nobody else ""
+    return logs.went_suddenly(said) if said.strip() else None
 
 
 def _unlocked(

@@ -203,13 +203,17 @@ def unclean(seen: Observation, memory: Memory) -> bool:
         # is no exit code.
         return again and (
             code not in (None, 0)
-            or seen.sudden
+            or bool(seen.sudden)
             or getattr(seen.service, "result", "") == "resources"
         )
     if pid == memory.pid:
         return False
     if memory.ended is not None:
         code = memory.ended
+    if code is None and getattr(seen.service, "blind", False):
+        # Nobody tells how it ended: what never answered has failed, unless it said that it leaves.
+        unserved = memory.ready_pid != memory.pid
+        return bool(seen.sudden) if seen.sudden is not None else unserved or again
     if code is not None:
         return bool(code != 0 or seen.sudden)
     return seen.service is None or again

@@ -25,6 +25,8 @@ class ServiceState:
     logs and evidence.
     exit_code: of the last process; negative for a signal; None when unknown.
     stopped_by_operator: a person asked for it; None when that cannot be told.
+    blind: how a process ended cannot be asked; one that went before it served has failed.
+    wait_s: seconds for which the manager may still wait by itself before it starts it.
     """
 
     exists: bool = False
@@ -38,6 +40,8 @@ class ServiceState:
     stopped_by_operator: Optional[bool] = None
     path: str = ""
     detail: str = ""
+    blind: bool = False
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # s without a process after which the engine's back-off is a start that fails: a container that was
 # told to end is back within a few seconds
 BACK_OFF = 15.0
+# s: the longest that an engine waits between two tries (kubelet; podman and docker wait less), and
+# by how much each of its waits may exceed the one before
+LONGEST_WAIT, SLACK = 300.0, 20.0
 GRACE = 20.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 VARIABLE = "IFLOW_DOCTOR_SUPERVISOR"
 
@@ -40,12 +43,17 @@ class Container:
     # -- looking -----------------------------------------------------------------------------------
     def service_state(self) -> ServiceState:
         """The engine's own state cannot be asked from within: a process is active; none is what the
-        engine is about to change, and for longer than BACK_OFF a start that keeps failing.
+        engine is about to change, and for longer than BACK_OFF a start that keeps failing. Once we
+        asked for a start it is waited for as long as the engine's own back-off may take.
         """
         pid = self._process()
         if pid:
             self._pids.add(pid)
-        waiting = self.host.now() - self._last_seen(bool(pid)) < BACK_OFF
+        now, kept = self.host.now(), self._remembered(bool(pid))
+        asked = kept["asked"]
+        wait = min(2 * kept["gap"] + SLACK, LONGEST_WAIT + SLACK) if asked >= kept["seen"] else 0.0
+        left = max(0.0, asked + wait - now)
+        waiting = now - kept["seen"] < BACK_OFF or left > 0
         state = ServiceState(
             exists=True,
             active="active" if pid else "activating" if waiting else "failed",
@@ -55,23 +63,36 @@ class Container:
             enabled=True,
             stopped_by_operator=False,
             detail="" if pid else "the engine restarts the container when it ends",
+            blind=True,
+            wait_s=0.0 if pid else left,
         )
         return whose(self.host, self.home, state)
 
-    def _last_seen(self, there: bool) -> float:
-        """Return when a process was seen last; on disk, because level 3 is another process."""
+    def _remembered(self, there: bool, asked: bool = False) -> Dict[str, float]:
+        """Return when a process was seen last, how long the engine waited before it, and when a
+        start was asked for last; on disk, because level 3 is another process.
+        """
         path, now = self.home.doctor_dir / "container.json", self.host.now()
         try:
-            seen = float((read_json(path) or {}).get("seen") or 0.0)
+            kept = read_json(path) or {}
+            old = {name: float(kept.get(name) or 0.0) for name in ("seen", "gap", "asked")}
         except (SettingsError, TypeError, ValueError, AttributeError):
-            seen = 0.0
-        if there or not seen or seen > now:
-            if now - seen >= 1.0 or seen > now:
-                with contextlib.suppress(OSError):
-                    private_dir(path.parent)
-                    write_json(path, {"seen": now})
-            return now
-        return seen
+            old = {"seen": 0.0, "gap": 0.0, "asked": 0.0}
+        after = dict(old)
+        if max(old["seen"], old["asked"]) > now:  # the clock was set back
+            after = {"seen": now, "gap": 0.0, "asked": 0.0}
+        if there or not old["seen"]:
+            away = now - old["seen"] if old["seen"] else 0.0
+            if away > BACK_OFF / 3:
+                after["gap"] = away
+            after["seen"] = now
+        if asked:
+            after["asked"] = now
+        if after != old and (asked or not there or now - old["seen"] >= 1.0):
+            with contextlib.suppress(OSError):
+                private_dir(path.parent)
+                write_json(path, after)
+        return after
 
     def _process(self) -> Optional[int]:
         """Return the gateway's pid: who holds the lock, else a start that has not taken it yet."""
@@ -86,7 +107,8 @@ class Container:
     # -- acting ------------------------------------------------------------------------------------
     @noted("start")
     def start(self) -> None:
-        """Nothing to do: the engine starts it. The one who verifies waits for that."""
+        """Only noted: the engine starts it, and the one who verifies waits for its back-off."""
+        self._remembered(False, asked=True)
 
     def stop(self) -> None:
         raise ServiceError(
@@ -105,6 +127,7 @@ class Container:
         """End the gateway; the engine starts it again. Raise ServiceError when it does not end."""
         holder = gateway.lock_holder(self.host, self.home)
         if holder is None:
+            self._remembered(False, asked=True)
             return
         ended = gateway.end_gateway(
             self.host, self.home, holder, GRACE, who=self.actor, why="restart of the container"

@@ -31,6 +31,9 @@ class Rules:
     channels_quiet: float = (
         330.0  # s without a crash before channels that the breaker silenced are started again
     )
+    # False where only an engine outside can start it (a container): a start of ours is nothing, and
+    # one of the engine's that fails is for level 3
+    starts: bool = True
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ def broken(
         or again
         or unborn
         or incident.restarts >= 1
+        or (verdict.state is State.DOWN and not rules.starts)
     )
     if needs_doctor and key not in incident.treated:
         incident = replace(
@@ -205,6 +209,8 @@ def broken(
             Decision("heal", "verdict", {"key": key, "reason": verdict.reason})
         ]
     if incident.hopeless or verdict.state not in RESTARTABLE:
+        return replace(state, incident=incident), decisions
+    if verdict.state is State.DOWN and not rules.starts:
         return replace(state, incident=incident), decisions
     if incident.restarts >= rules.max_restarts:
         if not incident.escalated:

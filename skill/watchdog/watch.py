@@ -221,6 +221,7 @@ class Watchdog:
             int(s["crash_limit"]),
             float(s["escalation_time"]),
             quiet,
+            starts=self.platform.name != "container",
         )
 
     def new_name(self, now: float) -> str:

@@ -762,3 +762,35 @@ def test_a_lock_that_is_kept_elsewhere_is_told_and_never_moved(house):
     with pytest.raises(CannotPlan):
         repairs.ALL["clear-stale-lock"].plan(house.ctx(), {})
     keeper.close()
+
+
+@pytest.mark.parametrize(
+    "ends,words,severity",
+    [(120.0, True, "error"), (120.0, False, ""), (-1.0, True, "")],
+)
+def test_an_owner_lease_is_told_with_its_end_and_only_while_it_refuses_starts(
+    house, ends, words, severity
+):
+    import sqlite3
+    from contextlib import closing
+
+    path = house.state / "state" / "openclaw.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    said = json.dumps({"owner": {"pid": 7, "host": "pod-1", "startedAt": 70}, "port": PORT})
+    with closing(sqlite3.connect(str(path))) as db:
+        db.execute(
+            "CREATE TABLE state_leases (scope TEXT, lease_key TEXT, owner TEXT, expires_at INTEGER,"
+            " heartbeat_at INTEGER, payload_json TEXT)"
+        )
+        row = ("gateway-owner", "global", "u", int((NOW + ends) * 1000), int((NOW - 180) * 1000))
+        db.execute("INSERT INTO state_leases VALUES (?, ?, ?, ?, ?, ?)", (*row, said))
+        db.commit()
+    before = path.read_bytes()
+    refusal = "2027-01-15T08:00:09.000+00:00 Another Gateway owner lease is still active"
+    house.log(refusal if words else "nothing")
+    seen = found(process.LOCK, house, platform=service(name="container", blind=True))
+    seen = [f for f in seen if f.check_id == "lock/owner-lease"]
+    assert [f.severity.value for f in seen] == ([severity] if severity else [])
+    if seen:
+        assert seen[0].evidence["seconds"] == 120 and "pod-1" in seen[0].message.en
+    assert path.read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -13,8 +14,10 @@ import pytest
 from skill.errors import ServiceError
 from skill.host import Host, Reply
 from skill.machine import Process
+from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.home import Home, locate
-from skill.platforms import choose
+from skill.openclaw.judge_memory import Memory, remember, unclean
+from skill.platforms import ServiceState, choose
 from skill.platforms.container import Container
 
 
@@ -140,3 +143,42 @@ def test_nobody_else_is_chosen_without_the_word(pod: Pod) -> None:
     del pod.env["IFLOW_DOCTOR_SUPERVISOR"]
     host = pod.host()
     assert not isinstance(choose(host, locate(host)), Container)
+
+
+def test_a_start_that_was_asked_for_is_waited_for_as_long_as_the_engine_backs_off(pod: Pod) -> None:
+    platform, _home = made(pod)
+    platform.service_state()
+    row = pod.rows.pop(7)
+    pod.clock += 80  # the engine's wait before this try
+    pod.rows[7] = row
+    platform.service_state()
+    del pod.rows[7]
+    pod.clock += 30
+    assert platform.service_state().active == "failed"
+    platform.start()  # a repair is done: the next try of the engine's tells
+    state = made(pod)[0].service_state()
+    assert (state.active, state.wait_s) == ("activating", 180.0)  # twice the last one, and slack
+    pod.clock += 181
+    assert made(pod)[0].service_state().active == "failed"
+    pod.rows[7] = row
+    assert platform.service_state().wait_s == 0.0
+
+
+def test_how_it_ended_is_not_known_and_what_never_served_has_failed() -> None:
+    blind = ServiceState(True, "activating", blind=True)
+
+    def seen(pid: Any, **more: Any) -> Observation:
+        row = ProcessInfo(pid, 1.0, "S", "openclaw-gateway") if pid else None
+        return Observation(1.0, 1.0, "refused", process=row, service=blind, **more)
+
+    def ended(last: Observation, ready: Any = None) -> bool:
+        memory = replace(remember(seen(7), Memory()), ready_pid=ready)
+        return unclean(last, memory)
+
+    assert ended(seen(None, sudden=None))  # a start that came to nothing
+    assert not ended(seen(None, sudden=False))  # told to end while it started
+    assert not ended(seen(None, sudden=None), ready=7)  # it served, and no line tells
+    assert ended(seen(None, sudden=True), ready=7)
+    again = replace(blind, restarts=1)
+    assert ended(replace(seen(8, sudden=None), service=again), ready=7)
+    assert not ended(seen(7, sudden=None))

@@ -70,6 +70,15 @@ def test_second_failure_calls_the_doctor_before_another_restart():
     assert kinds(made, "restart", "heal") == ["restart", "heal"]
 
 
+def test_where_only_an_engine_starts_it_a_start_that_failed_is_for_the_doctor_at_once():
+    """A container: our own start is nothing, so it is neither made nor counted nor waited for."""
+    rules = Rules(starts=False)
+    _, made = play([(10, HEALTHY)] + [(5, DOWN)] * 30, rules=rules)
+    assert kinds(made, "restart", "heal") == ["heal"]
+    hung = [(5, verdict(State.HUNG, 10))] * 3
+    assert kinds(play([(10, HEALTHY), *hung], rules=rules)[1], "restart", "heal")[0] == "restart"
+
+
 def test_a_start_that_dies_before_it_serves_calls_the_doctor_without_a_third():
     def dead(code):
         return verdict(State.STARTING, None, code, unclean=True)
