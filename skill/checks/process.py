@@ -175,9 +175,8 @@ def _leased(look: Look, lease: database.Lease) -> Finding:
         "lock/owner-lease",
         "A gateway on {} (pid {}) has the owner lease of this state directory until {} ({:.0f} s); "
         "no start succeeds before that".format(lease.host, lease.pid, at, left),
-        "{} 上的网关（进程 {}）持有此状态目录的 owner 租约，直至 {}（{:.0f} 秒）；在此之前无法启动".format(
-            lease.host, lease.pid, at, left
-        ),
+        "{} 上的网关（进程 {}）持有此状态目录的 owner 租约，"
+        "直至 {}（{:.0f} 秒）；在此之前无法启动".format(lease.host, lease.pid, at, left),
         "",
         (
             "It may still be alive there and renew it: stop that one, or give this one a state "
