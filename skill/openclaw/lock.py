@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from ..files import json_bounded
 from ..host import Host, Process
+from .database import owner_lease
 from .home import Home
 from .processes import is_gateway, is_main, state_dir
 
@@ -259,6 +260,9 @@ def proven_dead(host: Host, home: Home) -> bool:
             return False
         if not lock.readable and (is_kept(lock) or _young(host, lock.path)):
             return False
+    lease = owner_lease(home)
+    if lease is not None and lease.ends > host.now() and lease.host != host.hostname():
+        return False  # another host or container took it less than 300 s ago, or renews it
     coordinated = any(os.path.isfile(lock.path + ".sqlite") for lock in found)
     return coordinated or not any(_young(host, name) for name in _written(home))
 

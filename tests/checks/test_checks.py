@@ -764,19 +764,14 @@ def test_a_lock_that_is_kept_elsewhere_is_told_and_never_moved(house):
     keeper.close()
 
 
-@pytest.mark.parametrize(
-    "ends,words,severity",
-    [(120.0, True, "error"), (120.0, False, ""), (-1.0, True, "")],
-)
-def test_an_owner_lease_is_told_with_its_end_and_only_while_it_refuses_starts(
-    house, ends, words, severity
-):
+def leased(house, ends, host):
+    """The owner lease as OpenClaw 2026.8 and later keep it."""
     import sqlite3
     from contextlib import closing
 
     path = house.state / "state" / "openclaw.sqlite"
     path.parent.mkdir(exist_ok=True)
-    said = json.dumps({"owner": {"pid": 7, "host": "pod-1", "startedAt": 70}, "port": PORT})
+    said = json.dumps({"owner": {"pid": 7, "host": host, "startedAt": 70}, "port": PORT})
     with closing(sqlite3.connect(str(path))) as db:
         db.execute(
             "CREATE TABLE state_leases (scope TEXT, lease_key TEXT, owner TEXT, expires_at INTEGER,"
@@ -785,6 +780,32 @@ def test_an_owner_lease_is_told_with_its_end_and_only_while_it_refuses_starts(
         row = ("gateway-owner", "global", "u", int((NOW + ends) * 1000), int((NOW - 180) * 1000))
         db.execute("INSERT INTO state_leases VALUES (?, ?, ?, ?, ?, ?)", (*row, said))
         db.commit()
+    os.utime(str(path), (NOW - 400, NOW - 400))
+    return path
+
+
+@pytest.mark.parametrize("ends,host,moved", [(99, "pod-1", 0), (-1, "pod-1", 1), (99, "vm", 1)])
+def test_a_lock_is_not_moved_while_another_host_has_the_lease(house, ends, host, moved):
+    from skill import repairs
+    from skill.errors import CannotPlan
+
+    _dead_lock(house)
+    leased(house, ends, host)
+    if moved:
+        assert repairs.ALL["clear-stale-lock"].plan(house.ctx(), {}).steps
+    else:
+        with pytest.raises(CannotPlan):
+            repairs.ALL["clear-stale-lock"].plan(house.ctx(), {})
+
+
+@pytest.mark.parametrize(
+    "ends,words,severity",
+    [(120.0, True, "error"), (120.0, False, ""), (-1.0, True, "")],
+)
+def test_an_owner_lease_is_told_with_its_end_and_only_while_it_refuses_starts(
+    house, ends, words, severity
+):
+    path = leased(house, ends, "pod-1")
     before = path.read_bytes()
     refusal = "2027-01-15T08:00:09.000+00:00 Another Gateway owner lease is still active"
     house.log(refusal if words else "nothing")
