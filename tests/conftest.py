@@ -4,11 +4,26 @@ must not change what they say.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
 E2E = Path(__file__).parent / "e2e"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _texts_are_read_once() -> Iterator[None]:
+    """The library is weighed anew in each home with cases of its own; what its 3,000 texts hold is
+    the same each time. (In the product this would cost memory for nothing.)
+    """
+    from skill.cases import phrases
+
+    once = phrases.tokens
+    phrases.tokens = lru_cache(maxsize=None)(once)
+    yield
+    phrases.tokens = once
 
 
 @pytest.fixture(autouse=True)

@@ -38,12 +38,25 @@ def load(home: Optional[Home] = None) -> List[Case]:
     """Shipped cases with the user's over them by id. Raise SettingsError for a broken user file:
     see load_or_shipped.
     """
-    own = of_user(home) if home is not None else []
-    if not own:
+    if home is None:
         return shipped()
-    merged = {case.id: case for case in shipped()}
-    merged.update({case.id: case for case in own})
-    return [case for case in merged.values() if case.raw.get("status") != "rejected"]
+    path = str(home.doctor_dir / USER_FILE)
+    found = entries(Path(path))
+    if not found:
+        return shipped()
+    known = _LOADED.get(path)
+    if known is None or known[0] != found:
+        merged = {case.id: case for case in shipped()}
+        merged.update({case.id: case for case in _built(path, found)})
+        kept = [case for case in merged.values() if case.raw.get("status") != "rejected"]
+        _LOADED.clear()
+        _LOADED[path] = known = (found, kept)
+    return known[1]
+
+
+# The user's entries as last read, and the list made of them: a visit looks a dozen times, and what
+# the matcher prepares for a list is kept with it.
+_LOADED: Dict[str, Tuple[List[Mapping[str, Any]], List[Case]]] = {}
 
 
 def load_or_shipped(home: Optional[Home] = None) -> Tuple[List[Case], Optional[SettingsError]]:
@@ -54,15 +67,13 @@ def load_or_shipped(home: Optional[Home] = None) -> Tuple[List[Case], Optional[S
         return shipped(), error
 
 
-def of_user(home: Home) -> List[Case]:
+def _built(path: str, found: List[Mapping[str, Any]]) -> List[Case]:
     """The user's own and learned cases. Raise SettingsError naming file, index and place of every
     fault.
     """
-    path = home.doctor_dir / USER_FILE
-    found = entries(path)
     issues = faults(found[:MAX_CHECKED])
     if issues:
-        raise SettingsError(str(path), issues, REMEDY)
+        raise SettingsError(path, issues, REMEDY)
     return [build(raw, str(raw.get("source_kind") or "user")) for raw in found]
 
 

@@ -16,6 +16,7 @@ from ..openclaw.home import Home, locate
 
 if TYPE_CHECKING:
     from ..cli import App
+    from ..store.records import Store
 
 RISKS = {
     Risk.READ: Text("changes nothing", "不做改动"),
@@ -62,7 +63,9 @@ def library_of(app: App) -> List[Case]:
 @click.pass_obj
 def list_cases(app: App, as_json: bool) -> None:
     """List the case library. / 列出案例库。"""
-    found = library_of(app)
+    from ..store.records import Store
+
+    found, store = library_of(app), Store(_home())
     if as_json or app.as_json:
         keys = [
             dict(
@@ -72,14 +75,14 @@ def list_cases(app: App, as_json: bool) -> None:
                 repair=c.repair,
                 risk=c.risk.value,
                 source=c.source,
-                status=_standing(c),
+                status=_standing(c, store),
             )
             for c in found
         ]
         click.echo(json.dumps({"cases": keys}, ensure_ascii=False))
         return
     for case in found:
-        status = _standing(case)
+        status = _standing(case, store)
         tail = "  [{}]".format(status) if status else ""
         click.echo(
             "{:<9} {:<34} {:<20} {}{}".format(
@@ -114,10 +117,12 @@ def explain(app: App, case_id: str, as_json: bool) -> None:
 
 def _rows(case: Case) -> List[Tuple[Text, Any]]:
     """What `explain` says of a case, a row each; an empty value is left out."""
+    from ..store.records import Store
+
     raw = case.raw
     proofs = ["{} {}".format(one["incident"], one["outcome"]) for one in raw.get("proofs") or ()]
     params = " " + json.dumps(dict(case.params), ensure_ascii=False) if case.params else ""
-    standing = _standing(case)
+    standing = _standing(case, Store(_home()))
     return [
         (Text("class", "类别"), case.slug),
         (Text("what to do", "怎么办"), case.solution),
@@ -145,12 +150,11 @@ def _rows(case: Case) -> List[Tuple[Text, Any]]:
     ]
 
 
-def _standing(case: Case) -> str:
+def _standing(case: Case, store: Store) -> str:
     from ..cases.library import standing
-    from ..store.records import Store
 
     try:
-        return standing(case, Store(_home()))
+        return standing(case, store)
     except Exception:  # as _rate
         return str(case.raw.get("status") or "")
 

@@ -4,6 +4,7 @@ restart.
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, replace
 from typing import Optional
@@ -174,16 +175,17 @@ def test_a_clock_that_jumps_is_no_outage(hours):
     assert verdict.state == State.SUSPENDED and memory.failures == 0
 
 
-def test_thirty_noisy_healthy_days_without_one_restart():
+def test_noisy_healthy_days_without_one_restart():
     """Single lost probes, slow answers, a daily drain, channels that go red, a clock set by an
-    hour: nothing restarts.
+    hour: nothing restarts. NOISY_DAYS=30 plays a month, half a minute long.
     """
+    days = int(os.environ.get("NOISY_DAYS", "5"))
     chance = random.Random(20261121)
     now, mono, memory, state, restarts, looks = 1_000_000.0, 0.0, Memory(), WatchState(), 0, 0
     limits, rules = Limits(), Rules()
     base = replace(READY, process=replace(OURS, started=now - 100))
     failed = 0
-    while mono < 30 * 86400:
+    while mono < days * 86400:
         gap = 10.0 if memory.failures == 0 else 1.0
         now, mono, looks = now + gap, mono + gap, looks + 1
         seen = base
@@ -199,7 +201,7 @@ def test_thirty_noisy_healthy_days_without_one_restart():
                 seen = replace(
                     base, answer="not-ready", failing=("gateway-draining",), startup="draining"
                 )
-        if looks % 50000 == 0:
+        if looks % 9000 == 0:
             now += chance.choice([3600.0, -3600.0])
         seen = replace(seen, at=now, mono=mono)
         moved = judging.jump(memory, seen)
@@ -207,7 +209,7 @@ def test_thirty_noisy_healthy_days_without_one_restart():
         verdict, memory = judge(seen, memory, limits)
         state, decisions = step(state, verdict, now, rules, "same", "incident")
         restarts += sum(d.kind in ("restart", "heal", "escalate") for d in decisions)
-    assert looks > 250_000 and restarts == 0
+    assert looks > days * 8300 and restarts == 0
 
 
 def test_a_shutdown_that_hangs_is_no_drain():
