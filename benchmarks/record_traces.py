@@ -44,7 +44,10 @@ def main(folder: str, port: str, name: str, seconds: str, rate: str = "0", kind:
     state.mkdir()
     auth = {"mode": "token", "token": "t0ken"}
     gateway = {"mode": "local", "bind": "loopback", "port": int(port), "auth": auth}
-    (state / "openclaw.json").write_text(json.dumps({"gateway": gateway}))
+    config = {"gateway": gateway, "plugins": {"entries": {"leaky": {"enabled": kind != "none"}}}}
+    if kind == "none":
+        del config["plugins"]
+    (state / "openclaw.json").write_text(json.dumps(config))
     bytes_a_second = int(float(rate) * 1048576 / 60)
     if kind != "none":
         body = PLUGIN[kind].format(

@@ -193,6 +193,7 @@ def _quiet_damage(ctx: Context) -> Any:
 @click.option("--closed", type=float, required=True)
 @click.option("--state", default="")
 @click.option("--restarts", type=int, default=0)
+@click.option("--detected", type=float)
 @click.pass_obj
 def record(
     app: App,
@@ -203,6 +204,7 @@ def record(
     closed: float,
     state: str,
     restarts: int,
+    detected: Optional[float],
 ) -> None:
     """Write a closed incident into records.json."""
     from ..cases import learning
@@ -217,6 +219,7 @@ def record(
         closed=closed,
         state=state,
         restarts=restarts,
+        detected=detected,
         learn=learning.of_person,
     )
 

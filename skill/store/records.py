@@ -70,10 +70,11 @@ class Store:
         closed: float,
         state: str = "",
         restarts: int = 0,
+        detected: Optional[float] = None,
         learn: Optional[Callable[[Home, Dict[str, Any]], object]] = None,
     ) -> None:
         """The watchdog saw the gateway ready again: complete what level 3 wrote, or record a heal
-        of level 1 or 2. Raises OSError.
+        of level 1 or 2. detected: s from the last good look to the incident. Raises OSError.
         """
         known = next((item for item in self.all() if item.get("id") == incident), {})
         record = {
@@ -84,6 +85,7 @@ class Store:
             "healed_s": round(closed - opened, 1),
             "state": state,
             "restarts": restarts,
+            "detected_s": detected,
             "by": healed.how,
             "level": healed.level,
             "verified": True,

@@ -24,6 +24,7 @@ ROWS_MAX = 1_600_000  # bytes after which the file is cut to a week
 DAYS = 400
 LOST = 180.0  # s: a longer step between two looks was watched by nobody
 GROUPS = ("up", "down", "other")
+COUNTS = ("starts", "restarts", "crashes")  # of a day, beside its seconds
 
 
 class Row(NamedTuple):
@@ -71,6 +72,12 @@ class Samples:
         self._last = now
         return now - self._written >= EVERY or now < self._written
 
+    def count(self, now: float, name: str, number: int = 1) -> None:
+        """Add to what the day counts: starts, restarts, crashes."""
+        if number > 0:
+            day = self._sums.setdefault(time.strftime("%Y-%m-%d", time.localtime(now)), {})
+            day[name] = day.get(name, 0.0) + number
+
     def write(self, row: Row) -> None:
         """Append the row and add the sums to the days. Never raises."""
         self._written = row.at
@@ -107,14 +114,46 @@ class Samples:
 
 def rows(home: Home, limit: int = ROWS_MAX) -> List[Row]:
     """Return the kept minutes, oldest first; a damaged line is left out."""
-    found = []
     with contextlib.suppress(OSError):
-        for line in tail_bytes(home.doctor_dir / "samples.jsonl", limit).splitlines():
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
-                value = json_bounded(line)
-                row = Row(**{k: v for k, v in value.items() if k in Row._fields})
-                found.append(row._replace(at=float(row.at), failing=tuple(row.failing or ())))
+        return _rows_of(tail_bytes(home.doctor_dir / "samples.jsonl", limit))
+    return []
+
+
+def _rows_of(raw: bytes) -> List[Row]:
+    found = []
+    for line in raw.splitlines():
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            value = json_bounded(line)
+            row = Row(**{k: v for k, v in value.items() if k in Row._fields})
+            found.append(row._replace(at=float(row.at), failing=tuple(row.failing or ())))
     return found
+
+
+class Reader:
+    """Reads the minutes for somebody who asks again and again: only what was added is parsed."""
+
+    def __init__(self) -> None:
+        self._file: Tuple[int, int] = (0, 0)  # inode, bytes that were read
+        self._rows: List[Row] = []
+
+    def rows(self, home: Home) -> List[Row]:
+        """Return what rows() returns, at the cost of what is new."""
+        path = home.doctor_dir / "samples.jsonl"
+        try:
+            with path.open("rb") as source:
+                seen = os.fstat(source.fileno())
+                inode, done = self._file
+                if inode != seen.st_ino or seen.st_size < done:
+                    self._rows, done = rows(home), seen.st_size
+                else:
+                    source.seek(done)
+                    raw = source.read(seen.st_size - done)
+                    self._rows += _rows_of(raw)
+                    done += len(raw)
+                self._file = (seen.st_ino, done)
+        except OSError:
+            self._file, self._rows = (0, 0), []
+        return self._rows
 
 
 def days(home: Home) -> Dict[str, Dict[str, float]]:
@@ -128,7 +167,7 @@ def days(home: Home) -> Dict[str, Dict[str, float]]:
         if isinstance(sums, Mapping):
             found[str(day)] = {
                 group: float(sums[group])
-                for group in GROUPS
+                for group in GROUPS + COUNTS
                 if isinstance(sums.get(group), (int, float))
             }
     return found

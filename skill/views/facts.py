@@ -10,12 +10,11 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, cast
 
 from ..context import Context
 from ..errors import SettingsError
 from ..files import json_bounded, read_json, tail_bytes
-from ..host import Host
 from ..model import State
 from ..notify import incidents as open_alerts
 from ..notify import outbox
@@ -27,6 +26,8 @@ from ..store.records import Store
 from ..watchdog import forecast
 
 TICK_LATE = 120.0  # s after which nobody seems to watch
+MOST_MINUTES = 1500  # of a forecast: a day and a little
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,11 @@ class Facts:
 def read(ctx: Context) -> Facts:
     """Return the facts of this user's gateway."""
     now, home = ctx.host.now(), ctx.home
-    kept = tuple(samples.rows(home))
+    kept = _READERS.setdefault(str(home.state_dir), samples.Reader()).rows(home)
     last = kept[-1] if kept else None
     memory, _damaged = watch_state.peek(home)
     memory = memory or watch_state.WatchState()
-    limit = memory_limit(ctx.host)
-    mine = [row for row in kept if last and row.pid == last.pid and row.pid]
+    limit = forecast.memory_limit(ctx.host.system)
     state = _state(last)
     return Facts(
         now=now,
@@ -81,25 +81,65 @@ def read(ctx: Context) -> Facts:
         state=state,
         since=_since(kept),
         row=last,
-        rows=kept,
+        rows=tuple(kept),
         days=samples.days(home),
         incident=memory.incident,
         restarts=memory.restarts,
         crashes=memory.crashes,
-        records=tuple(Store(home).all()),
+        records=_once(home.doctor_dir / "records.json", lambda: tuple(Store(home).all()), ()),
         good_at=_good_at(home),
         paused_until=watch_state.pause(home, now)[0],
         waiting=len(outbox.waiting(home)),
-        sent=_sent(home),
+        sent=_once(home.doctor_dir / "notify.log", lambda: _sent(home), {}),
         told=tuple(open_alerts.open_incidents(home)),
-        memory_end=_memory_end(mine, limit),
-        disk_end=_disk_end(kept),
+        **_ends(kept, limit),
         memory_limit=limit,
-        config_valid=_config_valid(home),
+        config_valid=_once(home.config_path, lambda: _config_valid(home), None),
         heard=_heard(home),
         proven_at=_proven(home),
         **_from_database(home, now),
     )
+
+
+_READERS: Dict[str, samples.Reader] = {}
+_files: Dict[str, Tuple[Tuple[int, int, int], Any]] = {}
+
+
+def _once(path: Path, read: Callable[[], Value], missing: Value) -> Value:
+    """Return what `read` made of this file, made again only when the file has changed."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return missing
+    mark = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    known = _files.get(str(path))
+    if known is None or known[0] != mark:
+        known = (mark, read())
+        _files[str(path)] = known
+    return cast(Value, known[1])
+
+
+_ended: Dict[str, Any] = {"for": None}
+
+
+def _ends(kept: List[samples.Row], limit: float) -> Dict[str, Any]:
+    """What the forecasts say; they change with a new row only."""
+    mark = (id(kept), len(kept), kept[-1].at if kept else 0.0, limit)
+    if _ended["for"] != mark:
+        ends = {"memory_end": _memory_end(_of_process(kept), limit), "disk_end": _disk_end(kept)}
+        _ended.update({"for": mark, "ends": ends})
+    return dict(_ended["ends"])
+
+
+def _of_process(kept: List[samples.Row]) -> List[samples.Row]:
+    """The newest rows, as long as they are of the process that runs now."""
+    mine: List[samples.Row] = []
+    for row in reversed(kept):
+        if row.pid and row.pid != kept[-1].pid or len(mine) > MOST_MINUTES:
+            break
+        if row.pid:
+            mine.append(row)
+    return mine[::-1]
 
 
 CRON_LATE_S = 1200.0  # as checks/serving.py
@@ -177,7 +217,7 @@ def _state(row: Optional[samples.Row]) -> Optional[State]:
         return None
 
 
-def _since(kept: Tuple[samples.Row, ...]) -> float:
+def _since(kept: List[samples.Row]) -> float:
     """Since when the newest state holds without a break."""
     since = 0.0
     for row in reversed(kept):
@@ -200,34 +240,13 @@ def _memory_end(mine: List[samples.Row], limit: float) -> Optional[forecast.Fore
     return forecast.forecast(series, limit, started=mine[-1].started if mine else 0.0)
 
 
-def _disk_end(kept: Tuple[samples.Row, ...]) -> Optional[forecast.Forecast]:
-    known = [row for row in kept if row.disk_free > 0]
+def _disk_end(kept: List[samples.Row]) -> Optional[forecast.Forecast]:
+    known = [row for row in kept[-MOST_MINUTES:] if row.disk_free > 0]
     if not known:
         return None
     most = max(row.disk_free for row in known)
     used = [forecast.Sample(row.at, most - row.disk_free) for row in known]
     return forecast.forecast(used, most, forecast.DISK)
-
-
-def memory_limit(host: Host) -> float:
-    """Return how much memory the gateway can get, in MB: the container's limit, else the
-    machine's; 0.0 unknown.
-    """
-    if not host.system.startswith("linux"):
-        return 0.0
-    found = []
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            found.append(int(Path(path).read_text()) / 1048576.0)
-        except (OSError, ValueError):
-            continue
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemTotal:"):
-                found.append(int(line.split()[1]) / 1024.0)
-    except (OSError, ValueError):
-        pass
-    return min(found) if found else 0.0
 
 
 def last_update(home: Home) -> Dict[str, Any]:

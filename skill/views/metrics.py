@@ -98,6 +98,29 @@ def _flag(value: Optional[bool]) -> Optional[float]:
 
 
 def _incidents(seen: fact.Facts) -> Iterator[Family]:
+    opened = Family("incident_open", "gauge", "1 while an incident is open; its case where known.")
+    now = seen.incident
+    mine = [r for r in seen.records if now and r.get("id") == now.id]
+    yield opened.add(
+        float(now is not None),
+        [("case", str(mine[-1].get("case") or "none") if mine else "none")] if now else (),
+    )
+    since = now.opened if now else 0.0
+    yield _gauge("incident_since_timestamp", "When the open incident began, 0 without.", since)
+    yield from _of_records(seen)
+
+
+_made: Dict[str, Any] = {"of": None, "families": []}
+
+
+def _of_records(seen: fact.Facts) -> List[Family]:
+    """What is counted over all records: made again only when they have changed."""
+    if _made["of"] is not seen.records:
+        _made.update(of=seen.records, families=list(_counted(seen)))
+    return list(_made["families"])
+
+
+def _counted(seen: fact.Facts) -> Iterator[Family]:
     total = Family("incidents_total", "counter", "Closed incidents that are on record.")
     counts: Dict[Tuple[str, str], int] = {}
     for record in seen.records:
@@ -106,10 +129,6 @@ def _incidents(seen: fact.Facts) -> Iterator[Family]:
     for (case, outcome), count in sorted(counts.items())[:MOST_CASES]:
         total.add(count, [("case", case), ("outcome", outcome)])
     yield total
-    opened = Family("incident_open", "gauge", "1 while an incident is open.")
-    yield opened.add(float(seen.incident is not None))
-    since = seen.incident.opened if seen.incident else 0.0
-    yield _gauge("incident_since_timestamp", "When the open incident began, 0 without.", since)
     healed = _numbers(seen.records, "healed_s")
     yield _histogram("heal_seconds", "From the last good response to ready.", healed)
     detected = _numbers(seen.records, "detected_s")
@@ -143,6 +162,10 @@ def _history(seen: fact.Facts) -> Iterator[Family]:
     restarts = Family("restarts", "gauge", "Restarts and crashes that the watchdog remembers.")
     restarts.add(len(seen.restarts), [("reason", "watchdog")])
     yield restarts.add(len(seen.crashes), [("reason", "crash")])
+    ever = Family("restarts_total", "counter", "Starts of the gateway that were seen, by reason.")
+    for reason, name in (("watchdog", "restarts"), ("crash", "crashes"), ("any", "starts")):
+        ever.add(sum(day.get(name, 0.0) for day in seen.days.values()), [("reason", reason)])
+    yield ever
     down = sum(day.get("down", 0.0) for day in seen.days.values())
     total = Family("downtime_seconds_total", "counter", "Watched seconds out of service.")
     yield total.add(down)
@@ -157,6 +180,15 @@ def _history(seen: fact.Facts) -> Iterator[Family]:
     yield _gauge("exit_code_last", "Exit code of the last process; negative: a signal.", code)
     age = seen.now - seen.good_at if seen.good_at else None
     yield _gauge("good_copy_age_seconds", "Age of the newest verified copy of the config.", age)
+    valid = _flag(seen.config_valid)
+    yield _gauge("config_valid", "1 while openclaw.json can be read and parsed.", valid)
+    age = seen.now - seen.backup_at if seen.backup_at else None
+    yield _gauge("backup_age_seconds", "Age of OpenClaw's last good backup, as it noted it.", age)
+    yield _gauge("cron_overdue", "Cron jobs whose time has passed without a run.", seen.late_jobs)
+    silent = Family("channel_silent_seconds", "gauge", "Since a channel last brought a message.")
+    for channel, at in sorted(seen.heard.items())[:MOST_CASES]:
+        silent.add(max(0.0, seen.now - at), [("channel", channel)])
+    yield silent
 
 
 def _resources(seen: fact.Facts) -> Iterator[Family]:

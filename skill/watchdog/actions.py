@@ -207,6 +207,8 @@ class Acts:
             repr(incident.ready_since or now),
             "--restarts",
             str(incident.restarts),
+            "--detected",
+            repr(round(incident.opened - incident.since, 1)),
         ]
         self.children.start(
             "record",

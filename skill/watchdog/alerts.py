@@ -11,6 +11,7 @@ from ..openclaw.gateway import Observation
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident, WatchState
 from .children import Children
+from .forecast import Forecast
 from .policy_outage import Decision
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
@@ -29,6 +30,7 @@ class Teller:
         self.context, self.children, self.log = context, children, log
         self.levels: Dict[str, bool] = {}
         self.heart: Any = None
+        self.ending = 0.0  # start of the process of which the end of memory was told
 
     def guarded(self, what: str, work: Callable[[], Any]) -> Any:
         """Do it; a failure is one log line."""
@@ -94,9 +96,15 @@ class Teller:
         )
         self.send(lambda alert_texts: alert_texts.quiet(name, found, now, home))
 
-    def judge_levels(self, seen: Optional[Observation], state: WatchState, now: float) -> None:
+    def judge_levels(
+        self,
+        seen: Optional[Observation],
+        state: WatchState,
+        now: float,
+        end: Optional[Forecast] = None,
+    ) -> None:
         """Memory, response time and crash frequency against the user's table; told when one
-        changes, not at every look.
+        changes, not at every look. end: when memory will be used up, once per process.
         """
         if not seen or not seen.process:
             return
@@ -109,6 +117,11 @@ class Teller:
         limit = float(ctx.settings["memory_warning_mb"]) or max(LEAST_MEMORY_MB, 2 * usual)
         rss = seen.process.rss / 1048576
         hour = sum(now - t < 3600 for t in state.crashes)
+        if end and self.ending != seen.process.started:
+            self.ending = seen.process.started  # one process, one warning
+            facts = {"minutes": max(1.0, end.in_s / 60), "per_hour": end.per_hour}
+            self.log.line("level", now, name="ending", bad=True, **facts)
+            self.event(Decision("note", "ending", facts), None, None, state)
         for bad, note in (
             (rss > limit, Decision("note", "memory", {"mb": rss, "limit": limit})),
             (

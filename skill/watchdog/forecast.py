@@ -1,13 +1,14 @@
 """When what grows will be used up: memory of the gateway and its children, disk, databases.
 
-Pure: samples in, a forecast out. What garbage collection, bursts and warm-up do to a series is told
-from a leak by its floor: the lowest value of each part of a window. A leak lifts every floor, goes
-on lifting them, and would reach the limit within the window's own horizon.
+Pure but for memory_limit(): samples in, a forecast out. What garbage collection, bursts and warm-up
+do to a series is told from a leak by its floor: the lowest value of each part of a window. A leak
+lifts every floor, goes on lifting them, and would reach the limit within the window's own horizon.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 PARTS = 8  # floors in a window
@@ -143,3 +144,24 @@ def forecast(
         if slope > 0 and left / slope <= window.horizon:
             return Forecast(now + left / slope, slope * 3600.0, window.seconds, now, limit)
     return None
+
+
+def memory_limit(system: str) -> float:
+    """Return how much memory the gateway can get, in MB: the container's limit, else the
+    machine's; 0.0 unknown.
+    """
+    if not system.startswith("linux"):
+        return 0.0
+    found = []
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(path).read_text()) / 1048576.0)
+        except (OSError, ValueError):
+            continue
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                found.append(int(line.split()[1]) / 1024.0)
+    except (OSError, ValueError):
+        pass
+    return min(found) if found else 0.0

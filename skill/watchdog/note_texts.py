@@ -81,6 +81,18 @@ LEVELS = {
             "openclaw gateway restart      # 在你方便的时候",
         ),
     ),
+    "ending": (
+        Text("OpenClaw will run out of memory", "OpenClaw 的内存即将耗尽"),
+        Text(
+            "Its memory grows without coming back, as a leak does. When it is used up the gateway "
+            "is killed and started again, in the middle of whatever it does then.",
+            "内存持续增长且不回落，表现为泄漏。耗尽时网关会被杀死并重启，正在执行的任务会中断。",
+        ),
+        Text(
+            "openclaw gateway restart --safe      # in a quiet minute",
+            "openclaw gateway restart --safe      # 在空闲时",
+        ),
+    ),
     "response": (
         Text("OpenClaw responds slowly", "OpenClaw 响应缓慢"),
         Text(
@@ -112,6 +124,10 @@ MEASURED = {
     "memory": (
         "Memory {mb:.0f} MB (warning above {limit:.0f} MB)",
         "当前内存 {mb:.0f} MB（超过 {limit:.0f} MB 即警告）",
+    ),
+    "ending": (
+        "At this pace it is used up in {minutes:.0f} min (growing by {per_hour:.0f} MB an hour)",
+        "按目前的速度，约 {minutes:.0f} 分钟后耗尽（每小时增长 {per_hour:.0f} MB）",
     ),
     "response": ("A response took {seconds:.1f} s", "一次响应用了 {seconds:.1f} 秒"),
     "crashes": ("{count} crashes within an hour", "一小时内崩溃 {count} 次"),

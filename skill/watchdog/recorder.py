@@ -6,18 +6,25 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import deque
 from pathlib import Path
-from typing import Optional
+from typing import Deque, List, Optional, Tuple
 
 from ..host import Host
 from ..model import Verdict
 from ..openclaw.gateway import Observation
 from ..openclaw.home import Home
 from ..settings import Settings
+from ..store import samples
 from ..store.samples import Row, Samples
+from ..store.watch_state import WatchState
+from . import forecast
 from .children import Children
 
 MB = 1048576.0
+DENSE = 600  # looks that are kept as they are: ten seconds apart, an hour and a half
+COARSE = 420  # minutes that are kept for slow leaks
+TAIL = 100_000  # bytes of samples.jsonl in which they are found again after a restart of ours
 
 
 class Recorder:
@@ -26,27 +33,73 @@ class Recorder:
     def __init__(self, host: Host, home: Home, children: Children) -> None:
         self.host, self.children = host, children
         self.samples = Samples(home)
+        self.dense: Deque[forecast.Sample] = deque(maxlen=DENSE)
+        self.minutes: Deque[forecast.Sample] = deque(maxlen=COARSE)
+        self.limit = forecast.memory_limit(host.system)
+        self.end: Optional[forecast.Forecast] = None  # of the process that runs now
+        self._pid: Tuple[Optional[int], float] = (None, 0.0)
+        self._below = 0.0  # MB of its children, as of the last row
+        self._counted = 0.0  # the newest restart or crash that was counted
 
     def look(
         self,
         now: float,
         verdict: Verdict,
         seen: Observation,
-        outage: bool,
+        state: WatchState,
         home: Home,
         settings: Settings,
     ) -> None:
         """Count this look and, when a row is due, write it and refresh what reads it."""
         with contextlib.suppress(Exception):
             self.samples.home = home
-            if not self.samples.look(now, verdict.state, outage):
+            due = self.samples.look(now, verdict.state, state.incident is not None)
+            self._process(now, seen, home)
+            self._count(now, state, home)
+            if not due:
                 return
-            self.samples.write(self._row(now, verdict, seen, home))
+            row = self._row(now, verdict, seen, home)
+            self._below = row.children
+            if row.pid:
+                self.minutes.append(forecast.Sample(now, row.rss + row.children))
+            self.samples.write(row)
             listen, target = str(settings["metrics.listen"]), str(settings["metrics.textfile"])
             if listen and not self.children.busy("metrics"):
                 self.children.start("metrics", ["metrics", "--listen", listen])
             if target and not self.children.busy("textfile"):
                 self.children.start("textfile", ["metrics", "--textfile", target])
+
+    def _process(self, now: float, seen: Observation, home: Home) -> None:
+        """Follow the memory of the process that runs now; another process is another series."""
+        process = seen.process
+        if process is None:
+            return
+        mine = (process.pid, process.started)
+        if mine != self._pid:
+            if self._pid[0] is not None:
+                self.samples.count(now, "starts")
+                self.minutes.clear()
+            else:  # this watchdog is new, the process need not be
+                before = [row for row in samples.rows(home, TAIL) if row.pid == process.pid]
+                self.minutes.extend(forecast.Sample(r.at, r.rss + r.children) for r in before)
+            self.dense.clear()
+            self._pid, self.end, self._below = mine, None, 0.0
+        # the whole process table is read once a minute, not at every look
+        self.dense.append(forecast.Sample(now, process.rss / MB + self._below))
+        self.end = forecast.forecast(self._series(), self.limit, started=process.started)
+
+    def _series(self) -> List[forecast.Sample]:
+        """The minutes, and from where the looks begin those."""
+        first = self.dense[0].at if self.dense else 0.0
+        return [one for one in self.minutes if one.at < first] + list(self.dense)
+
+    def _count(self, now: float, state: WatchState, home: Home) -> None:
+        if not self._counted:
+            last = samples.rows(home, 4096)
+            self._counted = last[-1].at if last else now
+        for name, times in (("restarts", state.restarts), ("crashes", state.crashes)):
+            self.samples.count(now, name, sum(at > self._counted for at in times))
+        self._counted = max((self._counted, *state.restarts, *state.crashes))
 
     def _row(self, now: float, verdict: Verdict, seen: Observation, home: Home) -> Row:
         process = seen.process

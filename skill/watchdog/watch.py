@@ -104,8 +104,7 @@ class Watchdog:
             boot=self.state.boot if self._same_boot() else now - self.host.monotonic(),
         )
         self._log_change(now)
-        outage = self.state.incident is not None
-        self.recorder.look(now, self.verdict, self.seen, outage, self.home, self.settings)
+        self.recorder.look(now, self.verdict, self.seen, self.state, self.home, self.settings)
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
             return self.verdict
@@ -280,7 +279,7 @@ class Watchdog:
             self._config_for = mark[1]
             self.children.start("keep-config", ["keep-good", "--config-only"])
         if self._ticks % LEVELS_EVERY == 1:
-            self.teller.judge_levels(self.seen, self.state, now)
+            self.teller.judge_levels(self.seen, self.state, now, self.recorder.end)
 
     def _came_up(self) -> None:
         """The process that is ready was started with the config as it is now."""

@@ -56,7 +56,12 @@ MOVES: Dict[str, Any] = {
     "suppressed": ({"state": facts.State.SAFE_MODE}, 1),
     "paused_until": ({"paused_until": 5.0}, 5),
     "alerts_waiting": ({"waiting": 3}, 3),
-    "incident_open": ({"incident": watch_state.Incident("i", 7.0, "down")}, 1),
+    'incident_open{case="none"}': ({"incident": watch_state.Incident("i", 7.0, "down")}, 1),
+    'restarts_total{reason="crash"}': ({"days": {"2026-11-28": {"crashes": 2.0}}}, 2),
+    "config_valid": ({"config_valid": False}, 0),
+    "backup_age_seconds": ({"backup_at": life.NOW - 5}, 5),
+    "cron_overdue": ({"late_jobs": 2}, 2),
+    'channel_silent_seconds{channel="telegram"}': ({"heard": {"telegram": life.NOW - 8}}, 8),
     "incident_since_timestamp": ({"incident": watch_state.Incident("i", 7.0, "down")}, 7),
     "good_copy_age_seconds": ({"good_at": life.NOW - 9}, 9),
     "memory_exhaustion_timestamp": (
