@@ -48,6 +48,7 @@ def run(subject: Base, fault: Fault, target: Target, repeat: int, options: Optio
     trace = Trace()
     with Collector() as collector:
         place = Place(fault, target, folder, seed, options.ports, collector.url)
+        place.mail_port = collector.mail_port
         case = Case(subject, fault, place, collector, trace, row)
         began = time.monotonic()
         try:

@@ -1,5 +1,7 @@
 """Receives what a subject tells a person, and what it sends to an AI. Loopback only.
 
+Mail counts as a message.
+
 Any POST to /alert... is a message (JSON of any shape, a form, or plain text). Anything below /v1 is
 an AI call; it is answered by a scripted model, or refused while there is no script.
 """
@@ -8,11 +10,12 @@ from __future__ import annotations
 
 import http.server
 import json
+import socketserver
 import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Any, List, Optional
+from typing import Any, List
 
 
 @dataclass(frozen=True)
@@ -97,22 +100,65 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Mail(socketserver.StreamRequestHandler):
+    """Just enough SMTP to receive what a monitor mails to its owner."""
+
+    box: Box
+    timeout = 30
+
+    def handle(self) -> None:
+        self._say("220 healbench")
+        lines: List[str] = []
+        inside = False
+        for raw in self.rfile:
+            line = raw.decode("utf-8", "replace").rstrip("\r\n")
+            if inside:
+                if line == ".":
+                    inside = False
+                    text = "\n".join(lines)
+                    self.box.messages.append(Message(time.monotonic(), "/mail", text, text))
+                    self._say("250 ok")
+                else:
+                    lines.append(line)
+                continue
+            word = line[:4].upper()
+            if word == "DATA":
+                inside, lines = True, []
+                self._say("354 go on")
+            elif word == "QUIT":
+                self._say("221 bye")
+                return
+            else:
+                self._say("250 ok")
+
+    def _say(self, text: str) -> None:
+        self.wfile.write((text + "\r\n").encode())
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
 class Collector:
-    """with Collector() as c: c.url, c.box."""
+    """with Collector() as c: c.url, c.mail_port, c.box."""
 
     def __init__(self, port: int = 0) -> None:
         self.box = Box()
         handler = type("Bound", (Handler,), {"box": self.box})
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
         self.server.daemon_threads = True
+        mail = type("BoundMail", (Mail,), {"box": self.box})
+        self.mail = MailServer(("127.0.0.1", 0), mail)
+        self.mail_port = int(self.mail.server_address[1])
         self.url = "http://127.0.0.1:{}".format(self.server.server_address[1])
-        self._thread: Optional[threading.Thread] = None
 
     def __enter__(self) -> "Collector":
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.2,), daemon=True)
-        self._thread.start()
+        for server in (self.server, self.mail):
+            threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        for server in (self.server, self.mail):
+            server.shutdown()
+            server.server_close()

@@ -115,6 +115,7 @@ class Place:
         self.owner_wrote: List[Tuple[str, bytes]] = []
         self.launch: Dict[str, str] = {}
         self.subject_roots: Dict[int, str] = {}
+        self.mail_port = 0
         self.subject: Any = None  # set by whoever runs the case: faults act through it
         self._children: List["subprocess.Popen[bytes]"] = []
         self._cleanups: List[Any] = []

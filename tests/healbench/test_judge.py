@@ -207,3 +207,32 @@ def test_what_cannot_be_run_says_so(tmp_path: Any, capsys: Any) -> None:
     words = ["run", "--subject", "no-such", "--target", "practice", "--out", str(tmp_path)]
     assert main(words) == 2
     assert "no subject" in capsys.readouterr().err
+
+
+def test_mail_and_posts_arrive_as_messages() -> None:
+    import smtplib
+    import urllib.request
+
+    with collector.Collector() as box:
+        link = smtplib.SMTP("127.0.0.1", box.mail_port, timeout=10)
+        link.sendmail("a@localhost", ["b@localhost"], "Subject: down\n\nport 4711 is taken\n")
+        link.quit()
+        body = b'{"text": "it is down"}'
+        urllib.request.urlopen(box.url + "/alert", body, timeout=10).read()
+    assert [message.path for message in box.box.messages] == ["/mail", "/alert"]
+    assert "port 4711 is taken" in box.box.messages[0].text
+
+
+def test_the_practice_run_of_a_reader_is_whole(tmp_path: Any) -> None:
+    """A page can be made of one row, and holds nothing of the kind that was not in it."""
+    import json
+
+    from healbench import report
+
+    row = as_row(seed="1", harm_details=["bytes_lost: x"], harm={"bytes_lost": 1}, why=["harm"])
+    row.update(ok=False, outcome="healed", down_s=None, notes={}, harm_unknown=[])
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert report.make(tmp_path) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "1 bytes lost" in page and "No harm" not in page
+    assert json.loads((tmp_path / "report.json").read_text())["scores"]["practice"]["s"]
