@@ -226,19 +226,20 @@ def set_aside(path: PathLike) -> Optional[str]:
 
 def memory_dir(mark_of: PathLike) -> Path:
     """Where a note can still be kept when a state directory cannot be written: per user and per
-    state directory, gone after a reboot. Made by memory().
+    state directory, gone after a reboot. Made by memory(). A place where another account has made
+    a folder of that name is passed over.
     """
     uid = getattr(os, "getuid", lambda: 0)()
-    base = next(
-        (
-            place
-            for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""))
-            if place and os.path.isdir(place) and os.access(place, os.W_OK)
-        ),
-        tempfile.gettempdir(),
-    )
     mark = hashlib.sha256(str(mark_of).encode("utf-8", "replace")).hexdigest()[:12]
-    return Path(base) / "iflow-doctor-{}-{}".format(uid, mark)
+    name = "iflow-doctor-{}-{}".format(uid, mark)
+    shared = ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
+    places = [
+        Path(place) / name
+        for place in shared
+        if place and os.path.isdir(place) and os.access(place, os.W_OK)
+    ]
+    free = [place for place in places if is_private(place) or not os.path.lexists(str(place))]
+    return (free + places + [Path(tempfile.gettempdir()) / name])[0]
 
 
 def is_private(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from skill import locks
 from skill.errors import AlreadyRunning
-from skill.files import memory_dir
+from skill.files import memory, memory_dir
+from skill.platforms.keeper import files as keeper_files
 
 
 @pytest.fixture()
@@ -77,3 +79,20 @@ def test_a11_without_a_folder_the_lock_lies_in_memory(path: Path, quick: None) -
         assert locks.lock_held(path)
         once_more(path)
     assert not locks.lock_held(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX only")
+def test_a_place_in_memory_that_somebody_else_took_is_passed_over(tmp_path: Path) -> None:
+    """On a shared host a planted folder in /dev/shm and a read-only disk left no watchdog at all."""
+    state = tmp_path / "state"
+    first = memory_dir(state)
+    first.symlink_to(tmp_path)  # not ours to use; a folder of another account needs root
+    try:
+        other = memory_dir(state)
+        folder = str(state / "iflow-doctor")
+        assert other != first and str(other) == keeper_files.memory_dir(folder)
+        assert memory(state) == other and memory_dir(state) == other
+    finally:
+        first.unlink()
+        shutil.rmtree(other, ignore_errors=True)
+    assert str(memory_dir(state)) == keeper_files.memory_dir(folder) == str(first)

@@ -179,10 +179,28 @@ def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
     return state
 
 
+GRACE_AFTER_OURS = 400.0  # s: longest drain of a gateway that a signal of ours ended
+
+
+def left_by_signal(host: Host, home: Home) -> bool:
+    """Whether the gateway was ended by its owner: Ctrl-C, or a SIGTERM that was not ours, as its
+    own last words say. Asked where nothing restarts a gateway that ended cleanly.
+    """
+    from ..openclaw import logs
+
+    try:
+        told = logs.left_on_signal(logs.newest_boot(host, home))
+    except Exception:  # a log that cannot be read says nothing
+        return False
+    ours = Ledger(host, home).last_end()
+    return bool(told) and not 0 <= told - ours < GRACE_AFTER_OURS
+
+
 SHOWN = (
     "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,M"
     "ainPID,NRestarts,UnitFileState,FragmentPath,"
-    "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
+    "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,"
+    "ActiveExitTimestampMonotonic"
 )
 # A unit file that is there and cannot be used. "masked" is a person's word, unless the file is
 # simply empty.
@@ -245,19 +263,33 @@ def _stopped(
     load: str, active: str, result: str, ran: bool, clean: bool, seen: Mapping[str, str]
 ) -> Optional[bool]:
     """With Restart=always only a person's stop leaves a unit that ran inactive, or failed by a
-    timeout.
+    timeout. With another policy (an owner's drop-in) the order of the two ends tells.
     """
     if load == "masked":
         return True
     if load != "loaded" or active in ("active", "activating", "deactivating"):
         return False
-    if seen.get("Restart") != "always" or (active == "inactive" and not ran):
+    if active == "inactive" and not ran:
         return None
+    if seen.get("Restart") != "always":
+        return _by_job(seen) if active == "inactive" and result == "success" else None
     if active == "inactive":
         # Not clean and yet "success": somebody cleared a failure (reset-failed) and was interrupted
         # before the start.
         return clean or result != "success"
     return result == "timeout"
+
+
+def _by_job(seen: Mapping[str, str]) -> Optional[bool]:
+    """Whether the unit was stopped by a stop job: it then leaves "active" before its process ends.
+    A process that ends by itself is gone first. None where systemd does not say (before 208).
+    """
+    try:
+        left = int(seen["ActiveExitTimestampMonotonic"])
+        ended = int(seen["ExecMainExitTimestampMonotonic"])
+    except (KeyError, ValueError):
+        return None
+    return left < ended if left and ended else None
 
 
 def read_print(text: str, path: str) -> ServiceState:

@@ -21,9 +21,8 @@ from ..model import Text, Write
 from ..openclaw import cli as openclaw_program
 from ..openclaw import lock
 from ..openclaw.home import Home
-from ..openclaw.ledger import Ledger
 from . import keeperstate
-from .base import ServicePlan, ServiceState, noted, whose
+from .base import ServicePlan, ServiceState, left_by_signal, noted, whose
 from .keeper import files, system
 from .keeperstate import fulfilled, read_known
 
@@ -34,7 +33,6 @@ KEEPER = Path(__file__).resolve().parent / "keeper" / "main.py"
 ANSWER = 20.0  # s in which a keeper has to take up a wish (it looks every 0.5 s)
 # s a keeper may take to hold its lock on a busy machine; a second one would only wait behind it
 KEEPER_START = 5.0
-GRACE_AFTER_OURS = 400.0  # s: longest drain of a gateway that a signal of ours ended
 GRACE = 60.0  # s between SIGTERM and SIGKILL of a gateway that is asked to end
 
 
@@ -91,25 +89,12 @@ class Direct:
             return ServiceState(
                 False,
                 "inactive",
-                stopped_by_operator=self._left_by_signal() or None,
+                stopped_by_operator=left_by_signal(self.host, self.home) or None,
                 detail="no keeper was ever started here",
             )
         known, kept = self._settled()
         state = read_known(known, kept, exists, str(self.path("keeper.json")))
         return whose(self.host, self.home, state)
-
-    def _left_by_signal(self) -> bool:
-        """Whether a gateway that nobody keeps was ended by its owner: Ctrl-C, or a SIGTERM that was
-        not ours, as its own last words say.
-        """
-        from ..openclaw import logs
-
-        try:
-            told = logs.left_on_signal(logs.newest_boot(self.host, self.home))
-        except Exception:  # a log that cannot be read says nothing
-            return False
-        ours = Ledger(self.host, self.home).last_end()
-        return bool(told) and not 0 <= told - ours < GRACE_AFTER_OURS
 
     def _settled(self) -> Tuple[Dict[str, Any], bool]:
         """keeper.json, and whether a keeper is at work. Waits a moment where its process has just

@@ -8,8 +8,9 @@ the service is there.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from ..files import private_dir, read_json, write_json
 from ..host import Host
@@ -44,6 +45,28 @@ def remember(host: Host, home: Home, argv: Sequence[str]) -> None:
         write_json(target, {"mark": mark, "argv": list(argv), "at": now})
     except OSError:
         pass  # an observer: without the note the answer is "cannot tell"
+
+
+def kept_by(home: Home) -> Mapping[str, Any]:
+    """{"unit", "own", "pid", "started"} of the service that was seen to keep the living gateway; {}
+    where none was, or where it runs by hand.
+    """
+    try:
+        kept = read_json(home.doctor_dir / "service" / "kept.json") or {}
+        good = isinstance(kept.get("unit"), str) and isinstance(kept.get("own"), bool)
+        return kept if good and re.match(r"[\w@.:\\-]+\.service$", kept["unit"]) else {}
+    except Exception:
+        return {}
+
+
+def remember_keeper(home: Home, kept: Mapping[str, Any]) -> None:
+    """Keep who keeps the living gateway; an observer, so it never raises."""
+    target = home.doctor_dir / "service" / "kept.json"
+    try:
+        private_dir(target.parent)
+        write_json(target, dict(kept))
+    except OSError:
+        pass
 
 
 def last_seen(home: Home) -> float:

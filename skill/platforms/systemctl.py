@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from ..errors import ServiceError
 from ..host import Host
@@ -77,33 +78,63 @@ def available(host: Host) -> bool:
     return any((account_home(host) / ".config/systemd/user").glob("openclaw-gateway*.service"))
 
 
-def ctl(host: Host, about: str, *words: str, timeout: float = 30.0) -> str:
-    """systemctl --user. Raise ServiceError, its hint naming the unit `about`, when it is refused or
-    there is no user manager.
+def unit_of(pid: int, proc: str = "/proc") -> Tuple[str, bool]:
+    """The unit in whose control group a process lives, and whether it is the account's own (not the
+    system's). ("", True) where it is in none: a login session, a terminal, a container.
     """
-    argv = ["systemctl", "--user", "--no-pager", "--no-ask-password", *words]
+    try:
+        with open(
+            "{}/{}/cgroup".format(proc, int(pid)), encoding="utf-8", errors="replace"
+        ) as file:
+            lines = file.read(65536).splitlines()
+    except OSError:
+        return "", True
+    for line in lines:
+        number, _, rest = line.partition(":")
+        controllers, _, place = rest.partition(":")
+        if number != "0" and controllers != "name=systemd":
+            continue
+        manager, parts = False, place.split("/")
+        for part in parts:
+            if re.match(r"user@\d+\.service$", part):
+                manager = True
+            elif part.endswith(".scope"):
+                break
+            elif part.endswith(".service"):
+                return part, manager
+    return "", True
+
+
+def ctl(host: Host, about: str, *words: str, timeout: float = 30.0, user: bool = True) -> str:
+    """systemctl --user, or the system's. Raise ServiceError, its hint naming the unit `about`, when
+    it is refused or there is no user manager.
+    """
+    manager = ["--user"] if user else []
+    argv = ["systemctl", *manager, "--no-pager", "--no-ask-password", *words]
     done = host.run(argv, timeout=timeout, env=user_environment(host))
     if done.ok:
         return done.out
     text = (done.err or done.out).strip()
     if "connect to" in text or "DBUS" in text or "No medium found" in text or done.missing:
-        user = host.env.get("USER", "$USER")
+        name = host.env.get("USER", "$USER")
         raise ServiceError(
             Text.of(
                 "systemd's user manager cannot be reached: {}",
                 "连不上 systemd 用户管理器：{}",
                 text[:200],
             ),
-            Text.of(*NO_BUS, user),
+            Text.of(*NO_BUS, name),
         )
     raise ServiceError(
         Text.of(
-            "systemctl --user {} failed: {}",
-            "systemctl --user {} 失败：{}",
-            " ".join(words[:2]),
+            "systemctl {} failed: {}",
+            "systemctl {} 失败：{}",
+            " ".join([*manager, *words[:2]]),
             text[-300:] or done.code,
         ),
-        "systemctl --user status " + about,
+        " ".join(["systemctl", *manager, "status", about])
+        if user
+        else "sudo systemctl {} {}".format(words[0], about),
     )
 
 

@@ -22,6 +22,7 @@ from ..errors import ServiceError
 from ..host import Host
 from ..model import Service, Text, Write
 from ..openclaw import cli as openclaw_program
+from ..openclaw import lock
 from ..openclaw.home import Home
 from . import common, removal, systemctl, systemdunit
 from .base import (
@@ -30,6 +31,7 @@ from .base import (
     ServiceState,
     account_home,
     canonical,
+    left_by_signal,
     noted,
     read_state,
     whose,
@@ -46,23 +48,60 @@ YOUNG = 30.0  # s: a gateway that lived less is in a crash loop and is not hurri
 class Systemd:
     name = "systemd"
     actor = "iflow-doctor"
+    proc = "/proc"
 
     def __init__(self, host: Host, home: Home, settings: Optional[Settings] = None) -> None:
         self.host, self.home, self.settings = host, home, settings
         self.own = canonical(host, home)  # OpenClaw manages a service for this state directory
-        self.unit = "openclaw-gateway{}.service".format("-" + home.profile if home.profile else "")
+        self.usual = "openclaw-gateway{}.service".format("-" + home.profile if home.profile else "")
         self.watchdog_unit = "openclaw-iflow-doctor{}.service".format(common.suffix(host, home))
         config = host.env.get("XDG_CONFIG_HOME", "").strip()
         self.folder = (
             (Path(config) if config else account_home(host) / ".config") / "systemd" / "user"
         )
 
+    # -- which unit --------------------------------------------------------------------------------
+    @property
+    def unit(self) -> str:
+        """The unit in charge: the one that was seen to keep the living gateway, else OpenClaw's."""
+        return str(removal.kept_by(self.home).get("unit") or self.usual)
+
+    @property
+    def of_account(self) -> bool:
+        """False where the system's manager keeps it: its state can be read, acts may need root."""
+        return removal.kept_by(self.home).get("own", True) is True
+
+    def _note_keeper(self) -> None:
+        """While the gateway lives, keep which unit it belongs to. A unit counts when its main
+        process is the gateway or the gateway's parent: a terminal's or cron's unit keeps nothing.
+        """
+        row = lock.holding(self.host, self.home).row
+        kept = removal.kept_by(self.home)
+        if row is None or (kept.get("pid"), kept.get("started")) == (row.pid, row.started):
+            return
+        name, own = systemctl.unit_of(row.pid, self.proc)
+        if name in ("", self.usual, self.watchdog_unit):
+            if kept:
+                removal.remember_keeper(self.home, {})
+            return
+        try:
+            main = systemctl.ctl(
+                self.host, name, "show", name, "-p", "MainPID", timeout=10.0, user=own
+            )
+        except ServiceError:
+            return
+        if main.strip().partition("=")[2] in (str(row.pid), str(row.ppid)):
+            removal.remember_keeper(
+                self.home, {"unit": name, "own": own, "pid": row.pid, "started": row.started}
+            )
+
     # -- talking to it -----------------------------------------------------------------------------
     def ctl(self, *words: str, timeout: float = 30.0) -> str:
         """systemctl --user. Raise ServiceError when it is refused, or when there is no user manager
         to talk to.
         """
-        return systemctl.ctl(self.host, self.unit, *words, timeout=timeout)
+        user = self.of_account or self.watchdog_unit in words
+        return systemctl.ctl(self.host, self.unit, *words, timeout=timeout, user=user)
 
     def show(self, unit: str) -> Dict[str, str]:
         return dict(
@@ -97,6 +136,11 @@ class Systemd:
         state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             return replace(state, stopped_by_operator=removal.by_person(self.home))
+        ended_well = state.active == "inactive" and state.result == "success"
+        if unit == self.unit and seen.get("Restart") != "always" and ended_well:
+            # a policy that leaves a clean end alone: whose signal it was decides
+            if not state.stopped_by_operator and left_by_signal(self.host, self.home):
+                state = replace(state, stopped_by_operator=True)
         return whose(self.host, self.home, state) if unit == self.unit else state
 
     def _dangling(self) -> bool:
@@ -151,6 +195,9 @@ class Systemd:
         """Keep a copy of OpenClaw's unit whenever it changed and serves; take our drop-in away when
         the unit is gone. Some stat() calls.
         """
+        self._note_keeper()
+        if not self.of_account:
+            return False
         unit = self.folder / self.unit
         if not unit.is_file():
             ours = self.folder / (self.unit + ".d") / DROP_IN
@@ -283,6 +330,14 @@ class Systemd:
                 ),
             )
         plan = self._plan_gateway()
+        if self.unit != self.usual and not plan.files and not (self.folder / self.unit).is_file():
+            raise ServiceError(
+                Text.of("{} kept this gateway and is gone", "保活此网关的 {} 已不存在", self.unit),
+                Text(
+                    "bring it back, or install OpenClaw's own: openclaw gateway install",
+                    "请恢复它，或安装 OpenClaw 自带的服务：openclaw gateway install",
+                ),
+            )
         if dry_run:
             return plan
         if not (self.folder / self.unit).is_file():

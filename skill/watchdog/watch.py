@@ -261,6 +261,7 @@ class Watchdog:
             if self.ledger.owed_start():  # started by somebody else than us: nothing is owed
                 self.ledger.note("serving", who="level 2")
             self.teller.guarded("endpoint", lambda: remember(self.home))
+            self.teller.guarded("tend", self.platform.tend)  # who keeps this one, while it lives
             self.teller.guarded("served", self._came_up)
         mark = (self.verdict.pid if self.verdict else None, self._fingerprint())
         if mark[1] != self._ready_with[0]:

@@ -164,3 +164,61 @@ def test_i6_five_hangs_in_a_row_are_no_third_hard_kill(stand: Stand) -> None:
     stand.bed.user("kill -CONT {}".format(stand.pid()))
     stand.until_ready()
     print("hangs in a row: {} hard kills, by {}".format(len(kills), [k["who"] for k in kills]))
+
+
+def test_i5_a_stop_is_the_owners_whatever_restart_policy_a_drop_in_sets(stand: Stand) -> None:
+    stand.calm()
+    stand.do(
+        "mkdir -p ~/.config/systemd/user/{0}.d && printf '[Service]\\nRestart=on-failure\\n'"
+        " > ~/.config/systemd/user/{0}.d/owner.conf && systemctl --user daemon-reload".format(UNIT)
+    )
+    try:
+        pid, before = stand.pid(), len(acts(stand))
+        stand.do("systemctl --user stop " + UNIT)
+        stand.quiet(40)
+        assert stand.pid() == 0 and acts(stand)[before:] == [], stand.words()
+        stand.do("systemctl --user start " + UNIT)
+        stand.until_ready(pid)
+        killed = stand.pid()
+        stand.do("kill -KILL {}".format(killed))  # and an outage is one all the same
+        stand.until_ready(killed)
+    finally:
+        stand.do("rm -r ~/.config/systemd/user/{}.d && systemctl --user daemon-reload".format(UNIT))
+
+
+def test_i5_a_unit_of_another_name_is_the_one_in_charge(stand: Stand) -> None:
+    """The owner keeps the gateway with openclaw.service: its stop is a wish, its crash an outage,
+    and no second service is installed beside it.
+    """
+    stand.calm()
+    other, folder = "openclaw.service", "~/.config/systemd/user"
+    stand.do("systemctl --user disable --now " + UNIT)
+    stand.do(
+        "cd {f} && mv {u} {o} && sed -i /OPENCLAW_SYSTEMD_UNIT/d {o} && systemctl --user "
+        "daemon-reload && systemctl --user enable --now {o}".format(f=folder, u=UNIT, o=other)
+    )
+    try:
+        stand.until("ready under another unit", stand.ready)
+        kept = "cat ~/.openclaw/iflow-doctor/service/kept.json"
+        stand.until("seen who keeps it", lambda: other in stand.bed.user(kept).stdout.decode())
+        began = time.time()
+        stand.do("systemctl --user stop " + other)
+        stand.quiet(40)
+        assert not stand.ready() and not decided(stand, began, "restart"), stand.words()
+        assert UNIT not in stand.do("ls {} | cat".format(folder))
+        stand.do("systemctl --user start " + other)
+        stand.until("ready again", stand.ready)
+        pid = int(stand.unit("MainPID", other))
+        stand.do("kill -STOP {}".format(pid))
+        stand.until(
+            "another process",
+            lambda: stand.unit("MainPID", other) not in ("0", str(pid)) and stand.ready(),
+        )
+        assert UNIT not in stand.do("ls {} | cat".format(folder))
+    finally:
+        stand.do(
+            "systemctl --user disable --now {o}; cd {f} && mv {o} {u} && systemctl --user "
+            "daemon-reload && systemctl --user enable --now {u}".format(f=folder, u=UNIT, o=other)
+        )
+        stand.until_ready()
+        stand.calm()

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from manager_stub import Manager, program, world
 
 from skill.errors import ServiceError
-from skill.platforms import removal, systemdunit
+from skill.machine import Process
+from skill.openclaw import lock
+from skill.platforms import removal, systemctl, systemdunit
 from skill.platforms import systemdunit as unit
 from skill.platforms.base import read_state
 from skill.platforms.systemd import Systemd
@@ -485,3 +487,143 @@ def test_whether_an_account_lingers(tmp_path, monkeypatch):
     assert systemctl.lingers(host, str(tmp_path / "none")) is False
     monkeypatch.setattr(systemctl.os.path, "isdir", lambda path: False)
     assert systemctl.lingers(host, str(tmp_path)) is None
+
+
+# -- whose stop it was, and which unit keeps it ------------------------------------------------------
+# Timestamps as systemd 252 gave them: a stop job leaves "active" first; a process that ends by
+# itself is gone first.
+@pytest.mark.parametrize("policy", ["on-failure", "no", "on-abnormal"])
+@pytest.mark.parametrize(
+    "left, ended, stopped", [("500", "900", True), ("900", "899", False), ("0", "0", None)]
+)
+def test_another_restart_policy_does_not_hide_whose_stop_it_was(
+    policy: str, left: str, ended: str, stopped: object
+) -> None:
+    seen = shown(
+        Restart=policy,
+        ActiveState="inactive",
+        Result="success",
+        ExecMainCode="1",
+        ExecMainStatus="0",
+        ActiveExitTimestampMonotonic=left,
+        ExecMainExitTimestampMonotonic=ended,
+    )
+    assert read_state(seen, True).stopped_by_operator is stopped
+
+
+CGROUPS = {
+    "0::/user.slice/user-1001.slice/user@1001.service/app.slice/openclaw.service\n": (
+        "openclaw.service",
+        True,
+    ),
+    "0::/system.slice/openclaw.service\n": ("openclaw.service", False),
+    "0::/system.slice/system-openclaw.slice/openclaw@oc.service/sub\n": (
+        "openclaw@oc.service",
+        False,
+    ),
+    "0::/user.slice/user-1001.slice/session-3.scope\n": ("", True),
+    "0::/user.slice/user-1001.slice/user@1001.service/tmux-spawn-4.scope\n": ("", True),
+    "1:name=systemd:/system.slice/openclaw.service\n0::/system.slice\n": (
+        "openclaw.service",
+        False,
+    ),
+    "4:memory:/x.service\n0::/\n": ("", True),
+    "rubbish": ("", True),
+}
+
+
+@pytest.mark.parametrize("text", CGROUPS)
+def test_the_unit_of_a_process_is_its_control_groups(tmp_path: Path, text: str) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cgroup").write_text(text)
+    assert systemctl.unit_of(7, str(tmp_path)) == CGROUPS[text]
+    assert systemctl.unit_of(8, str(tmp_path)) == ("", True)
+
+
+def kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str, main: str = "7"
+) -> "tuple[Manager, Systemd]":
+    """A living gateway, pid 7 below 6, in a control group; `main` is the unit's MainPID."""
+    stopped = "\n".join(
+        "=".join(pair)
+        for pair in shown(
+            ActiveState="inactive", Result="success", ExecMainCode="1", ExecMainStatus="0"
+        ).items()
+    )
+    manager = Manager(
+        {
+            ("MainPID",): (0, "MainPID={}\n".format(main), ""),
+            ("show",): (0, stopped, ""),
+        }
+    )
+    host, home = world(tmp_path, manager)
+    platform = Systemd(host, home)
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "cgroup").write_text("0::" + group + "\n")
+    platform.proc = str(tmp_path / "proc")
+    row = Process(7, 6, "openclaw-gateway", ("openclaw-gateway",), started=1.0)
+    monkeypatch.setattr(
+        "skill.platforms.systemd.lock.holding", lambda *_: lock.Holding(lock.Life.ALIVE, None, row)
+    )
+    return manager, platform
+
+
+OWN = "/user.slice/user-1001.slice/user@1001.service/app.slice/openclaw.service"
+
+
+def test_a_unit_of_another_name_is_the_one_in_charge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner's `systemctl --user stop openclaw` was answered by installing a second service."""
+    manager, platform = kept_elsewhere(tmp_path, monkeypatch, OWN)
+    platform.tend()
+    assert platform.unit == "openclaw.service" and platform.of_account
+    assert platform.service_state().stopped_by_operator is True
+    platform.start()
+    assert manager.said("--user", "start", "--no-block", "openclaw.service")
+    assert not manager.said("install") and not manager.said("enable")
+
+
+def test_a_unit_of_the_system_is_asked_without_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, platform = kept_elsewhere(tmp_path, monkeypatch, "/system.slice/openclaw.service")
+    platform.tend()
+    platform.service_state()
+    platform.start()
+    asked = [argv for argv in manager.asked if "openclaw.service" in argv]
+    assert asked and not any("--user" in argv for argv in asked)
+
+
+def test_a_unit_that_only_contains_the_terminal_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, platform = kept_elsewhere(tmp_path, monkeypatch, "/system.slice/cron.service", main="3")
+    platform.tend()
+    assert platform.unit == "openclaw-gateway.service"
+
+
+def test_openclaws_own_unit_is_in_charge_again_once_it_keeps_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, platform = kept_elsewhere(tmp_path, monkeypatch, OWN, main="6")
+    platform.tend()
+    assert platform.unit == "openclaw.service"
+    group = tmp_path / "proc" / "7" / "cgroup"
+    group.write_text("0::" + OWN.replace("openclaw.service", "openclaw-gateway.service") + "\n")
+    row = Process(7, 6, "openclaw-gateway", ("openclaw-gateway",), started=2.0)
+    monkeypatch.setattr(
+        "skill.platforms.systemd.lock.holding", lambda *_: lock.Holding(lock.Life.ALIVE, None, row)
+    )
+    platform.tend()
+    assert platform.unit == "openclaw-gateway.service"
+
+
+def test_a_lost_unit_of_another_name_is_never_replaced_by_a_second_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, platform = kept_elsewhere(tmp_path, monkeypatch, OWN)
+    platform.tend()
+    with pytest.raises(ServiceError):
+        platform.install()
+    assert not manager.said("install")

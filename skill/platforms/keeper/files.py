@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -65,13 +66,25 @@ def memory_dir(folder: str) -> str:
     skill.files.memory_dir(), in memory, gone after a reboot.
     """
     uid = getattr(os, "getuid", lambda: 0)()
-    base = tempfile.gettempdir()
-    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", "")):
-        if place and os.path.isdir(place) and os.access(place, os.W_OK):
-            base = place
-            break
     mark = hashlib.sha256(os.path.dirname(folder).encode("utf-8", "replace")).hexdigest()[:12]
-    return os.path.join(base, "iflow-doctor-{}-{}".format(uid, mark))
+    name = "iflow-doctor-{}-{}".format(uid, mark)
+    shared = ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
+    places = [
+        os.path.join(place, name)
+        for place in shared
+        if place and os.path.isdir(place) and os.access(place, os.W_OK)
+    ]
+    free = [place for place in places if is_own(place) or not os.path.lexists(place)]
+    return (free + places + [os.path.join(tempfile.gettempdir(), name)])[0]
+
+
+def is_own(place: str) -> bool:
+    """Whether a file or folder in a shared place was made by this account, and is no link."""
+    try:
+        found = os.lstat(place)
+    except OSError:
+        return False
+    return found.st_uid == getattr(os, "getuid", lambda: 0)() and not stat.S_ISLNK(found.st_mode)
 
 
 def in_memory(folder: str, name: str, make: bool = False) -> str:
@@ -80,11 +93,9 @@ def in_memory(folder: str, name: str, make: bool = False) -> str:
     try:
         if make:
             os.makedirs(place, 0o700, exist_ok=True)
-        found = os.lstat(place)
     except OSError:
         return ""
-    own = found.st_uid == getattr(os, "getuid", lambda: 0)() and not os.path.islink(place)
-    return os.path.join(place, name) if own else ""
+    return os.path.join(place, name) if is_own(place) else ""
 
 
 def read_newest(folder: str, name: str) -> Dict[str, Any]:

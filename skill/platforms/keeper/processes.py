@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import stat
 import subprocess
-from typing import List, Optional, Sequence, Tuple
+from datetime import datetime
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 WINDOWS = os.name == "nt"
 
@@ -106,14 +109,16 @@ def lock_holder(state_dir: str, others: Sequence[str] = ()) -> Tuple[int, str]:
         ]
     except OSError:
         places = []
-    for place in [*places, *others]:
+    for place in [*places, *filter(_is_ours, others)]:
         try:
             with open(place, encoding="utf-8", errors="replace") as handle:
                 value = json.loads(handle.read(8192).split("}")[0] + "}")
             pid, started = int(value["pid"]), value.get("startTime")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
-        known = isinstance(started, int) and os.path.isdir("/proc/self")
+        known = type(started) is int and os.path.isdir("/proc/self")
+        if not known and not _wrote(pid, value, state_dir):
+            continue
         if pid != os.getpid() and alive(pid, started if known else None):
             what = kind_of(command_words(pid))
             if what == "gateway" and value.get("role", "gateway") != "gateway":
@@ -121,6 +126,53 @@ def lock_holder(state_dir: str, others: Sequence[str] = ()) -> Tuple[int, str]:
             if what != "other":
                 return pid, what
     return 0, ""
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a lock file outside the state directory was made by this account: /tmp belongs to
+    everybody.
+    """
+    try:
+        found, folder = os.lstat(name), os.lstat(os.path.dirname(name))
+    except OSError:
+        return False
+    uid = getattr(os, "getuid", lambda: found.st_uid)()
+    regular = stat.S_ISREG(found.st_mode) and stat.S_ISDIR(folder.st_mode)
+    return regular and found.st_uid == uid and folder.st_uid == uid
+
+
+def _wrote(pid: int, value: Mapping[str, object], state_dir: str) -> bool:
+    """Whether the process of a lock without a kernel start time can be its writer: it is no younger
+    than the lock, and neither says that it works elsewhere. A pid alone names nobody.
+    """
+    named = value.get("stateDir")
+    for place in (named if isinstance(named, str) else "", _state_dir_of(pid)):
+        if place and not _same_place(place, state_dir):
+            return False
+    if not os.path.isdir("/proc/self"):
+        return True  # macOS, Windows: nothing more is told
+    began = create_time(pid)
+    stamp = str(value.get("createdAt", ""))[:40].replace("Z", "+00:00")
+    try:
+        written = datetime.fromisoformat(re.sub(r"\.\d+", "", stamp)).timestamp()
+    except (ValueError, OverflowError):
+        return False
+    return began is not None and began <= written + 2.0
+
+
+def _same_place(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _state_dir_of(pid: int) -> str:
+    """The state directory that a process was started with; "" where it does not say."""
+    try:
+        with open("/proc/{}/environ".format(pid), "rb") as handle:
+            pairs = handle.read(262144).split(b"\0")
+    except OSError:
+        return ""
+    found = [pair.partition(b"=")[2] for pair in pairs if pair.startswith(b"OPENCLAW_STATE_DIR=")]
+    return os.fsdecode(found[0]) if found else ""
 
 
 def kind_of(words: Sequence[str]) -> str:
