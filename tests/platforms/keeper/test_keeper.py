@@ -638,12 +638,12 @@ def iso(after: float) -> str:
 @pytest.mark.parametrize(
     "more, environment, is_holder",
     [
-        ({"createdAt": iso(60)}, {}, True),
-        ({"createdAt": iso(-600)}, {}, False),  # the pid was given to somebody else since then
+        ({"createdAt": iso(86400)}, {}, True),
+        ({"createdAt": iso(-86400)}, {}, False),  # the pid was given to somebody else since then
         ({}, {}, False),
         ({"createdAt": "rubbish"}, {}, False),
-        ({"createdAt": iso(60), "stateDir": "/elsewhere"}, {}, False),
-        ({"createdAt": iso(60)}, {"OPENCLAW_STATE_DIR": "/elsewhere"}, False),
+        ({"createdAt": iso(86400), "stateDir": "/elsewhere"}, {}, False),
+        ({"createdAt": iso(86400)}, {"OPENCLAW_STATE_DIR": "/elsewhere"}, False),
     ],
 )
 def test_a_lock_without_a_start_time_names_only_who_can_have_written_it(
