@@ -261,6 +261,7 @@ class Host:
     processes: Callable[[], List[Process]] = machine.process_table
     process: Callable[[int], Optional[Process]] = machine.process_of
     environ: Callable[[int], Optional[Mapping[str, str]]] = machine.environ_of
+    deleted: Callable[[int], Mapping[str, int]] = machine.deleted_files
     usage: Callable[[int], Dict[str, float]] = machine.usage_of
     family: Callable[[int], int] = machine.family_rss
     # of one pid, or with None of all; raises OSError where the system does not tell

@@ -135,6 +135,26 @@ def ticks_of(pid: int) -> Optional[int]:
         return None
 
 
+def deleted_files(pid: int) -> Mapping[str, int]:
+    """Files that a process holds open although they were deleted: path -> descriptor. {} where
+    there is no /proc, or it may not be read.
+    """
+    folder, mark = "/proc/{}/fd".format(pid), " (deleted)"
+    found: Dict[str, int] = {}
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
+        try:
+            path = os.readlink(os.path.join(folder, name))
+        except OSError:
+            continue
+        if path.endswith(mark) and name.isdigit():
+            found[path[: -len(mark)]] = int(name)
+    return found
+
+
 def environ_of(pid: int) -> Optional[Mapping[str, str]]:
     """The environment a process was started with; None when it may not be read."""
     import psutil

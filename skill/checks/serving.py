@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
 
-from ..model import Check, Finding, State, Text
+from ..model import Check, Finding, Severity, State, Text
 from ..openclaw import database, logs, plugins
 from ..openclaw.config import get
 from .base import Look, error, looking, warning
@@ -24,6 +24,8 @@ HOUR_S = 3600.0
 CRON_LATE_S = 1200.0  # a job may be staggered, or wait for one that runs
 SETTLED_S = 1800.0  # after a start OpenClaw spreads what it missed
 WAITING = 8  # refused clients in RECENT_S before it is no single stale browser page
+
+LOOKED_AT = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE)
 
 _GAVE_UP = re.compile(r"giving up after \d+ restart attempts|\bterminal-disconnect\b")
 _NO_INGRESS = re.compile(
@@ -57,15 +59,18 @@ class Row(NamedTuple):
 
 def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
-    if not look.up or look.verdict.state not in (State.HEALTHY, State.DEGRADED, State.SAFE_MODE):
+    if not look.up or look.verdict.state not in LOOKED_AT:
         return
-    rows = _rows(look.log)
+    # of this very process: a version whose log does not say where a boot begins mixes them
+    began = max((row.started for row in look.gateways), default=0.0)
+    rows = [row for row in _rows(look.log) if not row.at or row.at >= began - 2.0]
     now = look.host.now()
     data = look.config.data if isinstance(look.config.data, Mapping) else {}
     yield from _channels(rows, data, now)
     yield from _sessions(rows, now)
     yield from _fence(rows, now)
     yield from _database(rows, now)
+    yield from _unlinked(look)
     yield from _plugins(rows, look, data)
     yield from _clients(rows, now)
     yield from _models(_agents(look.log), now)
@@ -208,6 +213,36 @@ def _database(rows: List[Row], now: float) -> Iterator[Finding]:
     )
 
 
+def _unlinked(look: Look) -> Iterator[Finding]:
+    """Its database, or the log beside it, was deleted or replaced while it writes there: what is
+    written goes away with the process.
+    """
+    known = {str(path) + part for path in database.paths(look.home) for part in database.PARTS}
+    for row in look.gateways[:1]:
+        held = {path: fd for path, fd in look.host.deleted(row.pid).items() if path in known}
+        if held:
+            path = sorted(held)[0]
+            yield error(
+                "serving/database-unlinked",
+                "The gateway writes into a database file that was deleted or replaced under it "
+                "({}): what is written since then is lost with the next restart".format(path),
+                "网关正在写入一个已被删除或替换的数据库文件（{}）：此后写入的内容会在下次重启时丢失".format(
+                    path
+                ),
+                path,
+                (
+                    "copy it before any restart:\ncp /proc/{}/fd/{} {}.rescued".format(
+                        row.pid, held[path], path
+                    ),
+                    "重启之前先复制出来：\ncp /proc/{}/fd/{} {}.rescued".format(
+                        row.pid, held[path], path
+                    ),
+                ),
+                files=sorted(held),
+                pid=row.pid,
+            )
+
+
 def _plugins(rows: List[Row], look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
     """Plugins that the last good run had loaded, that the config still wants, and that this one
     lacks.
@@ -293,6 +328,25 @@ def _cron(look: Look, data: Mapping[str, Any], now: float) -> Iterator[Finding]:
 
 def _overdue(job: "database.CronJob", now: float) -> bool:
     return 0 < job.next_run < now - CRON_LATE_S and not job.running
+
+
+def key_of(found: Finding) -> str:
+    """What a finding is called from look to look: its sentence counts minutes and times."""
+    about = [str(found.evidence.get(name) or "") for name in ("channel", "session")]
+    lost = found.evidence.get("plugins")
+    about += sorted(map(str, lost)) if isinstance(lost, list) else []
+    return "|".join([found.check_id, found.path, *about])
+
+
+def worth_telling(findings: Iterable[Finding]) -> List[Finding]:
+    """What the watchdog tells of these findings: everything of this check but what could not be
+    told.
+    """
+    return [
+        one
+        for one in findings
+        if one.check_id.startswith("serving/") and one.severity is not Severity.INFO
+    ]
 
 
 CHECK = Check("serving", Text("Whether anybody is served", "是否真的在提供服务"), run)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from ..errors import HealerError
+
 if TYPE_CHECKING:
     from ..cli import App
     from ..context import Context
@@ -23,18 +25,20 @@ def add(main: click.Group) -> None:
 @click.command("keep-good", hidden=True)
 @click.option("--look", is_flag=True, help="Only look for damage that stays green; keep nothing.")
 @click.option("--config-only", is_flag=True, help="The config; plugins and databases as known.")
+@click.option("--served", is_flag=True, help="Only look whether anybody is served.")
 @click.pass_obj
-def keep_good(app: App, look: bool, config_only: bool) -> None:
+def keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
     its owner.
     """
     from ..doctor import recover
-    from ..errors import HealerError
     from ..files import private_dir, write_json
     from ..openclaw import gateway
     from ..store import good_copies, growth, snapshots
 
     ctx = app.context()
+    if served:
+        raise click.exceptions.Exit(_look_served(ctx))
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
     if seen.answer not in ("ready", "live"):
         raise click.exceptions.Exit(1)
@@ -145,6 +149,46 @@ def _accepted(ctx: Context, damage: Any) -> bool:
         told.get("key") == key_of(damage)
         and ctx.host.now() - float(told.get("at", 0)) > ACCEPTED_AFTER_S
     )
+
+
+def _look_served(ctx: Context) -> int:
+    """Whether anybody is served, by the check that `status` and `diagnose` run; noted in
+    serving.json with since when it is seen. 0 nothing, 1 could not be told, 3 something.
+    """
+    from ..checks import run, serving
+    from ..files import private_dir, read_json, write_json
+    from ..openclaw.judge import Memory
+    from ..openclaw.look import until_sure
+    from ..store import good_copies
+
+    looked = until_sure(ctx.host, ctx.home, ctx.settings, ctx.platform, Memory())
+    if looked.verdict.state not in serving.LOOKED_AT:
+        return 1
+    ctx = replace(
+        ctx, verdict=looked.verdict, seen=looked.seen, last_good=good_copies.newest(ctx.home)
+    )
+    found = run.examine(ctx, only=("serving",)).findings
+    if any(one.check_id == "serving/unknown" for one in found):
+        return 1
+    place, now = ctx.home.doctor_dir / "serving.json", ctx.host.now()
+    try:
+        before = {row["key"]: float(row["first"]) for row in (read_json(place) or {})["findings"]}
+    except (KeyError, TypeError, ValueError, HealerError):  # none yet, or damaged
+        before = {}
+    rows = [
+        {
+            "key": serving.key_of(one),
+            "id": one.check_id,
+            "severity": one.severity.value,
+            "message": list(one.message),
+            "hint": list(one.fix_hint) if one.fix_hint else ["", ""],
+            "first": min(now, before.get(serving.key_of(one), now)),
+        }
+        for one in serving.worth_telling(found)
+    ]
+    private_dir(ctx.home.doctor_dir)
+    write_json(place, {"at": now, "findings": rows})
+    return 3 if rows else 0
 
 
 def _quiet_damage(ctx: Context) -> Any:

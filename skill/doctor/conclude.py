@@ -46,6 +46,7 @@ GREEN_BUT_DEAF = tuple(
     "serving/" + name
     for name in (
         "database-damaged",
+        "database-unlinked",
         "drain-stuck",
         "models-refused",
         "clients-locked-out",

@@ -118,7 +118,8 @@ def remind(ctx: "Context", now: float) -> int:
     for incident in open_incidents(ctx.home):
         lasted = now - float(incident["at"])
         due = sum(1 for step in steps if lasted >= step)
-        if incident["acked"] or due <= int(incident["reminded"]):
+        once = incident["level"] == "warning"  # the gateway serves; a part of it does not
+        if once or incident["acked"] or due <= int(incident["reminded"]):
             continue
         step = steps[due - 1]
         en, zh = span(lasted)

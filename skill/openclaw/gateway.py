@@ -7,10 +7,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from ..host import Host
 from ..machine import children
+from ..model import Text
 from . import lock, logs
 from .endpoint import SERVING, ask, body_of, serves
 from .gateway_process import (
@@ -48,6 +49,8 @@ __all__ = [  # with what holder.py knows of the process: callers need one door
     "listens",
     "lock_holder",
     "look_at",
+    "meaning",
+    "meanings",
     "observe",
     "port_owner",
     "serves",
@@ -149,6 +152,28 @@ def kind_of(failing: str) -> str:
         return "draining"
     name = failing.partition(":")[0]
     return name if name in ("agent-database", "plugin-reload") else "channel"
+
+
+def meaning(failing: str) -> Text:
+    """What a name in failing[] says is not ready, for a person."""
+    kind, name = kind_of(failing), failing.partition(":")[2]
+    if kind == "starting":
+        return Text("its helper programs are still starting", "辅助程序还在启动")
+    if kind == "draining":
+        return Text("it finishes its work before a restart", "正在重启前完成手头的任务")
+    if kind == "agent-database":
+        return Text.of(
+            "the database of agent {} is refused", "智能体 {} 的数据库被拒绝打开", name or "?"
+        )
+    if kind == "plugin-reload":
+        return Text("a plugin reload has not ended", "插件重新加载尚未结束")
+    return Text.of("channel {}", "频道 {}", failing)
+
+
+def meanings(failing: Sequence[str]) -> Text:
+    """Every name of failing[] with its meaning, in one line."""
+    found = [meaning(name) for name in failing]
+    return Text(", ".join(one.en for one in found), "、".join(one.zh for one in found))
 
 
 def observe(

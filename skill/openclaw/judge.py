@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Optional, Tuple
 
 from ..model import State, Text, Verdict
-from .gateway import REFUSED, Observation
+from .gateway import REFUSED, Observation, meanings
 from .judge_memory import Limits, Memory, age, jump, may_start, ours, patience, remember, unclean
 
 __all__ = ["Limits", "Memory", "judge", "jump"]
@@ -122,7 +122,11 @@ def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
         names = ", ".join(seen.failing) or "?"
         if seen.startup == "starting" or "startup-sidecars" in seen.failing:
             return State.STARTING, Text("starting, waiting for " + names, "正在启动，等待 " + names)
-        return State.DEGRADED, Text("alive, but not ready: " + names, "存活但未就绪：" + names)
+        return State.DEGRADED, Text.of(
+            "alive, but not ready: {}",
+            "存活但未就绪：{}",
+            meanings(seen.failing) if seen.failing else names,
+        )
     if seen.suppressed:
         names = ", ".join(seen.suppressed)
         return State.SAFE_MODE, Text(

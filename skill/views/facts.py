@@ -25,6 +25,7 @@ from ..store import good_copies, samples, watch_state
 from ..store.records import Store
 from ..watchdog import forecast
 
+SERVED_LATE = 1800.0  # s after which the last look at whether anybody is served says nothing
 TICK_LATE = 120.0  # s after which nobody seems to watch
 MOST_MINUTES = 1500  # of a forecast: a day and a little
 Value = TypeVar("Value")
@@ -59,6 +60,8 @@ class Facts:
     config_valid: Optional[bool] = None  # openclaw.json can be read and parsed; None: there is none
     heard: Mapping[str, float] = field(default_factory=dict)  # channel: when it last brought a word
     proven_at: float = 0.0  # when a platform last accepted a message of ours
+    # checks that say that the ready gateway is useless to somebody; None: nobody looked lately
+    unserved: Optional[Tuple[str, ...]] = None
 
     @property
     def watched(self) -> bool:
@@ -94,6 +97,7 @@ def read(ctx: Context) -> Facts:
         told=tuple(open_alerts.open_incidents(home)),
         **_ends(kept, limit),
         memory_limit=limit,
+        unserved=_unserved(home, now),
         config_valid=_once(home.config_path, lambda: _config_valid(home), None),
         heard=_heard(home),
         proven_at=_proven(home),
@@ -193,6 +197,17 @@ def _proven(home: Home) -> float:
         except (ValueError, AttributeError, KeyError, TypeError):
             continue
     return 0.0
+
+
+def _unserved(home: Home, now: float) -> Optional[Tuple[str, ...]]:
+    """What the watchdog's last look at whether anybody is served found."""
+    try:
+        value = read_json(home.doctor_dir / "serving.json") or {}
+        if not 0.0 <= now - float(value["at"]) <= SERVED_LATE:
+            return None
+        return tuple(str(row["id"]) for row in value["findings"])
+    except (KeyError, TypeError, ValueError, SettingsError, OSError):
+        return None
 
 
 def _sent(home: Home) -> Dict[Tuple[str, str], int]:

@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from .. import __version__
 from ..model import SERVING, State
 from ..store import samples
+from ..watchdog.alert_texts import DEAF
 from . import facts as fact
 
 PREFIX = "openclaw_doctor_"
@@ -76,6 +77,7 @@ def families(seen: fact.Facts) -> Iterator[Family]:
     for name in (row.failing if row else ())[:20]:
         failing.add(1.0, [("name", str(name))])
     yield failing
+    yield _unserved(seen)
     safe = _flag(state is State.SAFE_MODE if state else None)
     yield _gauge("suppressed", "1 while the crash-loop breaker keeps channels off.", safe)
     tick = seen.watched_at or None
@@ -91,6 +93,15 @@ def families(seen: fact.Facts) -> Iterator[Family]:
     yield _gauge("paused_until", "End of a pause, 0 without one.", seen.paused_until)
     build = Family("build_info", "gauge", "The version of the doctor.")
     yield build.add(1.0, [("version", __version__)])
+
+
+def _unserved(seen: fact.Facts) -> Family:
+    """One line a check that knows how a ready gateway can be useless; none while nobody looked."""
+    family = Family("unserved", "gauge", "1 where a ready gateway fails somebody, by finding.")
+    for check in DEAF if seen.unserved is not None else ():
+        found = check in (seen.unserved or ())
+        family.add(float(found), [("finding", check.partition("/")[2])])
+    return family
 
 
 def _flag(value: Optional[bool]) -> Optional[float]:

@@ -5,9 +5,10 @@ effects.
 from __future__ import annotations
 
 import time
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..model import BROKEN, Alert, State, Text, Verdict
+from ..openclaw import gateway
 from ..openclaw.home import Home
 from ..store.watch_state import Incident, WatchState
 from . import decision_texts, note_texts
@@ -26,6 +27,14 @@ HEADS = {
     State.IMPOSTOR: Text(
         "Another program has taken OpenClaw's port", "OpenClaw 的端口被其他程序占用"
     ),
+}
+# by whether what fails are channels only
+NOT_YET = {
+    True: (
+        "Not connected yet: {}. Chats there get no answer; everything else works.",
+        "尚未连接：{}。那里的聊天收不到回复，其余正常。",
+    ),
+    False: ("Not working yet: {}. Everything else works.", "尚未正常：{}。其余正常。"),
 }
 LOOP = Text("OpenClaw keeps crashing", "OpenClaw 反复崩溃")
 SILENT = Text("Your bot answers nobody.", "你的机器人现在谁都不回复。")
@@ -131,6 +140,95 @@ def quiet(name: str, rows: Sequence[Sequence[str]], now: float, home: Home) -> A
     )
 
 
+# What makes a ready gateway useless, by check: the title of its message, worst first.
+DEAF = {
+    "serving/database-damaged": Text(
+        "OpenClaw runs on a damaged database", "OpenClaw 正在使用已损坏的数据库"
+    ),
+    "serving/database-unlinked": Text(
+        "OpenClaw writes into a deleted database", "OpenClaw 正在写入已被删除的数据库"
+    ),
+    "serving/drain-stuck": Text("OpenClaw refuses all new work", "OpenClaw 拒绝所有新任务"),
+    "serving/models-refused": Text(
+        "OpenClaw runs, but no model responds", "OpenClaw 在线，但没有模型响应"
+    ),
+    "serving/clients-locked-out": Text(
+        "OpenClaw runs, but lets no client in", "OpenClaw 在线，但客户端都连不上"
+    ),
+    "serving/channel-gave-up": Text(
+        "OpenClaw runs, but a channel is dead", "OpenClaw 在线，但有频道已停用"
+    ),
+    "serving/ingress-unavailable": Text(
+        "OpenClaw runs, but a channel takes no messages in", "OpenClaw 在线，但有频道收不到消息"
+    ),
+    "serving/plugins-lost": Text(
+        "OpenClaw runs, but plugins are missing", "OpenClaw 在线，但缺少插件"
+    ),
+    "serving/session-wedged": Text(
+        "OpenClaw runs, but a session is stuck", "OpenClaw 在线，但有会话卡住"
+    ),
+    "serving/cron-overdue": Text(
+        "OpenClaw runs, but scheduled jobs do not", "OpenClaw 在线，但定时任务没有运行"
+    ),
+}
+LOSES = ("serving/database-damaged", "serving/database-unlinked")
+NOT_RESTARTED = Text(
+    "nothing: a restart was not tried, because it answers", "无：它仍有响应，因此没有尝试重启"
+)
+MOST_ROWS = 4
+
+
+def deaf(name: str, rows: Sequence[Mapping[str, Any]], now: float) -> Alert:
+    """Given rows of serving.json that are new to their owner, return what they are told: what it
+    costs, and what to do. A warning is told once; an error is reminded of as an outage is.
+    """
+    order = list(DEAF)
+    sorted_rows = sorted(rows, key=lambda r: order.index(r["id"]) if r["id"] in order else 99)
+    worst = sorted_rows[0]
+    grave = any(row.get("severity") == "error" for row in rows)
+    loses = any(row["id"] in LOSES for row in rows)
+    shown = [_sentence(Text(*row["message"])) for row in sorted_rows[:MOST_ROWS]]
+    more = len(sorted_rows) - MOST_ROWS
+    if more > 0:
+        shown.append(Text("And {} more.".format(more), "另有 {} 项。".format(more)))
+    hints = list(dict.fromkeys(tuple(row["hint"]) for row in sorted_rows if row["hint"][0]))
+    step = Text("\n".join(h[0] for h in hints[:3]), "\n".join(h[1] for h in hints[:3]))
+    wait = (
+        Text("no: what is written meanwhile may be lost", "不能：在此期间写入的内容可能丢失")
+        if loses
+        else Text("no: that part does not work until then", "不能：在此之前这部分无法使用")
+        if grave
+        else Text("yes, if nobody needs that part", "如果没人需要这部分，能")
+    )
+    return Alert(
+        name,
+        "escalated",
+        "critical" if loses else "error" if grave else "warning",
+        DEAF.get(
+            worst["id"],
+            Text("OpenClaw looks healthy, but something is wrong", "OpenClaw 看似正常，但有问题"),
+        ),
+        now,
+        decision_texts.join(*shown),
+        ((BY_ITSELF, NOT_RESTARTED), (WAIT, wait)),
+        next_step=step if step.en else Text(*["iflow-doctor diagnose"] * 2),
+    )
+
+
+def served_again(incident: str, rows: Sequence[Sequence[str]], now: float) -> Alert:
+    """Given the messages of what was told and is no longer seen, return the end of that thread."""
+    return Alert(
+        incident,
+        "recovered",
+        "warning",
+        Text("OpenClaw works normally again", "OpenClaw 已恢复正常工作"),
+        now,
+        decision_texts.join(
+            Text("Over:", "已结束："), *(_sentence(Text(*row)) for row in rows[:MOST_ROWS])
+        ),
+    )
+
+
 def moment(at: float, now: float) -> str:
     """Local time with its offset: the reader may sit elsewhere. The day where it is another one."""
     then = time.localtime(at)
@@ -200,14 +298,12 @@ def _recovered(
         changed = Text.of("Changed in openclaw.json: {}.", "openclaw.json 中已改动：{}。", names)
         what = decision_texts.join(what, changed)
     if verdict and verdict.state == State.DEGRADED and verdict.failing:
-        names = Text(", ".join(verdict.failing), "、".join(verdict.failing))
+        only_channels = all(gateway.kind_of(name) == "channel" for name in verdict.failing)
+        plain = Text(", ".join(verdict.failing), "、".join(verdict.failing))
+        names = plain if only_channels else gateway.meanings(verdict.failing)
         what = decision_texts.join(
             what,
-            Text.of(
-                "Not connected yet: {}. Chats there get no answer; everything else works.",
-                "尚未连接：{}。那里的聊天收不到回复，其余正常。",
-                names,
-            ),
+            Text.of(*NOT_YET[only_channels], names),
         )
     title = Text.of("OpenClaw is back after {}", "OpenClaw 已恢复，共中断 {}", took)
     if loss.en:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..context import Context
 from ..files import read_json, write_json
@@ -15,12 +16,47 @@ from .forecast import Forecast
 from .policy_outage import Decision
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
+SERVED_AFTER = 2  # looks in a row that no longer see what was told, until that is said to be over
 LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)
 
 
 def key_of(damage: Any) -> str:
     """What a quiet damage is called in quiet.told.json: the same damage is told once."""
     return "|".join(sorted(str(row[0]) + str(row[1]) for row in damage))
+
+
+class Served(NamedTuple):
+    """What follows from a look at what is green and deaf. told: by key, what its owner was told.
+    tell: rows to tell now. over: by incident, the messages of what is over. soon: look again soon.
+    """
+
+    told: Dict[str, Any]
+    tell: List[Any]
+    over: Dict[str, List[Any]]
+    soon: bool
+
+
+def served_step(looked: Any, told: Any, name: str) -> Served:
+    """Given serving.json, what was told before (a damaged file counts as nothing), and the name of
+    a new incident, return what to do. Pure.
+    """
+    looked = looked if isinstance(looked, dict) else {}
+    at, rows = looked.get("at", 0.0), [r for r in looked.get("findings") or [] if "key" in r]
+    seen = {row["key"] for row in rows}
+    after: Dict[str, Any] = {}
+    for key, was in (told if isinstance(told, dict) else {}).items():
+        after[key] = {**was, "missed": 0 if key in seen else int(was.get("missed", 0)) + 1}
+    tell = [row for row in rows if row["key"] not in after and row["first"] < at]
+    soon = any(row["key"] not in after and row["first"] >= at for row in rows)
+    for row in tell:
+        after[row["key"]] = {"incident": name, "at": at, "missed": 0, "message": row["message"]}
+    over: Dict[str, List[Any]] = {}
+    for incident in sorted({str(was["incident"]) for was in after.values()}):
+        mine = {key: was for key, was in after.items() if was["incident"] == incident}
+        if all(was["missed"] >= SERVED_AFTER for was in mine.values()):
+            over[incident] = [was["message"] for was in mine.values()]
+            after = {key: was for key, was in after.items() if key not in mine}
+    return Served(after, tell, over, soon)
 
 
 class Teller:
@@ -95,6 +131,43 @@ class Teller:
             incident=name,
         )
         self.send(lambda alert_texts: alert_texts.quiet(name, found, now, home))
+
+    def serving(self, name: str, now: float) -> bool:
+        """Take in what a look at what is green and deaf found: told once, when a second look saw
+        it too; told to be over when two looks in a row do not see it. Return whether the next
+        look should come soon.
+        """
+        return bool(self.guarded("serving", lambda: self._serving(name, now)))
+
+    def _serving(self, name: str, now: float) -> bool:
+        home = self.context().home
+        place = home.doctor_dir / "serving.told.json"
+        told = self._read(place)
+        step = served_step(self._read(home.doctor_dir / "serving.json"), told, name)
+        if step.told != told:
+            write_json(place, step.told)
+        for row in step.tell:
+            self.log.line(
+                "decision",
+                now,
+                kind="escalate",
+                reason=row["message"][0],
+                state="healthy",
+                incident=name,
+            )
+        if step.tell:
+            self.send(lambda alert_texts: alert_texts.deaf(name, step.tell, now))
+        for incident, rows in step.over.items():
+            self.log.line("served-again", now, incident=incident, what=[r[0] for r in rows])
+            self._over(incident, rows, now)
+        return step.soon
+
+    def _read(self, place: Path) -> Any:
+        """A file of ours as JSON; {} where there is none, or it is damaged."""
+        return self.guarded("serving", lambda: read_json(place, {})) or {}
+
+    def _over(self, incident: str, rows: List[Any], now: float) -> None:
+        self.send(lambda alert_texts: alert_texts.served_again(incident, rows, now))
 
     def judge_levels(
         self,

@@ -44,6 +44,8 @@ class Answers:
                     watch.state = replace(watch.state, incident=replace(open_now, escalated=True))
             elif child.name == "keep-good" and child.code == 0:
                 watch.kept_good()
+            elif child.name == "served" and child.code in (0, 3):
+                watch.look_soon(self.teller.serving(watch.new_name(now), now))
         incident = watch.state.incident
         if not incident or self.acts.repairing():
             return

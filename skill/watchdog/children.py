@@ -25,6 +25,7 @@ BOUNDS = {
     "keep-good": 60.0,
     "keep-config": 60.0,
     "inspect": 30.0,
+    "served": 60.0,
     "record": 60.0,
     "metrics": float("inf"),  # serves for as long as the watchdog watches
 }
@@ -36,6 +37,7 @@ PATIENT = (
     "keep-good",
     "keep-config",
     "record",
+    "served",
 )  # must not take the machine away from a gateway that is starting
 
 

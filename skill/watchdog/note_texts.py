@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 from ..model import Text, Verdict
+from ..openclaw import gateway
 from .decision_texts import said
 from .policy_outage import Decision
 
@@ -200,8 +201,10 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
         return Text.of("OpenClaw: {}", "OpenClaw：{}", reason), reason, None
     title, what, step = NOTES[note.code]
     if verdict and verdict.failing:
-        names = Text(", ".join(verdict.failing), "、".join(verdict.failing))
+        names = gateway.meanings(verdict.failing)
         what = Text.of("Affected: {}. {}", "受影响：{}。{}", names, what)
+        if any(gateway.kind_of(name) != "channel" for name in verdict.failing):
+            step = Text("iflow-doctor diagnose", "iflow-doctor diagnose")
     return title, what, step
 
 

@@ -39,8 +39,12 @@ if TYPE_CHECKING:
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
 GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configuration counts as good
+SERVED_EVERY = 600.0  # s between two looks at whether a ready gateway serves anybody
+SERVED_SOON = 60.0  # s after which what such a look found is looked at once more
+IN_DRILLS = 0.05  # of those two, in a drill
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
+UP = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE)
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
 
 
@@ -74,6 +78,7 @@ class Watchdog:
         self._good_pending = self._config_for = ""
         self._ready_with: Tuple[str, float] = ("", 0.0)
         self._ready_at: Optional[float] = None
+        self._served_at: Optional[float] = None  # monotonic: when to look next
         self._ticks = 0
         self._inspected = self._inspect_began = ""
         self._start = fingerprint.Start()
@@ -139,8 +144,29 @@ class Watchdog:
             self._healthy(now)
         else:
             self._ready_at = None
+        self._look_served()
         if self._ticks % LEVELS_EVERY == 1:
             self.teller.guarded("tend", self.platform.tend)
+
+    def _look_served(self) -> None:
+        """While it is up: now and then, in a child, whether anybody is served. The first look comes
+        a whole interval after it came up; after an outage it is the same.
+        """
+        up = self.verdict is not None and self.verdict.state in UP
+        if not up or self.state.incident:
+            self._served_at = None
+            return
+        if self._served_at is None:
+            self.look_soon(False)
+        elif self.host.monotonic() >= self._served_at and not self.children.busy("served"):
+            self.look_soon(False)
+            self.children.start("served", ["keep-good", "--served"])
+
+    def look_soon(self, soon: bool) -> None:
+        """Plan the next look at whether anybody is served."""
+        wait = SERVED_SOON if soon else SERVED_EVERY
+        wait *= IN_DRILLS if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else 1.0
+        self._served_at = self.host.monotonic() + wait
 
     def _inspecting(self) -> bool:
         """Before an outage is called over: what is green may be wrong all the same (a variable, a

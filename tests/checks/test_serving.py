@@ -25,7 +25,7 @@ NO_MODEL = "[agent/embedded] All models failed (2): a: 429 | b: 429"
 def house(tmp_path):
     made = House(tmp_path)
     made.config({**GOOD, "channels": {"telegram": {}, "whatsapp": {}}})
-    made.healthy()
+    made.healthy(age=100000.0)
     return made
 
 
@@ -84,6 +84,39 @@ def test_a_database_damaged_under_a_living_gateway_is_named_with_its_file(house)
     assert ids(found) == ["serving/database-damaged"]
     assert found[0].path == "/s/state/openclaw.sqlite"
     assert told(house, (60, MALFORMED)) == []  # one line may be a client's own file
+
+
+def test_a_database_that_was_deleted_under_a_living_gateway(house):
+    path = str(house.state / "state" / "openclaw.sqlite-wal")
+    house.deleted = {path: 27, "/tmp/other.sqlite": 9}
+    found = told(house)
+    assert ids(found) == ["serving/database-unlinked"]
+    assert "/proc/4242/fd/27 " + path in found[0].fix_hint.en
+    house.deleted = {"/tmp/other.sqlite": 9}
+    assert told(house) == []
+
+
+def test_an_earlier_process_has_said_nothing_about_this_one(house):
+    house.rows.clear()
+    house.gateway(age=500.0)
+    gave_up = "[whatsapp] [default] giving up after 10 restart attempts"
+    assert told(house, (600, gave_up)) == []
+    assert ids(told(house, (400, gave_up))) == ["serving/channel-gave-up"]
+
+
+def test_a_finding_keeps_its_name_from_look_to_look(house):
+    def rows(start):
+        return [(start - n * 700, WEDGED.format(0)) for n in range(3)]
+
+    first, later = told(house, *rows(1500)), told(house, *rows(1520))
+    assert first[0].message != later[0].message or first[0].evidence != later[0].evidence
+    assert serving.key_of(first[0]) == serving.key_of(later[0])
+    two = told(
+        house,
+        (9, "[whatsapp] giving up after 10 restart attempts"),
+        (8, "[telegram] giving up after 10 restart attempts"),
+    )
+    assert len({serving.key_of(one) for one in two}) == 2
 
 
 def test_plugins_of_the_last_good_run_that_are_missing_now(house):

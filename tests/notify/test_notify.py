@@ -399,6 +399,13 @@ def test_reminders_come_at_30_min_2_h_8_h_until_acknowledged(tmp_path):
     assert incidents.open_incidents(ctx.home) == [] and incidents.ack(ctx.home, "3f2a", NOW) == []
 
 
+def test_a_warning_is_told_once(tmp_path):
+    ctx, _ = world(tmp_path)
+    enqueue(ctx, replace(alert("escalated"), level="warning"))
+    assert [remind(ctx, NOW + t) for t in (1800, 7200, 28800)] == [0, 0, 0]
+    assert len(incidents.open_incidents(ctx.home)) == 1
+
+
 def test_a_long_absence_sends_only_the_newest_reminder(tmp_path):
     ctx, _ = world(tmp_path, own={"reminders": [60, 120]})
     enqueue(ctx, alert())

@@ -185,7 +185,17 @@ class Product:
         if "processes" not in self.Host.__dataclass_fields__:
             return {}
         tables = Tables(world, self.module("machine"))
-        names = ("process", "processes", "environ", "usage", "listeners", "signal", "boot")
+        names: Tuple[str, ...] = (
+            "process",
+            "processes",
+            "environ",
+            "usage",
+            "listeners",
+            "signal",
+            "boot",
+        )
+        if "deleted" in self.Host.__dataclass_fields__:
+            names += ("deleted",)
         return {name: getattr(tables, name) for name in names}
 
     def command(self, words: List[str], world: Any) -> Tuple[int, str]:

@@ -49,6 +49,9 @@ class Tables:
         proc = self.world.machine.table.get(pid)
         return None if proc is None or proc.uid else dict(proc.env)
 
+    def deleted(self, pid: int) -> Mapping[str, int]:
+        return {}
+
     def usage(self, pid: int) -> Dict[str, float]:
         world, proc = self.world, self.world.machine.table.get(pid)
         if proc is None or proc.state == "Z":

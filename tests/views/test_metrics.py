@@ -64,6 +64,7 @@ MOVES: Dict[str, Any] = {
     'channel_silent_seconds{channel="telegram"}': ({"heard": {"telegram": life.NOW - 8}}, 8),
     "incident_since_timestamp": ({"incident": watch_state.Incident("i", 7.0, "down")}, 7),
     "good_copy_age_seconds": ({"good_at": life.NOW - 9}, 9),
+    'unserved{finding="cron-overdue"}': ({"unserved": ("serving/cron-overdue",)}, 1),
     "memory_exhaustion_timestamp": (
         {"memory_end": Forecast(life.NOW + 9, 1.0, 60.0, life.NOW, 1.0)},
         life.NOW + 9,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from skill.checks import serving
+from skill.doctor.conclude import GREEN_BUT_DEAF
 from skill.model import BROKEN, Healed, State, Text, Tried, Verdict
 from skill.notify import render
 from skill.openclaw.home import Home
@@ -243,3 +245,41 @@ def test_who_did_not_heal_is_not_praised():
     assert "by itself" in decision_texts.healer(Healed(0, "")).en
     started = decision_texts.healer(Healed(3, "doctor", (Tried("start", "healed"),)))
     assert "had kept it down was gone" in started.en and "repaired" not in started.en
+
+
+@pytest.mark.parametrize("check", sorted(alert_texts.DEAF))
+def test_each_way_of_being_green_and_deaf_has_its_title(check):
+    rows = [
+        {
+            "id": check,
+            "severity": "error" if check in alert_texts.LOSES else "warning",
+            "message": ["It hears nothing", "它收不到消息"],
+            "hint": ["", ""],
+        }
+    ] * 6
+    alert = alert_texts.deaf("20261121T031500-3f2a", rows, NOW)
+    assert alert.title == alert_texts.DEAF[check] and alert.level in ("warning", "critical")
+    assert "And 2 more." in alert.what.en and "另有 2 项。" in alert.what.zh
+    assert alert.next_step.en == "iflow-doctor diagnose"
+
+
+def test_every_finding_of_the_check_has_a_title_of_its_own():
+    """A new way of being useless must not be told as "something"."""
+    source = Path(serving.__file__).read_text("utf-8")
+    assert set(re.findall(r'"(serving/[a-z-]+)"', source)) == set(alert_texts.DEAF)
+    assert set(GREEN_BUT_DEAF) == set(alert_texts.DEAF)
+
+
+@pytest.mark.parametrize(
+    "failing, en, zh",
+    [
+        ("agent-database:main", "the database of agent main is refused", "智能体 main 的数据库"),
+        ("plugin-reload", "a plugin reload has not ended", "插件重新加载"),
+        ("telegram", "channel telegram", "频道 telegram"),
+    ],
+)
+def test_a_name_in_failing_is_told_with_its_meaning(failing, en, zh):
+    verdict = Verdict(State.DEGRADED, Text("", ""), failing=(failing,))
+    _, what, step = note_texts.words(Decision("note", "degraded"), verdict)
+    assert en in what.en and zh in what.zh
+    assert ("channels" in step.en) == (failing == "telegram")

@@ -375,7 +375,7 @@ def test_whatever_happens(rows, most):
                 assert seen in RESTARTABLE
                 restarts.append(now)
             if seen in (State.UNKNOWN, State.UPDATING, State.SUSPENDED):
-                assert decision.kind in ("none", "escalate", "announce", "opened")
+                assert decision.kind in ("none", "escalate", "announce", "opened", "note")
             if decision.kind == "escalate":
                 name = (state.incident or before.incident).id
                 assert name not in escalated

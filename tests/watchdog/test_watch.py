@@ -26,8 +26,8 @@ from skill.openclaw.home import locate
 from skill.store import incidents, watch_state
 from skill.store.watch_log import WatchLog
 from skill.store.watch_state import WatchState
-from skill.watchdog import loop, note_texts
-from skill.watchdog.alerts import Teller
+from skill.watchdog import alert_texts, loop, note_texts
+from skill.watchdog.alerts import Teller, served_step
 from skill.watchdog.policy_outage import Decision
 from skill.watchdog.watch import Watchdog
 
@@ -468,3 +468,88 @@ def test_a_config_that_it_is_ready_with_is_kept_whatever_happened_before(world):
     assert len(started) == 1, "ready for 30 s with this one"
     watch._healthy(now + 131)
     assert started[1:] == [("keep-config", ["keep-good", "--config-only"])]
+
+
+def test_whether_anybody_is_served_is_looked_at_every_ten_minutes_while_it_is_up(world):
+    clock = [1000.0]
+    watch = world()
+    watch.host = replace(watch.host, monotonic=lambda: clock[0])
+    started = []
+    watch.children.start = lambda name, words: started.append((name, words))
+
+    def at(seconds, state=State.HEALTHY, incident=None):
+        clock[0] = 1000.0 + seconds
+        watch.verdict = Verdict(state, Text("", ""), 7)
+        watch.state = WatchState(incident=incident)
+        watch._look_served()
+        return len(started)
+
+    assert at(0) == 0 and at(590) == 0  # freshly started: not yet
+    assert at(601) == 1 and started == [("served", ["keep-good", "--served"])]
+    assert at(700) == 1
+    watch.look_soon(True)
+    assert at(770) == 2  # what it found is looked at once more
+    assert at(1371) == 3
+    assert at(1980, State.DOWN) == 3
+    assert at(1990) == 3  # up again: a whole interval from now
+    assert at(2500, incident=watch_state.Incident("i", 1.0, "down")) == 3
+    assert at(2595) == 3 and at(3196) == 4
+
+
+def row(key, first, at=100.0, severity="warning"):
+    return {
+        "key": key,
+        "id": "serving/channel-gave-up",
+        "severity": severity,
+        "message": [key + " is dead", key + " 已停用"],
+        "hint": ["openclaw channels status --probe"] * 2,
+        "first": first,
+    }
+
+
+def test_what_is_green_and_deaf_is_told_once_and_its_end_too():
+    one = {"at": 100.0, "findings": [row("a", 100.0)]}
+    step = served_step(one, {}, "i1")
+    assert (step.tell, step.soon, step.told) == ([], True, {})  # once is chance
+    two = {"at": 160.0, "findings": [row("a", 100.0)]}
+    step = served_step(two, {}, "i1")
+    assert [r["key"] for r in step.tell] == ["a"] and not step.soon
+    told = step.told
+    for at in (760.0, 1360.0):  # and never again while it lasts
+        step = served_step({"at": at, "findings": [row("a", 100.0)]}, told, "i2")
+        assert step.tell == [] and step.over == {}
+        told = step.told
+    more = {"at": 1960.0, "findings": [row("a", 100.0), row("b", 1900.0)]}
+    step = served_step(more, told, "i3")
+    assert [r["key"] for r in step.tell] == ["b"]
+    gone = served_step({"at": 2600.0, "findings": [row("b", 1900.0)]}, step.told, "i4")
+    assert gone.over == {}  # one look that does not see it
+    gone = served_step({"at": 3200.0, "findings": [row("b", 1900.0)]}, gone.told, "i5")
+    assert list(gone.over) == ["i1"] and [v["incident"] for v in gone.told.values()] == ["i3"]
+
+
+@pytest.mark.parametrize("damaged", [[], "x", {"findings": [{}]}, {"at": 1.0, "findings": None}])
+def test_a_damaged_note_of_ours_tells_nothing(damaged):
+    assert served_step(damaged, damaged if isinstance(damaged, list) else {}, "i").tell == []
+
+
+def test_the_watch_tells_of_it_by_the_usual_way(world):
+    watch = world()
+    watch.verdict = Verdict(State.HEALTHY, Text("ready", "就绪"), 7)
+    queued = []
+    watch.teller.send = lambda build: queued.append(build(alert_texts))
+    looked = {"at": 160.0, "findings": [row("a", 100.0)]}
+    (watch.home.doctor_dir / "serving.json").write_text(json.dumps(looked))
+    (watch.home.doctor_dir / "serving.told.json").write_text("{damaged")
+    assert watch.teller.serving("20261121T031500-3f2a", 160.0) is False
+    assert watch.teller.serving("20261121T031500-0000", 760.0) is False
+    assert [(a.kind, a.level, a.incident[-4:]) for a in queued] == [
+        ("escalated", "warning", "3f2a")
+    ]
+    assert "is dead" in queued[0].what.en and "没有尝试重启" in queued[0].details[0][1].zh
+    assert [r["kind"] for r in lines(watch) if r["event"] == "decision"] == ["escalate"]
+    (watch.home.doctor_dir / "serving.json").write_text(json.dumps({"at": 9.0, "findings": []}))
+    watch.teller.serving("x", 1400.0)
+    watch.teller.serving("x", 2000.0)
+    assert (queued[-1].kind, queued[-1].incident[-4:]) == ("recovered", "3f2a")
+    assert watch.platform.calls == []

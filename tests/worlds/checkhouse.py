@@ -50,6 +50,7 @@ class House:
         self.env: Dict[str, str] = {"HOME": str(folder), "PATH": str(folder / "bin")}
         self.calls: List[Any] = []
         self.busy = False
+        self.deleted: Dict[str, int] = {}
         self.used: Dict[str, float] = {"cpu_s": 1.0}
         self.now = NOW
         self.config(GOOD)
@@ -126,8 +127,8 @@ class House:
     def answer(self, path: str, value: Any, status: int = 200) -> None:
         self.answers[path] = Reply(status, json.dumps(value).encode(), "", 0.01)
 
-    def healthy(self) -> None:
-        self.gateway()
+    def healthy(self, age: float = 1000.0) -> None:
+        self.gateway(age=age)
         self.sockets.append(Listener(PORT, "127.0.0.1", 4242))
         self.answer("/readyz", {"ready": True, "failing": []})
 
@@ -172,6 +173,7 @@ class House:
             processes=lambda: self.rows,
             process=self._process,
             environ=lambda pid: None,
+            deleted=lambda pid: self.deleted,
             usage=lambda pid: dict(self.used),
             listeners=lambda pid: [s for s in self.sockets if pid in (None, s.pid)],
             boot=lambda: "boot",

@@ -19,6 +19,7 @@ class Machine:
         self.sockets: List[Listener] = []
         self.used: Dict[int, Dict[str, float]] = {}
         self.deaf: set = set()
+        self.deleted: Dict[int, Dict[str, int]] = {}
         self.sent: List[Tuple[int, int]] = []
         self.boot = "boot-1"
         self.on_look: Callable[[], None] = lambda: None
@@ -28,6 +29,7 @@ class Machine:
             "processes": lambda: list(self.rows.values()),
             "process": self.process,
             "environ": lambda pid: self.rows[pid].env if pid in self.rows else None,
+            "deleted": lambda pid: dict(self.deleted.get(pid, {})),
             "usage": lambda pid: dict(self.used.get(pid, {})),
             "listeners": lambda pid: [s for s in self.sockets if pid in (None, s.pid)],
             "signal": self.signal,
