@@ -65,10 +65,15 @@ def ready(packages):
 
 def end_to_end(words):
     """Run the whole end-to-end matrix: [--shard 1/4] [--smoke] [--table] [pytest's own words].
+    --versions [LIST|all|latest] runs it on other versions of OpenClaw (tests/e2e/versions.py).
 
     Resumable: what passed on this commit is not run again. E2E_LAB names a folder with OpenClaw
     (sh .ci/lab.sh DIR makes one). The table of all results is written to docs/e2e-results.md.
     """
+    if "--versions" in words:
+        place = words.index("--versions")
+        script = os.path.join(HERE, "tests", "e2e", "versions.py")
+        return run(PYTHON, script, *(words[:place] + words[place + 1 :]))
     kept = os.path.join(HERE, "build", "e2e-results.jsonl")
     os.makedirs(os.path.dirname(kept), exist_ok=True)
     env = dict(os.environ, E2E="1", E2E_SET="all", E2E_RESULTS=kept)
