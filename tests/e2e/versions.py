@@ -52,6 +52,12 @@ UNIT = {
 }
 # baileys wants libsignal by git, which a machine without GitHub cannot have (2026.2 to 2026.4)
 OVERRIDES = {"libsignal": "2.0.1"}
+# Rows with more than one right outcome: what the oracle says decides.
+EITHER = {
+    "own-restart": ("heal", "nothing"),
+    "config-truncated-no-copy": ("heal", "escalate"),
+    "config-unknown-key-no-copy": ("heal", "escalate"),
+}
 DRILL_S = 1500.0
 
 
@@ -98,7 +104,7 @@ def direct(version: str, folder: Path, rows: Iterable[str]) -> None:
         words = ["-m", "skill", "drill", "--real", "--faults", str(fault), "--json"]
         env = environment(folder)
         if row == "upgrade":
-            env["DRILL_UPGRADE_TO"] = str(install(abilities.TESTED[-1]))
+            env["IFLOW_DOCTOR_UPGRADE_TO"] = str(install(abilities.TESTED[-1]))
         began = time.monotonic()
         try:
             done = subprocess.run(
@@ -111,7 +117,9 @@ def direct(version: str, folder: Path, rows: Iterable[str]) -> None:
             )
             said = done.stderr.decode("utf-8", "replace").strip()
             found = json.loads(done.stdout.decode("utf-8"))["faults"][0] if done.stdout else {}
-            right = done.returncode == 0
+            right = done.returncode == 0 or (
+                found.get("outcome") in EITHER.get(row, ()) and found.get("oracle") is True
+            )
         except subprocess.TimeoutExpired:
             said, found, right = "not over within {:.0f} s".format(DRILL_S), {}, False
         keep(version, "direct", row, right, found, said, time.monotonic() - began)
