@@ -24,25 +24,54 @@ REMEMBERED = 5  # characters from which a masked value is masked everywhere
 
 # A key and what stands between it and its value. The value is looked at only where the key says so.
 _KEY = Lazy(
-    r"(?<![\w-])((?:(?i:recovery|seed|backup|secret|pass) )?-{0,2}[A-Za-z_][\w-]{0,63})"
-    r"(\\{0,3}[\"']?(?:\s{0,3}(?:=>|:=|[:=\uff1a])\s{0,3}|[ ]?\t[ \t]{0,3})| (?=[\"'])| )"
+    r"(?<![\w-])((?:(?i:recovery|seed|backup|secret|pass|api|access|auth|private|pairing|setup|invite"
+    r"|verification|security|device|session|signing|chat|user|group) )?-{0,2}[A-Za-z_][\w-]{0,63})"
+    r"(\\{0,3}[\"']?(?:\s{0,3}(?:=>|:=|[:=\uff1a])\s{0,3}|[ ]?\t[ \t]{0,3}|>(?=[^<\s]))| (?=[\"'])"
+    r"|(?: (?:provided|given|received|supplied|used|value))?(?: (?:is|was|of)|:)? [\[<({]?)"
 )
+_BINDING = (":", "=", "=>", "\uff1a", "\t")  # what can only stand between a key and its value
 _CHINESE = Lazy(
     masks.CHINESE_KEY._pattern + r"[\"'\u300d]?(?:\s{0,2}(?:[:=\uff1a]|是|为|=>)\s{0,2}|[ \t]{1,4})"
 )
 _VALUE = Lazy(
     r"""\\{1,3}"(?:[^"\\\n]|\\{1,3}[^"\\]){0,4000}\\{1,3}"|"(?:[^"\\]|\\.){0,4000}"|'[^'\n]{0,4000}'|["'][^"'\n]{1,4000}"""
+    r"""|[|>][+-]?[ \t]*\n(?:[ \t]{1,20}\S[^\n]{0,400}\n?){1,60}"""  # a block of YAML
     r"""|(?:[Bb]earer|[Bb]asic|Bot|Token)\s{1,3}[^\s"',;]{1,4000}|[^\s"',;}\])]{1,4000}"""
 )
 _REST = Lazy(r"[^\r\n\"']{1,4000}")  # cookies and recovery phrases go to the end of the line
 _PHRASES = Lazy(r"(?i)^(?:set-)?cookies?$|mnemonic|phrase$|^(?:proxy-)?authorization$")
 _FLAG_IN_LIST = Lazy(r"""(["'])-{1,2}([\w-]{1,40})\1\s{0,3},\s{0,3}(["'])([^"'\n]{1,400})\3""")
+# <add key="ApiSecret" value="...">
+_ATTRIBUTE = Lazy(
+    r"""\b(?:key|name|id|property)=(["'])([\w.-]{1,60})\1\s{1,4}"""
+    r"""(?:value|content)=(["'])([^"'\n]{1,400})\3"""
+)
+# NAME=value: what an environment holds is private, but for numbers, switches and these names.
+_VARIABLE = Lazy(
+    r"(?<![\w&?;.-])([A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30}){1,6})=([^\s\"',;<>]{4,4000})"
+)
+_SHOWN = Lazy(
+    r"^(?:OPENCLAW|NODE|NPM|XDG|LC|SSL|SYSTEMD|HTTPS?|NO|UV)_(?!.*(?:KEY|TOKEN|SECRET|PASS))"
+)
+_SETTING = Lazy(r"^(?:[\d.:]{1,12}[A-Za-z%]{0,3}|true|false|yes|no|on|off|[~/.][\w./~-]*|<\w+>?)$")
+# A line that names a secret: a word of three kinds of characters in it is likely to be one.
+_NAMES_ONE = Lazy(
+    r"(?i)\b(?:token|secret|password|passwd|passphrase|api ?key|credentials?|cookie)\b"
+    r"|口令|密码|密钥|令牌"
+)
+_MIXED = Lazy(
+    r"(?<![\w/.:@<-])(?=[A-Za-z0-9]{0,40}\d)(?=[A-Za-z0-9]{0,40}[a-z])(?=[A-Za-z0-9]{0,40}[A-Z])"
+    r"[A-Za-z0-9]{8,64}(?![\w/(@>-]|\.\w)"
+)
 # Programs that take a password in a way of their own.
 _PROGRAMS = Lazy(
-    r"(?<!\S)(?:-u|--user|--proxy-user)[ =]?(?=[^\s:]{1,80}:)(\S{3,200})"
+    r"(?<!\S)(?:-u|-a|--auth|--user|--proxy-user)[ =]?(?=[^\s:]{1,80}:\S)(\S{3,200})"
     r"|\bmy?sql\w{0,10}\b[^\n]{0,80}?\s-p(\S{1,200})|\bsshpass\s{1,3}-p\s{0,3}(\S{1,200})"
     r"|\bredis-cli\b[^\n]{0,80}?\s-a\s{1,3}(\S{1,200})"
     r"|\b(?:AUTH|IDENTIFIED BY)\s{1,3}(['\"]?[^\s]{0,80}(?=\S{0,80}\d)[^\s]{1,80})"
+    r"|\b(?:docker|podman|skopeo|az|oc|helm)\b[^\n]{0,40}?\blogin\b[^\n]{0,80}?\s-p[ =]?(\S{1,200})"
+    r"|\bPRAGMA\s{1,3}(?:hex)?key\s{0,3}=\s{0,3}(\S{1,200})"
+    r"|\bpass:(\S{1,200})|\b(?:un)?zip\b[^\n]{0,80}?\s-P ?(\S{1,200})"
     r"|\bsmbclient\b[^\n]{0,80}?%(\S{1,200})|\b(?:PGPASSWORD|MYSQL_PWD)=(\S{1,200})"
 )
 _URL = Lazy(r"(?i)(?<![a-z0-9])([a-z][a-z0-9+.-]{1,20}://)([^\s\"'<>`\\)\]}|]{1,4000})")
@@ -145,9 +174,13 @@ class Redactor:
         if not text.isascii():
             text = self._walk(_CHINESE, text, lambda m: ("", m.group(0)))
         text = _FLAG_IN_LIST.sub(self._flag, text)
+        if "=" in text:
+            text = _ATTRIBUTE.sub(self._attribute, text)
+            text = _VARIABLE.sub(self._variable, text)
         for kind, needles, pattern, test in masks.SHAPES:
             if not needles or any(needle in text for needle in needles):
                 text = pattern.sub(self._shape(kind, test), text)
+        text = self._mixed(text)
         if "." in text:
             text = _IPV4.sub(self._ip, text)
         if "::" in text or text.count(":") > 6:
@@ -217,8 +250,11 @@ class Redactor:
             key, sep = key_of(match)
             if not sep:
                 continue
-            found = (_REST if _PHRASES.search(key) else _VALUE).match(text, match.end())
-            if found is None or (sep == " " and not _looks_secret(key, found.group(0))):
+            loose = sep[:1] == " " and not sep.strip(" [<({").endswith(_BINDING)
+            whole = _PHRASES.search(key) and not (loose and "horiz" in key)
+            found = _REST.match(text, match.end()) if whole else None
+            found = found or _VALUE.match(text, match.end())
+            if found is None or (loose and not _looks_secret(key, found.group(0))):
                 continue
             masked = self._inner(found.group(0))
             if masked != found.group(0):
@@ -244,6 +280,32 @@ class Redactor:
             return match.group(0)
         at = match.start(4) - match.start(0)
         return match.group(0)[:at] + self._value(value) + two
+
+    def _attribute(self, match: "re.Match[str]") -> str:
+        if not is_secret_key(match.group(2)):
+            return match.group(0)
+        at = match.start(4) - match.start(0)
+        return match.group(0)[:at] + self._value(match.group(4)) + match.group(3)
+
+    def _variable(self, match: "re.Match[str]") -> str:
+        name, value = match.groups()
+        if _SHOWN.match(name) or _SETTING.match(value) or "://" in value:
+            return match.group(0)
+        return name + "=" + self._value(value)
+
+    def _mixed(self, text: str) -> str:
+        parts: List[str] = []
+        last = 0
+        for match in _NAMES_ONE.finditer(text):
+            if match.start() < last:
+                continue
+            begin = text.rfind("\n", last, match.start()) + 1 or last
+            end = text.find("\n", match.end())
+            end = end if end >= 0 else len(text)
+            line = _MIXED.sub(lambda m: self._mask("SECRET", m.group(0)), text[begin:end])
+            parts += [text[last:begin], line]
+            last = end
+        return "".join(parts) + text[last:] if parts else text
 
     def _program(self, match: "re.Match[str]") -> str:
         at = next(n for n in range(1, (match.lastindex or 0) + 1) if match.group(n))
@@ -303,4 +365,6 @@ def _looks_secret(key: str, value: str) -> bool:
         return False
     mixed = any(c.isdigit() for c in bare) or bare != bare.lower() and bare != bare.capitalize()
     compound = bool(re.search(r"[a-z][A-Z]|[_-]", key))
-    return (mixed or compound) and not re.match(r"^[\w.-]+[.:][\w.-]*$|^\d{1,3}$", bare)
+    return (mixed or compound) and not re.match(
+        r"^[\w.-]+[.:][\w.-]*$|^\d{1,3}$|^[a-z]\w{1,20}=[^=]", bare
+    )

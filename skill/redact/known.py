@@ -14,6 +14,7 @@ GRAM = 6  # characters by which a form is looked up
 LEAST_PART = 12  # a truncated copy counts from here on (6 where an ellipsis says that it was cut)
 _BREAK = Lazy(r"\\?[ \t]*\r?\n[ \t]*(?:[|>] )?")
 _CUT = Lazy(r"(?:\.{2,3}|…|\*{2,}|\[\.\.\.\]|<cut|\[truncated)")
+_CUTS = frozenset(".…*[<")  # what _CUT begins with
 _ASCII = {ord(c): ord(c.lower()) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
@@ -96,8 +97,10 @@ class Known:
             )
 
         for gram in grams & self._forms.keys():
+            # our own placeholders spell "secret": they are no place of a value
+            at = [n for n in _places(small, gram) if not small.startswith("<", n - 1)]
             for form, whole in self._forms[gram]:
-                found += _matches(small, joined, form, whole, alone)
+                found += _matches(small, joined, form, whole, alone, at)
         for gram in grams & self._tails.keys():
             for value in self._tails[gram]:
                 found += _cut_heads(small, value)
@@ -122,17 +125,37 @@ def _whole(text: str, begin: int, end: int) -> Tuple[int, int]:
 
 
 def _matches(
-    small: str, joined: str, form: str, whole: bool, alone: Callable[..., bool]
+    small: str,
+    joined: str,
+    form: str,
+    whole: bool,
+    alone: Callable[..., bool],
+    places: Sequence[int],
 ) -> Iterator[Tuple[int, int]]:
-    for at in _places(small, form[:GRAM]):
+    """Where this form stands, whole or (a value itself) cut off, of the places where it begins."""
+    head = form[:LEAST_PART]
+    for at in places:
+        if not small.startswith(head, at):
+            # too short for a part, unless something says that it was cut
+            if not whole:
+                continue
+            size = GRAM
+            while size < len(head) and small[at + size : at + size + 1] == head[size]:
+                size += 1
+            if (
+                joined[at + size : at + size + 1] in _CUTS
+                and _CUT.match(joined, at + size)
+                and alone(at)
+            ):
+                yield at, at + size
+            continue
         size = _common(small, at, form)
         if size == len(form):
             # short values count as whole words only, so that one does not blank half of a log
             if size >= 8 or alone(at, at + size):
                 yield at, at + size
         elif whole and alone(at):
-            cut = bool(_CUT.match(joined, at + size))
-            if cut or (size >= LEAST_PART and size * 2 >= len(form)):
+            if size * 2 >= len(form) or _CUT.match(joined, at + size):
                 yield at, at + size
 
 
@@ -214,7 +237,9 @@ _FIELDS = (
     "text|body|content|preview|textPreview|bodyPreview|messageText|messagePreview|rawBody|prompt|"
     "userMessage|lastMessage|transcript|caption|quote|reply|utterance|question|answer|subject"
     "|snippet|"
-    "msgText|message_text|chat_text|user_input|userInput|input_text|query_text"
+    "msgText|message_text|chat_text|user_input|userInput|input_text|query_text|summary|title|reminder"
+    r"|(?:in|out)boundMessage|\w{0,20}(?:[uU]ser|[aA]gent|[aA]ssistant|[cC]hat|[iI]nput|[oO]utput"
+    r"|[iI]nbound|[oO]utbound|[qQ]uoted)_?(?:[mM]essage|[tT]ext|[cC]ontent|[pP]rompt|[bB]ody)"
 )
 _CHAT_FIELD = Lazy(
     r"""(?x)(\\{0,3}["']?\b(?:"""
@@ -232,6 +257,9 @@ _CHAT_LINE = Lazy(
     r"(?:chat\s{1,2}|direct\s{1,2}|group\s{1,2}|user\s{1,2}|voice\s{1,2}|text\s{1,2})?"
     r"(?:message|msg|dm|text|reply|note|mail|comment)\b"
     r"|(?:message|msg|dm|reply|text|comment|note)\s{1,2}(?:received\s{1,2})?(?:from|to|by)\b"
+    r"|\btranscript\b[^:\n]{0,20}:|(?:^|\s)<(?!https?:)[\w.\u4e00-\u9fff-]{1,32}>(?=\s\S)"
+    r"|[\w\u4e00-\u9fff]{1,32}\s\((?:telegram|discord|feishu|lark|slack|dingtalk|wecom|whatsapp"
+    r"|signal|imessage|matrix|line|qq|wechat|teams)\)\s?[:\uff1a]"
     r"|\b(?:user|assistant|human|agent|chat|owner|customer|member|guest|sender|he|she"
     r"|they)\s{1,2}(?:" + _VERBS + r"|message|reply)\b"
     r"|\b(?:processing|handling|answering|replying(?:\s{1,2}to)?|summari[sz]ing|translating"
@@ -239,11 +267,11 @@ _CHAT_LINE = Lazy(
     r"enqueued?|dispatch(?:ed|ing)?|deliver(?:ed|ing)?|sending|sent|posting|echo(?:ing)?"
     r"|transcribed|heard|"
     r"transcript|utterance|prompt|chat|reply|question"
-    r"|dm)\s{0,2}(?:to\s\S{1,40}\s{0,2})?:?\s{0,2}(?=[\"'“「『‘])"
+    r"|dm)\s{0,2}(?:(?:text|message|reply|to\s\S{1,40})\s{0,2})?:?\s{0,2}(?=[\"'“「『‘])"
     r"|(?:^|\s)(?:<-{1,2}|-{1,2}>|<={1,2}|={1,2}>|←|→|⇐|⇒|«|»|<<"
     r"|>>)\s{0,2}[@+#A-Za-z\u4e00-\u9fff][^:\n(),\uff1a]{0,40}[:\uff1a]"
     r"|收到[^\n]{0,40}?(?:消息|信息|私信|回复|语音|图片)|(?:用户|客户|群友|群里|助手|机器人|对方|主人|管理员)[^\n:\uff1a]{0,20}?"
-    r"(?:消息|说|问|发送|发来|回复|答)|(?:回复|答复|转发|发送)(?:给)?[^\n:\uff1a]{0,20}?(?:用户|消息)?[:\uff1a]"
+    r"(?:消息|说|问|发送|发来|回复|答|输入)|(?:提醒|消息|正文|备注|日程)(?:内容|标题)?(?=[:\uff1a])|群[^\n]{0,40}?说|(?:回复|答复|转发|发送)(?:给)?[^\n:\uff1a]{0,20}?(?:用户|消息)?[:\uff1a]"
     r"|[\u4e00-\u9fffA-Za-z0-9_]{1,12}(?:说|问道|回答|回复|发来|写道|留言)[:\uff1a])([^\n]{0,4000})"
 )
 # [telegram] Alice: ... ; [chat] ... ; (group) 张三:...
@@ -255,7 +283,7 @@ _CHAT_NAME = Lazy(
     r"[^\]\n]{0,40}\])\s{1,2}"
     r"(?:[@#]?(?!error\b|warn|fail|config|channel|account|gateway|provider|plugin|reason|status"
     r"|code|http|"
-    r"connect|startup|token"
+    r"connect|startup|token|health|monitor|polling|socket|stream|client|webhook|login|probe|restart"
     r"|api\b)[\w\u4e00-\u9fff.:-]{1,48}?(?:\s(?-i:[A-Z])[\w.-]{1,20})?\s{0,2}(?:\([^)\n]{0,40}\))?)"
     r"\s{0,2}[:\uff1a>\u00bb]\s)([^\n]{1,4000})"
 )
@@ -286,11 +314,29 @@ def shortened(text: str) -> str:
     return "{}\n<{} characters left out>\n{}".format(head, len(text) - len(head) - len(tail), tail)
 
 
+# Other spellings of plain characters: full-width letters and digits, HTML and JSON escapes.
+_WIDE = {wide: wide - 0xFEE0 for wide in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF5B))}
+_WIDE = {wide: narrow for wide, narrow in _WIDE.items() if chr(narrow).isalnum()}
+_ESCAPED = Lazy(r"\\{1,3}u00([2-7][0-9a-fA-F])|&#x?0{0,4}(\d{2,3});|&(quot|apos|amp);")
+_ENTITIES = {"quot": '"', "apos": "'", "amp": "&"}
+
+
 def visible(text: str) -> str:
-    """Without terminal escapes, control and invisible characters: nothing may move a cursor or hide
-    itself.
+    """Without terminal escapes, control and invisible characters, and with every plain character in
+    its plain spelling: nothing may move a cursor or hide itself.
     """
-    return str(_INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    text = str(_INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    if "\\u00" in text or "&" in text:
+        text = str(_ESCAPED.sub(_plain_character, text))
+    return text if text.isascii() else text.translate(_WIDE)
+
+
+def _plain_character(match: "re.Match[str]") -> str:
+    code, number, name = match.groups()
+    if name:
+        return _ENTITIES[name]
+    value = int(code, 16) if code else int(number, 10)
+    return chr(value) if 32 <= value < 127 else str(match.group(0))
 
 
 def drop_chat(text: str) -> str:

@@ -34,28 +34,35 @@ _SECRET_WORDS = frozenset(
     "cookie cookies authorization apikey accesskey privatekey appkey secretkey webhook dsn "
     "bearer sign "
     "signature otp totp pat pin cvv cvc jwt mnemonic jsessionid phpsessid sessionid sid ssn iban "
-    "appsecret clientsecret bottoken accesstoken refreshtoken authkey license userpass".split()
+    "appsecret clientsecret bottoken accesstoken refreshtoken authkey license userpass "
+    "qr pass".split()
 )
 # The last word alone says little; with the word before it, it does.
 _SECRET_PAIRS: Dict[str, FrozenSet[str]] = {
     "key": frozenset(
         "api access private signing encrypt encryption app secret session license client account "
         "auth "
-        "recovery master webhook storage service admin deploy ssh host shared pre".split()
+        "recovery master webhook storage service admin deploy ssh host shared pre aes rsa hmac "
+        "crypto verify".split()
     ),
     "code": frozenset(
         "access auth verification verify security recovery invite pairing pass pin sms otp "
-        "login".split()
+        "login setup device activation".split()
     ),
     "string": frozenset(("connection",)),
     "url": frozenset(("webhook", "database", "redis", "connection")),
     "seed": frozenset("otp totp wallet secret".split()),
     "phrase": frozenset("pass seed recovery".split()),
-    "id": frozenset(("session",)),
+    "id": frozenset(
+        "session chat user open union sender group peer member guild conversation".split()
+    ),
     "pass": frozenset("db user smtp mail admin ftp proxy http login my".split()),
     "number": frozenset("card account phone bank".split()),
     "auth": frozenset("basic http proxy user docker".split()),
 }
+# A name in one case: corpsecret, dbpassword.
+_ENDINGS = ("secret", "password", "passwd", "passphrase", "apikey", "accesskey", "privatekey")
+_NO_ENDING = frozenset(("nopassword", "nosecret"))
 # What may follow the word that matters: secretValue, password2, tokenHash.
 _AFTER = frozenset("value hash plain text raw old new current previous base64 hex env v".split())
 _NOT_KEYS = frozenset(
@@ -66,7 +73,8 @@ _COUNTED = frozenset(
 )
 CHINESE_KEY = Lazy(
     r"(?:密码|口令|密钥|秘钥|密匙|令牌|验证码|校验码|授权码|访问码|动态码|凭证|凭据|助记词|卡号|账号密码|身份证号?"
-    r"|手机号码?|pin码|PIN码)"
+    r"|手机号码?|pin码|PIN码|配对码|邀请码|激活码|恢复码|安全码|绑定码|设备码|私钥|护照号?码?|住址|(?:收件|家庭|详细)地址"
+    r"|收件人|联系人|真实姓名|微信号|[Qq][Qq] ?号码?|商户号|生日|出生日期)"
 )
 
 
@@ -91,6 +99,8 @@ def is_secret_key(name: str) -> bool:
             before not in _NOT_KEYS and bool(re.search(r"[_-](?i:key)", name))
         )
     if last in _SECRET_WORDS or any(before + last == word for word in _SECRET_WORDS):
+        return True
+    if last.endswith(_ENDINGS) and last not in _NO_ENDING:
         return True
     if last in ("auth",):
         return before != "" and before in _SECRET_PAIRS["auth"] or name.lower() in ("auth", "_auth")
@@ -189,7 +199,16 @@ SHAPES: Tuple[Tuple[str, Tuple[str, ...], Lazy, Callable[[str], bool]], ...] = (
         ),
         _always,
     ),
-    ("SECRET", (":",), Lazy(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}"), _always),
+    (
+        "SECRET",
+        (":",),
+        Lazy(
+            r"\b\d{6,12}:[A-Za-z0-9_-]{30,}|(?<=/bot)\d{5,12}:[\w-]{5,}"
+            # a line of .pgpass
+            r"|(?<=:)\d{2,5}:[A-Za-z*][\w.*-]{0,40}:[A-Za-z*][\w.*-]{0,40}:[^\s:]{4,200}"
+        ),
+        _always,
+    ),
     ("SECRET", (".",), Lazy(r"\b[A-Za-z\d_-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"), _always),
     (
         "SECRET",
@@ -205,10 +224,29 @@ SHAPES: Tuple[Tuple[str, Tuple[str, ...], Lazy, Callable[[str], bool]], ...] = (
     ),
     (
         "EMAIL",
+        ("%40",),
+        Lazy(
+            r"(?<![\w.%+-])[A-Za-z0-9._+-]{1,64}%40[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}"
+        ),
+        _always,
+    ),
+    (
+        "EMAIL",
         ("@",),
         Lazy(
             r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}"
             r"\.[A-Za-z]{2,24}\b"
+        ),
+        _always,
+    ),
+    (
+        "ID",
+        (),
+        Lazy(
+            # people and rooms of chat services, network cards
+            r"(?<![\w.:/-])-100\d{7,12}(?!\w)|(?<![\w.])[1-9]\d{16,19}(?![\w.])"
+            r"|(?<![\w-])[UWCDGT]0(?=[A-Z0-9]{0,9}\d)[A-Z0-9]{7,10}(?![\w-])"
+            r"|(?<![\w:])(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}(?![\w:])"
         ),
         _always,
     ),

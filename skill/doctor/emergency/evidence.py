@@ -35,6 +35,37 @@ _LIFE = re.compile(
 _STACK = re.compile(r"^\s+at |^\s*(?:node:|file:///|/\S+:\d+$)")
 _REPEATED = 3
 plain = visible
+# What stands in quotes and is more than a name, unless it is what a program reports.
+_PHRASE = re.compile(
+    r"""(?<![\w"'])(?P<key>"?\b(?:msg|message|error|err|reason|cause|code|detail|stack)"?\s?[:=]\s?)?"""
+    r"""(?P<quote>["'\u201c\u2018\u300c])(?P<said>[^"'\n\u201d\u2019\u300d]{1,400}?\s[^"'\n\u201d\u2019\u300d]{1,400})"""
+    r"""["'\u201d\u2019\u300d]"""
+)
+_REPORT = re.compile(
+    _ERROR.pattern + r"|time(?:d )?out|conflict|limit|exceeded|closed|abort|expired|unauthorized"
+    r"|not allowed|overflow|pending|^(?:openclaw|iflow-doctor) |超时|拒绝|断开"
+)
+_FOLDER = re.compile(r"(?i)(/home/|/Users/|\b[A-Z]:\\{1,2}Users\\{1,2})([^/\\\s\"':]{1,64})")
+_MACHINE = re.compile(
+    r"(?<![\w.@-])[\w-]{1,63}(?:\.[\w-]{1,63}){0,3}\.(?:local|lan|home|internal|corp|ts\.net)(?![\w-])"
+)
+
+
+def outgoing(redactor: Redactor, text: str) -> str:
+    """The text as a stranger may read it: no secret, chat, name of a user or of a machine."""
+    text = redactor.clean(drop_chat(visible(text)))
+    return _MACHINE.sub("<machine>", _FOLDER.sub(r"\1<user>", text))
+
+
+def without_phrases(text: str) -> str:
+    """A log's lines without sentences in quotes: titles, tasks and messages are somebody's."""
+
+    def cut(match: "re.Match[str]") -> str:
+        if match.group("key") or _REPORT.search(match.group("said")):
+            return match.group(0)
+        return match.group("quote") + "<text>" + match.group("quote")
+
+    return _PHRASE.sub(cut, text)
 
 
 def tokens(text: str) -> int:
@@ -83,7 +114,7 @@ def log_parts(log: str, redactor: Redactor) -> Tuple[str, str]:
     the gateway's own life: what passes through it is nobody's business.
     """
     # cut only after it was cleaned: half of a secret would be no secret that anybody knows
-    text = redactor.clean(drop_chat("\n".join(folded(visible(log)))))
+    text = without_phrases(outgoing(redactor, "\n".join(folded(visible(log)))))
     rows = [row[:LINE] for row in text.splitlines()]
     own = [r for r in rows if _ERROR.search(r) or _LIFE.search(r) or _STACK.search(r)]
     last = own[-LAST_WORDS:]
@@ -91,26 +122,30 @@ def log_parts(log: str, redactor: Redactor) -> Tuple[str, str]:
     return "\n".join(last), "\n".join(failed[:12] + failed[12:][-6:])
 
 
+_CLEANED = ("The process's last words, newest last", "What failed before")
+
+
 def collect(ctx: Context, redactor: Redactor, more: str = "") -> str:
     """Everything the AI is told about the machine. more: evidence of `openclaw triage`."""
     shape = Shape.of(ctx)
-    last, failed = log_parts(ctx.logs, redactor)
+    last, failed = log_parts(ctx.logs.replace(str(ctx.host.home), "~"), redactor)
     parts: List[Tuple[str, str, int]] = [
         ("What it does now", _state(ctx), 300),
         ("OpenClaw's own validator says of the config", _issues(ctx, shape), 700),
-        ("The process's last words, newest last", last or "(no log)", 900),
-        ("What failed before", failed, 500),
+        (_CLEANED[0], last or "(no log)", 900),
+        (_CLEANED[1], failed, 500),
         ("What differs from the last healthy run", _changed(ctx, shape), 700),
         ("Findings of our checks", _findings(ctx), 1100),
         ("The config around what is named (values that may be private as type and length)",
          _config(ctx, shape), 800),
     ]  # fmt: skip
     if more:
-        parts.append(("Collected by `openclaw triage`", drop_chat(visible(more)), 600))
+        parts.append(("Collected by `openclaw triage`", without_phrases(visible(more)), 600))
     text, left = "", TOKENS - 40
     for title, body, most in parts:
-        body = redactor.clean(drop_chat(visible(body))) if body not in (last, failed) else body
-        body = fitting(body.replace(str(ctx.host.home), "~"), min(most, left - 30))
+        body = body.replace(str(ctx.host.home), "~")
+        body = outgoing(redactor, body) if title not in _CLEANED else body
+        body = fitting(body, min(most, left - 30))
         if body.strip() and left > 60:
             text += "## {}\n{}\n\n".format(title, body)
             left = TOKENS - 40 - tokens(text)
@@ -274,7 +309,7 @@ def tried_lines(tried: Sequence[Outcome], redactor: Redactor) -> str:
             else ""
         )
         rows.append("- {}{}: {}. {}".format(outcome.plan.repair, changed, fate, outcome.detail.en))
-    return redactor.clean(drop_chat(visible("\n".join(rows[-10:]))))
+    return outgoing(redactor, "\n".join(rows[-10:]))
 
 
 def prompt(
@@ -298,8 +333,7 @@ def prompt(
         "nonce": nonce,
         "repairs": plans.repairs_table(ctx),
         "tried": _framed(tried_lines(tried, redactor), nonce),
-        "feedback": _framed(redactor.clean(drop_chat(visible(feedback))), nonce)
-        or "(this is your first plan)",
+        "feedback": _framed(outgoing(redactor, feedback), nonce) or "(this is your first plan)",
         "evidence": _framed(collect(ctx, redactor, more), nonce),
         "fields": ", ".join(plans.schema()["properties"]),
         "now": time.strftime("%Y-%m-%d %H:%M", time.localtime(ctx.host.now())),

@@ -17,7 +17,7 @@ import canaries
 import pytest
 from ai_world import GOOD, Healer, World, answer, bridge, finding
 
-from skill.doctor.emergency import edit_mode
+from skill.doctor.emergency import edit_mode, evidence
 from skill.doctor.emergency.shape import Shape
 from skill.model import Outcome, Plan, Risk, Text
 from skill.openclaw import known_secrets
@@ -33,6 +33,29 @@ def test_a_canary_in_a_log(kind, line, secret):
     assert secret not in cleaned(line)
 
 
+@pytest.mark.parametrize(
+    "kind,line,secret", canaries.EVIDENCE, ids=[row[0] for row in canaries.EVIDENCE]
+)
+def test_a_canary_in_the_evidence_of_an_ai(kind, line, secret):
+    text = "[gateway] error: " + line
+    assert secret not in "".join(evidence.log_parts(text, Redactor(())))
+    assert secret in text
+
+
+def test_what_a_program_reports_in_quotes_stays():
+    line = "[gateway] failed: 'timeout of 15000ms exceeded', run \"openclaw doctor --fix\" (409)"
+    assert evidence.log_parts(line, Redactor(()))[0] == line
+    for kept in (
+        "Gateway service check failed: Error: systemctl --user unavailable: Failed to connect",
+        "feishu[default]: webhook anomaly path=/feishu/webhook status=401 count=1 failed",
+        "underlying: authorization denied (code: 23)",
+        "[discord:default] health-monitor: restarting (reason: stale-socket), failed",
+        "OPENCLAW_GATEWAY_PORT=18789 NODE_ENV=production failed",
+        "SQLITE_BUSY=5 failed",
+    ):
+        assert evidence.log_parts(kept, Redactor(()))[0] == kept
+
+
 @pytest.mark.parametrize("kind,line", canaries.KNOWN, ids=[row[0] for row in canaries.KNOWN])
 def test_a_known_value_in_every_form(kind, line):
     out = cleaned("upstream failed: " + line + " retry", canaries.SECRET, canaries.GATEWAY).lower()
@@ -46,13 +69,14 @@ def test_what_somebody_wrote_is_dropped(line):
 
 
 def test_there_are_enough_of_them():
-    assert canaries.COUNT >= 120
+    assert canaries.COUNT >= 300
 
 
 def test_no_canary_reaches_a_prompt_a_file_an_argv_or_the_person(tmp_path):
     """The whole of it in one run of four rounds: a model that hands every placeholder back and says
     what it saw."""
-    lines = [line for _kind, line, _secret in canaries.LOG] + [line for _k, line in canaries.KNOWN]
+    rows = canaries.LOG + canaries.EVIDENCE
+    lines = [line for _kind, line, _secret in rows] + [line for _k, line in canaries.KNOWN]
     log = "\n".join("[gateway] error: " + line for line in lines + canaries.CHAT)
     findings = [
         finding("config/unrecognized-key", "agentz"),
@@ -90,7 +114,7 @@ def test_no_canary_reaches_a_prompt_a_file_an_argv_or_the_person(tmp_path):
         "result": json.dumps([result.to_json(), [list(t) for t in said]], ensure_ascii=False),
         "argv": str([(q.run_id, q.workdir) for q in asked]),
     }
-    secrets = [secret for _k, _l, secret in canaries.LOG] + ["CHATCANARY", "CANARY"]
+    secrets = [secret for _k, _l, secret in rows] + ["CHATCANARY", "CANARY"]
     secrets += ["correct-h", "battery", "horse"]
     for place, text in seen.items():
         for secret in secrets:
