@@ -4,6 +4,7 @@ be used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from dataclasses import replace
@@ -144,9 +145,16 @@ def usable(ctx: Context, good: Good) -> Optional[bool]:
 def best_good(ctx: Context) -> Good:
     """Return the newest copy that is valid, ours or OpenClaw's; where nobody can say, the first of
     ours, then of OpenClaw's. CannotPlan when there is none.
+
+    A copy that no gateway was seen ready with (what OpenClaw refused or found clobbered among them)
+    outranks one of ours only when nothing of that is missing from it.
     """
     doubtful: List[Good] = []
-    for good in candidates(ctx.home, newest_first=True):
+    known = candidates(ctx.home, newest_first=True)
+    proven = next((good for good in known if good.verified), None)
+    for good in known:
+        if proven is not None and not good.verified and _lacks(good.data, proven.data):
+            continue
         said = usable(ctx, good)
         if said:
             return good
@@ -162,8 +170,15 @@ def best_good(ctx: Context) -> Good:
     )
 
 
+def _lacks(data: Any, other: Any) -> bool:
+    """Whether something that was written on purpose into `other` has no place in `data`."""
+    return bool(set(openclaw_config.meant(other)) - set(openclaw_config.meant(data)))
+
+
 def rejected(ctx: Context) -> List[Write]:
-    """Keep the person's own version of the config aside, where it survives a successful repair."""
+    """Keep the person's own version of the config aside, where it survives a successful repair.
+    The same bytes are kept once.
+    """
     import time
 
     try:
@@ -176,6 +191,10 @@ def rejected(ctx: Context) -> List[Write]:
         / "snapshots"
         / "{}.rejected-by-doctor.{}".format(ctx.home.config_path.name, stamp)
     )
+    with contextlib.suppress(OSError):
+        for path in target.parent.glob("*.rejected-by-doctor.*"):
+            if path.stat().st_size == len(raw) and path.read_bytes() == raw:
+                return []
     return [Write(str(target), raw)] if raw else []
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, Iterator, List, Mapping, Optional
 
 from ..context import Context
 from ..errors import CannotPlan
 from ..files import is_something_else
 from ..model import Move, Plan, Repair, Risk, Text, Write
 from ..openclaw import config as openclaw_config
+from ..openclaw import json_edit
 from ..store.good_copies import candidates
 from . import common
 from .mend_json import mended, salvaged
@@ -50,6 +51,8 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             for path, raw in good.files.items()
             if _include_is_broken(path, main, ctx)
         ]
+        if not steps:  # the main file parses: of it only that $include is at fault
+            return _without_bad_includes(ctx, view, good.data)
     if not steps:
         steps = common.rejected(ctx) + _aside(ctx, main)
         steps += [Write(main, good.files[main])]
@@ -101,6 +104,54 @@ def _cured(ctx: Context, view: openclaw_config.ConfigView) -> Optional[Plan]:
     # Brackets added at the very end, and nothing to compare with: what stood there is not known.
     cut = measure is None and cured.strip().startswith(view.raw.strip())
     return _write(ctx, cured, _UNKNOWN_END if cut else _WHOLE, Risk.NEVER if cut else Risk.SAFE)
+
+
+def _without_bad_includes(
+    ctx: Context, view: openclaw_config.ConfigView, good: Mapping[str, Any]
+) -> Plan:
+    """The owner's file, with what stood in the place of each $include that leads nowhere."""
+    text = view.raw.decode("utf-8-sig", "replace")
+    data = openclaw_config.parse(text)
+    paths = list(_bad_includes(data, ctx.home.config_path.parent))
+    edits = [
+        (path, json_edit.value_at(good, path) if json_edit.has(good, path) else json_edit.UNSET)
+        for path in paths
+    ]
+    mended = json_edit.apply(text, edits) if paths and () not in paths else ""
+    if not mended or _valid(ctx, openclaw_config.parse(mended)) is False:
+        raise CannotPlan(
+            Text(
+                "the config itself parses; only a file that it includes is missing or broken",
+                "配置本身可以解析；只是它引用的某个文件缺失或损坏",
+            ),
+            hint=Text(
+                "write that file, or take its $include out of the config",
+                "请写好该文件，或从配置中去掉对应的 $include",
+            ),
+        )
+    names = ", ".join(json_edit.dotted(path) for path in paths)
+    why = Text(
+        "{{}}: the $include of {} leads nowhere; what stood there before comes back".format(names),
+        "{{}}：{} 的 $include 指向的文件不可用；恢复该处原来的内容".format(names),
+    )
+    return _write(ctx, mended.encode("utf-8"), why, Risk.SAFE)
+
+
+def _bad_includes(value: Any, folder: Path, at: json_edit.Path = ()) -> Iterator[json_edit.Path]:
+    """Where an object includes a file that cannot be read or parsed."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _bad_includes(item, folder, (*at, str(index)))
+    elif isinstance(value, dict):
+        if "$include" in value:
+            try:
+                openclaw_config.merged({"$include": value["$include"]}, folder)
+            except (OSError, ValueError, RecursionError):
+                yield at
+                return
+        for key, item in value.items():
+            if key != "$include":
+                yield from _bad_includes(item, folder, (*at, key))
 
 
 def _rest(ctx: Context, view: openclaw_config.ConfigView) -> Plan:

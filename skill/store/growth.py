@@ -16,6 +16,7 @@ from ..openclaw.home import Home
 
 DAY = 86400.0
 MB = 1_000_000
+TAKEN_AWAY = "was-*"  # in a snapshot: what a rollback replaced (store/snapshots)
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Bound:
     """place: folder below our own. The newest `keep` stay, `mbytes` of them in all (the newest one
     whatever its size), those younger than `days`. tight: how many stay on a full disk.
 
-    owners: holds what only its owner could bring back (a database, a plugin): age and count must
-    both be passed, and a full disk alone takes nothing.
+    owners: holds what only its owner could bring back (a database, a plugin, a config that was
+    written by hand): age and count must both be passed, and a full disk alone takes nothing.
     """
 
     place: str
@@ -39,7 +40,7 @@ class Bound:
 
 BOUNDS = (
     Bound("snapshots", "*", 30, 300, 365, 3, folders=True),
-    Bound("snapshots", "*.rejected-by-doctor.*", 20, 50, 180, 3),
+    Bound("snapshots", "*.rejected-by-doctor.*", 20, 50, 180, 20, owners=True),
     Bound("quarantine", "*-locks", 10, 10, 30, 0, folders=True),
     Bound("quarantine", "*", 20, 0, 180, 20, folders=True, owners=True),
     Bound("incidents", "*.json", 180, 50, 365, 20),
@@ -62,7 +63,7 @@ def over(home: Home, now: float, tight: bool = False) -> List[Path]:
             # A clock that jumped makes everything old: by age alone a few always stay.
             old = now - changed > bound.days * DAY and index >= max(1, bound.tight)
             large = bool(bound.mbytes) and total > bound.mbytes * MB and index > 0
-            gone = many and old if bound.owners else many or large or old
+            gone = (many and old) or large if bound.owners else many or large or old
             if gone and os.path.realpath(str(path)) not in named and path not in found:
                 found.append(path)
     return found[::-1]
@@ -72,18 +73,38 @@ def prune(home: Home, now: float) -> int:
     """Remove what is too much; return the bytes. Never raises: what stays is for the next time."""
     freed = 0
     for path in over(home, now):
-        freed += size_of(path)
+        size = size_of(path)
         with contextlib.suppress(OSError):
-            shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
+            if path.is_dir() and any(path.rglob(TAKEN_AWAY)):
+                _strip(path)
+            elif path.is_dir():
+                shutil.rmtree(str(path))
+            else:
+                path.unlink()
+        freed += size - size_of(path)
     return freed
 
 
+def _strip(folder: Path) -> None:
+    """Remove a snapshot but for what a rollback took away: that was the owner's. Its age stays."""
+    times = folder.stat()
+    for path in files_of([folder]):
+        path.unlink()
+    os.utime(str(folder), (times.st_atime, times.st_mtime))
+
+
 def files_of(paths: List[Path]) -> List[Path]:
-    """Return the single files of these files and folders, for a plan that deletes."""
+    """Return the single files of these files and folders, for a plan that deletes. What a rollback
+    took away is not among them.
+    """
     found: List[Path] = []
     for path in paths:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [one for one in inside if one.is_file() and not one.is_symlink()]
+        found += [
+            one
+            for one in inside
+            if one.is_file() and not one.is_symlink() and not one.match(TAKEN_AWAY)
+        ]
     return found
 
 

@@ -19,7 +19,7 @@ from skill.errors import CannotPlan
 from skill.host import Completed
 from skill.model import Risk, State
 from skill.openclaw.config import parse
-from skill.repairs import manual_steps
+from skill.repairs import common, manual_steps
 from skill.store import good_copies, served, snapshots
 
 
@@ -226,3 +226,46 @@ def test_a_setting_in_the_config_itself_makes_nothing_immutable(world: World) ->
     text = CONFIG.replace("agents:", 'env: {vars: {OPENCLAW_CONFIG_READONLY: "1"}}, agents:')
     world.config.write_text(text)
     assert not [f for f in config_check.run(world.context()) if f.check_id == "config/immutable"]
+
+
+def test_a_copy_that_openclaw_refused_does_not_outrank_a_proven_one(world: World) -> None:
+    """Attack 7: channels and agents were gone, and it was called healed."""
+    good_copies.keep(world.context())
+    aged(
+        world.config.with_name("openclaw.json.clobbered.1"),
+        '{gateway: {mode: "local", port: 18901}}',
+        world.clock + 500,
+    )
+    world.config.unlink()
+    ctx = world.context(finding("config/missing", str(world.config)))
+    assert execute.execute(ctx, repairs.planned(ctx, "restore-config", {})).healed
+    assert world.config.read_text() == CONFIG
+
+
+def test_an_include_that_leads_nowhere_costs_its_own_place_only(world: World) -> None:
+    """Attack 18: one save held a new token and an $include of a file that was not written yet."""
+    good_copies.keep(world.context())
+    before = parse(CONFIG)
+    edited = {
+        **before,
+        "agents": {"$include": "./agents.json5"},
+        "channels": {"telegram": {"botToken": "new"}},
+        "messages": {"$include": "./messages.json5"},
+    }
+    world.config.write_text(json.dumps(edited, indent=2))
+    ctx = world.context(finding("config/include-missing", str(world.config)))
+    assert execute.execute(ctx, repairs.planned(ctx, "restore-config", {})).healed
+    now = parse(world.config.read_text())
+    assert now["channels"] == edited["channels"] and now["agents"] == before["agents"]
+    assert "messages" not in now
+
+
+def test_what_the_owner_wrote_is_kept_aside_once(world: World) -> None:
+    for number in range(3):
+        world.config.write_text("{ half")
+        for write in common.rejected(world.context()):
+            Path(write.path).parent.mkdir(exist_ok=True, parents=True)
+            Path(write.path).write_bytes(write.content)
+        world.clock += 100 + number
+    kept = (world.home.doctor_dir / "snapshots").glob("*.rejected-by-doctor.*")
+    assert [path.read_text() for path in kept] == ["{ half"]

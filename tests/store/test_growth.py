@@ -45,8 +45,8 @@ def test_a18_rejected_copies_do_not_take_the_places_of_snapshots(world: World) -
         made(root / "2026010{}T000000-x".format(number), world.clock - 400 + number, folder=True)
         made(root / "openclaw.json.rejected-by-doctor.{}".format(number), world.clock - 100)
     spare = free_disk.own_spare(world.context())
-    assert {path.parent.name for path in spare} == {"20260100T000000-x", "snapshots"}
-    assert names([p for p in spare if p.parent == root]) == ["openclaw.json.rejected-by-doctor.0"]
+    # an owner's own text is never spare, however full the disk is
+    assert {path.parent.name for path in spare} == {"20260100T000000-x"}
 
 
 def test_a18_a_snapshot_that_a_journal_names_stays(world: World) -> None:
@@ -125,3 +125,18 @@ def test_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
         (root / "{}.json".format(number)).symlink_to(target)
     growth.prune(world.home, world.clock)
     assert target.exists()
+
+
+def test_what_a_rollback_took_away_outlives_its_snapshot(world: World) -> None:
+    """Attack 17: the only copy of what the owner had written went with the 31st snapshot."""
+    root = world.home.doctor_dir / "snapshots"
+    for number in range(33):
+        folder = root / "20260101T0000{:02d}-x".format(number)
+        made(folder, world.clock - 400 + number, folder=True)
+        (folder / "was-00-openclaw.json").write_text("theirs {}".format(number))
+        os.utime(str(folder), (world.clock - 400 + number,) * 2)
+    growth.prune(world.home, world.clock)
+    assert len(list(root.glob("*/was-00-openclaw.json"))) == 33
+    stripped = [folder for folder in root.iterdir() if len(list(folder.iterdir())) == 1]
+    assert sorted(path.name[-4:] for path in stripped) == ["00-x", "01-x", "02-x"]
+    assert not any("was-" in path.name for path in free_disk.own_spare(world.context()))
