@@ -1,5 +1,5 @@
 """Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | texts |
-e2e | simulate.
+e2e | simulate | healbench.
 
 Standard library only.
 
@@ -10,6 +10,8 @@ test: the tests. Everything is installed into .venv from requirements.lock; pip'
 texts: every sentence of the program in both languages, as one sheet.
 simulate: seeds of the deterministic simulation (docs/simulation.md): --seeds N, --seed K, --shrink,
 --family NAME, --jobs J.
+healbench: break a gateway and judge us, at most 40 minutes (healbench/README.md): what `healbench
+run` takes, or --report.
 """
 
 from __future__ import print_function
@@ -95,6 +97,16 @@ def end_to_end(words):
     return code
 
 
+def healbench(words):
+    """The smoke of HealBench on us, resumable: the practice gateway, or the real one in E2E_LAB."""
+    out = os.path.join(HERE, "build", "healbench")
+    if "--report" in words:
+        return run(PYTHON, "-m", "healbench", "report", out)
+    argv = [PYTHON, "-m", "healbench", "run", "--subject", "ours", "--practice-python", PYTHON]
+    code = run(*argv + ["--out", out, "--minutes", "40", "--resume"] + list(words))
+    return run(PYTHON, "-m", "healbench", "report", out) or code
+
+
 def main(words):
     """Return the exit code of what was asked for."""
     what, more = (words[0] if words else ""), words[1:]
@@ -119,6 +131,9 @@ def main(words):
     if what == "e2e":
         ready(DEV)
         return end_to_end(more)
+    if what == "healbench":
+        ready(())
+        return healbench(more)
     if what == "texts":
         ready(())
         return run(PYTHON, os.path.join("docs", "generate_reference.py"), "--texts")

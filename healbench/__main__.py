@@ -6,13 +6,14 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from . import __version__, case, faults, report, subjects
+from . import __version__, case, faults, procs, report, subjects
 from .subjects.base import Untested
 from .target import Practice, Target
 
@@ -104,6 +105,10 @@ def run(words: argparse.Namespace) -> int:
             if (subject.name, target.name, fault.id, number, "{}.{}".format(seed, number))
             not in done
         ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is running is cleared up first
+    swept = procs.sweep()
+    if swept:
+        print("ended {} processes that an earlier run left when it was killed".format(swept))
     began, bad = time.monotonic(), 0
     for place, (number, fault) in enumerate(todo, 1):
         if words.minutes and time.monotonic() - began > words.minutes * 60:

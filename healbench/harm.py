@@ -227,5 +227,5 @@ def of_control(
 
 
 def of_left(harm: Harm, rows: Sequence[procs.Row]) -> None:
-    names = sorted({one.title[:40] for one in rows})
+    names = sorted({"{} {}".format(one.pid, one.title[-70:]) for one in rows})
     harm.add("processes_left", ", ".join(names), len(rows))

@@ -16,7 +16,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -103,7 +102,7 @@ class Place:
         self.state = self.home / ".openclaw"
         self.config = self.state / "openclaw.json"
         self.workspace = self.state / "workspace"
-        self.run_id = uuid.uuid4().hex
+        self.run_id = procs.new_mark()
         self.known = procs.Known(self.run_id, str(self.root))
         self.port = free_port(ports[0], ports[1], random.Random())
         self.collector_url = collector_url

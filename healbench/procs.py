@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
@@ -127,6 +128,27 @@ def _age(one: Row) -> float:
     """Seconds since the process was started."""
     up = float(_read("/proc/uptime").split()[0])
     return up - one.ticks / os.sysconf("SC_CLK_TCK")
+
+
+def new_mark() -> str:
+    """A mark that names its runner: <random>.<pid>.<start ticks>."""
+    me = row(os.getpid())
+    return "{}.{}.{}".format(uuid.uuid4().hex, os.getpid(), me.ticks if me else 0)
+
+
+def sweep() -> int:
+    """End what runs left behind that were themselves killed; return how many processes."""
+    ended = 0
+    for pid in pids():
+        mark = environ(pid).get(MARK, "") if pid != os.getpid() else ""
+        parts = mark.split(".")
+        if len(parts) != 3 or not (parts[1] + parts[2]).isdigit():
+            continue
+        if not alive((int(parts[1]), int(parts[2]))):
+            known = Known(mark)
+            ended += len(known.rows())
+            end_all(known, 2.0)
+    return ended
 
 
 def tree(roots: Iterable[int], rows: Optional[List[Row]] = None) -> Set[int]:

@@ -125,6 +125,14 @@ class Base:
         until = time.monotonic() + grace_s
         while time.monotonic() < until:
             place.reap()
-            if not any(os.path.exists("/proc/{}".format(pid)) for pid in place.subject_roots):
+            if not any(self._group_there(pid) for pid in place.subject_roots):
                 return
             time.sleep(0.1)
+
+    @staticmethod
+    def _group_there(pid: int) -> bool:
+        try:
+            os.killpg(pid, 0)
+        except OSError:
+            return False
+        return True

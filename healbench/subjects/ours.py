@@ -42,11 +42,21 @@ class Subject(Base):
         except (OSError, subprocess.CalledProcessError):
             return "?"
 
+    def _tree(self) -> str:
+        """The state of the code that is installed: a commit that touches only documents is none."""
+        git = ["git", "-C", str(self.checkout)]
+        try:
+            tree = subprocess.check_output(git + ["rev-parse", "HEAD:skill"]).decode().strip()
+            changed = subprocess.check_output(git + ["status", "--porcelain", "skill"]).strip()
+        except (OSError, subprocess.CalledProcessError):
+            return "?"
+        return tree[:12] + ("-dirty" if changed else "")
+
     def install(self, folder: Path) -> None:
         if not (self.checkout / "skill").is_dir():
             raise Untested("no checkout of openclaw-iflow-doctor at {}".format(self.checkout))
         self.venv = folder / "venv"
-        mark = self.venv / ("installed-" + self.version())
+        mark = self.venv / ("installed-" + self._tree())
         if mark.exists():
             return
         python = self.venv / "bin" / "python"

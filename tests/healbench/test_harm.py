@@ -248,3 +248,24 @@ def test_json5_by_meaning() -> None:
     for broken in ("", "{", "{a: b}", "{a 1}", "[1,,2]", "{a: 1", "{a: \u201cx\u201d}"):
         with pytest.raises(ValueError):
             json5.loads(broken)
+
+
+@pytest.mark.real_processes
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_what_a_killed_run_left_is_ended_and_what_a_living_one_has_is_not() -> None:
+    code = [sys.executable, "-c", "import time\ntime.sleep(60)"]
+    mine, dead = procs.new_mark(), "x.{}.{}".format(4194000, 1)
+    children = [
+        subprocess.Popen(code, env={"PATH": "/usr/bin:/bin", procs.MARK: mark})
+        for mark in (mine, dead)
+    ]
+    try:
+        until = time.monotonic() + 10
+        while not procs.Known(dead).rows() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert procs.sweep() >= 1
+        assert children[1].wait(10) != 0 and children[0].poll() is None
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
