@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(HERE, ".venv")
 PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 DEMO = ("killed", "frozen", "config-syntax", "config-deleted", "one-slow-probe")
-DEV = ("pytest", "hypothesis", "responses")
+DEV = ("pytest", "pytest-xdist", "hypothesis", "responses")
 LINT = ("ruff", "mypy", "types-jsonschema", "types-psutil", "types-requests")
 
 
@@ -63,6 +63,16 @@ def ready(packages):
     if packages and run(*pip + ("-c", "requirements.lock") + packages):
         sys.exit(2)
     open(note, "w").close()
+
+
+def at_once():
+    """Return pytest's words for several tests at once, one worker a core and two at least; none
+    where pytest-xdist is not there.
+    """
+    with open(os.devnull, "wb") as nowhere:
+        if subprocess.call((PYTHON, "-c", "import xdist"), stdout=nowhere, stderr=nowhere):
+            return ()
+    return ("-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal")
 
 
 def end_to_end(words):
@@ -116,7 +126,7 @@ def main(words):
         return run(PYTHON, "-m", "skill", "drill", *(more or only))
     if what == "test":
         ready(DEV)
-        return run(PYTHON, "-m", "pytest", *(more or ("tests", "--ignore=tests/e2e")))
+        return run(PYTHON, "-m", "pytest", *(more or at_once() + ("tests", "--ignore=tests/e2e")))
     if what == "lint":
         ready(DEV + LINT)
         return (

@@ -5,6 +5,7 @@ want=""
 need() { command -v "$1" >/dev/null 2>&1 || want="$want $2"; }
 need python3 python3
 need make make
+need git git
 need npm "nodejs npm"
 need systemd-nspawn "systemd-container"
 need dbus-daemon "dbus dbus-user-session"

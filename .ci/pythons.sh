@@ -17,11 +17,11 @@ for minor in ${PYTHONS:-3.8 3.13}; do
 	venv=$CACHE/venv-$minor
 	[ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || { FAILED=1; continue; }
 	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock \
-		click filelock json5 jsonschema psutil rapidfuzz requests pytest hypothesis responses pytest-rerunfailures || { FAILED=1; continue; }
+		click filelock json5 jsonschema psutil rapidfuzz requests pytest pytest-xdist hypothesis responses pytest-rerunfailures || { FAILED=1; continue; }
 	echo "python $minor ($("$venv/bin/python" -V)):"
 	RAN="$RAN $minor"
 	log=$CACHE/tests-$minor.log
-	"$venv/bin/python" -m pytest -q --reruns 1 -p no:cacheprovider tests --ignore=tests/e2e >"$log" 2>&1 || { FAILED=1; echo "python $minor: FAILED"; }
+	"$venv/bin/python" -m pytest -q -n 2 --dist worksteal --reruns 1 -p no:cacheprovider tests --ignore=tests/e2e >"$log" 2>&1 || { FAILED=1; echo "python $minor: FAILED"; }
 	tail -n 15 "$log"
 done
 echo "ran on:${RAN:- none of them}"

@@ -7,6 +7,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -442,12 +444,41 @@ def test_every_command_names_the_same_state_and_cause(
     causes = {name: re.sub(r"\d+ s\b", "N s", one["cause"]) for name, one in told.items()}
     assert set(causes.values()) == {causes["diagnose"]}, causes
     assert causes["diagnose"], "a cause is always said"
+    main = {name: one["finding"] for name, one in told.items()}
+    assert set(main.values()) == {main["diagnose"]}, main
     if finding != "*":
         assert told["diagnose"]["finding"] == finding, told["diagnose"]["findings"]
 
 
 def test_the_other_actions_of_the_plugin_are_these_very_commands() -> None:
     assert plugin_words("status") == ASKED["status"] and plugin_words("plan") == ASKED["heal"]
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="the plugin runs in Node")
+def test_the_plugin_really_runs_these_words(tmp_path: Path) -> None:
+    """index.js itself, with a program in Python's place that notes what it is asked."""
+    asked = tmp_path / "asked"
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$*" >> "{}"\necho \'{{"told": 1}}\'\n'.format(asked))
+    python.chmod(0o755)
+    script = """
+import plugin from %s;
+let tool;
+plugin.register({pluginConfig: {python: %s}, registerCli() {}, registerService() {}, registerHttpRoute() {},
+  registerCommand() {}, registerTool(t) { tool = t; }});
+const guest = tool({senderIsOwner: false});
+for (const action of ["status", "diagnose", "plan"])
+  console.log(JSON.stringify((await guest.execute("1", {action})).details));
+"""
+    places = (json.dumps((ROOT / "index.js").as_uri()), json.dumps(str(python)))
+    words = ["node", "--input-type=module", "-e", script % places]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told == [{"exitCode": 0, "result": {"told": 1}}] * 3
+    expected = [ASKED["status"], ASKED["plugin"], ASKED["heal"]]
+    said = [line.split()[line.split().index("--json") + 1 :] for line in asked.open()]
+    assert said == expected
 
 
 def test_there_are_forty_of_them_and_no_state_is_left_out() -> None:

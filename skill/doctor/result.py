@@ -37,6 +37,7 @@ class Treatment:
     ai_calls: int = 0
     cost_usd: float = 0.0
     state: str = ""
+    finding: str = ""  # id of the check that found the cause, as `diagnose` names it
     not_planned: Tuple[str, ...] = ()  # why repairs that were considered did not apply
     ai: Mapping[str, Any] = field(default_factory=dict)  # AiResult.to_json(), {} when none was due
 
@@ -47,6 +48,7 @@ class Treatment:
             "cause": self.cause.to(lang),
             "cause_zh": self.cause.zh,
             "state": self.state,
+            "finding": self.finding,
             "actions": ["{}: {}".format(a["repair"], a["outcome"]) for a in self.actions],
             "details": [dict(a) for a in self.actions],
             "next_step": self.next_step.to(lang) if self.next_step else "",

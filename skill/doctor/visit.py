@@ -375,6 +375,7 @@ class Visit:
         case: str = "",
         only: bool = False,
     ) -> Treatment:
+        finding = self._conclusion().finding
         return Treatment(
             outcome,
             level=4 if outcome in ("escalate", "asked") else 3,
@@ -390,6 +391,7 @@ class Visit:
             ai_calls=self.ai_calls,
             cost_usd=self.cost_usd,
             state=self.ctx.verdict.state.value,
+            finding=finding.check_id if finding else "",
             not_planned=tuple(dict.fromkeys(self.fell_over)),
             ai=dict(self.ai),
         )

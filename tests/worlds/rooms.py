@@ -7,6 +7,7 @@ only an entry point runs (`if __name__ == "__main__"`, `__main__.py`) is no arro
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
 
@@ -65,6 +66,7 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else module
 
 
+@lru_cache(maxsize=None)
 def arrows() -> List[Arrow]:
     """Return every import that leaves its room."""
     known, found = modules(), []
