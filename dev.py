@@ -1,5 +1,5 @@
-"""Set up .venv and do one thing in it: python3 dev.py demo | test | lint | docs | rooms | texts |
-e2e | simulate | healbench.
+"""Set up .venv and do one thing in it: python3 dev.py demo | test | cover | lint | docs | rooms |
+texts | e2e | simulate | healbench.
 
 Standard library only.
 
@@ -7,6 +7,8 @@ demo: break the embedded practice gateway in several ways and watch it heal. No 
 no configuration needed.
 test: the tests. Everything is installed into .venv from requirements.lock; pip's own settings
 (proxy, mirror) are honoured.
+cover: the tests, measured by branch, with every process that they start; the floor is in
+pyproject.toml.
 texts: every sentence of the program in both languages, as one sheet.
 simulate: seeds of the deterministic simulation (docs/simulation.md): --seeds N, --seed K, --shrink,
 --family NAME, --jobs J.
@@ -18,6 +20,7 @@ from __future__ import print_function
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -75,6 +78,34 @@ def at_once():
     return ("-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal")
 
 
+# Every Python of .venv measures itself, whatever environment a test gives it, and leaves no trace
+# there. The simulation replaces the file calls of its whole process: it is left out.
+STARTUP = (
+    "import os; os.environ.update(COVERAGE_PROCESS_START={!r}, COVERAGE_FILE={!r}); "
+    "'IFLOW_UNMEASURED' in os.environ or __import__('coverage').process_startup(); "
+    "[os.environ.pop(name, None) for name in ('COVERAGE_PROCESS_START', 'COVERAGE_FILE')]\n"
+)
+
+
+def covered(words):
+    """Run the tests under coverage, processes of their own included; 2 below the floor."""
+    folder = os.path.join(HERE, "build", "coverage")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    where = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = subprocess.check_output([PYTHON, "-c", where]).decode().strip()
+    startup = os.path.join(site, "measured.pth")
+    with open(startup, "w") as line:
+        line.write(STARTUP.format(os.path.join(HERE, "pyproject.toml"), os.path.join(folder, "d")))
+    try:
+        code = run(PYTHON, "-m", "pytest", *words)
+    finally:
+        os.unlink(startup)
+    data = "--data-file=" + os.path.join(folder, "d")
+    run(PYTHON, "-m", "coverage", "combine", "-q", data, folder)
+    return run(PYTHON, "-m", "coverage", "report", data) or code
+
+
 def end_to_end(words):
     """Run the whole end-to-end matrix: [--shard 1/4] [--smoke] [--table] [pytest's own words].
     --versions [LIST|all|latest] runs it on other versions of OpenClaw (tests/e2e/versions.py).
@@ -127,6 +158,9 @@ def main(words):
     if what == "test":
         ready(DEV)
         return run(PYTHON, "-m", "pytest", *(more or at_once() + ("tests", "--ignore=tests/e2e")))
+    if what == "cover":
+        ready(DEV + ("coverage[toml]",))
+        return covered(more or at_once() + ("tests", "--ignore=tests/e2e"))
     if what == "lint":
         ready(DEV + LINT)
         return (

@@ -4,6 +4,7 @@ must not change what they say.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Iterator
@@ -11,6 +12,14 @@ from typing import Iterator
 import pytest
 
 E2E = Path(__file__).parent / "e2e"
+
+
+def pytest_sessionfinish() -> None:
+    """Keep what was measured (`dev.py cover`): a worker of pytest-xdist does not end by itself."""
+    if "coverage" in sys.modules:
+        measured = sys.modules["coverage"].Coverage.current()
+        if measured is not None:
+            measured.save()
 
 
 @pytest.fixture(scope="session", autouse=True)

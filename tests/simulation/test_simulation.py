@@ -28,7 +28,7 @@ def simulate(*words: str, **env: str) -> Any:
     argv = [sys.executable, "-m", "simulation", *words]
     return subprocess.run(
         argv,
-        env={**os.environ, "PYTHONPATH": path, **env},
+        env={**os.environ, "PYTHONPATH": path, "IFLOW_UNMEASURED": "1", **env},
         cwd=str(ROOT),
         stdout=subprocess.PIPE,
         universal_newlines=True,
