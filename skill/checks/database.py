@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ..model import Check, Finding, Text
@@ -11,6 +12,7 @@ from .base import error, info, looking, warning
 if TYPE_CHECKING:
     from .base import Seen
 
+WAL_LARGE = 512 * 1024 * 1024  # bytes; OpenClaw folds it back at a few MB
 LOST = {
     "state": (
         "pairings, cron jobs, approvals and the session index",
@@ -29,6 +31,27 @@ def run(ctx: Seen) -> Iterable[Finding]:
         before = known.get(str(found.path))
         before = before if isinstance(before, Mapping) else {}
         yield from _one(found, supported.get(found.kind), before, _set_aside(look, found.path.name))
+        yield from _wal(found)
+
+
+def _wal(found: database.Database) -> Iterable[Finding]:
+    """A write-ahead log that nobody can fold back: slow starts, and a disk that fills."""
+    try:
+        size = os.stat(str(found.path) + "-wal").st_size
+    except OSError:
+        return
+    if size > WAL_LARGE and size > 2 * found.size:
+        yield warning(
+            "database/wal-large",
+            "The write-ahead log of {} has grown to {:.1f} GB: starts are slow, and it is not "
+            "folded back".format(found.path, size / 1e9),
+            "{} 的预写日志已增长到 {:.1f} GB：启动会变慢，且没有被合并回去".format(
+                found.path, size / 1e9
+            ),
+            found.path,
+            ("lsof {}".format(found.path), "lsof {}".format(found.path)),
+            size=size,
+        )
 
 
 def _one(

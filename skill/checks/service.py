@@ -59,6 +59,7 @@ STAGES = {
 def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     yield from _environment(look)
+    yield from _proxy(look)
     if look.platform is None:
         return
     name = str(getattr(look.platform, "name", ""))
@@ -85,6 +86,27 @@ def run(ctx: Seen) -> Iterable[Finding]:
         command = systemctl.ENABLE_LINGER.format(systemctl.account(look.host))
         said = systemctl.DIES_AT_LOGOUT
         yield warning("service/not-lingering", said.en, said.zh, "", (command, command))
+
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_OWN = re.compile(
+    r"(?:^|[,\s])(?:\*|localhost|127\.(?:0\.0\.1|0\.0\.0/8|\*)|\[?::1\]?)(?:$|[,\s:])"
+)
+
+
+def _proxy(look: Look) -> Iterator[Finding]:
+    """A proxy for everything, the machine itself included: a fact that explains, no fault."""
+    seen = {name.upper(): value for name, value in look.variables.items() if value}
+    named = [name for name in _PROXIES if seen.get(name)]
+    if named and not _OWN.search(seen.get("NO_PROXY", "")):
+        yield info(
+            "service/proxy-loopback",
+            "{} is set, and NO_PROXY does not except the loopback address".format(named[0]),
+            "设置了 {}，而 NO_PROXY 没有排除回环地址".format(named[0]),
+            "",
+            ("NO_PROXY=127.0.0.1,localhost,::1", "NO_PROXY=127.0.0.1,localhost,::1"),
+            names=named,
+        )
 
 
 def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:

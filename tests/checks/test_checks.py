@@ -815,3 +815,37 @@ def test_an_owner_lease_is_told_with_its_end_and_only_while_it_refuses_starts(
     if seen:
         assert seen[0].evidence["seconds"] == 120 and "pod-1" in seen[0].message.en
     assert path.read_bytes() == before
+
+
+def test_a_write_ahead_log_that_is_never_folded_back(tmp_path):
+    house = House(tmp_path)
+    path = house.database()
+    wal = path.with_name(path.name + "-wal")
+    with open(wal, "wb") as handle:
+        handle.truncate(600 * 1024 * 1024)  # sparse
+    house.healthy()
+    found = [
+        f for f in database.run(house.ctx(State.HEALTHY)) if f.check_id == "database/wal-large"
+    ]
+    assert [f.evidence["size"] for f in found] == [600 * 1024 * 1024]
+    with open(wal, "wb") as handle:
+        handle.truncate(100 * 1024 * 1024)
+    assert "database/wal-large" not in ids(database.run(house.ctx(State.HEALTHY)))
+
+
+@pytest.mark.parametrize(
+    "env, said",
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, True),
+        ({"https_proxy": "http://p:1", "no_proxy": "example.com"}, True),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a.b,127.0.0.1"}, False),
+        ({"ALL_PROXY": "http://p:1", "no_proxy": "localhost, .corp"}, False),
+        ({"HTTP_PROXY": "http://p:1", "NO_PROXY": "*"}, False),
+        ({"HTTP_PROXY": "http://p:1", "NO_PROXY": "notlocalhost"}, True),
+        ({}, False),
+    ],
+)
+def test_a_proxy_for_everything_is_a_fact(tmp_path, env, said):
+    house = House(tmp_path)
+    house.env.update(env)
+    assert ("service/proxy-loopback" in ids(service_check.run(house.ctx(State.HEALTHY)))) == said
