@@ -94,4 +94,4 @@ def _end_orphan(watchdog: Watchdog) -> None:
 
 
 def _stop(number: int, frame: Any) -> None:
-    raise _Stop()
+    raise _Stop
