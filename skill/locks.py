@@ -11,6 +11,7 @@ from typing import Callable, Iterator, List, Optional, Tuple
 
 from .errors import AlreadyRunning
 from .files import PathLike, memory, memory_dir, private_dir, write_atomic
+from .machine import ticks_of
 
 # s to try for a lock: whoever only asks whether it is held holds it for an instant
 LOCK_PATIENCE = 1.0
@@ -35,7 +36,9 @@ def owned_lock(path: PathLike, what: str) -> Iterator[None]:
         ):  # on a full disk the lock itself still holds; only its note is missing
             write_atomic(
                 path.with_suffix(".owner"),
-                "{} {}\n".format(os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+                "{} {} {}\n".format(
+                    os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%S%z"), ticks_of(os.getpid()) or ""
+                ),
             )
         yield
     finally:
@@ -106,6 +109,15 @@ def lock_owner(path: PathLike) -> Tuple[int, str]:
         return int(words[0]), words[1]
     except (OSError, ValueError, IndexError):
         return 0, "?"
+
+
+def owner_is(path: PathLike, pid: int) -> bool:
+    """Whether this process, not another that was given its pid since, wrote the owner's note."""
+    try:
+        words = Path(path).with_suffix(".owner").read_text().split()
+        return int(words[0]) == pid and (len(words) < 3 or int(words[2]) == ticks_of(pid))
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def lock_held(path: PathLike) -> bool:

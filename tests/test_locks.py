@@ -96,3 +96,15 @@ def test_a_place_in_memory_that_somebody_else_took_is_passed_over(tmp_path: Path
         first.unlink()
         shutil.rmtree(other, ignore_errors=True)
     assert str(memory_dir(state)) == keeper_files.memory_dir(folder) == str(first)
+
+
+def test_a_note_names_a_process_and_not_whoever_has_its_pid_now(path: Path) -> None:
+    """Attack 23: `service uninstall` ended a program of the owner's that had the old pid."""
+    with locks.owned_lock(path, "watch"):
+        assert locks.owner_is(path, os.getpid()) and not locks.owner_is(path, os.getppid())
+        note = path.with_suffix(".owner")
+        pid, since, ticks = note.read_text().split()
+        note.write_text("{} {} {}\n".format(pid, since, int(ticks) - 1))
+        assert not locks.owner_is(path, os.getpid())
+        note.write_text("rubbish")
+        assert not locks.owner_is(path, os.getpid())

@@ -75,10 +75,13 @@ def _end_by_hand(app: App) -> None:
     import os
     import signal
 
-    from ..locks import lock_held, lock_owner
+    from ..locks import lock_held, lock_owner, owner_is
     from ..openclaw.home import locate
+    from ..openclaw.lock import same_place
+    from ..openclaw.processes import state_dir
 
-    lock = locate(app.host).doctor_dir / "watch.lock"
+    home = locate(app.host)
+    lock = home.doctor_dir / "watch.lock"
     told = False
     for _ in range(40):
         if not lock_held(lock):
@@ -88,7 +91,9 @@ def _end_by_hand(app: App) -> None:
         if not told:
             with contextlib.suppress(OSError):
                 row = app.host.process(pid) if pid > 1 and pid != os.getpid() else None
-                if row is not None and "watch" in row.argv:
+                ours = row is not None and owner_is(lock, pid) and "watch" in row.argv[1:]
+                place = state_dir(row) if row is not None else None
+                if row is not None and ours and place and same_place(place, home.state_dir):
                     told = app.host.signal(row, signal.SIGTERM)
         app.host.sleep(0.25)
 

@@ -10,7 +10,7 @@ from ..context import Context
 from ..errors import RepairError
 from ..files import private_dir, write_atomic
 from ..model import Delete, EndProcess, Move, Plan, Run, Service, State, Text, Wait, Write
-from ..openclaw import gateway
+from ..openclaw import gateway, lock
 from ..openclaw.ledger import Ledger
 
 DEAF_GRACE_S = 10.0  # s between SIGTERM and SIGKILL of a gateway that answers nothing
@@ -144,6 +144,8 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
         raise RepairError(Text("no service manager is known", "没有可用的系统服务管理器"))
     if action in ("stop", "restart") and gateway.serves(ctx.host, ctx.home):
         raise Serving(Text("the gateway answers", "网关有响应"))
+    if action in ("stop", "restart"):
+        _not_from_inside(ctx)
     if action in ("restart", "start"):
         alive = live_process(ctx)
         if action == "start" and alive:
@@ -165,6 +167,19 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
     getattr(platform, action.replace("-", "_"))()
     if action == "start":  # only now is no start owed any more
         ledger.note(action, who="level 3")
+
+
+def _not_from_inside(ctx: Context) -> None:
+    """Raise RepairError where the gateway is above this process: its end would be the repair's."""
+    row = lock.holding(ctx.host, ctx.home).row
+    if row is not None and row.pid in lock.own_tree(ctx.host):
+        raise RepairError(
+            Text(
+                "this command runs inside the gateway, and ending the gateway would end it too",
+                "此命令运行在网关内部，结束网关会连它一起结束",
+            ),
+            hint=Text("run it in a terminal of its own", "请在单独的终端中运行"),
+        )
 
 
 def _stopped_meanwhile(ctx: Context) -> bool:

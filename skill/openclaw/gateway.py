@@ -290,7 +290,7 @@ def _unlocked(
     )
     for pid in kept:
         row = host.process(pid) if pid else None
-        if row is not None and is_main(row) and row.pid not in lock.own_tree(host):
+        if row is not None and is_main(row) and row.pid != os.getpid():
             place = state_dir(row)
             if place is None or lock.same_place(place, home.state_dir):
                 return info_of(row)

@@ -186,8 +186,8 @@ def life_of(host: Host, home: Home, lock: Lock) -> Tuple[Life, Optional[Process]
     wherever there are any. Else a process that began after the lock was written is another one.
     """
     row = host.process(lock.pid)
-    if row is not None and (row.state == "zombie" or row.pid in own_tree(host)):
-        row = None
+    if row is not None and (row.state == "zombie" or row.pid == os.getpid()):
+        row = None  # a process above this one may hold it: its agent can ask what is wrong with it
     if row is None or _reused(lock, row) or _names_another(home, lock, row):
         return (Life.UNKNOWN if is_kept(lock) else Life.DEAD), None
     if not row.argv and not row.started and lock.ticks is None:
@@ -237,7 +237,7 @@ def is_kept(lock: Lock) -> bool:
 
 
 def own_tree(host: Host) -> Set[int]:
-    """This process and everything above it: no gateway of anybody's, and never to be ended."""
+    """This process and everything above it: never to be ended by us."""
     found: Set[int] = set()
     pid = os.getpid()
     while pid > 0 and pid not in found and len(found) < 30:
@@ -282,10 +282,9 @@ def _young(host: Host, name: str) -> bool:
 def gateways(host: Host, home: Home, rows: List[Process]) -> List[Process]:
     """Gateways that work on this state directory, oldest first."""
     held = holding(host, home)
-    own = own_tree(host)
     holder = held.row.pid if held.life is Life.ALIVE and held.row is not None else 0
     found = [
-        row for row in rows if row.pid == holder or (row.pid not in own and names_us(home, row))
+        row for row in rows if row.pid == holder or (row.pid != os.getpid() and names_us(home, row))
     ]
     found = [
         r for r in found if not any(r.ppid == other.pid for other in found)

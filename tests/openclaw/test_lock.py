@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Tuple
 
@@ -410,3 +411,13 @@ def test_signals_go_to_the_gateway_of_this_place(place: Place) -> None:
     assert target is not None
     assert end_gateway(place.host, place.home, target, 1.0, who="test") is Ended.GONE
     assert [number for _, number in place.machine.sent] == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_the_gateway_above_us_is_alive_and_may_not_be_signalled(place: Place) -> None:
+    """Attack 20: asked by its own agent, every command said that no gateway process ran."""
+    place.lock(pid=4321, startTime=77)
+    row = place.row("openclaw-gateway", pid=4321, ticks=77)
+    me = place.row("bash", pid=os.getpid(), ticks=5)
+    place.machine.rows[me.pid] = replace(me, ppid=4321)
+    assert lock.own_tree(place.host) >= {4321, os.getpid()}
+    assert place.life() is Life.ALIVE and not is_ours(place.host, place.home, row)
