@@ -22,7 +22,7 @@ from .target import Target
 from .trace import Trace
 
 BOOT_BUDGET_S = 400.0
-SETTLED_WAIT_S = 90.0
+SETTLED_WAIT_S = 240.0
 BOOTS_MORE = 6.0  # boots of this machine that are added to every limit on the real gateway
 AFTER_TOLD_S = 4.0
 AFTER_HEALED_S = 6.0
@@ -116,7 +116,8 @@ class Case:
             self.limit = fault.limit_s + BOOTS_MORE * min(self.row.boot_s, 60.0)
             if fault.right == NOTHING:
                 self.limit = fault.limit_s + min(self.row.boot_s, 60.0)
-        place.wait(SETTLED_WAIT_S, lambda: self.subject.settled(place))
+        settled = place.wait(SETTLED_WAIT_S, lambda: self.subject.settled(place))
+        self.row.notes["settled"] = settled
         place.wait(self.subject.calm_s, lambda: False)
         if not seen.looks[-1].ready:
             raise Void("the gateway did not stay ready before the fault")
@@ -359,6 +360,10 @@ class Case:
 
 
 def write(row: Row, path: Path) -> None:
-    """Append a row to results.jsonl."""
-    with open(path, "a", encoding="utf-8") as out:
-        out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    """Append a row to results.jsonl, in one piece: several shards may write there at once."""
+    line = (json.dumps(asdict(row), ensure_ascii=False) + "\n").encode("utf-8")
+    handle = os.open(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)

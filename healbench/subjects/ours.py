@@ -94,7 +94,7 @@ class Subject(Base):
 
     def settled(self, place: "Place") -> bool:
         log = place.state / "logs" / "watchdog.log"
-        good = '"what": "keep-good"'
+        good = '"what": "keep-good", "code": 0'
         return self.plain or (log.exists() and good in log.read_text("utf-8", "replace"))
 
     def disarm(self, place: "Place") -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .watch import Watchdog
 
 SETTLED = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.STOPPED)
+VERDICTS = (0, 3, 4, 5)  # of keep-good: kept, damage, an edit that is refused, made by level 3
 UNANSWERED = 2  # calls of level 3 without an answer before a person is told
 
 
@@ -44,6 +45,8 @@ class Answers:
                     watch.state = replace(watch.state, incident=replace(open_now, escalated=True))
             elif child.name == "keep-good" and child.code == 0:
                 watch.kept_good()
+            elif child.name in ("keep-good", "keep-config") and child.code not in VERDICTS:
+                watch.not_kept(child.name, now)
             elif child.name == "served" and child.code in (0, 3):
                 watch.look_soon(self.teller.serving(watch.new_name(now), now))
         incident = watch.state.incident

@@ -22,8 +22,8 @@ from ..store.incidents import result_files
 BOUNDS = {
     "treat": 3600.0,
     "notify": 180.0,
-    "keep-good": 60.0,
-    "keep-config": 60.0,
+    "keep-good": 300.0,  # at low priority: a busy machine takes its time
+    "keep-config": 300.0,
     "inspect": 30.0,
     "served": 60.0,
     "record": 60.0,

@@ -43,6 +43,8 @@ SERVED_EVERY = 600.0  # s between two looks at whether a ready gateway serves an
 SERVED_SOON = 60.0  # s after which what such a look found is looked at once more
 IN_DRILLS = 0.05  # of those two, in a drill
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
+# s after which one that came to no verdict (the machine too busy) is tried again; doubled each time
+GOOD_RETRY, GOOD_RETRY_MOST = 60.0, 3600.0
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 UP = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE)
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
@@ -76,6 +78,7 @@ class Watchdog:
         self._good_for: Tuple[Any, ...] = ()
         self._good_at = 0.0
         self._good_pending = self._config_for = ""
+        self._good_misses, self._config_wait = 0, 0.0
         self._ready_with: Tuple[str, float] = ("", 0.0)
         self._ready_at: Optional[float] = None
         self._served_at: Optional[float] = None  # monotonic: when to look next
@@ -302,7 +305,12 @@ class Watchdog:
             self._good_for, self._good_at = mark, now
             self._good_pending = mark[1]
             self.children.start("keep-good", ["keep-good"])
-        elif proven and not calm and mark[1] not in (self._config_for, self.state.good):
+        elif (
+            proven
+            and not calm
+            and now >= self._config_wait
+            and mark[1] not in (self._config_for, self.state.good)
+        ):
             self._config_for = mark[1]
             self.children.start("keep-config", ["keep-good", "--config-only"])
         if self._ticks % LEVELS_EVERY == 1:
@@ -317,7 +325,19 @@ class Watchdog:
 
     def kept_good(self) -> None:
         """The child that was to keep a good copy has kept it."""
+        self._good_misses = 0
         self.state = replace(self.state, good=self._good_pending)
+
+    def not_kept(self, name: str, now: float) -> None:
+        """The child came to no verdict: it took too long, or the gateway did not answer it in
+        time. Without another try there would be no good copy for a day.
+        """
+        wait = min(GOOD_RETRY * 2.0**self._good_misses, GOOD_RETRY_MOST)
+        self._good_misses = min(self._good_misses + 1, 10)
+        if name == "keep-config":
+            self._config_for, self._config_wait = "", now + wait
+        else:
+            self._good_at = now - GOOD_AGAIN + wait
 
     def _good_after(self) -> float:
         return (

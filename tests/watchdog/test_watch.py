@@ -553,3 +553,66 @@ def test_the_watch_tells_of_it_by_the_usual_way(world):
     watch.teller.serving("x", 2000.0)
     assert (queued[-1].kind, queued[-1].incident[-4:]) == ("recovered", "3f2a")
     assert watch.platform.calls == []
+
+
+def test_a_good_copy_that_could_not_be_kept_is_tried_again(world):
+    """HB1: on a busy machine keep-good runs out of time; there was no good copy for a day then."""
+    watch = world()
+    started, ended = [], []
+    watch.children.start = lambda name, words: started.append(name)
+    watch.children.finished = lambda: [ended.pop()] if ended else []
+    watch.verdict = Verdict(State.HEALTHY, Text("", ""), 7)
+    now = watch.host.now()
+
+    def end(name, code, at):
+        ended.append(SimpleNamespace(name=name, code=code, seconds=1.0))
+        watch.answers.take_in(at)
+
+    watch.log.line("first", now)  # makes its folder
+    watch._healthy(now)
+    watch._healthy(now + 61)
+    assert started == ["keep-good"]
+    end("keep-good", -1, now + 400)
+    watch._healthy(now + 430)
+    assert len(started) == 1, "not at once: the machine is busy"
+    watch._healthy(now + 462)
+    assert started == ["keep-good"] * 2
+    end("keep-good", 1, now + 470)
+    watch._healthy(now + 540)
+    assert len(started) == 2, "the pause is doubled"
+    watch._healthy(now + 592)
+    assert len(started) == 3
+    end("keep-good", 0, now + 600)
+    assert watch.state.good
+    watch._healthy(now + 80000)
+    assert len(started) == 3, "kept: not again before a day is over"
+
+    watch.state = WatchState(crashes=(now + 79990,), pid=7)
+    watch.home.config_path.write_text("{gateway:{port:18901},messages:{a:1}}")
+    watch._healthy(now + 80000)
+    watch._healthy(now + 80061)
+    assert started[3:] == ["keep-config"]
+    end("keep-config", -1, now + 80100)
+    watch._healthy(now + 80150)
+    assert len(started) == 4
+    watch._healthy(now + 80161)
+    assert started[3:] == ["keep-config"] * 2
+
+
+@pytest.mark.parametrize("code", [3, 4, 5])
+def test_a_verdict_that_it_is_not_good_is_not_asked_for_again(world, code):
+    watch = world()
+    started, ended = [], [SimpleNamespace(name="keep-good", code=code, seconds=1.0)]
+    watch.children.start = lambda name, words: started.append(name)
+    watch.children.finished = lambda: [ended.pop()] if ended else []
+    watch.teller = watch.answers.teller = SimpleNamespace(
+        quiet_damage=lambda *a: None, guarded=lambda *a: None, judge_levels=lambda *a: None
+    )
+    watch.verdict = Verdict(State.HEALTHY, Text("", ""), 7)
+    now = watch.host.now()
+    watch.log.line("first", now)
+    watch._healthy(now)
+    watch._healthy(now + 61)
+    watch.answers.take_in(now + 70)
+    watch._healthy(now + 9000)
+    assert started == ["keep-good"]
