@@ -74,6 +74,11 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "page": ("views", "A page with everything at a glance.", "用浏览器页面一览全局。"),
     "report": ("views", "The page as one file, for a ticket.", "把页面写成一个文件，便于附上。"),
     "metrics": ("views", "Metrics for Prometheus.", "供 Prometheus 采集的指标。"),
+    "fleet": (
+        "views",
+        "Many gateways: which there are, how they do.",
+        "多个网关：有哪些，状况如何。",
+    ),
     "snapshots": ("heal", "List or restore what repairs have kept.", "列出或还原修复前的快照。"),
     "ai": (
         "ai",

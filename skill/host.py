@@ -183,7 +183,7 @@ def http_get(url: str, timeout: float = 5.0, limit: int = 65536) -> Reply:
     )
     request = (
         "GET {} HTTP/1.0\r\nHost: {}:{}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
-    ).format(parts.path or "/", host, port)
+    ).format((parts.path or "/") + ("?" + parts.query if parts.query else ""), host, port)
     raw, error = b"", ""
     try:
         with socket.create_connection((host, port), timeout) as plain:

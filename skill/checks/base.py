@@ -49,6 +49,13 @@ class Look:
         return found
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether OpenClaw and its node may lie in another container's image: that they are not
+        found here says nothing.
+        """
+        return getattr(self.ctx.platform, "name", "") == "container"
+
+    @property
     def processes(self) -> List[Process]:
         found: List[Process] = self._once("processes", lambda: process_table.table(self.ctx.host))
         return found

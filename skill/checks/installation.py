@@ -56,7 +56,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
         program = openclaw_program.find(look.host, ctx.platform)
         gone = bool(inventory.get("package")) and not os.path.exists(str(inventory["package"]))
         # A wrapper (asdf, mise, nix) whose package cannot be told: that is no missing installation.
-        if not look.up and (gone or not program):
+        if not look.up and not look.elsewhere and (gone or not program):
             yield error(
                 "installation/missing",
                 "OpenClaw is not installed where the service or PATH says",

@@ -25,7 +25,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
     yield from _options(look)
     node = abilities.node_of(look.host, look.platform)
     if node is None or not os.path.exists(node):
-        if not look.up:
+        if not look.up and not look.elsewhere:
             yield error(
                 "node/missing",
                 "There is no node program{}".format(" at " + node if node else " in PATH"),

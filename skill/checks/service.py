@@ -175,7 +175,7 @@ def _state(look: Look, state: Any, name: str) -> Iterator[Finding]:
         )
     yield from _unit(look, state, name)
     argv = openclaw_program.service_program(look.platform)
-    if argv and not os.path.exists(argv[0]):
+    if argv and not look.elsewhere and not os.path.exists(argv[0]):
         missing = "service/node-missing" if len(argv) > 1 else "installation/missing"
         yield error(
             missing,

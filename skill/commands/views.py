@@ -68,7 +68,7 @@ STORIES = 12
 
 
 def add(main: click.Group) -> None:
-    for command in (metrics, page, report):
+    for command in (metrics, page, report, fleet):
         main.add_command(command)
 
 
@@ -473,3 +473,106 @@ def _level_4(looked: Mapping[str, Any], seen: Facts) -> List[Protection]:
             "" if proven else "iflow-doctor notify test" if told else "iflow-doctor notify setup",
         ),
     ]
+
+
+# -- many gateways ---------------------------------------------------------------------------------
+@click.group(no_args_is_help=False)
+def fleet() -> None:
+    """Which gateways there are, for Prometheus and for you. / 机群中有哪些网关。"""
+
+
+def _file(function: Any) -> Any:
+    return click.option(
+        "--file", "path", type=Path, envvar="IFLOW_DOCTOR_FLEET", metavar="PATH",
+        help="The list, for file_sd_configs. / 目标列表文件。",
+    )(click.pass_obj(function))  # fmt: skip
+
+
+def _list_file(app: App, path: Optional[Path]) -> Path:
+    from ..openclaw.home import locate
+
+    return path or locate(app.host).doctor_dir / "fleet.json"
+
+
+@fleet.command("add")
+@click.argument("gateway")
+@click.argument("address", metavar="HOST:PORT")
+@click.option("--host", default="", help="Its machine. / 所在机器。")
+@click.option("--cluster", default="", help="Its cluster. / 所属集群。")
+@_file
+def fleet_add(
+    app: App, gateway: str, address: str, host: str, cluster: str, path: Optional[Path]
+) -> None:
+    """Add a gateway, or change one: where its `metrics --listen` answers. / 添加或修改一个网关。"""
+    from ..store import fleet as store
+
+    name, colon, port = address.rpartition(":")
+    if not colon or not name or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError(
+            Text.of("{} is no HOST:PORT", "{} 不是“主机加端口”", address),
+            Text("as in 10.0.0.7:9719", "例如 10.0.0.7:9719"),
+        )
+    target = store.Target(address, gateway, host or name.strip("[]"), cluster)
+    where = _list_file(app, path)
+    others = [one for one in store.read(where) if one.gateway != gateway]
+    store.write(where, [*others, target])
+    if app.as_json:
+        app.out({"ok": True, "file": str(where), **target._asdict(), "gateways": len(others) + 1})
+    else:
+        app.say(Text.of("{} is in {}", "{} 已写入 {}", gateway, where))
+
+
+@fleet.command("remove")
+@click.argument("gateway")
+@_file
+def fleet_remove(app: App, gateway: str, path: Optional[Path]) -> None:
+    """Take a gateway off the list. Exit 1 where it is not on it. / 从列表中移除一个网关。"""
+    from ..store import fleet as store
+
+    where = _list_file(app, path)
+    before = store.read(where)
+    after = [one for one in before if one.gateway != gateway]
+    found = len(after) < len(before)
+    if found:
+        store.write(where, after)
+    if app.as_json:
+        app.out({"ok": found, "file": str(where), "gateways": len(after)})
+    else:
+        gone = (
+            ("{} is off the list", "{} 已移除") if found else ("{} is not on it", "{} 不在列表中")
+        )
+        app.say(Text.of(*gone, gateway))
+    raise SystemExit(0 if found else 1)
+
+
+@fleet.command("list")
+@_file
+def fleet_list(app: App, path: Optional[Path]) -> None:
+    """Every gateway and how it is now. Exit 1 one is sick, 2 cannot tell. / 列出并查询每个网关。"""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ..store import fleet as store
+
+    where = _list_file(app, path)
+    targets = store.read(where)
+    with ThreadPoolExecutor(16) as pool:
+        states = list(pool.map(lambda one: store.state_of(app.host, one), targets))
+    rows = [{**one._asdict(), "state": state} for one, state in zip(targets, states)]
+    sick = [one for one in rows if one["state"] not in ("healthy", "stopped", "?")]
+    code = 1 if sick else 2 if not rows or any(one["state"] == "?" for one in rows) else 0
+    if app.as_json:
+        app.out({"ok": code == 0, "file": str(where), "gateways": rows, "sick": len(sick)})
+        raise SystemExit(code)
+    for row in rows:
+        app.say(
+            Text.of(
+                "{}  {}  {}  {}", "{}  {}  {}  {}", row["gateway"], row["address"], row["cluster"],
+                STATE_NAMES[State(row["state"])] if row["state"] != "?" else Text("?", "?"),
+            )
+        )  # fmt: skip
+    app.say(
+        Text.of(
+            "{} of {} are sick. List: {}", "{} / {} 异常。列表：{}", len(sick), len(rows), where
+        )
+    )
+    raise SystemExit(code)

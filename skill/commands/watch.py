@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from typing import TYPE_CHECKING, Optional
 
 import click
 
-from ..errors import ServiceError, UsageError
+from ..errors import HealerError, ServiceError, UsageError
 from ..model import STATE_NAMES, Text
 
 if TYPE_CHECKING:
     from ..cli import App
+    from ..openclaw.home import Home
+    from ..settings import Settings
     from ..watchdog.watch import Watchdog
 
 
@@ -133,7 +136,11 @@ def pause(app: App, duration: str) -> None:
     home = locate(app.host)
     private_dir(home.doctor_dir)
     until = app.host.now() + seconds
-    write_json(home.doctor_dir / "pause.json", {"until": until, "since": app.host.now()})
+    silence = _silence(app, home, until)
+    write_json(
+        home.doctor_dir / "pause.json",
+        {"until": until, "since": app.host.now(), **({"silence": silence} if silence else {})},
+    )
     if app.as_json:
         app.out({"ok": True, "paused_until": clock_stamp(until)})
     else:
@@ -143,6 +150,46 @@ def pause(app: App, duration: str) -> None:
                 "已暂停至 {}。提前结束：iflow-doctor resume".format(clock_stamp(until)),
             )
         )
+
+
+def _silence(app: App, home: Home, until: float) -> str:
+    """Have the fleet's Alertmanager say nothing of this gateway meanwhile; the silence's id, ""
+    where there is no Alertmanager. One that does not answer is said, and pauses all the same.
+    """
+    settings = _settings(app, home)
+    base = str(settings.get("fleet.alertmanager", "")).rstrip("/")
+    if not base:
+        return ""
+    from ..notify.http import client
+    from ..store import fleet
+
+    body = fleet.silence(fleet.labels_of(app.host, home, settings), app.host.now(), until)
+    try:
+        answer = client(app.host.env)(base + "/api/v2/silences", body, {}, "")
+        found = str(answer.json.get("silenceID") or "")
+    except HealerError:
+        found = ""
+    if not found and not app.as_json:
+        app.say(Text("Alertmanager made no silence.", "Alertmanager 未创建静默。"))
+    return found
+
+
+def _settings(app: App, home: Home) -> Settings:
+    from .. import settings as settings_module
+
+    return settings_module.load_or_last_good(app.host, home)[0]
+
+
+def _unsilence(app: App, home: Home, silence: str) -> None:
+    """End the silence that `pause` made."""
+    import urllib.request
+
+    base = str(_settings(app, home).get("fleet.alertmanager", "")).rstrip("/")
+    if not base or not re.fullmatch(r"[0-9a-f-]{8,64}", silence):
+        return
+    request = urllib.request.Request(base + "/api/v2/silence/" + silence, method="DELETE")
+    with contextlib.suppress(OSError, ValueError):
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5)
 
 
 def _seconds(text: str) -> Optional[float]:
@@ -159,11 +206,15 @@ def _seconds(text: str) -> Optional[float]:
 @click.pass_obj
 def resume(app: App) -> None:
     """End a pause. / 结束暂停。"""
+    from ..files import read_json
     from ..openclaw.home import locate
 
-    path = locate(app.host).doctor_dir / "pause.json"
+    home = locate(app.host)
+    path = home.doctor_dir / "pause.json"
     was = path.exists()
     if was:
+        with contextlib.suppress(HealerError, OSError):
+            _unsilence(app, home, str((read_json(path) or {}).get("silence") or ""))
         path.unlink()
     if app.as_json:
         app.out({"ok": True, "was_paused": was})

@@ -46,6 +46,20 @@ NOTES = {
         ),
         Text("openclaw channels status --probe", "openclaw channels status --probe"),
     ),
+    "fleet-storm": (
+        Text("Too many gateways are sick: nothing is healed", "过多网关异常：暂停修复"),
+        Text(
+            "More than 49 % of the fleet is sick, which looks like one bad release and not like "
+            "many faults. This gateway is left as it is until the fleet has been calm for two "
+            "minutes.",
+            "超过 49% 的机群出现异常，更像是一次有问题的发布，而不是许多独立故障。"
+            "在机群平稳两分钟之前，本网关保持原样。",
+        ),
+        Text(
+            "iflow-doctor fleet list      # which ones; then undo the release",
+            "iflow-doctor fleet list      # 查看是哪些；然后回退该发布",
+        ),
+    ),
     "stopped": (
         Text("OpenClaw was stopped by hand", "OpenClaw 已被人手动停止"),
         Text(

@@ -22,7 +22,7 @@ from ..openclaw import gateway, look
 from ..openclaw.home import Home, locate, remember
 from ..openclaw.judge import Memory
 from ..openclaw.ledger import Ledger
-from ..store import served, snapshots, watch_state
+from ..store import fleet, served, snapshots, watch_state
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident
 from . import fingerprint, policy
@@ -45,6 +45,7 @@ IN_DRILLS = 0.05  # of those two, in a drill
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed
 # s after which one that came to no verdict (the machine too busy) is tried again; doubled each time
 GOOD_RETRY, GOOD_RETRY_MOST = 60.0, 3600.0
+FLEET_EVERY = 10.0  # s between two questions to the fleet's monitoring, while something is wrong
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 UP = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE)
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
@@ -86,6 +87,7 @@ class Watchdog:
         self._inspected = self._inspect_began = ""
         self._start = fingerprint.Start()
         self._pause: Tuple[float, str] = (0.0, "")
+        self._fleet: Tuple[float, str] = (0.0, "")  # when it was asked last, and why it holds us
         if damaged:
             self.log.line("state-damaged", host.now(), set_aside=damaged)
         if self.complaint:
@@ -114,6 +116,9 @@ class Watchdog:
         self._log_change(now)
         self.recorder.look(now, self.verdict, self.seen, self.state, self.home, self.settings)
         if self._paused(now):
+            self.teller.looked(now, True, paused=True)
+            return self.verdict
+        if self._held(now):
             self.teller.looked(now, True, paused=True)
             return self.verdict
         self.answers.take_in(now)
@@ -272,6 +277,26 @@ class Watchdog:
                 "pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged
             )
         return bool(until)
+
+    def _held(self, now: float) -> bool:
+        """Whether the fleet says that nothing is healed now. Asked only while something is wrong,
+        and not at every look; no answer holds nobody.
+        """
+        named = self.settings.get("fleet.prometheus", "") or self.settings.get(
+            "fleet.alertmanager", ""
+        )
+        if not named or self.verdict is None or self.verdict.state in FINE:
+            self._fleet = (0.0, "")
+            return False
+        asked, why = self._fleet
+        if not 0 <= now - asked < FLEET_EVERY:
+            was, (why, how) = why, fleet.held(self.host, self.home, self.settings)
+            self._fleet = (now, why)
+            if why != was:
+                self.log.line("fleet", now, held=why, how=how)
+                if why == "storm":
+                    self.acts.tell(Decision("note", "fleet-storm", {"share": how}))
+        return bool(why)
 
     def context(self) -> Context:
         return Context(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 
 import pytest
 from checkhouse import GOOD, NOW, PORT, House, errors, ids, service
@@ -849,3 +850,14 @@ def test_a_proxy_for_everything_is_a_fact(tmp_path, env, said):
     house = House(tmp_path)
     house.env.update(env)
     assert ("service/proxy-loopback" in ids(service_check.run(house.ctx(State.HEALTHY)))) == said
+
+
+def test_beside_a_container_programs_that_are_not_here_say_nothing(house):
+    """The doctor's image holds no node and no OpenClaw: they are in the gateway's."""
+    shutil.rmtree(str(house.folder / "bin"), ignore_errors=True)
+    house.env["PATH"] = str(house.folder / "nothing")
+    lost = [node, installation, service_check]
+    here = service(["/no/node", "/no/openclaw.mjs"])
+    beside = service(["/no/node", "/no/openclaw.mjs"], name="container", blind=True)
+    assert {one for c in lost for one in errors(found(c, house, platform=here))}
+    assert [one for c in lost for one in errors(found(c, house, platform=beside))] == []

@@ -64,12 +64,14 @@ class Pod:
 
     def __init__(self, name: str, *, memory: str = "", size: str = "", env: Any = ()) -> None:
         self.name, self.memory, self.env = name, memory, tuple(env)
-        self.volume = Path(tempfile.mkdtemp(prefix="iflow-pod-"))
+        self.disk = Path(tempfile.mkdtemp(prefix="iflow-pod-"))  # the volume: the account's home
         self.mounted = bool(size)
         if size:
             subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "size=" + size, "pod", str(self.volume)], check=True
+                ["mount", "-t", "tmpfs", "-o", "size=" + size, "pod", str(self.disk)], check=True
             )
+        self.volume = self.disk / ".openclaw"
+        self.volume.mkdir()
         self.config = self.volume / "openclaw.json"
         self.config.write_text(
             json.dumps(
@@ -85,9 +87,12 @@ class Pod:
             )
         )
         self.own(1000)
+        # as /tmp is everywhere: OpenClaw takes no folder for it that others might have prepared
+        self.tmp = Path(tempfile.mkdtemp(prefix="iflow-pod-tmp-"))
+        self.tmp.chmod(0o1777)
 
     def own(self, uid: int) -> None:
-        for path in [self.volume, *self.volume.rglob("*")]:
+        for path in [self.disk, *self.disk.rglob("*")]:
             os.lchown(str(path), uid, uid)
 
     def __enter__(self) -> "Pod":
@@ -108,10 +113,10 @@ class Pod:
         done = podman(
             "run", "-d", "--pod", self.name, "--name", self.name + "-" + what,
             "--restart", "always", "--read-only", "--read-only-tmpfs=false",
-            "--cap-drop", "ALL", "--user", "1000:1000",
+            "--cpu-shares", "20480", "--cap-drop", "ALL", "--user", "1000:1000",
             "--env", "OPENCLAW_STATE_DIR=" + STATE, "--env", "HOME=/home/node",
-            "--volume", "{}:{}".format(self.volume, STATE),
-            "--volume", self.name + "-tmp:/tmp:U",
+            "--volume", "{}:/home/node".format(self.disk),
+            "--volume", "{}:/tmp".format(self.tmp),
             *more, "--entrypoint", json.dumps(command), image,
         )  # fmt: skip
         if done.returncode:
@@ -119,11 +124,11 @@ class Pod:
 
     def __exit__(self, *_: Any) -> None:
         podman("pod", "rm", "-f", "-t", "1", self.name)
-        podman("volume", "rm", "-f", self.name + "-tmp")
         if _:
             if self.mounted:
-                subprocess.run(["umount", "-l", str(self.volume)])
-            shutil.rmtree(str(self.volume), ignore_errors=True)
+                subprocess.run(["umount", "-l", str(self.disk)])
+            shutil.rmtree(str(self.disk), ignore_errors=True)
+            shutil.rmtree(str(self.tmp), ignore_errors=True)
 
     # -- looking -----------------------------------------------------------------------------------
     def doctor(self, *words: str) -> "subprocess.CompletedProcess[str]":

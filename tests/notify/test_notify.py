@@ -25,6 +25,7 @@ from skill.notify.heartbeat import Heartbeat, mark, missed
 from skill.notify.http import Answer, Unclear, proxies_for
 from skill.notify.report import SENDERS
 from skill.openclaw.home import locate
+from skill.store.fleet import stamp
 from skill.watchdog.samples import alerts
 
 NOW = 1795230900.0
@@ -52,7 +53,7 @@ class Platform:
     def __call__(self, url, body, headers=None, proxy=""):
         if isinstance(body, bytes):
             body = json.loads(body)
-        self.calls.append((url, dict(body)))
+        self.calls.append((url, dict(body) if isinstance(body, dict) else body))
         if "tenant_access_token" in url:
             return Answer(200, b'{"code": 0, "tenant_access_token": "t"}')
         if self.script:
@@ -619,3 +620,23 @@ def test_the_channels_proxy_is_used_and_a_bad_one_is_a_failure_of_that_way(tmp_p
         and report.waiting == 1
         and "cannot connect" in report.errors[0][1]
     )
+
+
+def test_an_alertmanager_gets_one_alert_an_incident_with_the_same_labels_until_it_is_resolved(
+    tmp_path,
+):
+    url = "http://127.0.0.1:9093/api/v2/alerts"
+    ctx, clock = world(tmp_path, channels={}, own={"webhooks": {"webhook": url}})
+    platform = Platform()
+    enqueue(ctx, alert())
+    flush(ctx, 5, platform)
+    clock.t += 90
+    enqueue(ctx, alert("recovered", at=NOW + 90, level="info"))
+    flush(ctx, 5, platform)
+    opened, over = (
+        json.loads(body) if isinstance(body, bytes) else body for _u, body in platform.calls
+    )
+    assert [len(opened), len(over)] == [1, 1] and opened[0]["labels"] == over[0]["labels"]
+    assert opened[0]["labels"]["alertname"] == "OpenClawIncident"
+    assert opened[0]["labels"]["gateway"].endswith(":18789")
+    assert opened[0]["startsAt"] < opened[0]["endsAt"] > over[0]["endsAt"] == stamp(NOW + 90)

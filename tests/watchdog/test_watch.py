@@ -127,6 +127,31 @@ def test_rule_settings_reach_the_rule(world):
     )
 
 
+def test_a_sick_fleet_or_a_silence_holds_every_act_and_monitoring_that_is_gone_does_not(world):
+    for share, held in (("0.6", True), ("0", False), ("", False)):
+        watch = world(fleet={"prometheus": "http://10.0.0.1:9090"})
+        watch.acts.children.answer = lambda words, timeout: ""
+        watch.acts.children.start = lambda name, words: None
+        gateway, asked = watch.host.get, []
+
+        def get(url, timeout, limit=0, gateway=gateway, asked=asked, share=share):
+            if ":9090" not in url:
+                return gateway(url, timeout)
+            asked.append(url)
+            body = {"data": {"result": [{"value": [1, share]}]}}
+            return Reply(200, json.dumps(body).encode()) if share else Reply(error="refused")
+
+        watch.host = replace(watch.host, get=get)
+        for _ in range(4):
+            watch.tick()
+        assert watch.platform.calls == ([] if held else ["start"])
+        assert len(asked) == 1  # not at every look
+        notes = [row for row in lines(watch) if row["event"] == "fleet"]
+        assert [row["held"] for row in notes] == (["storm"] if held else [])
+        watch.log.path.unlink()
+        watch_state.set_state_aside(watch.home)
+
+
 def test_one_lost_probe_acts_on_nothing_and_three_start_it(world):
     watch = world()
     watch.acts.children.answer = lambda words, timeout: ""
