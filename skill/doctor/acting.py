@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Set, Tuple
 
 from ..context import Context
 from ..errors import RepairError
@@ -32,6 +32,7 @@ class Acting:
     def __init__(self, ctx: Context, plan: Plan) -> None:
         self.ctx, self.plan, self.began = ctx, plan, ctx.host.monotonic()
         self.before = openclaw_config.load(ctx.home.config_path)
+        self._made: Set[str] = set()  # hashes of what our own steps wrote
         self.acted = False  # a service action or a write of ours had an effect
 
     def _steps(self) -> None:
@@ -68,8 +69,11 @@ class Acting:
         def was(raw: bytes) -> None:
             if snapshots.digest_of(raw) not in ours:
                 raise Edited(step.path)
+            if snapshots.digest_of(raw) not in (*self.snapshot.digests().values(), *self._made):
+                snapshots.keep_present(snapshots.load(self.snapshot.folder), step.path, raw)
 
         self._save(self.journal.wrote(step.path, snapshots.digest_of(step.content)))
+        self._made.add(snapshots.digest_of(step.content))
         steps.write(step, was)
         self.acted = True
 
@@ -78,6 +82,8 @@ class Acting:
         left out, and the verification says whether that was right.
         """
         action = step.action if isinstance(step, Service) else "stop"
+        if action == "restart" and not self.acted and steps.just_started(self.ctx):
+            return  # nothing was changed that this start has not read: it has its time
         if action in ("stop", "restart"):
             self._save(stopped=True)
         try:
@@ -110,17 +116,11 @@ class Acting:
 
     def _by_program(self, path: str) -> bool:
         """`openclaw doctor` leaves the time of its run, and what it replaced in OpenClaw's ring.
-        What bears no such mark is an owner's edit, unless it lost what a person would not take out
-        in these seconds (and is kept all the same).
+        What bears no such marks is somebody's edit, whatever it holds.
         """
         now, stamp = openclaw_config.load(Path(path)), "wizard.lastRunAt"
         ran = now.ok and bool(now.get(stamp)) and now.get(stamp) != self.before.get(stamp)
-        if ran and journals.by_openclaw(self.journal, path):
-            return True
-        if path != str(self.ctx.home.config_path) or not self.before.ok:
-            return False
-        lost = now.ok and config_guard.keys_lost(self.before.data, now.data, self.plan.config_paths)
-        return not now.ok or bool(lost)
+        return ran and journals.by_openclaw(self.journal, path)
 
     def _guard(self) -> None:
         """After a foreign program ran: only the implicated keys of the config may differ."""

@@ -134,15 +134,8 @@ def _ready_soon(ctx: Context) -> bool:
     """
     if not steps.live_process(ctx):
         return False
-    budget = float(ctx.settings.get("start_budget", 300))
-    until = ctx.host.monotonic() + budget
-    while ctx.host.monotonic() < until:
-        ctx = verify.fresh(ctx)
-        if gateway.wait_ready(ctx.host, ctx.home, verify.LOOK_EVERY_S, ctx.platform):
-            return True
-        if not steps.live_process(ctx):
-            return False
-    return False
+    plan = Plan("recover", (), Risk.SAFE, Text("", ""), verify="ready")
+    return verify.wait(ctx, plan, lambda: ()).ready
 
 
 def _ready_now(ctx: Context) -> bool:

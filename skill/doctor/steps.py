@@ -14,6 +14,7 @@ from ..openclaw import gateway, lock
 from ..openclaw.ledger import Ledger
 
 DEAF_GRACE_S = 10.0  # s between SIGTERM and SIGKILL of a gateway that answers nothing
+POLITE_GRACE_S = 330.0  # s for one that may finish its work: its longest drain
 
 
 class Serving(RepairError):
@@ -130,6 +131,8 @@ def end(ctx: Context, step: EndProcess) -> None:
     process = gateway.look_at(ctx.host, step.pid)
     if process is None or abs(process.started - step.started) > 1.0:
         return
+    if _runs_again(ctx) and ctx.verdict.pid == step.pid:
+        raise RepairError(Text.of("pid {} runs again", "pid {} 已恢复运行", step.pid))
     if not gateway.end_gateway(ctx.host, ctx.home, process, step.grace_s, who="level 3").gone:
         raise RepairError(Text.of("pid {} could not be ended", "无法结束 pid {}", step.pid))
 
@@ -146,11 +149,13 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
         raise Serving(Text("the gateway answers", "网关有响应"))
     if action in ("stop", "restart"):
         _not_from_inside(ctx)
+    if action == "restart" and _runs_again(ctx):
+        raise Serving(Text("the gateway runs again", "网关已恢复运行"))
     if action in ("restart", "start"):
         alive = live_process(ctx)
         if action == "start" and alive:
             return
-        if action == "restart" and (not alive or _ended_deaf(ctx)):
+        if action == "restart" and (not alive or _ended_first(ctx)):
             action = "start"
     ledger = Ledger(ctx.host, ctx.home)
     if action in ("start", "restart") and _stopped_meanwhile(ctx) and not ledger.owed_start():
@@ -189,18 +194,48 @@ def _stopped_meanwhile(ctx: Context) -> bool:
     return now and ctx.verdict.state is not State.STOPPED
 
 
-def _ended_deaf(ctx: Context) -> bool:
-    """A gateway that was judged deaf will not act on a polite restart either (minutes): end exactly
-    this process. One that only began to start is not deaf. True when gone.
+def _runs_again(ctx: Context) -> bool:
+    """Whether the process was judged because it was stopped (SIGSTOP), and runs by now: what it
+    does from here on is not known yet.
     """
-    holder = gateway.lock_holder(ctx.host, ctx.home)
-    if holder is None or not holder.started:
+    judged = ctx.seen.process if ctx.seen is not None else None
+    if judged is None or judged.status != "T":
         return False
-    judged = ctx.verdict.state in (State.HUNG, State.ZOMBIE) and ctx.verdict.pid == holder.pid
-    if not judged and holder.status != "T":
+    now = gateway.look_at(ctx.host, judged.pid)
+    same = now is not None and abs(now.started - judged.started) <= 1.0
+    return same and now is not None and now.status != "T"
+
+
+def just_started(ctx: Context) -> bool:
+    """Whether a gateway lives that began after this visit looked: somebody has just started it."""
+    process = gateway.lock_holder(ctx.host, ctx.home)
+    seen = ctx.seen.at if ctx.seen is not None else ctx.host.now()
+    return process is not None and process.pid != ctx.verdict.pid and process.started >= seen
+
+
+def _ended_first(ctx: Context) -> bool:
+    """End exactly the living process before it is started anew: between the last probe and a signal
+    that a service manager carries lie seconds. True when gone; False where only the manager may.
+
+    A gateway that was judged deaf will not act on a polite end (minutes); one that only began to
+    start has time for it. Raises Serving for one that answers, RepairError at the limit of kills.
+    """
+    process = gateway.lock_holder(ctx.host, ctx.home)
+    if process is None:
+        pid = getattr(gateway.service_of(ctx.platform), "main_pid", None)
+        process = gateway.look_at(ctx.host, pid) if isinstance(pid, int) and pid > 0 else None
+    if process is None or not process.started:
         return False
-    grace_s = 0.0 if holder.status == "T" else DEAF_GRACE_S
-    return gateway.end_gateway(ctx.host, ctx.home, holder, grace_s, who="level 3").gone
+    judged = ctx.verdict.state in (State.HUNG, State.ZOMBIE) and ctx.verdict.pid == process.pid
+    grace_s = 0.0 if process.status == "T" else DEAF_GRACE_S if judged else POLITE_GRACE_S
+    ended = gateway.end_gateway(ctx.host, ctx.home, process, grace_s, who="level 3")
+    if ended in (gateway.Ended.ANSWERS, gateway.Ended.RUNS):
+        raise Serving(Text("the gateway answers", "网关有响应"))
+    if ended is gateway.Ended.LIMIT:
+        raise RepairError(
+            Text("two hard kills in five minutes: no third", "五分钟内已强制结束两次：不再强制结束")
+        )
+    return ended.gone
 
 
 def live_process(ctx: Context) -> bool:

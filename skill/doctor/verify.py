@@ -12,6 +12,7 @@ from ..model import Plan, State
 from ..openclaw import gateway, look
 from ..openclaw.home import locate
 from ..openclaw.judge import Memory
+from ..openclaw.judge_memory import START_BUDGETS, gets_on
 from ..openclaw.ledger import Ledger
 from . import steps
 
@@ -59,6 +60,7 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         return Seen(every, edited())
     # an engine's back-off is no part of the start's own budget
     until = ctx.host.monotonic() + budget + _back_off(ctx)
+    last = until + (START_BUDGETS - 1.0) * budget  # a start that gets on has more than one budget
     starts, looked = _starts(ctx), Memory()
     while True:
         ctx = fresh(ctx)
@@ -71,13 +73,19 @@ def wait(ctx: Context, plan: Plan, edited: Callable[[], Tuple[str, ...]]) -> See
         if stopped_by_owner(ctx):
             return Seen(False, stopped=True)
         gone = host.monotonic() - began < slice_s and not steps.live_process(ctx)
-        if gone or host.monotonic() >= until or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
+        if gone or _starts(ctx) - starts > gateway.STARTS_IN_VAIN:
             return Seen(False)
         seen = look.once(host, ctx.home, ctx.settings, ctx.platform, looked)
         looked = seen.memory
         if seen.verdict.state is State.HUNG:
             # an endless loop or a stopped process: no budget brings that up
             return Seen(False)
+        if host.monotonic() >= until:
+            if seen.verdict.state is not State.STARTING or not gets_on(seen.seen, looked):
+                return Seen(False)
+            until = min(last, host.monotonic() + LOOK_EVERY_S)
+            if host.monotonic() >= last:
+                return Seen(False)
 
 
 def stopped_by_owner(ctx: Context) -> bool:

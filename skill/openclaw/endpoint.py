@@ -7,6 +7,7 @@ suppressed[]. A port that is given to the program (--port, the service's file) b
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
@@ -15,6 +16,7 @@ from ..host import Host, Process, Reply
 from . import lock
 from .gateway_process import listens
 from .home import Home
+from .processes import is_main, state_dir
 
 SERVING = ("ready", "not-ready", "live")
 LAST_PROBE = 1.0  # s: what the probe before a signal, a stop or a restart may take
@@ -42,10 +44,10 @@ def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
     if row is not None and named and named != home.port and listens(host, row.pid, named):
         first = replace(home, port=named)
     found = _ask_either(host, first, timeout)
-    if found["answer"] not in SERVING and row is not None:
+    if found["answer"] not in SERVING:
         # a gateway that answers elsewhere is alive: two more questions at most before it is called
         # anything else
-        for port in _own_ports(host, row, {first.port})[:3]:
+        for port in _own_ports(host, row or _unlocked(host, home), {first.port})[:3]:
             other = _ask_either(host, replace(home, port=port), min(timeout, LAST_PROBE))
             if other["answer"] in SERVING and "html" not in other:
                 found = other
@@ -58,7 +60,18 @@ def ask(host: Host, home: Home, timeout: float) -> Dict[str, Any]:
     return found
 
 
-def _own_ports(host: Host, row: Process, asked: Set[int]) -> List[int]:
+def _unlocked(host: Host, home: Home) -> Optional[Process]:
+    """The gateway of this state directory by its environment: its lock may have been cleaned away,
+    or not be written yet.
+    """
+    rows = [r for r in host.processes() if is_main(r) and r.pid != os.getpid()]
+    named = [r for r in rows if lock.same_place(state_dir(r) or "", home.state_dir)]
+    return max(named, key=lambda r: r.started, default=None)
+
+
+def _own_ports(host: Host, row: Optional[Process], asked: Set[int]) -> List[int]:
+    if row is None:
+        return []
     try:
         return sorted({r.port for r in host.listeners(row.pid)} - asked)
     except OSError:

@@ -46,6 +46,9 @@ _SHORT = {
 }
 
 
+STOPPED = ("stopped", "tracing-stop")
+
+
 def look_at(host: Host, pid: int) -> Optional[ProcessInfo]:
     """The process behind a pid, None when there is none (a zombie entry of the process table counts
     as none).
@@ -139,6 +142,7 @@ class Ended(str, Enum):
     ALIVE = "alive"  # it outlived its signals, or may not be signalled by us
     ANSWERS = "answers"  # the last probe before a signal was answered: it was left alone
     NOT_OURS = "not-ours"  # it is not the verified gateway of this state directory
+    RUNS = "runs"  # it was judged because it was stopped (SIGSTOP), and runs again
     LIMIT = "limit"  # two hard kills within five minutes: a third was not made
 
     @property
@@ -186,6 +190,8 @@ def end_process(
             break
         if not ours(row):
             return Ended.NOT_OURS
+        if target.status == "T" and row.state not in STOPPED:
+            return Ended.RUNS
         if not note(act):
             return Ended.LIMIT
         try:

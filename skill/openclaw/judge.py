@@ -206,7 +206,7 @@ def _deaf(seen: Observation, memory: Memory, limits: Limits, confirmed: bool) ->
         return State.UNKNOWN, Text("no response; checking again", "没有响应，正在复查")
     since = memory.first_failure
     stalled = seen.mono - since if since is not None else 0.0
-    if memory.ready_pid == pid and stalled < patience(seen, memory):
+    if stalled < patience(seen, memory):
         return State.UNKNOWN, Text(
             "process {} is busy and has not responded for {:.0f} s; "
             "such stalls end by themselves".format(pid, stalled),

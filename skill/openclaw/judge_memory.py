@@ -89,13 +89,23 @@ def ours(seen: Observation) -> bool:
     return True
 
 
+def serves(seen: Observation) -> bool:
+    """Whether a start has come to its end: ready, or red for another reason than its start (a
+    channel that is down for days).
+    """
+    if seen.answer in ("ready", "live"):
+        return True
+    begins = seen.startup in ("starting", "draining") or "startup-sidecars" in seen.failing
+    return seen.answer == "not-ready" and not begins
+
+
 def remember(seen: Observation, memory: Memory) -> Memory:
     """Given one look and the memory of earlier ones, return the memory after it."""
     pid = seen.process.pid if seen.process else None
     same = pid is not None and memory.pid == pid
     mine = ours(seen)
     answered = seen.answer in ("ready", "not-ready", "live") and mine
-    served = seen.answer in ("ready", "live") and mine
+    served = mine and serves(seen)
     closed = bool(pid) and seen.answer == "refused"
     draining = seen.startup == "draining"
     stalls = bool(pid) and not answered
@@ -169,9 +179,15 @@ def may_start(seen: Observation, memory: Memory, limits: Limits, waited: float) 
     """A start has its budget whatever it does, and more of it while it gets on: a log line, or
     files read and written, a moment ago.
     """
-    gets_on = memory.progress is not None and seen.mono - memory.progress <= STILL
     budget = limits.start_budget
-    return waited < budget or (waited < START_BUDGETS * budget and gets_on)
+    return waited < budget or (waited < START_BUDGETS * budget and gets_on(seen, memory))
+
+
+def gets_on(seen: Observation, memory: Memory) -> bool:
+    """Whether it showed a moment ago that it gets on. CPU time alone is no progress: an endless
+    loop has that, too.
+    """
+    return memory.progress is not None and seen.mono - memory.progress <= STILL
 
 
 def patience(seen: Observation, memory: Memory) -> float:

@@ -25,13 +25,15 @@ HARD_LIMIT = 2
 MAX_BYTES = 65536  # then the file becomes ledger.jsonl.1; both are read
 STOPS = ("stop",)
 ENDS = ("terminate", "kill", "stop")
+UNKEPT = "its manager calls it stopped"
 STARTS = ("start", "restart", "serving")  # what a stop of ours waits for
 
 
 @dataclass(frozen=True)
 class Act:
     """One act. at: epoch seconds. mono: the monotonic clock of that boot. act: "terminate" | "kill"
-    (signals), "stop" | "start" | "restart" (the service manager), "serving" (seen, not done).
+    (signals), "stop" | "start" | "restart" (the service manager), "serving" (seen, not done; why is
+    UNKEPT where the manager called it stopped at that moment: somebody started it by hand).
     """
 
     act: str
@@ -77,6 +79,15 @@ class Ledger:
         self._unwritten.append(entry)
         return False
 
+    def mark(self) -> str:
+        """Differs after anybody wrote."""
+        found = []
+        for folder in (self.home.doctor_dir, memory_dir(self.home.state_dir)):
+            with contextlib.suppress(OSError):
+                seen = os.stat(str(folder / NAME))
+                found.append("{}:{}".format(seen.st_mtime_ns, seen.st_size))
+        return " ".join(found) or "none"
+
     def acts(self) -> List[Act]:
         """What is remembered, oldest first."""
         folders = [self.home.doctor_dir]
@@ -109,6 +120,20 @@ class Ledger:
         """The stop of ours after which nothing was started yet, and no gateway seen serving."""
         last = next((act for act in reversed(self.acts()) if act.act in STOPS + STARTS), None)
         return last if last is not None and last.act in STOPS and last.who != "owner" else None
+
+    def since_stop(self, mono: float) -> Optional[Act]:
+        """The newest act that shows a process living after a stop that the manager noted at this
+        monotonic second of this boot (0.0: unknown): served, or ended by us. None where none does.
+        """
+        for act in reversed(self.acts()):
+            later = bool(mono) and act.boot == _boot() and act.mono > mono
+            if act.act in ("terminate", "kill") and later:
+                return act
+            if act.act in ("stop", "start", "restart") and not mono:
+                return None
+            if act.act == "serving":
+                return act if later or (not mono and act.why == UNKEPT) else None
+        return None
 
     def last_end(self) -> float:
         """When a signal or a stop of ours last went to the gateway, epoch seconds; 0.0 never."""

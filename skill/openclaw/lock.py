@@ -247,6 +247,17 @@ def own_tree(host: Host) -> Set[int]:
     return found
 
 
+def left_orderly(host: Host, home: Home) -> bool:
+    """Whether the last gateway here took its lock away itself: the coordinator is there, the lock
+    is not.
+    """
+    try:
+        kept = list((home.state_dir / "tmp").glob("openclaw*/gateway.*.lock.sqlite"))
+    except OSError:
+        return False
+    return bool(kept) and not files(host, home)
+
+
 def proven_dead(host: Host, home: Home) -> bool:
     """Whether a lock may be moved: every owner is proven to be gone.
 

@@ -14,7 +14,7 @@ from typing import Any, Iterable, List, Tuple
 
 from ..files import tail_bytes
 from ..host import Host
-from . import shared_log
+from . import lock, shared_log
 from .home import Home
 from .shared_log import CUT
 
@@ -195,8 +195,8 @@ def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     """
     lines = of_process(log, started)
     told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
-    if told is None:
-        return False
+    if told is None or any(_BEGINS.search(line) for line in lines[told + 1 :]):
+        return False  # a restart in the same process came to its end
     before = "\n".join(lines[:told])
     if BOOT.search(before) and not _SAID_READY.search(before):
         return False  # a start that is told to end: its own budget bounds it
@@ -204,12 +204,33 @@ def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     return last > 0 and now - last >= SILENT_S
 
 
+def told_to_end(host: Host, home: Home) -> float:
+    """When the newest gateway of this place was told to end by SIGINT or SIGTERM, as its last
+    order (epoch seconds); 0.0 where it was not.
+
+    A line that names nobody counts while several gateways write one file only where ours went in
+    an orderly way: it took its lock away (2026.8 and later), which no crash does.
+    """
+    sources = (_console(host, home, LIMIT), shared_log.lines(host, home, LIMIT // 2))
+    orders = [_last_order("\n".join(newest_start(lines))) for lines in sources]
+    if lock.left_orderly(host, home):
+        orders += [_last_order(line) for line in shared_log.nobodys(host, home, LIMIT // 2)]
+    at, stop = max(orders)
+    return at if stop else 0.0
+
+
+def _last_order(log: str) -> Tuple[float, bool]:
+    """(when, whether it was a stop) of the last order in these lines."""
+    told = [line for line in log.splitlines() if _ORDERED.search(line)]
+    return (epoch_of_line(told[-1]), bool(_STOP_SIGNAL.search(told[-1]))) if told else (0.0, False)
+
+
 def left_on_signal(log: str) -> float:
     """Given the newest boot's lines: the time (epoch) at which it was told to end by SIGINT or
     SIGTERM, as its last order; 0.0 where it was not.
     """
-    told = [line for line in log.splitlines() if _ORDERED.search(line)]
-    return epoch_of_line(told[-1]) if told and _STOP_SIGNAL.search(told[-1]) else 0.0
+    at, stop = _last_order(log)
+    return at if stop else 0.0
 
 
 def was_held(log: str) -> bool:
@@ -285,4 +306,5 @@ _ORDERED = re.compile(
     r"received SIG\w+|\[gateway\] (?:starting|(?:gateway )?ready)\b|loading configuration"
 )
 _STOP_SIGNAL = re.compile(r"received SIG(?:INT|TERM|HUP)\b")
+_BEGINS = re.compile(r"\[gateway\] (?:starting|(?:gateway )?ready)\b|loading configuration")
 _TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")

@@ -57,6 +57,25 @@ def lines(host: Host, home: Home, limit: int) -> List[str]:
     return unwrap(raw.splitlines(), us_of(host, home))
 
 
+def nobodys(host: Host, home: Home, limit: int) -> List[str]:
+    """Lines of the newest file after the last one that is surely ours, and that name nobody; []
+    where none is ours.
+    """
+    path = place(host, home)
+    if path is None:
+        return []
+    us = us_of(host, home)
+    rows = tail_bytes(path, limit).decode("utf-8", "replace").splitlines()
+    found: Optional[List[str]] = None
+    for line in filter(None, (plain(row, us.hostname) for row in rows)):
+        own = whose(line, us)
+        if own:
+            found = []
+        elif own is None and found is not None:
+            found.append(line)
+    return found or []
+
+
 def us_of(host: Host, home: Home) -> Us:
     rows = host.processes()
     ours = {row.pid for row in lock.gateways(host, home, rows)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
+from ..files import tail_bytes
 from ..host import Host
 from ..openclaw.home import Home
 from ..openclaw.ledger import Ledger
@@ -24,7 +25,7 @@ class ServiceState:
     sub, result: the manager's own finer words ("auto-restart", "start-limit-hit", "refused"), for
     logs and evidence.
     exit_code: of the last process; negative for a signal; None when unknown.
-    stopped_by_operator: a person asked for it; None when that cannot be told.
+    stopped_by_operator: a person asked for it; None when that cannot be told (whose() asks on).
     blind: how a process ended cannot be asked; one that went before it served has failed.
     wait_s: seconds for which the manager may still wait by itself before it starts it.
     """
@@ -42,6 +43,8 @@ class ServiceState:
     detail: str = ""
     blind: bool = False
     wait_s: float = 0.0
+    # monotonic seconds of this boot at which the manager noted that it is stopped; 0.0 unknown
+    stopped_mono: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -165,42 +168,71 @@ def noted(act: str) -> Callable[[Method], Method]:
 
 
 def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
-    """The state as it is, but for a stop of ours that still waits for its start: that is no stop by
-    an operator.
+    """The state with the answer to whose stop it is.
+
+    No stop by an operator is one of ours that still waits for its start, nor an old one: after it a
+    gateway served, or was ended by us, which somebody had started by hand. Where the manager cannot
+    tell, the gateway's own last words do.
     """
-    if state.stopped_by_operator is True:
-        ours = Ledger(host, home).owed_start()
-        if ours is not None:
-            return replace(
-                state,
-                stopped_by_operator=False,
-                detail="stopped by {}, not by a person".format(ours.who),
-            )
-    return state
+    unkept = not state.exists and state.active == "inactive"
+    if state.stopped_by_operator is None and (unkept or _ended_cleanly(state)):
+        began = host.now() - (host.monotonic() - state.stopped_mono)
+        since = 0.0 if unkept else began - GRACE_AFTER_OURS
+        stopped = left_by_signal(host, home, since)
+        return replace(state, stopped_by_operator=True) if stopped else state
+    if state.stopped_by_operator is not True:
+        return state
+    ledger = Ledger(host, home)
+    ours = ledger.owed_start()
+    if ours is not None and _asked_since(home, ours.at):
+        return state
+    if ours is not None:
+        said = "stopped by {}, not by a person".format(ours.who)
+        return replace(state, stopped_by_operator=False, detail=said)
+    later = ledger.since_stop(state.stopped_mono)
+    if later is None or left_by_signal(host, home, later.at):
+        return state
+    return replace(
+        state, stopped_by_operator=False, detail="a gateway was started by hand after the stop"
+    )
+
+
+def _asked_since(home: Home, at: float) -> bool:
+    """Whether somebody ran `openclaw gateway stop` after this time: OpenClaw notes it."""
+    from ..openclaw.logs import epoch_of_line
+
+    raw = tail_bytes(home.logs_dir / "gateway-restart.log", 8192).decode("utf-8", "replace")
+    stops = [line for line in raw.splitlines() if "action=stop" in line.split()]
+    return bool(stops) and epoch_of_line(stops[-1]) > at + 1.0
 
 
 GRACE_AFTER_OURS = 400.0  # s: longest drain of a gateway that a signal of ours ended
 
 
-def left_by_signal(host: Host, home: Home) -> bool:
-    """Whether the gateway was ended by its owner: Ctrl-C, or a SIGTERM that was not ours, as its
-    own last words say. Asked where nothing restarts a gateway that ended cleanly.
+def _ended_cleanly(state: ServiceState) -> bool:
+    known = state.active == "inactive" and state.stopped_mono > 0
+    return known and state.exit_code in (0, 143, -15)
+
+
+def left_by_signal(host: Host, home: Home, after: float = 0.0) -> bool:
+    """Whether the last gateway here was ended by its owner since `after` (epoch seconds): Ctrl-C,
+    or a SIGTERM that was not ours, as its own last words say.
     """
     from ..openclaw import logs
 
     try:
-        told = logs.left_on_signal(logs.newest_boot(host, home))
+        told = logs.told_to_end(host, home)
     except Exception:  # a log that cannot be read says nothing
         return False
     ours = Ledger(host, home).last_end()
-    return bool(told) and not 0 <= told - ours < GRACE_AFTER_OURS
+    return told > 0 and told >= after and not 0 <= told - ours < GRACE_AFTER_OURS
 
 
 SHOWN = (
     "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,M"
     "ainPID,NRestarts,UnitFileState,FragmentPath,"
     "Restart,NeedDaemonReload,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,"
-    "ActiveExitTimestampMonotonic"
+    "ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic"
 )
 # A unit file that is there and cannot be used. "masked" is a person's word, unless the file is
 # simply empty.
@@ -250,7 +282,14 @@ def read_state(seen: Mapping[str, str], file_there: bool, empty: bool = False) -
         else "needs daemon-reload"
         if seen.get("NeedDaemonReload") == "yes"
         else "",
+        stopped_mono=_seconds(seen.get("InactiveEnterTimestampMonotonic", ""))
+        if active in ("inactive", "failed")
+        else 0.0,
     )
+
+
+def _seconds(microseconds: str) -> float:
+    return int(microseconds) / 1e6 if microseconds.isdigit() else 0.0
 
 
 def _lost(seen: Mapping[str, str]) -> bool:

@@ -22,7 +22,7 @@ from ..openclaw import cli as openclaw_program
 from ..openclaw import lock
 from ..openclaw.home import Home
 from . import keeperstate
-from .base import ServicePlan, ServiceState, left_by_signal, noted, whose
+from .base import ServicePlan, ServiceState, noted, whose
 from .keeper import files, system
 from .keeperstate import fulfilled, read_known
 
@@ -86,12 +86,8 @@ class Direct:
                     main_pid=holder,
                     detail="started by somebody else; nothing keeps it alive",
                 )
-            return ServiceState(
-                False,
-                "inactive",
-                stopped_by_operator=left_by_signal(self.host, self.home) or None,
-                detail="no keeper was ever started here",
-            )
+            unkept = ServiceState(False, "inactive", detail="no keeper was ever started here")
+            return whose(self.host, self.home, unkept)
         known, kept = self._settled()
         state = read_known(known, kept, exists, str(self.path("keeper.json")))
         return whose(self.host, self.home, state)

@@ -57,7 +57,12 @@ def read_known(known: Mapping[str, Any], kept: bool, exists: bool, path: str) ->
         detail=str(known.get("reason", ""))
         if kept
         else "no keeper is running" + ("; the gateway lives" if pid else ""),
+        stopped_mono=_number(known.get("stopped_mono")) if down else 0.0,
     )
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in (int, float) else 0.0
 
 
 def fulfilled(action: str, known: Mapping[str, Any]) -> bool:

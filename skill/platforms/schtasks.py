@@ -26,7 +26,7 @@ from ..model import Text, Write
 from ..openclaw import cli as openclaw_program
 from ..openclaw.home import Home
 from . import common, removal
-from .base import ServicePlan, ServiceState, noted
+from .base import ServicePlan, ServiceState, noted, whose
 from .keeper import system
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class Schtasks:
         gateway does.
         """
         pid, what = system.lock_holder(str(self.home.state_dir))
-        return self._state(self.task, pid if what == "gateway" else None)
+        state = self._state(self.task, pid if what == "gateway" else None)
+        return whose(self.host, self.home, state)
 
     def watchdog_state(self) -> ServiceState:
         return self._state(self.watchdog_task, None)

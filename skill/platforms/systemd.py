@@ -31,7 +31,6 @@ from .base import (
     ServiceState,
     account_home,
     canonical,
-    left_by_signal,
     noted,
     read_state,
     whose,
@@ -135,12 +134,12 @@ class Systemd:
             )
         state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
-            return replace(state, stopped_by_operator=removal.by_person(self.home))
+            gone = replace(state, stopped_by_operator=removal.by_person(self.home))
+            return whose(self.host, self.home, gone)
         ended_well = state.active == "inactive" and state.result == "success"
         if unit == self.unit and seen.get("Restart") != "always" and ended_well:
-            # a policy that leaves a clean end alone: whose signal it was decides
-            if not state.stopped_by_operator and left_by_signal(self.host, self.home):
-                state = replace(state, stopped_by_operator=True)
+            # a policy that leaves a clean end alone: whose signal it was decides (whose)
+            state = replace(state, stopped_by_operator=state.stopped_by_operator or None)
         return whose(self.host, self.home, state) if unit == self.unit else state
 
     def _dangling(self) -> bool:

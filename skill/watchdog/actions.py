@@ -116,7 +116,7 @@ class Acts:
                 how=ended.value,
                 seconds=round(watch.host.now() - now, 1),
             )
-            spared = ended in (gateway.Ended.ANSWERS, gateway.Ended.LIMIT)
+            spared = ended in (gateway.Ended.ANSWERS, gateway.Ended.RUNS, gateway.Ended.LIMIT)
             if spared and decision.code == "verdict":
                 self._not_done(now)
             if not ended.gone:

@@ -89,6 +89,20 @@ def step(
     return state, tuple(decisions) + tuple(more) + tuple(overdue) + tuple(late)
 
 
+def look_on(
+    state: WatchState, verdict: Verdict, now: float, rules: Rules, name: str = ""
+) -> Tuple[WatchState, Tuple[Decision, ...]]:
+    """While somebody repairs nothing is done here, and a person still learns of an outage that
+    lasts: a repair may hang, too.
+    """
+    decisions: List[Decision] = []
+    if verdict.state in BROKEN and now - state.last_good >= ANNOUNCE_AFTER:
+        state, decisions = open_incident(state, verdict, now, name)
+    state, overdue = _overdue(state, verdict, now, name)
+    state, late = _tell_in_time(state, verdict, now, rules)
+    return state, tuple(decisions) + tuple(overdue) + tuple(late)
+
+
 def _overdue(
     state: WatchState, verdict: Verdict, now: float, name: str
 ) -> Tuple[WatchState, List[Decision]]:

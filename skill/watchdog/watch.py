@@ -21,7 +21,8 @@ from ..openclaw import config as openclaw_config
 from ..openclaw import gateway, look
 from ..openclaw.home import Home, locate, remember
 from ..openclaw.judge import Memory
-from ..openclaw.ledger import Ledger
+from ..openclaw.judge_memory import ours, serves
+from ..openclaw.ledger import UNKEPT, Ledger
 from ..store import fleet, served, snapshots, watch_state
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident
@@ -46,6 +47,8 @@ GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothin
 # s after which one that came to no verdict (the machine too busy) is tried again; doubled each time
 GOOD_RETRY, GOOD_RETRY_MOST = 60.0, 3600.0
 FLEET_EVERY = 10.0  # s between two questions to the fleet's monitoring, while something is wrong
+# s after a stop of ours at which a gateway that still serves is not being stopped any more
+OWED_AFTER = 15.0
 LEVELS_EVERY = 6  # looks between two glances at memory, response time and crash frequency
 UP = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE)
 EVERYTHING_EVERY = 30  # looks between two that also look up the port's owner and the service
@@ -83,6 +86,7 @@ class Watchdog:
         self._ready_with: Tuple[str, float] = ("", 0.0)
         self._ready_at: Optional[float] = None
         self._served_at: Optional[float] = None  # monotonic: when to look next
+        self._ledger_mark = ""
         self._ticks = 0
         self._inspected = self._inspect_began = ""
         self._start = fingerprint.Start()
@@ -114,6 +118,7 @@ class Watchdog:
             boot=self.state.boot if self._same_boot() else now - self.host.monotonic(),
         )
         self._log_change(now)
+        self._note_serving()
         self.recorder.look(now, self.verdict, self.seen, self.state, self.home, self.settings)
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
@@ -126,9 +131,37 @@ class Watchdog:
         # work here.
         if not self.acts.repairing():
             self._decide()
+        else:
+            self._look_on()
         self.teller.looked(now, self.verdict.state in FINE)
         self.save()
         return self.verdict
+
+    def _note_serving(self) -> None:
+        """Keep that it serves: a stop of ours waits for no start any more, and where the manager
+        calls it stopped, somebody started it by hand (platforms.base.whose).
+        """
+        seen = self.seen
+        if seen is None or not (ours(seen) and serves(seen)):
+            return
+        mark = self.ledger.mark()
+        if mark != self._ledger_mark and not self.acts.repairing():
+            owed = self.ledger.owed_start()
+            if owed is not None and self.ledger.age(owed) >= OWED_AFTER:
+                self.ledger.note("serving", who="level 2", pid=self._pid())
+                owed = None
+            self._ledger_mark = mark if owed is None else ""
+        state = getattr(seen, "service", None)
+        if state is None:
+            return
+        if state.stopped_by_operator is True:
+            self.ledger.note("serving", who="level 2", why=UNKEPT, pid=self._pid())
+        elif state.active == "active" and state.main_pid == self._pid():
+            if self.ledger.since_stop(0.0) is not None:  # kept again: its stops count again
+                self.ledger.note("serving", who="level 2", pid=self._pid())
+
+    def _pid(self) -> Optional[int]:
+        return self.verdict.pid if self.verdict else None
 
     def _same_boot(self) -> bool:
         """Whether the clock still says that this boot began when it said so before."""
@@ -175,6 +208,17 @@ class Watchdog:
         wait = SERVED_SOON if soon else SERVED_EVERY
         wait *= IN_DRILLS if self.host.env.get("IFLOW_DOCTOR_DRILL") == "1" else 1.0
         self._served_at = self.host.monotonic() + wait
+
+    def _look_on(self) -> None:
+        """Somebody repairs: nothing is done, but told in time."""
+        assert self.verdict is not None
+        now = self.host.now()
+        self.before = self.state.incident
+        self.state, decisions = policy.look_on(
+            self.state, self.verdict, now, self._rules(), self.new_name(now)
+        )
+        for decision in decisions:
+            self.acts.carry_out(decision, now)
 
     def _inspecting(self) -> bool:
         """Before an outage is called over: what is green may be wrong all the same (a variable, a
@@ -312,8 +356,6 @@ class Watchdog:
     def _healthy(self, now: float) -> None:
         if self._ready_at is None:
             self._ready_at = now
-            if self.ledger.owed_start():  # started by somebody else than us: nothing is owed
-                self.ledger.note("serving", who="level 2")
             self.teller.guarded("endpoint", lambda: remember(self.home))
             self.teller.guarded("tend", self.platform.tend)  # who keeps this one, while it lives
             self.teller.guarded("served", self._came_up)

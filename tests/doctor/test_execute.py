@@ -206,6 +206,39 @@ def test_doctor_fix_that_drops_a_section_is_undone_outside_the_fault(world: Worl
     assert "// keep" in world.config.read_text()
 
 
+@pytest.mark.parametrize(
+    "edit", ['{gateway: {mode: "local", auth: {token: "NEW"}}}', '{gateway: {mode: "loc']
+)
+def test_v28_what_somebody_saves_while_a_program_runs_is_never_called_the_programs(
+    world: World, edit: str
+) -> None:
+    """An edit that takes a section out, or is half written: hands off."""
+    world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
+    doctor(world, {})
+
+    def saved(argv: list) -> Completed:
+        if "doctor" in argv:
+            world.config.write_text(edit)
+        return Completed(argv, 0, "{}")
+
+    world.on_run = saved
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    assert outcome.edited == (str(world.config),) and not outcome.healed
+    assert world.config.read_text() == edit
+
+
+def test_v28_what_a_program_wrote_is_kept_before_it_is_undone(world: World) -> None:
+    """An edit made upon the program's own write bears its marks."""
+    world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
+    world.healthy = lambda: "bogus" not in world.config.read_text()
+    doctor(world, {"gateway": {"mode": "local"}, "commands": {"note": "by its owner"}})
+    ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
+    assert execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})).healed
+    kept = [path.read_text() for path in (ctx.home.doctor_dir / "snapshots").glob("*/was-*")]
+    assert any("by its owner" in text for text in kept)
+
+
 def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world: World) -> None:
     world.config.write_text(CONFIG.replace('mode: "local",', 'mode: "local", bogus: 1,'))
     doctor(world, {"agents": {}})

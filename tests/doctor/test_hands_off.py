@@ -410,9 +410,9 @@ def test_suspected_1_a_process_that_only_began_to_start_is_not_killed(
     monkeypatch.setattr(
         gateway, "end_gateway", lambda *a, **k: ended.append(a) or SimpleNamespace(gone=False)
     )
-    steps.service(world.context(state=State.MISCONFIGURED), "restart", 1.0)
-    assert not ended
-    world.started = False
+    plan = Plan("restart", (Service("restart", 1.0),), Risk.SAFE, Text("", ""), verify="none")
+    execute.execute(world.context(state=State.MISCONFIGURED), plan)
+    assert not ended and "restart" not in world.calls
     hung = replace(world.context().verdict, state=State.HUNG, pid=77)
     steps.service(world.context().with_verdict(hung), "restart", 1.0)
     assert len(ended) == 1

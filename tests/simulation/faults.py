@@ -27,6 +27,7 @@ KINDS: Dict[str, Tuple[str, Callable[[Any, Entry], None]]] = {
     "tls-edit": ("endpoint", owner.tls_edit),
     "owner-stop": ("owner", owner.owner_stop),
     "owner-start": ("owner", owner.owner_start),
+    "by-hand": ("owner", owner.by_hand),
     "owner-kills": ("owner", owner.owner_kills),
     "pause": ("owner", owner.pause),
     "upgrade": ("update", owner.upgrade),

@@ -156,6 +156,8 @@ class Gateway(Life):
             "configPath": str(self.world.config_path),
         }
         self.world.plain_write(self.lock_path, json.dumps(lock).encode())
+        if not os.path.exists(self.lock_path + ".sqlite"):  # its coordinator: it stays
+            self.world.plain_write(self.lock_path + ".sqlite", b"")
 
     @property
     def lock_path(self) -> str:

@@ -18,6 +18,7 @@ class Systemd:
 
     def __init__(self, world: Any, port_argument: int = 0) -> None:
         self.world, self.port_argument = world, port_argument
+        self._active = ""
         self.active, self.sub, self.result = "inactive", "dead", "success"
         self.gateway: Optional[Gateway] = None
         self.exec_code, self.exec_status = "0", "0"
@@ -29,6 +30,18 @@ class Systemd:
         self.journal: List[str] = []
         self.job = 0
         self.reachable = True
+        self.policy = "always"  # an owner's drop-in may say on-failure
+        self._inactive_at, self._active = 0.0, "inactive"
+
+    @property
+    def active(self) -> str:
+        return self._active
+
+    @active.setter
+    def active(self, value: str) -> None:
+        if value in ("inactive", "failed") and self._active not in ("inactive", "failed"):
+            self._inactive_at = self.world.mono
+        self._active = value
 
     # -- what the unit does -------------------------------------------------------------------------------------------
     def start(self, automatic: bool = False) -> None:
@@ -114,6 +127,9 @@ class Systemd:
         if code == 78:
             self.active, self.sub, self.result = "failed", "failed", "exit-code"
             return
+        if self.policy == "on-failure" and code in (0, 143, -15):
+            self.active, self.sub, self.result = "inactive", "dead", "success"
+            return
         self.active, self.sub = "activating", "auto-restart"
         self.result = "success" if code == 0 else ("signal" if code < 0 else "exit-code")
         self.job += 1
@@ -130,9 +146,9 @@ class Systemd:
 
     def reboot(self) -> None:
         """A manager that knows nothing of the time before; its events of that time are void."""
-        job = self.job
+        job, policy = self.job, self.policy
         self.__init__(self.world, self.port_argument)  # type: ignore[misc]
-        self.job = job + 1
+        self.job, self.policy = job + 1, policy
 
     # -- the journal --------------------------------------------------------------------------------------------------
     def _log(self, proc: Any, line: str) -> None:
@@ -207,12 +223,13 @@ class Systemd:
             "NRestarts": str(self.restarts),
             "UnitFileState": "enabled" if there else "",
             "FragmentPath": str(world.unit_path) if there else "",
-            "Restart": "always",
+            "Restart": self.policy,
             "NeedDaemonReload": "no",
             "ExecMainStartTimestampMonotonic": str(int(self.started_mono * 1e6)),
             "ExecMainExitTimestampMonotonic": str(int(self.exited_mono * 1e6))
             if self.gateway is None
             else "0",
+            "InactiveEnterTimestampMonotonic": str(int(self._inactive_at * 1e6)),
         }
         return "".join("{}={}\n".format(k, v) for k, v in fields.items())
 

@@ -105,7 +105,7 @@ def owner_stop(world: Any, e: Entry) -> None:
     gateway = _gateway(world)
     if gateway is None and (world.manager.name == "direct" or world.manager.active == "failed"):
         return  # there is none, and nothing notes that somebody wanted it stopped
-    if world.mode == "terminal" and gateway is not None and gateway.kept_by == "terminal":
+    if gateway is not None and gateway.kept_by == "terminal":
         world.machine.signal(gateway.proc.pid, signal.SIGINT, "owner")
     else:
         world.manager.owner_stop()
@@ -116,6 +116,22 @@ def owner_start(world: Any, e: Entry) -> None:
     world.note("the owner starts the gateway")
     world.wants("up")
     world.manager.owner_start()
+
+
+def by_hand(world: Any, e: Entry) -> None:
+    """The owner stops it and starts it in a terminal a little later: its manager calls it stopped
+    from then on.
+    """
+    owner_stop(world, {})
+
+    def start() -> None:
+        if world.off or world.gateway() is not None or world.intent != "down":
+            return
+        world.note("the owner starts it in a terminal")
+        world.wants("up")
+        world.direct.foreground()
+
+    world.after(float(e.get("for", 30.0)), start)
 
 
 def owner_kills(world: Any, e: Entry) -> None:

@@ -203,6 +203,7 @@ class Programs:
             return 1, "", "config is not valid JSON"
         if "bogusKey" in data:
             data.pop("bogusKey")
+            data["wizard"] = {"lastRunAt": world.iso(), "lastRunCommand": "doctor"}
             world.openclaw_writes(json.dumps(data, indent=2).encode())
         return 0, "ok", ""
 

@@ -61,6 +61,7 @@ def run(scenario: Scenario, stop_at_first: bool = True) -> Result:
     ground.lay(world, scenario.port_argument)
     if scenario.mode == "systemd":
         world.manager.port_argument = scenario.port_argument
+        world.manager.policy = scenario.policy
     made.begin(world)
     before = silence()
     gc.disable()

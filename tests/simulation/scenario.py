@@ -33,6 +33,7 @@ class Scenario:
     seconds: float = 1800.0
     slow: float = 1.0
     port_argument: int = 0
+    policy: str = "always"  # the unit's Restart=
     settings: Dict[str, Any] = field(default_factory=dict)
     script: List[Dict[str, Any]] = field(default_factory=list)
 
@@ -107,6 +108,7 @@ DRAWS: Dict[str, Any] = {
     "tls-edit": (2, lambda r: {"on": True, "reload": r.random() < 0.3}),
     "owner-stop": (5, lambda r: {}),
     "owner-start": (3, lambda r: {}),
+    "by-hand": (3, lambda r: {"for": r.choice((5, 30, 200))}),
     "owner-kills": (3, lambda r: {"signal": r.choice((9, 15, 2))}),
     "pause": (1, lambda r: {"for": r.choice((120, 600))}),
     "upgrade": (2, lambda r: {"for": r.choice((30, 120, 600)), "killed": r.random() < 0.3}),
@@ -227,6 +229,8 @@ def draw(seed: int, only: Optional[List[str]] = None) -> Scenario:
     scenario.slow = r.choice((1.0, 1.0, 1.0, 1.0, 2.5, 6.0))
     if scenario.mode == "systemd" and r.random() < 0.05:
         scenario.port_argument = 18800
+    if scenario.mode == "systemd" and random.Random("policy-{}".format(seed)).random() < 0.06:
+        scenario.policy = "on-failure"
     if r.random() < 0.3:
         _repair(r, scenario)
         return scenario

@@ -78,6 +78,7 @@ class Keeper:
             "waiting_since": 0.0,
             "request": "",
             "saves": 0,
+            "stopped_mono": 0.0,
         }
         self.log = ""
         before = files.read_newest(folder, "keeper.json")
@@ -88,7 +89,7 @@ class Keeper:
             before.get("boot") == self.state["boot"]
         ):  # else: machine or container was restarted, and everything with it
             self.state["wanted"] = before.get("wanted", "up")
-            for key in ("pid", "ticks", "started"):
+            for key in ("pid", "ticks", "started", "stopped_mono"):
                 self.state[key] = before.get(key)
             if self._running():
                 self.state.update(phase="running", reason="adopted")
@@ -100,6 +101,9 @@ class Keeper:
 
     def save(self, **changes: Any) -> None:
         self.state.update(changes)
+        if changes.get("phase") in ("stopped", "running"):
+            since = time.monotonic() if changes["phase"] == "stopped" else 0.0
+            self.state["stopped_mono"] = since
         self.state["saves"] += 1
         files.write_newest(self.folder, "keeper.json", self.state)
 
@@ -324,6 +328,7 @@ class Keeper:
             return
         tail = files.tail(self.log or self.path("gateway.log"))
         spec = self.spec()
+        place, since = str(spec.get("state_dir", "")), float(self.state["started"] or 0)
         ours = files.ended_by_us(self.folder, pid)
         mark = lib.RESTART_MARK.search(tail)
         if mark and mark.group(1) and self._adopt_named(int(mark.group(1))):
@@ -336,7 +341,7 @@ class Keeper:
                 next_at=0.0,
             )
         elif code in CLEAN or (code is None and all(mark in tail for mark in lib.CLEAN_MARKS)):
-            wanted = lib.stop_on_record(str(spec.get("state_dir", "")), pid)
+            wanted = lib.stop_on_record(place, pid, since)
             if not spec.get("records_stops", True):
                 # Up to 2026.7 `openclaw gateway stop` is nothing but a SIGTERM.
                 wanted = wanted or bool(lib.TOLD_TO_END.search(tail))
@@ -354,7 +359,7 @@ class Keeper:
                 )
             else:
                 self.save(phase="settling", reason="ended cleanly", next_at=time.time() + SETTLE)
-        elif lib.stop_on_record(str(spec.get("state_dir", "")), pid):
+        elif lib.stop_on_record(place, pid, since):
             # Told to stop while it started, crashed or was deaf (and ended by us): how it ended is
             # no matter then.
             self.save(wanted="down", phase="stopped", reason="stopped on record", next_at=0.0)

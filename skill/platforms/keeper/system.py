@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import time
+from datetime import datetime
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 try:
@@ -81,19 +82,32 @@ NOT_FOR_CHILDREN = (
 )
 
 
-def stop_on_record(state_dir: str, pid: object) -> bool:
+def stop_on_record(state_dir: str, pid: object, since: float = 0.0) -> bool:
     """Did somebody run `openclaw gateway stop` on this process? OpenClaw 2026.9.6 notes it in
-    logs/gateway-restart.log, with the pid.
+    logs/gateway-restart.log, with time and pid. since: when the process began (epoch seconds): what
+    stands there of an earlier process with this pid is no wish.
     """
     try:
         with open(os.path.join(state_dir, "logs", "gateway-restart.log"), "rb") as handle:
+            written = os.fstat(handle.fileno()).st_mtime
             handle.seek(max(0, handle.seek(0, 2) - 16384))
             lines = handle.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return False
-    return any(
-        "action=stop" in line.split() and "pid={}".format(pid) in line.split() for line in lines
-    )
+    for line in lines:
+        words = line.split()
+        if "action=stop" in words and "pid={}".format(pid) in words:
+            if (_time_of(words[0]) or written) >= since - 2.0:
+                return True
+    return False
+
+
+def _time_of(stamp: str) -> float:
+    """Epoch seconds of "[2026-01-31T12:00:00.000Z]"; 0.0 where it is none."""
+    try:
+        return datetime.fromisoformat(stamp.strip("[]").replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 # -- the gateway's start and end -------------------------------------------------------------------

@@ -163,10 +163,10 @@ def test_a_stop_on_record_is_a_wish_a_bare_sigterm_is_not(place: Place) -> None:
     logs = place.home.state_dir / "logs"
     logs.mkdir()
     line = (
-        "[2026-01-01T00:00:00.000Z] openclaw gateway lifecycle source=cli action=stop "
-        "mode=sigterm pid={} interactive=0\n"
+        "[{}] openclaw gateway lifecycle source=cli action=stop mode=sigterm pid={} interactive=0\n"
     )
-    (logs / "gateway-restart.log").write_text(line.format(third))
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    (logs / "gateway-restart.log").write_text(line.format(now, third))
     os.kill(third, signal.SIGTERM)
     state = place.until(lambda s: s.active == "inactive")
     assert (state.exit_code, state.stopped_by_operator) == (0, True)
@@ -181,6 +181,7 @@ def test_a_stop_of_another_process_is_not_on_record(tmp_path: Path) -> None:
     )
     assert system.stop_on_record(str(tmp_path), 123)
     assert not system.stop_on_record(str(tmp_path), 12)
+    assert not system.stop_on_record(str(tmp_path), 123, time.time() + 60.0), "written before it"
     assert not system.stop_on_record(str(tmp_path / "none"), 123)
 
 
@@ -557,11 +558,54 @@ def test_a7_ctrl_c_of_a_gateway_that_nobody_keeps_is_its_owners(
 
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime()) + ".000" + time.strftime("%z")
     said = "{} [gateway] ready\n{} [gateway] received SIGINT; shutting down\n".format(at, at)
-    monkeypatch.setattr(logs, "newest_boot", lambda host, home: said)
+    monkeypatch.setattr(logs, "_console", lambda host, home, limit: said.splitlines())
     if ours:
         Ledger(place.host, place.home).note("terminate", who="level 2", pid=1)
         monkeypatch.setattr(Ledger, "last_end", lambda self: time.time() - 3.0)
     assert place.direct.service_state().stopped_by_operator is (None if ours else True)
+
+
+@pytest.mark.parametrize("how", ["elsewhere", "younger", "stateDir", "link"])
+def test_v29_a_lock_outside_that_names_a_strangers_gateway_is_no_holder(
+    tmp_path: Path, how: str
+) -> None:
+    """Everybody may make files in /tmp, and pids are reused: never adopted, so never signalled."""
+    state, folder = tmp_path / "state", tmp_path / "openclaw-0"
+    state.mkdir()
+    folder.mkdir()
+    other = str(tmp_path / "other") if how == "elsewhere" else str(state)
+    env = {**os.environ, "OPENCLAW_STATE_DIR": other}
+    child = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"), env=env)
+    try:
+        lock = {"pid": child.pid, "createdAt": "2099-01-01T00:00:00.000Z"}
+        path = folder / "gateway.12345678.lock"
+        path.write_text(json.dumps(lock))
+        time.sleep(0.2)
+        wanted = (child.pid, "gateway") if how != "elsewhere" else (0, "")
+        assert system.lock_holder(str(state), [str(path)]) == wanted
+        if how == "younger":
+            lock["createdAt"] = "2020-01-01T00:00:00.000Z"
+        elif how == "stateDir":
+            lock["stateDir"] = str(tmp_path / "other")
+        path.write_text(json.dumps(lock))
+        if how == "link":
+            path.rename(folder / "real")
+            path.symlink_to(folder / "real")
+        assert system.lock_holder(str(state), [str(path)]) == (0, "")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_v31_a_stop_on_record_of_an_earlier_process_with_this_pid_is_no_wish(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "logs").mkdir()
+    line = "[2026-10-01T10:00:00.000Z] openclaw gateway lifecycle source=cli action=stop pid=7\n"
+    (tmp_path / "logs" / "gateway-restart.log").write_text(line)
+    began = 1790848800.0  # 2026-10-01T10:00:00Z
+    assert system.stop_on_record(str(tmp_path), 7, began - 60.0)
+    assert not system.stop_on_record(str(tmp_path), 7, began + 60.0)
 
 
 def test_a14_the_keeper_makes_no_third_hard_kill(tmp_path: Path) -> None:
