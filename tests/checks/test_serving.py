@@ -17,7 +17,13 @@ BOOT = ("[gateway] loading configuration…", "[gateway] ready")
 WEDGED = "[diagnostic] stuck session recovery: sessionKey=agent:main:x aborted=true released={}"
 MALFORMED = "[ws] sessions.list failed: database disk image is malformed /s/state/openclaw.sqlite"
 DRAINS = "[ws] chat.send failed: GatewayDrainingError: Gateway is draining; new tasks are not taken"
-REFUSED = "[ws] unauthorized conn=1 reason=token_mismatch"
+# as 2026.9.6 writes it
+REFUSED = (
+    "[ws] unauthorized conn=6632a67a-5a99-4d0b-a5bb-893785ac909f peer=127.0.0.1:47458->"
+    "127.0.0.1:20441 remote=127.0.0.1 client=cli cli v1.0.0 role=operator scopes=0 auth=token "
+    "device=no platform=linux instance=n/a host=127.0.0.1 origin=n/a ua=n/a "
+    "reason=token_mismatch guidance=unauthorized: gateway token mismatch"
+)
 NO_MODEL = "[agent/embedded] All models failed (2): a: 429 | b: 429"
 
 
@@ -139,7 +145,9 @@ def test_what_a_boot_loaded_is_read_from_its_own_line():
 
 
 def test_clients_that_are_all_refused(house):
-    many = [(800 - n, REFUSED) for n in range(serving.WAITING)]
+    phone = REFUSED.replace("client=cli", "client=openclaw-ios")
+    many = [(800 - n, (REFUSED, phone)[n % 2]) for n in range(serving.WAITING)]
+    assert told(house, *[(800 - n, REFUSED) for n in range(90)]) == []  # one stale client
     assert ids(told(house, *many)) == ["serving/clients-locked-out"]
     assert told(house, *many[1:]) == []  # a stale page
     assert told(house, *many, (10, "[ws] webchat connected conn=3")) == []
