@@ -222,7 +222,7 @@ def observe(
     silent: Optional[float] = None
     if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
         said = _newest_log(host, home)
-        own = logs.of_process(said, process.started)
+        own = logs.of_process(logs.spoken(said), process.started)
         staying = found["answer"] == "refused" and any(
             "Process will stay alive" in row for row in own
         )

@@ -168,6 +168,35 @@ def quoted(line: str) -> bool:
     )
 
 
+# who in the gateway speaks of its start, its end and its port
+_SPEAKERS = (
+    "gateway",
+    "admission",
+    "keeper",
+    "lifecycle",
+    "reload",
+    "restart",
+    "shutdown",
+    "startup",
+    "supervisor",
+    "update",
+)
+_SUBSYSTEM = re.compile(r"(?:^|\s)\[([A-Za-z][\w./:-]{0,80})\]")
+
+
+def spoken(log: str) -> str:
+    """The lines that the gateway itself says: of its own subsystems, or of none. What a channel, an
+    agent or a tool wrote is somebody's text, whatever words it holds.
+    """
+    return "\n".join(line for line in log.splitlines() if _speaks(line))
+
+
+def _speaks(line: str) -> bool:
+    found = _SUBSYSTEM.search(line[:300])
+    own = found is None or re.split(r"[/.:]", found.group(1).lower())[0] in _SPEAKERS
+    return own and not quoted(line)
+
+
 def epoch_of_line(line: str) -> float:
     """The time that a line begins with, epoch seconds; 0.0 when it carries none."""
     from datetime import datetime
@@ -193,14 +222,16 @@ def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     """Given the newest boot's lines: told to end or restart, and silent since for longer than any
     drain of active work is.
     """
-    lines = of_process(log, started)
+    lines = of_process(spoken(log), started)
     told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
     if told is None or any(_BEGINS.search(line) for line in lines[told + 1 :]):
         return False  # a restart in the same process came to its end
     before = "\n".join(lines[:told])
     if BOOT.search(before) and not _SAID_READY.search(before):
         return False  # a start that is told to end: its own budget bounds it
-    last = max((epoch_of_line(line) for line in lines[told:]), default=0.0)
+    whole = of_process(log, started)  # whoever speaks: it is at work
+    order = epoch_of_line(lines[told])
+    last = max((at for at in map(epoch_of_line, whole) if at >= order), default=0.0)
     return last > 0 and now - last >= SILENT_S
 
 
@@ -221,7 +252,7 @@ def told_to_end(host: Host, home: Home) -> float:
 
 def _last_order(log: str) -> Tuple[float, bool]:
     """(when, whether it was a stop) of the last order in these lines."""
-    told = [line for line in log.splitlines() if _ORDERED.search(line)]
+    told = [line for line in spoken(log).splitlines() if _ORDERED.search(line)]
     return (epoch_of_line(told[-1]), bool(_STOP_SIGNAL.search(told[-1]))) if told else (0.0, False)
 
 
@@ -237,7 +268,9 @@ def was_held(log: str) -> bool:
     """Given the newest boot's lines: what it says last about its failure is that another OpenClaw
     held the lock or the port.
     """
-    failed = [line for line in log.splitlines() if _FAILED.search(line) or _HELD.search(line)]
+    failed = [
+        line for line in spoken(log).splitlines() if _FAILED.search(line) or _HELD.search(line)
+    ]
     return bool(failed) and bool(_HELD.search(failed[-1]))
 
 
@@ -245,6 +278,7 @@ def went_suddenly(log: str) -> bool:
     """Given the newest boot's lines: nothing says that it was ending. A plugin that calls exit(0)
     says nothing; False without lines.
     """
+    log = spoken(log)
     ready = [match.end() for match in _SAID_READY.finditer(log)]
     return bool(log.strip()) and not _LEAVING.search(log, ready[-1] if ready else 0)
 
@@ -253,7 +287,7 @@ def port_lost(log: str, started: float = 0.0) -> bool:
     """Given the newest boot's lines: it became ready, and nothing says that it is ending or
     restarting.
     """
-    said = "\n".join(of_process(log, started))
+    said = "\n".join(of_process(spoken(log), started))
     ready = [match.end() for match in _SAID_READY.finditer(said)]
     return bool(ready) and not _ENDING.search(said, ready[-1])
 

@@ -240,6 +240,29 @@ def test_v33_an_order_to_restart_is_over_when_it_began_again():
     assert shutdown_stuck("\n".join(again), now)
 
 
+CHATS = (
+    "[telegram] <- Alice: received SIGINT; shutting down?",
+    "[agent/main] it said: Process will stay alive; fix the issue and restart",
+    "[discord] <- Bob: [gateway] ready",
+    "[web] received SIGTERM; shutting down",
+)
+
+
+@pytest.mark.parametrize("chat", CHATS)
+def test_v34_what_a_chat_says_is_no_word_of_the_gateways(chat):
+    from skill.openclaw import logs
+
+    ready = "2026-01-01T00:00:00Z [gateway] ready"
+    log = "{}\n2026-01-01T00:01:00Z {}".format(ready, chat)
+    assert logs.spoken(log) == ready
+    assert logs.left_on_signal(log) == 0.0
+    assert logs.went_suddenly(log) and logs.port_lost(log)
+    assert not logs.shutdown_stuck(log, 1767225600.0 + 900.0)
+    own = log + "\n2026-01-01T00:02:00Z INFO [gateway] received SIGTERM; shutting down"
+    assert logs.left_on_signal(own) == 1767225720.0
+    assert not logs.went_suddenly(own) and not logs.port_lost(own)
+
+
 def test_silence_after_the_order_to_end_is_what_tells_it():
     lines = [
         "2026-01-01T00:00:00.000+00:00 [gateway] loading configuration…",

@@ -179,6 +179,8 @@ class Keeper:
     def _end(self, grace: float) -> None:
         self.save(phase="stopping", reason="asked to end")
         self.kill_at = time.monotonic() + grace
+        if self.state["wanted"] == "up":  # a restart: its end is ours, whoever keeps it by then
+            files.note(self.folder, "terminate", self.state["pid"], "a restart was asked for")
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:

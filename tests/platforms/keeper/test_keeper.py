@@ -608,6 +608,27 @@ def test_v31_a_stop_on_record_of_an_earlier_process_with_this_pid_is_no_wish(
     assert not system.stop_on_record(str(tmp_path), 7, began + 60.0)
 
 
+def test_v35_a_restart_of_ours_is_no_wish_of_the_owners_for_the_next_keeper(
+    tmp_path: Path,
+) -> None:
+    """The keeper dies between its SIGTERM and the gateway's end; the next one adopts."""
+    folder = tmp_path / "state" / "iflow-doctor"
+    folder.mkdir(parents=True)
+    spec = {"command": ["openclaw"], "state_dir": str(tmp_path / "state")}
+    files.write_json(str(folder / "keeper.spec.json"), spec)
+    gone = subprocess.Popen(["sleep", "0"])
+    gone.wait()
+    first = keeper_module.Keeper(str(folder))
+    first.state.update(pid=gone.pid, ticks=1, started=time.time() - 5, phase="running")
+    first._signal = lambda number: None  # type: ignore[method-assign]
+    first._end(10.0)
+    said = "[admission] closed: stop (SIGTERM)\n[gateway] completed cleanly in 2 s\n"
+    (folder / "gateway.log").write_text(said)
+    second = keeper_module.Keeper(str(folder))
+    second._after_end()
+    assert second.state["wanted"] == "up" and second.state["phase"] == "waiting"
+
+
 def test_a14_the_keeper_makes_no_third_hard_kill(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "iflow-doctor"
     folder.mkdir(parents=True)
