@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 from ..files import memory, private_dir, read_json
 from ..host import WINDOWS, Host, end_group
@@ -22,8 +22,8 @@ from ..store.incidents import result_files
 BOUNDS = {
     "treat": 3600.0,
     "notify": 180.0,
-    "keep-good": 300.0,  # at low priority: a busy machine takes its time
-    "keep-config": 300.0,
+    "keep-good": 120.0,
+    "keep-config": 120.0,
     "inspect": 30.0,
     "served": 300.0,
     "record": 60.0,
@@ -59,6 +59,8 @@ class Children:
     home: Home
     running: Dict[str, Child] = field(default_factory=dict)
     again: Dict[str, List[str]] = field(default_factory=dict)
+    # patient ones that came to nothing on a busy machine: the next time at the usual priority
+    hurried: Set[str] = field(default_factory=set)
 
     def argv(self, words: Sequence[str]) -> List[str]:
         """Never with the current directory in the path: its random.py is not ours (A19)."""
@@ -101,7 +103,7 @@ class Children:
         finally:
             if log != subprocess.DEVNULL:
                 os.close(log)
-        if name in PATIENT and hasattr(os, "setpriority"):
+        if name in PATIENT and name not in self.hurried and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(
                     os.PRIO_PROCESS, process.pid, 15

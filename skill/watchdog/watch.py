@@ -393,6 +393,7 @@ class Watchdog:
     def kept_good(self) -> None:
         """The child that was to keep a good copy has kept it."""
         self._good_misses = 0
+        self.children.hurried.clear()
         self.state = replace(self.state, good=self._good_pending)
 
     def not_kept(self, name: str, now: float) -> None:
@@ -401,6 +402,7 @@ class Watchdog:
         """
         wait = min(GOOD_RETRY * 2.0**self._good_misses, GOOD_RETRY_MOST)
         self._good_misses = min(self._good_misses + 1, 10)
+        self.children.hurried.add(name)
         if name == "keep-config":
             self._config_for, self._config_wait = "", now + wait
         else:

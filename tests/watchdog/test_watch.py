@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import unittest.mock
 from dataclasses import replace
 from types import SimpleNamespace
@@ -600,6 +601,7 @@ def test_a_good_copy_that_could_not_be_kept_is_tried_again(world):
     end("keep-good", -1, now + 400)
     watch._healthy(now + 430)
     assert len(started) == 1, "not at once: the machine is busy"
+    assert watch.children.hurried == {"keep-good"}
     watch._healthy(now + 462)
     assert started == ["keep-good"] * 2
     end("keep-good", 1, now + 470)
@@ -608,7 +610,7 @@ def test_a_good_copy_that_could_not_be_kept_is_tried_again(world):
     watch._healthy(now + 592)
     assert len(started) == 3
     end("keep-good", 0, now + 600)
-    assert watch.state.good
+    assert watch.state.good and not watch.children.hurried
     watch._healthy(now + 80000)
     assert len(started) == 3, "kept: not again before a day is over"
 
@@ -641,3 +643,21 @@ def test_a_verdict_that_it_is_not_good_is_not_asked_for_again(world, code):
     watch.answers.take_in(now + 70)
     watch._healthy(now + 9000)
     assert started == ["keep-good"]
+
+
+@pytest.mark.real_processes
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="priorities are POSIX")
+def test_a_patient_child_that_came_to_nothing_gets_the_usual_priority(world):
+    """HB2: at low priority on a busy machine it starves, however often it is tried."""
+    children = world().children
+    children.argv = lambda words: [sys.executable, "-c", "import time; time.sleep(30)"]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for hurried, wanted in ((set(), max(own, 15)), ({"keep-good"}, own)):
+        children.hurried = hurried
+        children.start("keep-good", ["keep-good"])
+        process = children.running.pop("keep-good").process
+        try:
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == wanted
+        finally:
+            process.kill()
+            process.wait()
