@@ -26,7 +26,7 @@ SETTLED_WAIT_S = 240.0
 BOOTS_MORE = 6.0  # boots of this machine that are added to every limit on the real gateway
 AFTER_TOLD_S = 4.0
 AFTER_HEALED_S = 6.0
-LEFT_WAIT_S = 6.0
+LEFT_WAIT_S = 20.0
 
 
 @dataclass

@@ -104,7 +104,7 @@ class Subject(Base):
         for words in (["service", "uninstall"],):
             done = place.spawn([program, *words], "uninstall.log", env=env)
             try:
-                done.wait(60)
+                done.wait(240)
             except subprocess.TimeoutExpired:
                 done.kill()
 

@@ -38,6 +38,8 @@ PATIENT = (
     "keep-config",
     "record",
 )  # must not take the machine away from a gateway that is starting
+# only look, or take what the next watchdog takes again: with nobody to bound them they end as well
+LOOKS = ("keep-good", "keep-config", "served", "inspect")
 
 
 @dataclass
@@ -152,6 +154,15 @@ class Children:
                 if name in self.again:
                     self.start(name, self.again.pop(name))
         return done
+
+    def end_looks(self) -> None:
+        """The watchdog is asked to end: end what only looks. What repairs, tells or records goes
+        on.
+        """
+        for name in LOOKS:
+            child = self.running.pop(name, None)
+            if child is not None:
+                end_group(child.process, 2.0)
 
     def result(self, incident: str) -> Optional[Dict[str, Any]]:
         """What `treat` wrote for this incident; None while there is nothing."""

@@ -63,6 +63,7 @@ def run(watchdog: Watchdog, once: bool = False) -> int:
         return 1  # the service manager starts a fresh one
     except (_Stop, KeyboardInterrupt):
         watchdog.log.line("stop", host.now(), pid=os.getpid())
+        watchdog.children.end_looks()
         watchdog.teller.stopping(host.now())
         return 0
 

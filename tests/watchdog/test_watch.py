@@ -661,3 +661,31 @@ def test_a_patient_child_that_came_to_nothing_gets_the_usual_priority(world):
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.real_processes
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are POSIX")
+def test_a_watchdog_that_is_asked_to_end_leaves_no_look_behind(world):
+    """HB3: nobody bounds them once it is gone. A repair and an alert go on."""
+    watch = world()
+    watch.children.argv = lambda words: [sys.executable, "-c", "import time; time.sleep(60)"]
+    names = ("keep-good", "keep-config", "served", "inspect", "treat", "notify", "record")
+    for name in names:
+        watch.children.start(name, [name])
+    processes = {name: watch.children.running[name].process for name in names}
+
+    def stop():
+        raise loop._Stop
+
+    watch.tick, watch.teller = stop, unittest.mock.Mock()
+    watch.host = replace(watch.host, env={})
+    before = loop.signal.getsignal(loop.signal.SIGTERM)
+    try:
+        assert loop.run(watch) == 0
+        left = {name for name, process in processes.items() if process.poll() is None}
+        assert left == {"treat", "notify", "record"}
+    finally:
+        loop.signal.signal(loop.signal.SIGTERM, before)
+        for process in processes.values():
+            process.kill()
+            process.wait()
