@@ -64,6 +64,7 @@ class Trace:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )
+            self._sweep()
             os.mkdir(self.folder)
             self._write("trace_clock", "mono")
             rule = " || ".join("sig == {}".format(number) for number in ENDING)
@@ -80,6 +81,16 @@ class Trace:
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
         return self
+
+    def _sweep(self) -> None:
+        """Remove what runs left that were killed."""
+        base = os.path.join(ROOT, "instances")
+        for name in os.listdir(base):
+            pid = name.rpartition("-")[2]
+            dead = pid.isdigit() and not os.path.exists("/proc/" + pid)
+            if name.startswith("healbench-") and dead:
+                with suppress(OSError):
+                    os.rmdir(os.path.join(base, name))
 
     def _write(self, name: str, text: str) -> None:
         with open(os.path.join(self.folder, name), "w") as handle:

@@ -236,3 +236,27 @@ def test_the_practice_run_of_a_reader_is_whole(tmp_path: Any) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "1 bytes lost" in page and "No harm" not in page
     assert json.loads((tmp_path / "report.json").read_text())["scores"]["practice"]["s"]
+
+
+@pytest.mark.real_processes
+def test_the_kernel_names_the_sender_of_a_real_signal() -> None:
+    import os
+    import subprocess
+    import sys
+    import time
+
+    kill = "import os, sys; os.kill(int(sys.argv[1]), 15)"
+    with trace.Trace() as record:
+        if not record.works:
+            pytest.skip("no tracefs here (root is needed)")
+        victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        sender = subprocess.Popen([sys.executable, "-c", kill, str(victim.pid)])
+        sender.wait()
+        victim.wait()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not any(s.target == victim.pid for s in record.sent):
+            time.sleep(0.1)
+        sent = [one for one in record.sent if one.target == victim.pid]
+        assert [(one.sender, one.number) for one in sent] == [(sender.pid, 15)]
+        assert record.below(sender.pid, {os.getpid()}) and not record.below(victim.pid, {1})
+    assert not os.path.exists(record.folder)
