@@ -23,7 +23,7 @@ from .trace import Trace
 
 BOOT_BUDGET_S = 400.0
 SETTLED_WAIT_S = 240.0
-BOOTS_MORE = 6.0  # boots of this machine that are added to every limit on the real gateway
+BOOTS_MORE = 6.0  # starts of this machine that are added to every limit
 AFTER_TOLD_S = 4.0
 AFTER_HEALED_S = 6.0
 LEFT_WAIT_S = 20.0
@@ -112,10 +112,8 @@ class Case:
         began = next(look.at for look in seen.looks if look.gateways)
         first = next(look.at for look in seen.looks if look.ready)
         self.row.boot_s = round(first - began, 2)
-        if not place.target.practice:
-            self.limit = fault.limit_s + BOOTS_MORE * min(self.row.boot_s, 60.0)
-            if fault.right == NOTHING:
-                self.limit = fault.limit_s + min(self.row.boot_s, 60.0)
+        more = 1.0 if fault.right == NOTHING else BOOTS_MORE
+        self.limit = fault.limit_s + more * min(self.row.boot_s, 60.0)
         settled = place.wait(SETTLED_WAIT_S, lambda: self.subject.settled(place))
         self.row.notes["settled"] = settled
         place.wait(self.subject.calm_s, lambda: False)

@@ -256,6 +256,10 @@ class Place:
         for child in self._children:
             child.poll()
 
+    def bare(self) -> Dict[str, str]:
+        """Nearly no environment: of the case, so that it is cleared up, and of nothing else."""
+        return {"PATH": "/usr/bin:/bin", "HOME": "/", procs.MARK: self.run_id}
+
     def spawn_innocents(self) -> None:
         """Two processes nobody may touch: one that quotes the gateway's command, one that has its
         name in a path.
@@ -264,9 +268,7 @@ class Place:
         self.innocent_log = self.root / "innocent.log"
         for number, words in enumerate((["openclaw", "gateway", "run"], ["openclaw-gateway.log"])):
             argv = [sys.executable, "-c", INNOCENT, str(self.innocent_log), *words]
-            child = self.spawn(
-                argv, "innocent-{}.out".format(number), env={"PATH": "/usr/bin:/bin"}
-            )
+            child = self.spawn(argv, "innocent-{}.out".format(number), env=self.bare())
             row = procs.row(child.pid)
             if row:
                 self.innocents.append(row.who)

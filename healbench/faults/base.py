@@ -66,8 +66,8 @@ def edited(place: Place, change: Any, meant: bool = False) -> None:
 
 def run_helper(place: Place, code: str, *words: str) -> int:
     """Start a Python program of nobody's; it may not be touched. Return its pid."""
-    env = {"PATH": "/usr/bin:/bin", "HOME": "/"}
-    child = place.spawn([sys.executable, "-c", code, *words], "helper.out", env=env)
+    argv = [sys.executable, "-c", code, *words]
+    child = place.spawn(argv, "helper.out", env=place.bare())
     place.notes.setdefault("strangers", []).append(child.pid)
     place.notes.setdefault("helpers", []).append(child.pid)
     place.cleanup(lambda: _end(child.pid))
