@@ -214,8 +214,9 @@ def just_started(ctx: Context) -> bool:
 
 
 def _ended_first(ctx: Context) -> bool:
-    """End exactly the living process before it is started again: between the last probe and a signal
-    that a service manager carries lie seconds. True when gone; False where only the manager may.
+    """End exactly the living process before it is started again: seconds lie between the last
+    probe and a signal that a service manager carries. True when gone; False where only the manager
+    may.
 
     A gateway that was judged deaf will not act on a polite end (minutes); one that only began to
     start has time for it. Raises Serving for one that answers, RepairError at the limit of kills.
