@@ -160,6 +160,8 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
     ledger = Ledger(ctx.host, ctx.home)
     if action in ("start", "restart") and _stopped_meanwhile(ctx) and not ledger.owed_start():
         raise RepairError(Text("it was stopped on purpose meanwhile", "它在此期间已被手动停止"))
+    if action == "stop" and _would_be_killed(ctx) and not ledger.may_kill():
+        raise RepairError(_NO_THIRD)  # the manager kills what does not end, and knows no limit
     if action in ("stop", "restart"):
         ledger.note(action, who="level 3")
     if action == "start":
@@ -192,6 +194,14 @@ def _stopped_meanwhile(ctx: Context) -> bool:
     state = gateway.service_of(ctx.platform)
     now = getattr(state, "stopped_by_operator", None) is True
     return now and ctx.verdict.state is not State.STOPPED
+
+
+_NO_THIRD = Text("two hard kills in five minutes: no third", "五分钟内已强制结束两次：不再强制结束")
+
+
+def _would_be_killed(ctx: Context) -> bool:
+    """Whether the living process is the one that was judged deaf: no polite stop ends it."""
+    return ctx.verdict.state in (State.HUNG, State.ZOMBIE) and live_process(ctx)
 
 
 def _runs_again(ctx: Context) -> bool:
@@ -233,9 +243,7 @@ def _ended_first(ctx: Context) -> bool:
     if ended in (gateway.Ended.ANSWERS, gateway.Ended.RUNS):
         raise Serving(Text("the gateway answers", "网关有响应"))
     if ended is gateway.Ended.LIMIT:
-        raise RepairError(
-            Text("two hard kills in five minutes: no third", "五分钟内已强制结束两次：不再强制结束")
-        )
+        raise RepairError(_NO_THIRD)
     return ended.gone
 
 

@@ -398,6 +398,24 @@ def test_a_gateway_that_answers_is_not_restarted(world: World) -> None:
         steps.service(ctx, "stop", 1.0)
 
 
+def test_v36_a_stop_that_its_manager_would_make_a_third_hard_kill_is_not_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skill.doctor import steps
+
+    monkeypatch.setattr(steps, "live_process", lambda ctx: True)
+    ctx = world.context()
+    deaf = ctx.with_verdict(replace(ctx.verdict, state=State.HUNG, pid=77))
+    world.started = False
+    for number in range(2):
+        steps.service(deaf, "stop", 1.0)
+        Ledger(ctx.host, ctx.home).note("kill", who="level 2", pid=number + 1)
+    asked = list(world.calls)
+    with pytest.raises(RepairError):
+        steps.service(deaf, "stop", 1.0)
+    assert world.calls == asked and asked.count("stop") == 2
+
+
 def test_suspected_1_a_process_that_only_began_to_start_is_not_killed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
