@@ -89,8 +89,9 @@ def run_port(ctx: Seen) -> Iterable[Finding]:
                 "",
                 _move(
                     look,
-                    "Stop that program, or move the gateway.\nkill {}".format(pid),
-                    "请停止该程序，或给网关换端口。\nkill {}".format(pid),
+                    "Stop that program, or move the gateway: one of the two.\n"
+                    "kill {}    # stops that program".format(pid),
+                    "请停止该程序，或给网关换端口，二选一。\nkill {}    # 停止该程序".format(pid),
                 ),
                 pid=pid,
                 command=line,
@@ -101,6 +102,10 @@ def run_port(ctx: Seen) -> Iterable[Finding]:
             )
 
 
+# Behind the second of two ways: whoever pastes both would do both.
+OR_MOVE = Text("    # or: moves the gateway", "    # 或者：给网关换端口")
+
+
 def _move(look: Any, en: str, zh: str) -> Tuple[str, str]:
     """What to type for another port: one that is free. OpenClaw's own service passes --port, so it
     is written again where a service manager starts it.
@@ -108,7 +113,8 @@ def _move(look: Any, en: str, zh: str) -> Tuple[str, str]:
     command = "openclaw config set gateway.port {}".format(free(look.home.port))
     if getattr(look.platform, "name", "direct") != "direct":
         command += " && openclaw gateway install --force"
-    return en + "\n" + command, zh + "\n" + command
+    either = OR_MOVE if "\n" in en else Text("", "")
+    return en + "\n" + command + either.en, zh + "\n" + command + either.zh
 
 
 def free(port: int) -> int:

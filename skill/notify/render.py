@@ -29,6 +29,7 @@ WORDS: Mapping[str, Text] = {
     "history": Text("What happened", "经过"),
     "done": Text("Done automatically", "已自动处理"),
     "next": Text("What to do now", "现在请这样做"),
+    "look": Text("Nothing to do now. To look closer", "现在无需处理。想了解详情"),
     "yours": Text("Your part", "你要做的"),
     "log": Text("Last log lines", "最近的日志"),
     "paths": Text("Files", "相关文件"),
@@ -46,6 +47,7 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
     r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
+_ONLY_LOOKS = re.compile(r"iflow-doctor incident \S+(?:\s+#.*)?")
 _MENTION = re.compile(r"[@＠](?=(?:everyone|here|all|channel|所有人|全体成员|[&!]?\d))", re.I)
 _COMMAND = re.compile(
     r"(?!.*。)(?:sudo )?(?:openclaw|iflow-doctor|chmod|chown|cp|curl|df|dmesg|docker|du|export|kill"
@@ -79,6 +81,9 @@ class Doc:
     alerts: Tuple[Mapping[str, Any], ...] = ()
 
     def word(self, name: str) -> str:
+        over = self.kind == "recovered" and self.level not in ("error", "critical")
+        if name == "next" and over and _ONLY_LOOKS.fullmatch(self.next_step.strip()):
+            name = "look"  # what can be typed is no duty
         return WORDS[name].to(self.lang)
 
     @property

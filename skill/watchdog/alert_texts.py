@@ -233,8 +233,9 @@ def moment(at: float, now: float) -> str:
     """Local time with its offset: the reader may sit elsewhere. The day where it is another one."""
     then = time.localtime(at)
     same = then[:3] == time.localtime(now)[:3]
-    return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then) + time.strftime(
-        " UTC%z", then
+    offset = time.strftime("%z", then)
+    return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then) + (
+        " UTC{}:{}".format(offset[:3], offset[3:]) if offset else ""
     )
 
 
@@ -314,8 +315,9 @@ def _recovered(
         step = Text(
             line + "    # what was changed, and how to undo it", line + "    # 改动了什么、如何撤销"
         )
-    elif verdict and verdict.state == State.DEGRADED:
-        step = Text(*["openclaw channels status --probe"] * 2)
+    if verdict and verdict.state == State.DEGRADED:
+        probe = "openclaw channels status --probe"
+        step = Text(*(probe + "\n" + said if said else probe for said in step or ("", "")))
     return title, what, step
 
 
@@ -364,15 +366,15 @@ def _tried(incident: Optional[Incident], decision: Decision, kind: str) -> Tuple
     if decision.code == "no-answer":
         done.append(
             Text(
-                "looked for a repair (level 3): it did not finish",
-                "已启动第三级诊断，但未返回结果",
+                "looked for a repair: that did not finish",
+                "查找过修复方法，但没有得出结果",
             )
         )
     elif kind == "escalated" and not incident.tried and incident.treated and incident.cause.en:
         done.append(
             Text(
-                "looked for a repair (level 3): none that may run without you",
-                "第三级诊断没有找到可自动执行的修复",
+                "looked for a repair: there is none that may run without you",
+                "没有找到可以不经你同意就执行的修复",
             )
         )
     return tuple(done)

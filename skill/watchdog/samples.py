@@ -131,8 +131,11 @@ class _Samples:
             rivals.free(18789)
         )
         step = Text(
-            "Stop that program, or move the gateway.\nkill 4711\n" + move,
-            "请停止该程序，或给网关换端口。\nkill 4711\n" + move,
+            "Stop that program, or move the gateway: one of the two.\n"
+            "kill 4711    # stops that program\n" + move + rivals.OR_MOVE.en,
+            "请停止该程序，或给网关换端口，二选一。\nkill 4711    # 停止该程序\n"
+            + move
+            + rivals.OR_MOVE.zh,
         )
         incident = _asked("5a17", 180, State.IMPOSTOR, cause, hopeless=True)
         return self._told(ASKS, incident, _seen(State.IMPOSTOR), step)

@@ -136,6 +136,7 @@ def treat(ctx):
     from skill.doctor import emergency, execute
 
     said = []
+    agree(ctx, ctx.settings["ai"]["prefer"])
     result = emergency.ask(
         ctx,
         (),
@@ -159,8 +160,8 @@ def test_plan_mode_heals_the_real_gateway(lab, tmp_path, kind):
     finally:
         server.shutdown()
     print(
-        "{}: healed {} in {:.1f} s, prompt after {:.2f} s, {}".format(
-            kind, result.healed, time.monotonic() - began, result.prompt_after_s, said
+        "{}: healed {} in {:.1f} s, prompt after {} s, {} {}".format(
+            kind, result.healed, time.monotonic() - began, result.prompt_after_s, said, result
         )
     )
     assert result.healed and result.bridge == kind and not result.by_itself
@@ -351,6 +352,7 @@ def test_hands_mode_heals_and_denies_everything_else(lab, tmp_path):
 
         from skill.doctor import emergency, execute
 
+        agree(ctx, ("claude",))
         result = emergency.ask(
             ctx, (), "e2e-hands", lambda plan: execute.execute(ctx, plan), say=copy_of(ctx)
         )
@@ -533,11 +535,13 @@ def test_an_interrupted_claude_is_no_success(tmp_path):
     thread.start()
     began = time.monotonic()
     try:
+        agree(ctx, ("claude",))
         result = emergency.ask(ctx, (), "e2e-sigint", ai_world.Healer())
     finally:
         server.shutdown()
         thread.join()
     print("SIGINT: {} after {:.1f} s".format(result.attempts, time.monotonic() - began))
+    assert (tmp_path / "log.jsonl").exists(), "it was never asked"
     assert not result.healed and result.attempts[0][0] == "claude" and result.attempts[0][1] != "ok"
     assert time.monotonic() - began < 45
 

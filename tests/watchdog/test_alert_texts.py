@@ -283,3 +283,29 @@ def test_a_name_in_failing_is_told_with_its_meaning(failing, en, zh):
     _, what, step = note_texts.words(Decision("note", "degraded"), verdict)
     assert en in what.en and zh in what.zh
     assert ("channels" in step.en) == (failing == "telegram")
+
+
+def label(alert, lang="en"):
+    doc = render.single([alert], lang, lambda text: text, render.origin("", HOME.port))
+    return doc.word("next")
+
+
+def test_what_is_over_asks_for_nothing_unless_something_is_left_to_do():
+    made = samples.alerts()
+    assert label(made["config-restored"]) == "Nothing to do now. To look closer"
+    assert label(made["config-restored"], "zh") == "现在无需处理。想了解详情"
+    for kind in ("database-lost", "port-taken", "stopped"):
+        assert label(made[kind]) == "What to do now"
+    changed = Healed(3, "doctor", (Tried("restore-config", "healed", keys=("gateway.port",)),))
+    red = Verdict(State.DEGRADED, Text("red", "红"), failing=("telegram",))
+    both = told("recovered", "ready", red, replace(OPENED, healed=changed))
+    assert both.next_step.en.splitlines()[0] == "openclaw channels status --probe"
+    assert "iflow-doctor incident" in both.next_step.en and label(both) == "What to do now"
+
+
+def test_of_two_ways_only_one_is_to_be_pasted():
+    lines = samples.alerts()["port-taken"].next_step
+    for text in lines:
+        stop, move = [row for row in text.splitlines() if "    # " in row]
+        assert stop.startswith("kill 4711    # ") and move.startswith("openclaw config set ")
+    assert "or:" in lines.en and "或者" in lines.zh
