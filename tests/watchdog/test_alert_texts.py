@@ -179,7 +179,7 @@ def test_what_policy_opens_is_told_in_chinese_without_english(kind, code, facts)
 
 
 def test_an_unanswering_doctor_is_told():
-    assert told("escalate", "no-answer", log="x").done[-1].zh == "已启动第三级诊断，但未返回结果"
+    assert told("escalate", "no-answer", log="x").done[-1].zh == "查找过修复方法，但没有得出结果"
 
 
 # -- what the reader gets, whole ---------------------------------------------------------------
