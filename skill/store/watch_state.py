@@ -205,6 +205,8 @@ def pause(home: Home, now: float) -> Tuple[float, str]:
         until = float((read_json(path) or {}).get("until", 0))
     except SettingsError as error:
         return 0.0, error.message
+    except OSError as error:
+        return 0.0, "{}: {}".format(path, error.strerror)
     except (TypeError, AttributeError, ValueError):
         return 0.0, '{}: must be {{"until": epoch seconds}}'.format(path)
     return (until if until > now else 0.0), ""

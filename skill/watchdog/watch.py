@@ -234,7 +234,7 @@ class Watchdog:
         if (
             not ready
             or not self.state.incident
-            or not (self.state.good or (self.home.doctor_dir / "good").is_dir())
+            or not (self.state.good or os.path.isdir(self.home.doctor_dir / "good"))
         ):
             return False
         now = self.state.incident.id + self._fingerprint()
@@ -312,7 +312,8 @@ class Watchdog:
         )
 
     def _paused(self, now: float) -> bool:
-        if not (self.home.doctor_dir / "pause.json").exists():
+        # os.path: Path.exists() raises where the folder may not be entered (a volume of root's)
+        if not os.path.exists(self.home.doctor_dir / "pause.json"):
             return False
         until, damaged = watch_state.pause(self.home, now)
         if (until, damaged) != self._pause:

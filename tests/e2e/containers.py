@@ -65,6 +65,7 @@ class Pod:
     def __init__(self, name: str, *, memory: str = "", size: str = "", env: Any = ()) -> None:
         self.name, self.memory, self.env = name, memory, tuple(env)
         self.disk = Path(tempfile.mkdtemp(prefix="iflow-pod-"))  # the volume: the account's home
+        self.disk.chmod(0o755)
         self.mounted = bool(size)
         if size:
             subprocess.run(

@@ -107,7 +107,6 @@ def test_a_full_volume_is_told_and_nothing_of_the_owner_is_touched(pod: Pod) -> 
 
 def test_a_volume_of_root_is_told_and_not_touched(pod: Pod) -> None:
     pod.own(0)
-    os.chmod(str(pod.volume), 0o700)
     config = digest(pod.config)
     os.kill(pod.gateway_pid(), signal.SIGKILL)
 

@@ -153,6 +153,26 @@ def test_a_sick_fleet_or_a_silence_holds_every_act_and_monitoring_that_is_gone_d
         watch_state.set_state_aside(watch.home)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes")
+def test_a_volume_that_belongs_to_root_ends_no_watch(world, monkeypatch):
+    """podman, fchown: not even a look into our own folder is allowed (EACCES at stat)."""
+    watch = world()
+    real = os.stat
+
+    def stat(path, *more, **words):
+        if str(path).endswith(("pause.json", "iflow-doctor/good")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *more, **words)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr("pathlib.Path.stat", lambda self, **words: stat(str(self), **words))
+    watch.acts.children.answer = lambda words, timeout: ""
+    watch.acts.children.start = lambda name, words: None
+    for _ in range(4):
+        watch.tick()
+    assert watch.platform.calls == ["start"]
+
+
 def test_one_lost_probe_acts_on_nothing_and_three_start_it(world):
     watch = world()
     watch.acts.children.answer = lambda words, timeout: ""
