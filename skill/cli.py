@@ -73,6 +73,8 @@ COMMANDS: Dict[str, Tuple[str, str, str]] = {
     "stats": ("heal", "Incidents, time to recover, success rates.", "事故、恢复时间、成功率统计。"),
     "page": ("views", "A page with everything at a glance.", "用浏览器页面一览全局。"),
     "report": ("views", "The page as one file, for a ticket.", "把页面写成一个文件，便于附上。"),
+    "review": ("views", "The last seven days on one page.", "一页看完最近七天。"),
+    "issue": ("views", "What is left to you, as a GitHub issue.", "需要你处理的问题，作为 issue。"),
     "metrics": ("views", "Metrics for Prometheus.", "供 Prometheus 采集的指标。"),
     "fleet": (
         "views",

@@ -266,6 +266,10 @@ def record(
         detected=detected,
         learn=learning.of_person,
     )
+    with contextlib.suppress(Exception):  # the record is what matters; the next flush tries again
+        from ..notify import issues
+
+        issues.sync(ctx)
 
 
 @click.command("before-restart", hidden=True)

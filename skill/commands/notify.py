@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -72,7 +73,12 @@ def flush(app: App, deadline: float) -> None:
     """Send what waits in the outbox. / 发送等待中的告警。"""
     from ..notify import flush as send
 
-    done = send(app.context(), deadline)
+    ctx = app.context()
+    done = send(ctx, deadline)
+    with contextlib.suppress(Exception):  # an issue is kept for later; alerts are what matters here
+        from ..notify import issues
+
+        issues.sync(ctx)
     if app.as_json:
         app.out(done.to_json())
     elif done.waiting or done.delivered or done.errors:

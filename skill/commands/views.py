@@ -68,7 +68,7 @@ STORIES = 12
 
 
 def add(main: click.Group) -> None:
-    for command in (metrics, page, report, fleet):
+    for command in (metrics, page, report, fleet, review, issue):
         main.add_command(command)
 
 
@@ -193,6 +193,78 @@ def report(app: App, target: str) -> None:
         return
     write_atomic(Path(target), text.encode(), 0o600)
     app.say(Text.of("Written: {}", "已写入：{}", target))
+
+
+@click.command()
+@click.option("--week", is_flag=True, help="The calendar week, from Monday. / 自然周（周一起）。")
+@click.option("--send", is_flag=True, help="Also send it as a message. / 同时作为消息发送。")
+@click.pass_obj
+def review(app: App, week: bool, send: bool) -> None:
+    """The last seven days on one page. / 一页看完最近七天。"""
+    from ..store import samples
+    from ..store.records import Store
+    from ..views import review as reviews
+
+    ctx = app.context()
+    begin, end = reviews.week_of(ctx.host.now(), week)
+    made = reviews.review(Store(ctx.home).all(), samples.days(ctx.home), begin, end)
+    if send:
+        from .. import notify
+        from ..model import Alert
+
+        stamp = time.strftime("%Y-%m-%d", time.localtime(begin))
+        title = Text("The week of your OpenClaw", "OpenClaw 本周回顾")
+        text = reviews.text(made)
+        notify.enqueue(ctx, Alert("review-" + stamp, "note", "warning", title, end, text))
+        notify.flush(ctx)
+    if app.as_json:
+        app.out(reviews.to_json(made, app.lang))
+        return
+    for line in reviews.lines(made, app.lang):
+        app.say(line)
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--print", "show", is_flag=True, help="Only show the text. / 只显示文本。")
+@click.option("--send", is_flag=True, help="Open, comment or close on GitHub. / 在 GitHub 上处理。")
+@click.pass_obj
+def issue(app: App, code: Optional[str], show: bool, send: bool) -> None:
+    """What is left to you, as an issue on GitHub. / 需要你处理的问题，作为 GitHub issue。"""
+    from ..errors import CannotTell, NotifyError
+    from ..notify import issues
+
+    if show == send:
+        raise UsageError(
+            Text("say --print or --send", "请指定 --print 或 --send"),
+            Text("--print shows the text and sends nothing", "--print 只显示文本，不发送"),
+        )
+    ctx = app.context()
+    if show:
+        row = issues.chosen(ctx, code or "")
+        if row is None:
+            app.say(Text("No incident is left to you.", "没有需要你处理的事故。"))
+            return
+        title, body = issues.text_of(ctx, row)
+        if app.as_json:
+            app.out({"title": title, "body": body})
+        else:
+            app.say(title + "\n\n" + body)
+        return
+    try:
+        done = issues.sync(ctx)
+    except (NotifyError, CannotTell) as error:
+        if app.as_json:
+            app.out({"ok": False, "error": str(error)})
+        else:
+            app.say(Text.of("Nothing more was sent: {}", "未继续发送：{}", error))
+        raise click.exceptions.Exit(1) from None
+    if app.as_json:
+        app.out({"ok": True, "done": done})
+    elif not done:
+        app.say(Text("Nothing to send.", "没有需要发送的内容。"))
+    for line in [] if app.as_json else done:
+        app.say(line)
 
 
 # -- what the page shows --------------------------------------------------------------------------

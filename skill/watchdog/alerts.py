@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -17,6 +18,7 @@ from .policy_outage import Decision
 
 CRASHES_AN_HOUR = 5  # more than this is an error, by the user's table
 SERVED_AFTER = 2  # looks in a row that no longer see what was told, until that is said to be over
+SUNDAY, REVIEW_HOUR = 6, 18  # when the review of the week goes out
 LEAST_MEMORY_MB = 1024.0  # a healthy idle 2026.9.6 uses 600 to 865 MB (measured)
 
 
@@ -66,6 +68,7 @@ class Teller:
         self.context, self.children, self.log = context, children, log
         self.levels: Dict[str, bool] = {}
         self.heart: Any = None
+        self.reviewed: Optional[str] = None  # the day of the last review, as it is on disk
         self.ending = 0.0  # start of the process of which the end of memory was told
 
     def guarded(self, what: str, work: Callable[[], Any]) -> Any:
@@ -241,8 +244,25 @@ class Teller:
                 self.heart.beat("success" if fine else "fail")
             if not paused and (notify.remind(ctx, now) or notify.due(ctx, now)):
                 self.flush()
+            if ctx.settings.get("notify.weekly_review", False) and self._review_due(ctx, now):
+                self.children.start("review", ["review", "--week", "--send"])
 
         self.guarded("looked", work)
+
+    def _review_due(self, ctx: Context, now: float) -> bool:
+        """Once on a Sunday, from 18:00 on; what was begun is noted first: never twice."""
+        today = time.localtime(now)
+        if today.tm_wday != SUNDAY or today.tm_hour < REVIEW_HOUR:
+            return False
+        day = time.strftime("%Y-%m-%d", today)
+        if self.reviewed is None:
+            known = read_json(ctx.home.doctor_dir / "review.json") or {}
+            self.reviewed = str(known.get("sent", ""))
+        if self.reviewed == day:
+            return False
+        write_json(ctx.home.doctor_dir / "review.json", {"sent": day})
+        self.reviewed = day
+        return True
 
     def stopping(self, now: float) -> None:
         def work() -> None:

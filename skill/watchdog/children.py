@@ -27,6 +27,7 @@ BOUNDS = {
     "inspect": 30.0,
     "served": 300.0,
     "record": 60.0,
+    "review": 180.0,
     "metrics": float("inf"),  # serves for as long as the watchdog watches
 }
 
