@@ -60,6 +60,7 @@ class Samples:
         self.home = home
         self._last = 0.0
         self._written = 0.0
+        self._state = ""  # as it was at the last look: a change is a row at once
         self._sums: Dict[str, Dict[str, float]] = {}
 
     def look(self, now: float, state: State, outage: bool) -> bool:
@@ -69,8 +70,9 @@ class Samples:
             day = self._sums.setdefault(time.strftime("%Y-%m-%d", time.localtime(now)), {})
             group = group_of(state, outage)
             day[group] = day.get(group, 0.0) + step
-        self._last = now
-        return now - self._written >= EVERY or now < self._written
+        changed = state.value != self._state
+        self._last, self._state = now, state.value
+        return changed or now - self._written >= EVERY or now < self._written
 
     def count(self, now: float, name: str, number: int = 1) -> None:
         """Add to what the day counts: starts, restarts, crashes."""

@@ -25,6 +25,7 @@ CASES: Dict[str, Tuple[Dict[str, str], Dict[str, str]]] = {
         {D + "ready": "0x120", D + "up": "1x120"},
         {D + "ready": "0x120", D + "up": "0x120"},
     ),
+    "Incident": ({D + 'incident_open{case="none"}': "1x120"}, {D + "incident_open": "0x120"}),
     "RefusesToStart": (
         {D + 'state{state="misconfigured"}': "1x120"},
         {D + 'state{state="down"}': "1x120", D + 'state{state="misconfigured"}': "0x120"},
