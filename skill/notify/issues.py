@@ -22,6 +22,7 @@ from ..files import private_dir, read_json, write_json
 from ..locks import owned_lock
 from ..model import STATE_NAMES, State, Text
 from ..openclaw import channels, known_secrets
+from ..redact import drop_chat, visible
 from ..store import watch_state
 from ..store.records import Store
 from .incidents import span
@@ -75,7 +76,11 @@ def fingerprint(row: Mapping[str, Any]) -> str:
 
 def text_of(ctx: Context, row: Mapping[str, Any]) -> Tuple[str, str]:
     """Return title and body, without a secret."""
-    clean = known_secrets.redactor(ctx).clean
+    redactor = known_secrets.redactor(ctx)
+
+    def clean(text: str) -> str:
+        return redactor.clean(drop_chat(visible(text)))
+
     state = str(row.get("state") or "")
     name = STATE_NAMES[State(state)].en if state in State._value2member_map_ else state or "?"
     said = _flat(clean(str(row.get("cause") or name)))

@@ -14,7 +14,10 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 PARTS = 8  # floors in a window
 COVERED = 0.75  # share of the parts that must hold samples: a gap is no evidence
 RISING = 6  # of the seven steps between floors
-FADING = 0.5  # the later half must still grow at this share of the earlier half's pace
+EVEN = 0.25  # a step counts as rising from this share of the mean step on
+DROP = 0.5  # of the mean step: a floor that falls by more was a collection, not noise
+JUMP = 3.0  # of the mean step: a floor that rises by more was an event (a plugin, a worker)
+FADING = 0.7  # the later half must still grow at this share of the earlier half's pace
 WARM_UP = 900.0  # s after a start in which caches fill: no slow window may reach into it
 
 
@@ -102,11 +105,14 @@ def pace(points: Sequence[Sample]) -> float:
 
 
 def _grows(low: Sequence[Sample], window: Window) -> bool:
-    """Whether every floor but one rises, enough, and not ever more slowly."""
+    """Whether every floor but one rises, enough, evenly, and not ever more slowly."""
     if len(low) < max(3, COVERED * PARTS):
         return False
     steps = [b.value - a.value for a, b in zip(low, low[1:])]
-    if sum(step > 0 for step in steps) < min(RISING, len(steps) - 1):
+    mean = (low[-1].value - low[0].value) / len(steps)
+    if mean <= 0 or min(steps) < -DROP * mean or max(steps) > JUMP * mean:
+        return False
+    if sum(step > EVEN * mean for step in steps) < min(RISING, len(steps) - 1):
         return False
     if low[-1].value < max(sample.value for sample in low):
         return False
@@ -139,7 +145,7 @@ def forecast(
         low = floors(samples, since, now)
         if not _grows(low, window):
             continue
-        slope = pace(low)
+        slope = min(pace(low), pace(low[len(low) // 2 :]))  # what slows down ends later
         left = max(0.0, limit - value)
         if slope > 0 and left / slope <= window.horizon:
             return Forecast(now + left / slope, slope * 3600.0, window.seconds, now, limit)
