@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 EVERY = 5.0
+FAST, REST_MS = 300.0, 240_000
 CHILD = "const keep=[];setInterval(()=>keep.push(Buffer.alloc({bytes},1)),1000)"
 PLUGIN = {
     "none": "",
@@ -55,6 +56,8 @@ def main(folder: str, port: str, name: str, seconds: str, rate: str = "0", kind:
             numbers=bytes_a_second // 8,
             child=json.dumps(CHILD.format(bytes=bytes_a_second)),
         )
+        if float(rate) >= FAST:  # a while of rest first, or it is over before it is ready
+            body = "setTimeout(()=>{%s},%d);" % (body, REST_MS)
         plugin = state / "extensions" / "leaky"
         plugin.mkdir(parents=True)
         (plugin / "index.js").write_text(

@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models import dashboard as models
 TARGET = Path(__file__).resolve().parent.parent / "templates" / "dashboards" / "grafana.json"
 D = "openclaw_doctor_"
 ONE = '{instance=~"$instance"}'
-# title, expression, legend, unit, (0 is bad, 1 is good)
+# One panel has a title, its queries with their legends, a unit and a kind.
 Row = Tuple[str, List[Tuple[str, str]], str, str]
 
 FLEET: List[Row] = [

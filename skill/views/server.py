@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import threading
@@ -117,7 +118,8 @@ def serve(
             if policy and kind == HTML:
                 self.send_header("Content-Security-Policy", policy)
             self.end_headers()
-            self.wfile.write(raw)
+            with contextlib.suppress(OSError):  # a reader that has gone away
+                self.wfile.write(raw)
 
         def log_message(self, *_words: Any) -> None:
             pass

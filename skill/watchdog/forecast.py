@@ -52,7 +52,8 @@ MEMORY = (
     Window(300.0, 500 * MB, 0.25, 3600.0, warm=False),
     Window(1200.0, 400 * MB, 0.20, 2 * 3600.0, warm=False),
     Window(3600.0, 96 * MB, 0.08, 6 * 3600.0),
-    Window(6 * 3600.0, 64 * MB, 0.06, 3 * 86400.0),
+    # a morning rises for six hours as well: only an end within half a day is worth a word
+    Window(6 * 3600.0, 64 * MB, 0.06, 12 * 3600.0),
 )
 # Used space: it does not breathe, so the floor is the series itself.
 DISK = (
