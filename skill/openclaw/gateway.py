@@ -216,16 +216,14 @@ def observe(
     if process and owner and owner.pid != process.pid and _below(host, process.pid, owner.pid):
         process = owner  # up to 2026.4 a launcher starts the gateway as its child
     cpu_s = moved = None
-    if process and found["answer"] not in SERVING:
+    draining = found.get("startup") == "draining"
+    if process and (found["answer"] not in SERVING or draining):
         cpu_s, moved = _work_of(host, process.pid)
     staying = stuck = lost = False
     silent: Optional[float] = None
-    if process and (found["answer"] in ("refused", "silent") or found.get("startup") == "draining"):
+    if process and (found["answer"] in ("refused", "silent") or draining):
         said = _newest_log(host, home)
-        own = logs.of_process(logs.spoken(said), process.started)
-        staying = found["answer"] == "refused" and any(
-            "Process will stay alive" in row for row in own
-        )
+        staying = found["answer"] == "refused" and logs.stays_alive(said, process.started)
         silent = logs.silence(said, host.now(), process.started)
         stuck = logs.shutdown_stuck(said, host.now(), process.started)
         lost = found["answer"] == "refused" and logs.port_lost(said, process.started)

@@ -12,7 +12,18 @@ from typing import Optional, Tuple
 
 from ..model import State, Text, Verdict
 from .gateway import REFUSED, Observation, meanings
-from .judge_memory import Limits, Memory, age, jump, may_start, ours, patience, remember, unclean
+from .judge_memory import (
+    Limits,
+    Memory,
+    age,
+    jump,
+    may_start,
+    ours,
+    patience,
+    remember,
+    rests,
+    unclean,
+)
 
 __all__ = ["Limits", "Memory", "judge", "jump"]
 
@@ -109,7 +120,8 @@ def _believed(seen: Observation, memory: Memory) -> bool:
 
 def _answering(seen: Observation, memory: Memory) -> Tuple[State, Text]:
     drains = seen.mono - (memory.drain_since if memory.drain_since is not None else seen.mono)
-    if seen.startup == "draining" and seen.shutdown_stuck and drains >= DRAIN_SEEN:
+    stuck = seen.shutdown_stuck and drains >= DRAIN_SEEN and rests(seen, memory)
+    if seen.startup == "draining" and stuck:
         return State.HUNG, Text(
             "it hangs while shutting down: nothing logged for over a minute",
             "关闭过程卡住：一分多钟没有任何日志",
@@ -155,19 +167,20 @@ def _alive(
     if seen.answer == "silent":
         return _deaf(seen, memory, limits, confirmed)
     closed = seen.mono - (memory.closed_since if memory.closed_since is not None else seen.mono)
-    # else it may just be a start, whatever a log says
+    # else it may just be a start, whatever a log says; one that works is never cut short by a log
+    idle = confirmed and rests(seen, memory)
     served = memory.ready_pid == pid or memory.drain_since is not None
-    if seen.log_says_staying_alive and confirmed:
+    if seen.log_says_staying_alive and idle:
         return State.ZOMBIE, Text(
             "process {} is alive but not listening: its restart failed".format(pid),
             "进程 {} 存活，但未监听端口：重启失败".format(pid),
         )
-    if seen.port_lost and served and confirmed and closed >= PORT_LOST:
+    if seen.port_lost and served and idle and closed >= PORT_LOST:
         return State.ZOMBIE, Text(
             "process {} was ready and lost its port".format(pid),
             "进程 {} 曾就绪，现已失去端口".format(pid),
         )
-    if seen.shutdown_stuck and served and confirmed:
+    if seen.shutdown_stuck and served and idle:
         return State.ZOMBIE, Text(
             "process {} hung while shutting down".format(pid), "进程 {} 卡在关闭过程中".format(pid)
         )

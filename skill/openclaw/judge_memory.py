@@ -108,7 +108,7 @@ def remember(seen: Observation, memory: Memory) -> Memory:
     served = mine and serves(seen)
     closed = bool(pid) and seen.answer == "refused"
     draining = seen.startup == "draining"
-    stalls = bool(pid) and not answered
+    stalls = bool(pid) and (not answered or draining)
     kept = stalls and same and memory.stall_at is not None
     drain_since = memory.drain_since if same and closed else None
     return Memory(
@@ -204,6 +204,11 @@ def patience(seen: Observation, memory: Memory) -> float:
         return BUSY_PATIENCE if memory.busy_since is not None else 0.0
     used = _rate(seen.cpu_s, memory.stall_cpu_s, seen.mono, memory.stall_at)
     return BUSY_PATIENCE if used >= BUSY else 0.0
+
+
+def rests(seen: Observation, memory: Memory) -> bool:
+    """Whether it neither computes nor reads nor writes: what its log says ends no other one."""
+    return patience(seen, memory) == 0.0
 
 
 def unclean(seen: Observation, memory: Memory) -> bool:

@@ -258,6 +258,13 @@ def left_orderly(host: Host, home: Home) -> bool:
     return bool(kept) and not files(host, home)
 
 
+def left_lying(host: Host, home: Home) -> bool:
+    """Whether a gateway that knows the coordinator (2026.8 and later) went without taking its lock
+    away, as no orderly end does.
+    """
+    return any(os.path.isfile(lock.path + ".sqlite") for lock in locks(host, home))
+
+
 def proven_dead(host: Host, home: Home) -> bool:
     """Whether a lock may be moved: every owner is proven to be gone.
 

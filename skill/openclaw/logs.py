@@ -10,7 +10,7 @@ shares; logs/stability/*.json.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, List, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..files import tail_bytes
 from ..host import Host
@@ -19,12 +19,7 @@ from .home import Home
 from .shared_log import CUT
 
 LIMIT = 524288  # bytes
-# The first lines that a gateway prints; earlier deaths print none of them, so the whole tail is
-# kept then.
-BOOT = re.compile(
-    r"\[gateway\] (?:loading configuration|starting\.\.\.)|gateway loading "
-    r"configuration|gateway starting\.\.\."
-)
+LINES = 4000  # rows that are looked at, the newest: a boot writes a few hundred
 # every part consumes what it looks at: a row of nothing but ESC ] costs no more than its length
 _ANSI = re.compile(
     r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)?"
@@ -40,7 +35,7 @@ def newest_boot(host: Host, home: Home, limit: int = LIMIT) -> str:
     console = _console(host, home, limit)
     own = newest_start(console)
     lines = own if own else []
-    if not lines or not any(BOOT.search(line) for line in lines):
+    if not any(_begins(line) for line in lines):
         lines = lines + newest_start(shared_log.lines(host, home, limit // 2))
     lines += shared_log.stability(home, host.now())
     text = "\n".join(lines)
@@ -64,34 +59,61 @@ def newest_start(lines: List[str]) -> List[str]:
     """The lines from the last start on. What stands just before a start belongs to it only when no
     clean line separates them.
     """
-    starts = [i for i, line in enumerate(lines) if "loading configuration" in line]
-    if not starts:
-        starts = [i for i, line in enumerate(lines) if BOOT.search(line)]
-    if not starts:
+    # where lines carry times, one without is a further line of what stands before it
+    stamped = any(_STAMP.match(line) for line in lines[-50:])
+
+    def begins(line: str) -> bool:
+        return _begins(line) and (not stamped or line[:1].isdigit())
+
+    last = _last_index(lines, "loading configuration", begins)
+    if last is None:
+        last = _last_index(lines, "starting...", begins)
+    if last is None:
         return lines[-400:]
-    last = starts[-1]
-    after = lines[last:]
     # A start that dies before "loading configuration" leaves lines after the shutdown of the boot
     # before it.
-    over = [i for i, line in enumerate(after) if _ENDED.search(line)]
-    if over and len(after) > over[-1] + 1:
-        rest = after[over[-1] + 1 :]
-        if any(_EARLY.search(line) for line in rest):
-            return rest
+    over = next((n for n in range(len(lines) - 1, last, -1) if _is_over(lines[n])), None)
+    if over is not None and any(_EARLY.search(line) for line in lines[over + 1 :]):
+        return lines[over + 1 :]
     begin = last
-    while (
-        begin > 0
-        and last - begin < 60
-        and not BOOT.search(lines[begin - 1])
-        and not _ENDED.search(lines[begin - 1])
-    ):
+    while begin > 0 and last - begin < 60 and not _parts(lines[begin - 1]):
         begin -= 1
     return lines[begin:]
 
 
-_ENDED = re.compile(
-    r"completed cleanly in|Stopped .*OpenClaw|Main process exited|Deactivated "
-    r"successfully|Failed with result"
+def _last_index(lines: List[str], word: str, is_it: Any) -> Optional[int]:
+    return next(
+        (n for n in range(len(lines) - 1, -1, -1) if word in lines[n] and is_it(lines[n])), None
+    )
+
+
+def _begins(line: str) -> bool:
+    said = _said(line)
+    return said.part in ("gateway", "") and bool(_START.match(said.words))
+
+
+def _is_over(line: str) -> bool:
+    """An end: the gateway's own word, or the service manager's."""
+    if not any(word in line for word in _OVER_WORDS):
+        return False
+    said = _said(line)
+    if said.part == "shutdown":
+        return bool(_CAME_TO_END.match(said.words))
+    return said.part == "" and bool(_MANAGER.match(said.words))
+
+
+def _parts(line: str) -> bool:
+    """Whether nothing before this line can belong to the start after it."""
+    if _is_over(line) or _begins(line):
+        return True
+    said = _said(line)
+    return said.part == "gateway" and bool(_READY.match(said.words) or _ORDER.match(said.words))
+
+
+_OVER_WORDS = ("completed cleanly in", "Stopped ", "Main process", "Deactivated", "Failed with")
+_MANAGER = re.compile(
+    r"(?:\S+\.service: )?(?:Stopped .*OpenClaw|Main process exited|Deactivated successfully"
+    r"|Failed with result)"
 )
 _EARLY = re.compile(
     r"FATAL ERROR|not allowed in NODE_OPTIONS|Cannot find module|missing "
@@ -147,9 +169,9 @@ def _journal(host: Host, home: Home) -> List[str]:
 def plain(rows: Iterable[str]) -> List[str]:
     """Lines without terminal colours, without empty ones, each at most 2000 characters."""
     result = []
-    for row in rows:
+    for row in list(rows)[-LINES:]:
         line = row[: 2 * CUT]  # before any pattern: a row may be 500 KB long
-        if "\x1b" in line or "m" in line:
+        if "\x1b" in line or ("m" in line and "[" in line):
             line = _ANSI.sub("", line)
         line = line.rstrip()[:CUT]
         if line.strip():
@@ -168,35 +190,6 @@ def quoted(line: str) -> bool:
     )
 
 
-# who in the gateway speaks of its start, its end and its port
-_SPEAKERS = (
-    "gateway",
-    "admission",
-    "keeper",
-    "lifecycle",
-    "reload",
-    "restart",
-    "shutdown",
-    "startup",
-    "supervisor",
-    "update",
-)
-_SUBSYSTEM = re.compile(r"(?:^|\s)\[([A-Za-z][\w./:-]{0,80})\]")
-
-
-def spoken(log: str) -> str:
-    """The lines that the gateway itself says: of its own subsystems, or of none. What a channel, an
-    agent or a tool wrote is somebody's text, whatever words it holds.
-    """
-    return "\n".join(line for line in log.splitlines() if _speaks(line))
-
-
-def _speaks(line: str) -> bool:
-    found = _SUBSYSTEM.search(line[:300])
-    own = found is None or re.split(r"[/.:]", found.group(1).lower())[0] in _SPEAKERS
-    return own and not quoted(line)
-
-
 def epoch_of_line(line: str) -> float:
     """The time that a line begins with, epoch seconds; 0.0 when it carries none."""
     from datetime import datetime
@@ -212,6 +205,86 @@ def epoch_of_line(line: str) -> float:
         return 0.0
 
 
+# -- whose words they are --------------------------------------------------------------------------
+class Said(NamedTuple):
+    """One entry of a log. part: the subsystem, "" for a line without one. words: its message up to
+    what it quotes. text: the whole of it, with the lines that belong to it.
+    """
+
+    at: float
+    part: str
+    words: str
+    text: str
+
+
+# Subsystems in which the gateway speaks of itself. Channels, agents, tools and plugins print what
+# others wrote.
+OWN = frozenset(
+    (
+        "",
+        *("gateway", "admission", "keeper", "lifecycle", "reload", "restart"),
+        *("shutdown", "startup", "supervisor", "update", "update-run"),
+    )
+)
+# up to three stamps, a level, [subsystem], the message
+_HEAD = re.compile(
+    r"((?:\d[\w:.,+-]{0,40}[ \t]+){0,3})(?:(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)[ \t]+)?"
+    r"(?:\[([\w./-]{0,80})\][ \t]*)?(.*)"
+)
+_QUOTES = re.compile(r":\s|[\"'`\u201c\u2018\u300c]")
+# What a start that was refused prints without a subsystem or a stamp.
+_REFUSAL = re.compile(
+    r"Gateway (?:failed to start|start blocked)|Doctor c(?:ould not|annot)|Refusing to |Invalid "
+    r"config"
+)
+
+
+def _said(line: str) -> Said:
+    """What one line says. A subsystem inside the message (a plugin's) is the one that speaks."""
+    found = _HEAD.match(line)
+    assert found is not None
+    part = found.group(2)
+    name = "?" if part is None and not found.group(1) and line[:1].isspace() else part or ""
+    if name.startswith("gateway/"):
+        name = name[len("gateway/") :]
+    message = found.group(3)
+    if message.startswith("["):
+        name = "?"
+    return Said(0.0, name, _QUOTES.split(message, 1)[0], line)
+
+
+def spoken(log: str) -> str:
+    """The lines that the gateway itself says."""
+    return "\n".join(one.text for one in own(log))
+
+
+def own(log: str) -> List[Said]:
+    """What the gateway itself says in these lines: nothing out of a chat, an agent, a tool or a
+    plugin, and no further line of such an entry.
+    """
+    result: List[Said] = []
+    ours, stamped = True, False  # whose the entry that is being read is; lines carry times
+    for line in log.splitlines()[-LINES:]:
+        if " stability " in line:
+            continue
+        found = _HEAD.match(line)
+        assert found is not None
+        # where lines carry times, one without is a further line of what stands before it
+        heads = bool(found.group(1)) or (found.group(2) is not None and not stamped)
+        stamped = stamped or bool(found.group(1))
+        if not heads and not (not ours and _REFUSAL.match(line)) and result:
+            if ours:
+                result[-1] = result[-1]._replace(text=(result[-1].text + "\n" + line)[: 4 * CUT])
+            continue
+        said = _said(line)
+        if not heads and not ours and not _REFUSAL.match(line):
+            continue
+        ours = said.part in OWN
+        if ours:
+            result.append(said._replace(at=epoch_of_line(line)))
+    return result
+
+
 # -- what they say of its end: announced or sudden, stuck, refused for a lock, a lost port ---------
 # While active work is drained 2026.9.6 says so every 30 s ("still draining active work"): this long
 # without a word it is no drain.
@@ -220,19 +293,36 @@ SILENT_S = 60.0
 
 def shutdown_stuck(log: str, now: float, started: float = 0.0) -> bool:
     """Given the newest boot's lines: told to end or restart, and silent since for longer than any
-    drain of active work is.
+    drain of active work is. A shutdown that came to its end, or a start after it, ends the order.
     """
-    lines = of_process(spoken(log), started)
-    told = next((n for n in range(len(lines) - 1, -1, -1) if _TOLD_TO_END.search(lines[n])), None)
-    if told is None or any(_BEGINS.search(line) for line in lines[told + 1 :]):
-        return False  # a restart in the same process came to its end
-    before = "\n".join(lines[:told])
-    if BOOT.search(before) and not _SAID_READY.search(before):
+    lines = of_process(log, started)
+    said = own("\n".join(lines))
+    told = _last_of(said, _is_order)
+    if told is None or any(_is_start(one) or _is_end(one) for one in said[told + 1 :]):
+        return False
+    before = said[:told]
+    if any(_starts(one) for one in before) and not any(_is_ready(one) for one in before):
         return False  # a start that is told to end: its own budget bounds it
-    whole = of_process(log, started)  # whoever speaks: it is at work
-    order = epoch_of_line(lines[told])
-    last = max((at for at in map(epoch_of_line, whole) if at >= order), default=0.0)
+    last = max((epoch_of_line(line) for line in lines[-LINES:]), default=0.0)
     return last > 0 and now - last >= SILENT_S
+
+
+def stays_alive(log: str, started: float = 0.0) -> bool:
+    """Given the newest boot's lines: it says that a restart in its process failed and that it
+    stays; nothing since says that it was told to go or that it starts again.
+    """
+    said = own("\n".join(of_process(log, started)))
+    stays = _last_of(
+        said,
+        lambda one: (
+            one.part in ("gateway", "reload")
+            and bool(_FAILED_AGAIN.match(one.words))
+            and "Process will stay alive" in one.text
+        ),
+    )
+    return stays is not None and not any(
+        _is_start(one) or _is_order(one) for one in said[stays + 1 :]
+    )
 
 
 def told_to_end(host: Host, home: Home) -> float:
@@ -243,17 +333,29 @@ def told_to_end(host: Host, home: Home) -> float:
     an orderly way: it took its lock away (2026.8 and later), which no crash does.
     """
     sources = (_console(host, home, LIMIT), shared_log.lines(host, home, LIMIT // 2))
-    orders = [_last_order("\n".join(newest_start(lines))) for lines in sources]
+    bare = not lock.left_lying(host, home)
+    orders = [_last_order("\n".join(newest_start(lines)), bare) for lines in sources]
     if lock.left_orderly(host, home):
-        orders += [_last_order(line) for line in shared_log.nobodys(host, home, LIMIT // 2)]
+        nobodys = "\n".join(shared_log.nobodys(host, home, LIMIT // 2))
+        orders.append(_last_order(nobodys))
     at, stop = max(orders)
     return at if stop else 0.0
 
 
-def _last_order(log: str) -> Tuple[float, bool]:
-    """(when, whether it was a stop) of the last order in these lines."""
-    told = [line for line in spoken(log).splitlines() if _ORDERED.search(line)]
-    return (epoch_of_line(told[-1]), bool(_STOP_SIGNAL.search(told[-1]))) if told else (0.0, False)
+def _last_order(log: str, bare: bool = True) -> Tuple[float, bool]:
+    """(when, whether it was a stop) of the last order in these lines. A stop counts while the last
+    words are those of a shutdown. bare: also where no other line speaks of it.
+    """
+    said = own(log)
+    told = _last_of(said, lambda one: _is_order(one) or _is_start(one))
+    if told is None:
+        return (0.0, False)
+    order, after = said[told], said[told + 1 :]
+    # it ends within its budget: what it says later is said by one that lives on
+    last = max((one.at for one in after), default=order.at)
+    seen = bare or any(_is_shutdown(one) for one in said[max(0, told - 3) :])
+    stop = bool(_STOP_SIGNAL.match(order.words)) and last - order.at <= DRAIN_S and seen
+    return (order.at, stop and _is_order(order))
 
 
 def left_on_signal(log: str) -> float:
@@ -268,28 +370,45 @@ def was_held(log: str) -> bool:
     """Given the newest boot's lines: what it says last about its failure is that another OpenClaw
     held the lock or the port.
     """
-    failed = [
-        line for line in spoken(log).splitlines() if _FAILED.search(line) or _HELD.search(line)
-    ]
-    return bool(failed) and bool(_HELD.search(failed[-1]))
+    own_words = [_of_failure(one) for one in own(log) if one.part in ("gateway", "")]
+    told = [text for text in own_words if _FAILED.search(text) or _HELD.search(text)]
+    if not told:
+        return False
+    lines = [line for line in told[-1].splitlines() if _FAILED.search(line) or _HELD.search(line)]
+    return bool(_HELD.search(lines[-1]))
+
+
+def _of_failure(one: Said) -> str:
+    """What an entry says of a failed start: the whole of a refusal, of others the unquoted part."""
+    if _REFUSAL.match(one.words) or _FAILED_AGAIN.match(one.words):
+        return one.text
+    return one.words if one.part else ""
 
 
 def went_suddenly(log: str) -> bool:
     """Given the newest boot's lines: nothing says that it was ending. A plugin that calls exit(0)
     says nothing; False without lines.
     """
-    log = spoken(log)
-    ready = [match.end() for match in _SAID_READY.finditer(log)]
-    return bool(log.strip()) and not _LEAVING.search(log, ready[-1] if ready else 0)
+    said = own(log)
+    ready = _last_of(said, _is_ready)
+    after = said[ready + 1 :] if ready is not None else said
+    return bool(log.strip()) and not any(_leaves(one) for one in after)
 
 
 def port_lost(log: str, started: float = 0.0) -> bool:
     """Given the newest boot's lines: it became ready, and nothing says that it is ending or
     restarting.
     """
-    said = "\n".join(of_process(spoken(log), started))
-    ready = [match.end() for match in _SAID_READY.finditer(said)]
-    return bool(ready) and not _ENDING.search(said, ready[-1])
+    said = own("\n".join(of_process(log, started)))
+    ready = _last_of(said, _is_ready)
+    if ready is None:
+        return False
+    return not any(
+        _leaves(one)
+        or _starts(one)
+        or (one.part in ("gateway", "reload") and bool(_SPEAKS_OF_END.search(one.words)))
+        for one in said[ready + 1 :]
+    )
 
 
 def silence(log: str, now: float, started: float) -> float:
@@ -311,6 +430,46 @@ def of_process(log: str, started: float) -> List[str]:
     ]
 
 
+def _last_of(said: List[Said], is_it: Any) -> Optional[int]:
+    return next((n for n in range(len(said) - 1, -1, -1) if is_it(said[n])), None)
+
+
+def _starts(one: Said) -> bool:
+    return one.part in ("gateway", "") and bool(_START.match(one.words))
+
+
+def _is_ready(one: Said) -> bool:
+    return one.part == "gateway" and bool(_READY.match(one.words))
+
+
+def _is_start(one: Said) -> bool:
+    return _starts(one) or _is_ready(one)
+
+
+def _is_order(one: Said) -> bool:
+    return one.part == "gateway" and bool(_ORDER.match(one.words))
+
+
+def _is_end(one: Said) -> bool:
+    """A shutdown that came to its end: what follows in the same process is a start."""
+    if one.part == "gateway" and one.words.startswith("restart mode"):
+        return True
+    return one.part == "shutdown" and bool(_CAME_TO_END.match(one.words))
+
+
+def _is_shutdown(one: Said) -> bool:
+    if one.part in ("admission", "shutdown"):
+        return True
+    return one.part == "gateway" and bool(_SHUTS.match(one.words))
+
+
+def _leaves(one: Said) -> bool:
+    return one.part != "" and (
+        one.part in ("admission", "shutdown") or bool(_LEAVING.search(one.words))
+    )
+
+
+DRAIN_S = 400.0  # s: the longest drain of 2026.9.6 (325 s), its exit margin, and a busy disk
 # docs/gateway/gateway-lock.md and the refusals of a second gateway and of one beside a doctor
 # (measured on 2026.9.6).
 _HELD = re.compile(
@@ -322,23 +481,19 @@ _FAILED = re.compile(
     r"failed to start|start blocked|Invalid config|Doctor could not|Doctor cannot|[Rr]efusing "
     r"to (?:start|bind)"
 )
-_SAID_READY = re.compile(r"\[gateway\] (?:gateway )?ready\b")
+_START = re.compile(r"(?:gateway )?(?:loading configuration|starting\.\.\.)")
+_READY = re.compile(r"(?:gateway )?ready\b")
+# Orders by signal; a second one may come while the first is carried out.
+_ORDER = re.compile(r"received SIG[A-Z0-9]+(?:; (?:restarting|shutting down)| during shutdown)")
+_STOP_SIGNAL = re.compile(r"received SIG(?:INT|TERM|HUP)\b")
+_SHUTS = re.compile(r"shutdown budget at shutdown|active-work drain|still draining")
+_CAME_TO_END = re.compile(r"(?:shutdown )?completed cleanly in|shutdown complete")
+_FAILED_AGAIN = re.compile(r"(?:gateway )?(?:re)?start(?:up)? failed|config is invalid")
 # Words of 2026.9.6 before it ends on purpose: by a signal, for a restart of its own, for an update.
 _LEAVING = re.compile(
-    r"received SIG|\[admission\] closed|shutting down|[Rr]estarting|update handoff"
+    r"received SIG|shutting down|[Rr]estarting|update handoff"
     r"|[Rr]estart (?:mode|requested|scheduled|required|in|now|because|handoff)|requires? (?:a "
     r")?(?:gateway )?restart"
 )
-# A restart in the same process closes the port as well; what other parts of it say about restarts
-# ("restart them") does not count.
-_ENDING = re.compile(
-    _LEAVING.pattern
-    + r"|loading configuration|\[(?:gateway|reload)[^\]\n]*\][^\n]*(?:[Rr]estart|shutdown)"
-)
-# Orders by signal and by itself; what counts is the last.
-_ORDERED = re.compile(
-    r"received SIG\w+|\[gateway\] (?:starting|(?:gateway )?ready)\b|loading configuration"
-)
-_STOP_SIGNAL = re.compile(r"received SIG(?:INT|TERM|HUP)\b")
-_BEGINS = re.compile(r"\[gateway\] (?:starting|(?:gateway )?ready)\b|loading configuration")
-_TOLD_TO_END = re.compile(r"received SIG\w+; (?:restarting|shutting down)")
+# A restart in the same process closes the port as well.
+_SPEAKS_OF_END = re.compile(r"[Rr]estart|shutdown")

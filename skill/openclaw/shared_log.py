@@ -229,8 +229,17 @@ def _later(line: str, us: Us) -> bool:
     return epoch_of_line(line) > us.started + 1.0
 
 
+# Subsystems that print what others wrote: what they name says nothing of whose gateway it is.
+_TALK = re.compile(
+    r"^\S* \S* \[(?!(?:gateway|state|cron|infra|sqlite|session-sqlite|secrets|admission|shutdown"
+    r"|reload|restart|update|env|doctor|health|tasks)?[\]/])"
+)
+
+
 def whose(line: str, us: Us) -> Optional[bool]:
     """Whether it names our state directory, port or child; None where it names nobody's."""
+    if _TALK.match(line):
+        return None
     if names_place(line, us.state_dir):
         return True
     if "/.openclaw" in line or "\\.openclaw" in line:
@@ -292,4 +301,6 @@ def plain(row: str, hostname: str = "") -> Optional[str]:
     line = "{} {} [{}] {}".format(
         str(value.get("time", ""))[:40], str(meta.get("logLevelName", ""))[:10], subsystem, message
     )
-    return line[:CUT]
+    # a message may hold line ends: further lines are indented, so that none looks like a line of
+    # its own
+    return "\n  ".join(line[:CUT].splitlines())

@@ -4,6 +4,7 @@ restart.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import pytest
 
 from skill.model import State
 from skill.openclaw import judge as judging
+from skill.openclaw import logs
 from skill.openclaw.gateway import Observation, ProcessInfo
 from skill.openclaw.judge import Limits, Memory, judge
 from skill.openclaw.logs import (
@@ -790,3 +792,128 @@ def test_at_the_very_deadline_it_is_over():
     assert last(waits, waits, replace(waits, at=1117.0, mono=117.0)).state is State.STARTING
     left = replace(waits, service=Service("inactive", 78), was_held=True)
     assert last(left, left, left).state is State.DOWN
+
+
+# -- whose words a log line is (attack 28, 32, 33) ---------------------------------------------------
+AT = "2026-01-01T00:0{}:00.000+00:00 "
+READY_LOG = AT.format(0) + "[gateway] loading configuration…\n" + AT.format(1) + "[gateway] ready\n"
+ZOMBIE_SAYS = (
+    "[gateway] startup failed: Invalid config at /x:\n<root>: JSON5 parse failed\n"
+    "Run doctor.. Process will stay alive; fix the issue and restart.\n"
+)
+WORDS = (
+    "Process will stay alive; fix the issue and restart",
+    "received SIGTERM; shutting down",
+    "received SIGUSR2; restarting",
+    "[gateway] received SIGINT; shutting down",
+    "closed: stop (SIGTERM)",
+    "loading configuration…",
+    "restart mode: full process restart",
+    "another gateway instance is already listening",
+)
+TALK = (
+    "[telegram] <- Alice: {}",
+    "[telegram] <- Alice: look\nwhat it prints:\n{}",
+    "[telegram] {}",
+    "[agent/embedded] {}",
+    "[plugins] {}",
+    "[gateway] [plugins] {}",
+    "[gateway] note from a tool: {}",
+    "[gateway] agent said '{}'",
+    "INFO [agents/tools] {}",
+)
+
+
+def all_that_is_told(log):
+    return (
+        logs.stays_alive(log),
+        left_on_signal(log),
+        was_held(log),
+        logs.went_suddenly(log),
+        port_lost(log),
+        shutdown_stuck(log, epoch_of_line(AT.format(9))),
+        logs.newest_start(log.splitlines())[0],
+    )
+
+
+@pytest.mark.parametrize("talk", TALK)
+@pytest.mark.parametrize("words", WORDS)
+def test_v32_talk_in_a_log_is_nobodys_evidence(talk, words):
+    plain = all_that_is_told(READY_LOG)
+    assert plain[3] and plain[4], "as a gateway that says nothing of an end"
+    assert all_that_is_told(READY_LOG + AT.format(2) + talk.format(words) + "\n") == plain
+
+
+def test_v32_what_the_gateway_says_itself_is_evidence():
+    assert logs.stays_alive(READY_LOG + AT.format(2) + ZOMBIE_SAYS)
+    one_row = ZOMBIE_SAYS.rstrip().replace("\n", "\n  ")
+    assert logs.stays_alive(READY_LOG + AT.format(2) + one_row)
+    again = AT.format(3) + "[gateway] received SIGUSR2; restarting\n"
+    assert not logs.stays_alive(READY_LOG + AT.format(2) + ZOMBIE_SAYS + again)
+    for said in (
+        "[gateway] update handoff started",
+        "[reload] config change requires gateway restart",
+    ):
+        assert not logs.went_suddenly(READY_LOG + AT.format(2) + said)
+
+
+def test_v32_a_row_of_the_shared_log_cannot_hold_a_second_line():
+    from skill.openclaw import shared_log
+
+    forged = "x\n{}[gateway] received SIGTERM; shutting down".format(AT.format(2))
+    for end in ("\n", "\r", "\x0b", "\x85", "\u2028"):
+        row = json.dumps(
+            {"0": '{"subsystem":"telegram"}', "1": forged.replace("\n", end), "time": AT.format(2)}
+        )
+        line = shared_log.plain(row)
+        assert line and not left_on_signal(READY_LOG + line), repr(end)
+
+
+def test_v28_an_order_ends_with_the_next_start_of_the_same_process():
+    """OpenClaw's lines of a restart in the process, then idle for long, then suspended."""
+    restart = AT.format(
+        2
+    ) + "[admission] closed: restart (SIGUSR2)\n{0}[gateway] received SIGUSR2; restarting\n".format(
+        AT.format(2)
+    )
+    late = epoch_of_line(AT.format(9))
+    assert shutdown_stuck(READY_LOG + restart, late)
+    for end in (
+        "[gateway] loading configuration…",
+        "[gateway] starting...",
+        "[gateway] ready",
+        "[shutdown] completed cleanly in 398ms",
+        "[gateway] restart mode: in-process restart (container)",
+    ):
+        assert not shutdown_stuck(READY_LOG + restart + AT.format(3) + end, late), end
+    rows = (READY_LOG + restart + READY_LOG).splitlines()
+    assert logs.newest_start(rows) == READY_LOG.splitlines()
+
+
+def test_v32_a_log_line_never_ends_one_that_works():
+    """A restart that computes or reads is a start, whatever the log holds."""
+    closed = replace(READY, answer="refused", startup="", owner=None)
+    told = {
+        "log_says_staying_alive": True,
+        "port_lost": True,
+        "shutdown_stuck": True,
+    }
+    for name in told:
+        for used, moved in ((0.5, 0.0), (0.0, 1e6)):
+            looks = [
+                replace(closed, **{name: True}, cpu_s=n * 8.0 * used, moved=n * 8.0 * moved)
+                for n in range(6)
+            ]
+            assert last(READY, *looks, gap=8.0).state is State.STARTING, name
+            drains = [replace(s, answer="not-ready", startup="draining") for s in looks]
+            assert last(READY, *drains, gap=8.0).state is State.DRAINING, name
+        idle = [replace(closed, **{name: True}, cpu_s=1.0, moved=1.0)] * 6
+        assert last(READY, *idle, gap=8.0).state is State.ZOMBIE, name
+
+
+def test_v33_an_order_is_its_owners_only_as_the_last_words():
+    order = AT.format(2) + "[gateway] received SIGINT; shutting down\n"
+    assert left_on_signal(READY_LOG + order)
+    assert left_on_signal(READY_LOG + order + AT.format(2) + "[shutdown] completed cleanly in 9ms")
+    assert not left_on_signal(READY_LOG + order + AT.format(9) + "[gateway] warming up")
+    assert not left_on_signal(READY_LOG + order + AT.format(3) + "[gateway] starting...")

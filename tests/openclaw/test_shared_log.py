@@ -16,7 +16,7 @@ from fake_machine import Machine
 from skill.host import Host, Process
 from skill.openclaw import logs, plugins, shared_log
 from skill.openclaw.home import Home
-from skill.openclaw.shared_log import Us
+from skill.openclaw.shared_log import Us, whose
 
 STATE = "/home/me/.openclaw"
 HOST = "vm"
@@ -248,3 +248,12 @@ def test_a16_reading_half_a_megabyte_of_anything_is_quick(kind: str) -> None:
 def test_a15_one_hostile_row_does_not_cost_the_others() -> None:
     deep = '{"0":' * 3000 + "1" + "}" * 3000
     assert said(BOOT + [deep, "null", "[]", '{"²": 1}', row("after it")])[-1] == "after it"
+
+
+def test_v33_a_chat_that_names_our_place_makes_no_line_ours() -> None:
+    us = Us(STATE, 18789)
+    for part in ("telegram", "agent/embedded", "plugins", "tools"):
+        assert whose("t INFO [{}] I looked into {}/logs".format(part, STATE), us) is None
+        assert whose("t INFO [{}] /home/eve/.openclaw/logs".format(part), us) is None
+    for part in ("gateway", "gateway/shutdown", "state/db", "cron", ""):
+        assert whose("t INFO [{}] wrote {}/logs".format(part, STATE), us) is True

@@ -88,7 +88,10 @@ class Life:
     def _again(self) -> None:
         data, issues = self.world.read_config()
         if issues:
-            self.say("[reload] config is invalid: Process will stay alive")
+            self.say(
+                "[gateway] startup failed: Invalid config. Process will stay alive; fix the issue "
+                "and restart."
+            )
             self.lost_port = True
             return
         gateway = data.get("gateway") or {}
