@@ -29,6 +29,7 @@ WORDS_UP_TO = (
     400  # cases; beyond this words are not weighed (signatures and keywords carry a big library)
 )
 _COMPOUND = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){2,}")
+_WRITER = re.compile(r"(?<![\w-])([a-z][a-z_-]{2,30})(?:\[\d+\])?: ?")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z']+")
 _ENDING = re.compile(r"(?:s|es|ed|ing)?(?![a-z])")
 _TWICE = re.compile(r"(.)\1")
@@ -98,6 +99,8 @@ class Index:
             own = {stem(word) for text in texts for word in _LATIN.findall(text)} | {
                 name.lower() for text in texts + printed for name in _COMPOUND.findall(text)
             }
+            # the writer of a line that a case quotes
+            own |= {stem(found.group(1)) for text in printed for found in _WRITER.finditer(text)}
             self._known = frozenset((own | vocabulary()) - strangers()) if texts else frozenset()
         return self._known
 

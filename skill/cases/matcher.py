@@ -86,7 +86,7 @@ def match(
     scope = judge(
         symptom,
         [line.text for line in found],
-        index.known() if symptom and not own_log else frozenset(),
+        frozenset() if own_log else index.known(),
         own_log,
     )
     if scope.nothing:

@@ -17,7 +17,11 @@ EXCERPT = 60  # lines whose words are weighed
 # Line shapes that only other programs print.
 OTHER_LINE = re.compile(
     r"^\[BUG\]|^API Error ?[:(]|Claude (?:CLI|OAuth|Code) |^Status Code: \d|\bopenclash\b|"
-    r"claude[ -]code|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|^<stream:error",
+    r"claude[ -]code|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|^<stream:error|^ssh: |"
+    # a unit, and a process that the kernel killed, of another name
+    r"(?<![\w@.-])(?![\w@.-]*(?:claw|moltbot|gateway))[\w@-][\w@.-]{0,60}"
+    r"\.(?:service|timer|socket): |"
+    r"Killed process \d+ \((?!node|npm|MainThread|chrom|[\w@.-]*(?:claw|moltbot|gateway))",
     re.I,
 )
 # Other programs with errors of the same words.
@@ -33,6 +37,29 @@ OTHER = re.compile(
     r"my (?:\w+ ){0,3}(?:web ?site|web ?shop|blog|site|app|server rack|game|homework)\b",
     re.I,
 )
+# Whose trouble it is: what stands behind "my" must be something that OpenClaw runs with.
+POSSESSED = re.compile(
+    r"\b(?:my|our) ((?:[\w.'-]+[ ,]?){1,3})|我(?:的|家的|们的)?"
+    r"(?=\w{2,8}(?:一直|总是|老是|突然|用不了|不能|无法|打不开))(\w{2,10})"
+    # who does it: the first word, where what it does follows at once
+    r"|^(?:the )?([a-z][\w-]+ (?:\w+ )?)(?:won['’]?t|can['’]?t|cannot|keeps?|crash\w*|stuck"
+    r"|refuses?|fails?|hangs?|dies|quits|freezes|disappear\w*|logs me)\b",
+    re.I,
+)
+NEUTRAL = re.compile(
+    r"own\b|server|machine|vps|\bmac|laptop|\bpc\b|phone|computer|\bbox\b|docker|container|host|pi\b|"
+    r"config|settings?|json|account|\bkeys?\b|tokens?|password|node|npm|disk|drive|logs?\b|terminal|"
+    r"shell|network|proxy|wi-?fi|set-?up|install|update|upgrade|version|browser|chrome|windows|linux|"
+    r"ubuntu|debian|wsl|\bnas\b|home\b|folder|files?\b|database|memory|\bram\b|cpu|lan\b|vpn|user|"
+    r"instance|service|process|port|system|job|task|plan|credits?|subscription|quota|\bapp\b|messag|"
+    r"last|new|old|first|second|two|other|chang|edit|work|data|answer|cred|"
+    r"\b(?:it|its?elf|this|that|everything|nothing|something|all|nobody|they|he|she|i|we|which|there|and|but)\b|"
+    r"start|boot|launch|\bpods?\b|cluster|volume|pid|respon|connection|listener|restart|stop|reinstall|command|cli\b|status|auth|"
+    r"log-?in|sign-?in|服务|电脑|机器|主机|配置|账[号户]|密钥|手机|网络|系统|端口|文件|进程|程序|代理|日志|内存|磁盘",
+    re.I,
+)
+# What a line of a log begins with: the program that wrote it.
+WRITER = re.compile(r"(?:<time> )?([a-z][a-z_-]{2,30})(?:\[\d+\])?: ")
 # Words that place a text near OpenClaw.
 OURS = re.compile(
     r"openclaw|clawdbot|moltbot|clawbox|picoclaw|control ui|\[gateway\]|\bgateway\b|subsystem|"
@@ -110,6 +137,8 @@ SOLVED = re.compile(
 )
 # Somebody else's words.
 QUOTED = re.compile(
+    r"\b(?:told|tells|wrote|writes|explain(?:s|ed)) (?:me |us )?(?:(?:an?|the) )?(?:story|joke|"
+    r"poem|essay|song|about\b)|^what (?:do|does|is|are) .{1,60}\b(?:do|mean|for)\W*$|"
     r"some(?:body|one) (?:wrote|asked|posted|pasted|sent)|"
     r"in the (?:chat|docs?|tutorial|article|readme)\b|"
     r"(?:asks?|asked|asking) (?:the bot )?(?:what|about|to explain)|"
@@ -181,7 +210,9 @@ def judge(
     own_log: the lines are this machine's gateway's, whether they name OpenClaw or not.
     """
     foreign = frozenset(
-        n for n, line in enumerate(lines) if OTHER_LINE.search(line) and not CORE.search(line)
+        n
+        for n, line in enumerate(lines)
+        if (OTHER_LINE.search(line) or known and _stranger(line, known)) and not CORE.search(line)
     )
     whole = symptom + "\n" + "\n".join(lines[:400])
     core = own_log or bool(CORE.search(whole))
@@ -213,6 +244,11 @@ def judge(
             and len(lines) <= 15
             and not placed
             or any(MODULES.search(line) for line in own)
+            or not placed
+            and any(
+                not NEUTRAL.search(found.group(found.lastindex or 0))
+                for found in POSSESSED.finditer(symptom)
+            )
             or bool(strange(symptom, known))
         )
     doubt = not trouble and not COMPLAINT.search(symptom)
@@ -220,6 +256,12 @@ def judge(
     placeless = not (core or placed) and bool(LATIN.search(symptom))
     placeless = placeless and not OURS.search("\n".join(own[:400]))
     return Scope(bool(nothing), core, foreign, doubt, placeless)
+
+
+def _stranger(line: str, known: FrozenSet[str]) -> bool:
+    """Was this line written by a program that nobody of OpenClaw's world knows?"""
+    found = WRITER.match(line)
+    return found is not None and stem(found.group(1)) not in known
 
 
 def strange(symptom: str, known: FrozenSet[str]) -> str:
