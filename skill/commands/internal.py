@@ -31,14 +31,14 @@ def keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
     its owner.
     """
+    if served:  # often: without what the rest needs
+        raise click.exceptions.Exit(_look_served(app.context()))
     from ..doctor import recover
     from ..files import private_dir, write_json
     from ..openclaw import gateway
     from ..store import good_copies, growth, snapshots
 
     ctx = app.context()
-    if served:
-        raise click.exceptions.Exit(_look_served(ctx))
     seen = gateway.observe(ctx.host, ctx.home, 5.0, ctx.platform)
     if seen.answer not in ("ready", "live"):
         raise click.exceptions.Exit(1)
@@ -157,16 +157,18 @@ def _look_served(ctx: Context) -> int:
     """
     from ..checks import run, serving
     from ..files import private_dir, read_json, write_json
-    from ..openclaw.judge import Memory
-    from ..openclaw.look import until_sure
+    from ..model import State, Text, Verdict
+    from ..openclaw import gateway
     from ..store import good_copies
 
-    looked = until_sure(ctx.host, ctx.home, ctx.settings, ctx.platform, Memory())
-    if looked.verdict.state not in serving.LOOKED_AT:
+    # The watchdog has just judged it to be up and ours: one question is enough, and cheap.
+    said = gateway.ask(ctx.host, ctx.home, 5.0)
+    up = {"ready": State.HEALTHY, "live": State.HEALTHY, "not-ready": State.DEGRADED}
+    state = up.get(str(said["answer"]))
+    if state is None or said.get("startup") in ("starting", "draining"):
         return 1
-    ctx = replace(
-        ctx, verdict=looked.verdict, seen=looked.seen, last_good=good_copies.newest(ctx.home)
-    )
+    verdict = Verdict(state, Text("", ""))
+    ctx = replace(ctx, verdict=verdict, last_good=good_copies.newest(ctx.home))
     found = run.examine(ctx, only=("serving",)).findings
     if any(one.check_id == "serving/unknown" for one in found):
         return 1

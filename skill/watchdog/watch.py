@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 GOOD_AFTER = 60.0  # s a gateway has to be ready before its config counts as good
 GOOD_AFTER_IN_DRILLS = 3.0
 GOOD_CALM = 300.0  # s without a crash or a restart of ours before a configuration counts as good
-SERVED_EVERY = 600.0  # s between two looks at whether a ready gateway serves anybody
+SERVED_EVERY = 700.0  # s between two looks at whether anybody is served: 0.7 s of CPU each
 SERVED_SOON = 60.0  # s after which what such a look found is looked at once more
 IN_DRILLS = 0.05  # of those two, in a drill
 GOOD_AGAIN = 86400.0  # s after which a good copy is taken again although nothing changed

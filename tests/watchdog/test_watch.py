@@ -530,16 +530,16 @@ def test_whether_anybody_is_served_is_looked_at_every_ten_minutes_while_it_is_up
         watch._look_served()
         return len(started)
 
-    assert at(0) == 0 and at(590) == 0  # freshly started: not yet
-    assert at(601) == 1 and started == [("served", ["keep-good", "--served"])]
-    assert at(700) == 1
+    assert at(0) == 0 and at(690) == 0  # freshly started: not yet
+    assert at(701) == 1 and started == [("served", ["keep-good", "--served"])]
+    assert at(800) == 1
     watch.look_soon(True)
-    assert at(770) == 2  # what it found is looked at once more
-    assert at(1371) == 3
+    assert at(870) == 2  # what it found is looked at once more
+    assert at(1571) == 3
     assert at(1980, State.DOWN) == 3
     assert at(1990) == 3  # up again: a whole interval from now
     assert at(2500, incident=watch_state.Incident("i", 1.0, "down")) == 3
-    assert at(2595) == 3 and at(3196) == 4
+    assert at(2595) == 3 and at(3296) == 4
 
 
 def row(key, first, at=100.0, severity="warning"):
