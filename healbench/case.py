@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, List, Optional, Set, Tuple
 
@@ -205,8 +205,10 @@ class Case:
     # -- the verdict -------------------------------------------------------------------------------
     def finish(self) -> None:
         assert self.observer
-        place, fault, seen, row = self.place, self.fault, self.observer.seen, self.row
-        now = time.monotonic()
+        place, fault, row = self.place, self.fault, self.row
+        now, whole = time.monotonic(), self.observer.seen
+        # what is seen from here on is the disarming: it is no part of the verdict
+        seen = replace(whole, looks=[look for look in whole.looks if look.at <= now])
         complaints = self.complaints()
         harm = harms.Harm()
         new = self.collector.box.messages[self.old_messages :]
