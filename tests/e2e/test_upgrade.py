@@ -148,7 +148,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Old]:
             made.write("openclaw.json", {"gateway": GATEWAY})
             made.write("iflow-doctor/config.json", SETTINGS)
             made.do("openclaw gateway install --port {} --json".format(PORT))
-            made.until_ready()
+            made.until_ready(within=600)
             made.install("one")
             yield made
     except NoBed as reason:
