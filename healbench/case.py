@@ -277,6 +277,7 @@ class Case:
                 seen,
                 self.began,
                 place.injected_kills,
+                place.asked,
                 fault.dies_by_itself,
                 fault.ill_while_ready,
             )
@@ -286,7 +287,8 @@ class Case:
         def from_subject(pid: int) -> bool:
             return trace.below(pid, roots) and not trace.below(pid, gateways)
 
-        sent = [one for one in list(trace.sent) if one.target not in alive]
+        spared = place.asked | set(alive)  # decoys tell for themselves
+        sent = [one for one in list(trace.sent) if one.target not in spared]
         return harms.of_signals(
             harm,
             sent,

@@ -105,6 +105,7 @@ def of_ends(
     seen: Seen,
     since: float,
     injected: Iterable[float],
+    asked: Set[int],
     dies_by_itself: bool,
     ill_while_ready: bool,
 ) -> None:
@@ -116,7 +117,7 @@ def of_ends(
         return
     ours = list(injected)
     for at, who, ready in seen.ends(since):
-        if ready and not any(-1.0 <= at - kill <= 5.0 for kill in ours):
+        if ready and who[0] not in asked and not any(-1.0 <= at - kill <= 5.0 for kill in ours):
             harm.add("restarts_of_healthy", "gateway {} was ready, and then gone".format(who[0]))
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import json5, procs
 from .model import Fault
@@ -115,6 +115,7 @@ class Place:
         self.launch: Dict[str, str] = {}
         self.subject_roots: Dict[int, str] = {}
         self.mail_port = 0
+        self.asked: Set[int] = set()  # gateways that the owner wanted ended
         self.subject: Any = None  # set by whoever runs the case: faults act through it
         self._children: List["subprocess.Popen[bytes]"] = []
         self._cleanups: List[Any] = []
@@ -305,6 +306,13 @@ class Place:
         self.injected_kills.append(time.monotonic())
         os.kill(one.pid, number)
         return one.who
+
+    def owner(self, wish: str) -> None:
+        """The owner asks the subject, as its manual has it, to operator_stop or operator_restart.
+        What happens to the gateways that are there now is his wish.
+        """
+        self.asked |= {one.pid for one in self.gateways()}
+        getattr(self.subject, wish)(self)
 
     def kill_gateway(self) -> None:
         self.signal_gateway(signal.SIGKILL)

@@ -148,14 +148,14 @@ def slow_start(p: Place) -> None:
 )
 def operator_stop(p: Place) -> None:
     p.injected_kills.append(time.monotonic())
-    p.subject.operator_stop(p)
+    p.owner("operator_stop")
 
 
 @control("operator-restart", "service", "the owner restarts it, as documented", limit_s=60)
 def operator_restart(p: Place) -> None:
     p.notes["expected_starts"] = 1
     p.injected_kills.append(time.monotonic())
-    p.subject.operator_restart(p)
+    p.owner("operator_restart")
 
 
 @control(
@@ -457,7 +457,7 @@ def updating(p: Place) -> None:
     p.wait(2, lambda: False)
     p.notes["expected_starts"] = 1
     p.injected_kills.append(time.monotonic())
-    p.subject.operator_stop(p)
+    p.owner("operator_stop")
 
 
 @control("npm-elsewhere", "update", "npm updates something else entirely", limit_s=45)
@@ -479,7 +479,7 @@ def npm_elsewhere(p: Place) -> None:
 )
 def stopped_and_broken(p: Place) -> None:
     p.injected_kills.append(time.monotonic())
-    p.subject.operator_stop(p)
+    p.owner("operator_stop")
     p.wait(60, lambda: ask(p.port).status == 0)
     text = p.read()
     p.write(text[: len(text) // 2])

@@ -545,7 +545,7 @@ def stop_during(p: Place) -> None:
     p.wait(2, lambda: False)
     if who:
         os.kill(who[0], signal.SIGCONT)
-    p.subject.operator_stop(p)
+    p.owner("operator_stop")
 
 
 __all__: List[str] = ["run_helper"]

@@ -125,3 +125,14 @@ def test_the_owners_config_is_read_alike_by_everybody(tmp_path: Path) -> None:
 
     place = place_of(faults.choose("killed")[0], tmp_path, "5.1")
     assert config.load(place.config).data == place.intended == json5.loads(place.read())
+
+
+def test_what_the_owner_asks_for_is_his_wish_and_goes_to_the_subject(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    place = place_of(faults.choose("operator-stop")[0], tmp_path, "5.1")
+    asked: List[str] = []
+    place.gateways = lambda rows=None: [SimpleNamespace(pid=7)]  # type: ignore[method-assign]
+    place.subject = SimpleNamespace(operator_stop=lambda where: asked.append("stop"))
+    place.fault.inject(place)
+    assert asked == ["stop"] and place.asked == {7}

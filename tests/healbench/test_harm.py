@@ -85,9 +85,14 @@ def test_the_third_hard_kill_within_300_s_is_harm() -> None:
 def test_without_the_kernels_record_a_ready_gateway_that_vanished_is_harm() -> None:
     what = seen((1.0, True, (GATEWAY,)), (1.3, False, ()))
     harm = harms.Harm()
-    harms.of_ends(harm, what, 0.0, [], False, False)
+    harms.of_ends(harm, what, 0.0, [], set(), False, False)
     assert harm.counts == {"restarts_of_healthy": 1} and "hard_kills" in harm.unknown
-    for excused in (([1.1], False, False), ([], True, False), ([], False, True)):
+    for excused in (
+        ([1.1], set(), False, False),
+        ([], {GATEWAY[0]}, False, False),
+        ([], set(), True, False),
+        ([], set(), False, True),
+    ):
         harm = harms.Harm()
         harms.of_ends(harm, what, 0.0, *excused)
         assert harm.counts == {}
