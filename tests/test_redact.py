@@ -8,7 +8,9 @@ import time
 import ai_world
 import pytest
 
+from skill.host import Host
 from skill.openclaw import known_secrets
+from skill.openclaw.home import Home
 from skill.redact import Redactor, drop_chat, is_secret_key, public_ip
 
 SHAPES = [
@@ -238,3 +240,44 @@ def test_hostile_text_does_not_hang_it(text):
     began = time.perf_counter()
     Redactor.shapes_only().clean(drop_chat(text))
     assert time.perf_counter() - began < 5
+
+
+BARE = (
+    "braveCanaryR",
+    "nickCanaryH9",
+    "remCanaryZ",
+    "connCanaryK",
+    "dburlCanary7",
+    "my dog CanaryV",
+    "MIIcanary4zzAAAAAAAAAAAAAAAA",
+    "p5x",
+    "w",
+    "queryCanary1",
+    "kQ7xZ2mW9pL4vB8",
+)
+
+
+def test_v31_what_stands_in_config_env_or_environment_is_masked_where_it_turns_up_bare(tmp_path):
+    """Whatever its key is called, and whatever it was a part of."""
+    from skill.openclaw.known_secrets import values
+
+    state = tmp_path / "s"
+    state.mkdir()
+    config = {
+        "agents": {"list": [{"tools": {"web": {"search": {"braveKey": BARE[0]}}}}]},
+        "channels": {"irc": {"nickserv": {"identify": BARE[1]}}},
+        "gateway": {"remote": {"url": "wss://r.example?auth=" + BARE[2]}},
+        "mcp": {"servers": {"s": {"args": ["--c", "Server=db;Uid=sa;Pwd=" + BARE[3]]}}},
+        "nodes": {"remote": {"passphraseHint": BARE[5]}},
+        "x": {"feed": "https://f.example/a?token=" + BARE[9], "any": BARE[10]},
+    }
+    (state / "openclaw.json").write_text(json.dumps(config))
+    key = "-----BEGIN PRIVATE KEY-----\\n{}\\n-----END PRIVATE KEY-----".format(BARE[6])
+    (state / ".env").write_text('MULTI="{}"\nSHORTPW={}\n'.format(key, BARE[7]))
+    host = Host(env={"HOME": str(tmp_path), "DATABASE_URL": "mysql://u:" + BARE[4] + "@h/d"})
+    found = values(host, Home(state, state / "openclaw.json"))
+    clean = Redactor(found).clean
+    leaks = [one for one in BARE if len(one) > 2 and one in clean("refused {} now".format(one))]
+    assert leaks == []
+    plain = "the gateway on loopback port 18789 is ready; openai/gpt-6 in agents.list"
+    assert clean(plain) == plain

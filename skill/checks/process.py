@@ -108,7 +108,7 @@ def run_lock(ctx: Seen) -> Iterable[Finding]:
                 None,
                 pid=row.pid,
                 started=row.started,
-                command=row.line[:120],
+                command=processes.shown(row.argv, 120),
             )
     held, files = lock.holding(look.host, look.home), lock.files(look.host, look.home)
     owner = held.row if held.life is lock.Life.ALIVE else None
@@ -121,7 +121,7 @@ def run_lock(ctx: Seen) -> Iterable[Finding]:
                 files[0] if files else "",
                 None,
                 pid=owner.pid,
-                command=owner.line[:120],
+                command=processes.shown(owner.argv, 120),
                 started=owner.started,
             )
     elif held.life is lock.Life.UNKNOWN:

@@ -63,7 +63,7 @@ def run_port(ctx: Seen) -> Iterable[Finding]:
             continue
         if pid == getattr(look.service, "main_pid", None):
             continue  # our own service, started for another place: service/environment says so
-        line, user = row.line[:200], row.user
+        line, user = processes.shown(row.argv), row.user
         if processes.is_gateway(row):
             place = processes.state_dir(row)
             yield error(
@@ -222,7 +222,7 @@ def watchdogs(look: Look) -> List[Tuple[int, str]]:
             str(look.home.state_dir)
         ):
             continue
-        found.append((row.pid, row.line[:160]))
+        found.append((row.pid, processes.shown(row.argv, 160)))
     return found
 
 

@@ -20,7 +20,7 @@ from ..machine import KILL, children
 from . import lock
 from .home import Home
 from .lock import Life
-from .processes import is_doctor, is_main, state_dir
+from .processes import is_doctor, is_main, shown, state_dir
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def info_of(row: Optional[Process]) -> Optional[ProcessInfo]:
     status = _SHORT.get(row.state, "S") if row else "Z"
     if row is None or status == "Z":
         return None
-    return ProcessInfo(row.pid, row.started, status, row.line.strip()[:300], row.rss, row.uid)
+    return ProcessInfo(row.pid, row.started, status, shown(row.argv, 300), row.rss, row.uid)
 
 
 def lock_holder(host: Host, home: Home) -> Optional[ProcessInfo]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Set
+from urllib.parse import unquote
 
 from ..files import json_bounded, read_file
 from ..host import Host
 from ..redact import Redactor, is_secret_key
+from ..redact.masks import opaque
 from . import config as openclaw_config
 from .home import Home
 
@@ -53,11 +55,12 @@ def values(host: Host, home: Home, last_good: Optional[Mapping[str, Any]] = None
     found: Set[str] = set()
     env_file = openclaw_config.read_env_file(home.env_file)
     found.update(_of_env_file(env_file))
-    found.update(
-        value
-        for name, value in host.env.items()
-        if is_secret_key(name) and not _HARMLESS_ENV.match(name)
-    )
+    for name, value in host.env.items():
+        if _HARMLESS_ENV.match(name):
+            continue
+        if is_secret_key(name):
+            found.update((value, *_parts(value)))
+        found.update(_of_url(value) if "://" in value else ())
     found.update(_of_config(openclaw_config.load(home.doctor_dir / "config.json").data))
     copies = [home.config_path] + sorted(
         home.config_path.parent.glob(home.config_path.name + ".*")
@@ -82,7 +85,7 @@ def _of_config(data: Any) -> Iterator[str]:
         last = re.sub(r"\.\d+$", "", path).rsplit(".", 1)[-1]
         if text.startswith("${") or not text:
             continue
-        if (is_secret_key(last) or (last == "key" and len(text) >= 8)) and not re.search(
+        if (is_secret_key(last) or _LIKELY.search(last)) and not re.search(
             r"(^|\.)(source|provider|id|mode)$", path
         ):
             yield text
@@ -92,28 +95,64 @@ def _of_config(data: Any) -> Iterator[str]:
             yield from _parts(text)
         elif _RECIPIENT.search(path) and len(text) > 5 and text != "*":
             yield text.split(":", 1)[-1]
+        elif isinstance(value, str) and _drawn(text):
+            yield text
         if isinstance(value, str) and "://" in text:
             yield from _of_url(text)
+        elif isinstance(value, str):
+            yield from _of_pairs(text)
+
+
+# Keys that hold a secret although their name says less than "token": braveKey, identify, keyHint.
+_LIKELY = re.compile(
+    r"(?:^k|[a-z]K)ey$|identify$|(?i:pass|secret|key|token)[A-Za-z]{0,12}(?:Hint|Phrase)$"
+)
+_PAIR = re.compile(r"(?:^|[\s;&,?])([A-Za-z_][\w .-]{0,40}?)\s?=\s?([^;&,\s]{3,400})")
+
+
+def _drawn(text: str) -> bool:
+    """A text of one word in which letters, digits and cases change as in no name."""
+    return 12 <= len(text) <= 400 and not re.search(r"[\s/\\]", text) and opaque(text)
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The password of user:password, the value of name=value: they turn up alone."""
+    """The password of user:password, the value of name=value, the lines of a key: they turn up
+    alone.
+    """
     for mark in (":", "="):
         left, found, right = text.partition(mark)
         if found and len(right) >= 6 and " " not in text and "://" not in text and left:
             yield right
+    yield from _of_pairs(text)
+    if "\\n" in text:
+        lines = text.replace("\\r", "").split("\\n")
+        yield from (line for line in lines if len(line) >= 12 and "-----" not in line)
+
+
+def _of_pairs(text: str) -> Iterator[str]:
+    """The secret values of a connection string: Server=db;Uid=sa;Pwd=..."""
+    for name, value in _PAIR.findall(text):
+        if is_secret_key(name.strip()):
+            yield value
 
 
 def _of_url(text: str) -> Iterator[str]:
     """What of an address may let somebody in: user and password, segments that nobody would choose
-    as a name, values of the query.
+    as a name, values of the query. Several addresses may stand in one text.
     """
-    rest = text.split("://", 1)[1]
-    authority, _, path = rest.partition("/")
-    path, _, query = path.partition("?")
-    yield from (part for part in authority.rpartition("@")[0].split(":") if len(part) >= 6)
-    segments = path.split("/") + [pair.split("=", 1)[-1] for pair in query.split("&")]
-    yield from (s for s in segments if len(s) >= 8 and re.search(r"\d|[a-z][A-Z]", s))
+    for rest in text.split("://")[1:]:
+        rest = re.split(r"[\s\"'<>]", rest, maxsplit=1)[0]
+        address, _, query = rest.partition("?")
+        query, _, fragment = query.partition("#")
+        authority, _, path = address.partition("/")
+        login = unquote(authority.rpartition("@")[0])
+        user, _, password = login.partition(":")
+        yield from (part for part in (user,) if len(part) >= 6)
+        yield from (part for part in (password,) if part)
+        pairs = [pair.partition("=") for pair in re.split("[&;]", query) + [fragment]]
+        yield from (value for name, _, value in pairs if is_secret_key(name) and value)
+        segments = path.split("/") + [value or name for name, _, value in pairs]
+        yield from (s for s in segments if len(s) >= 8 and re.search(r"\d|[a-z][A-Z]", s))
 
 
 def _of_broken(raw: str) -> Iterator[str]:
@@ -123,10 +162,16 @@ def _of_broken(raw: str) -> Iterator[str]:
             yield value
 
 
+_SECRET_END = re.compile(r"(?i)(?:pw|pwd|pass|pin|key|token|secret)$")
+
+
 def _of_env_file(found: Mapping[str, str]) -> Iterator[str]:
     for name, value in found.items():
-        if is_secret_key(name) or not _plain(name, value):
+        if is_secret_key(name) or _SECRET_END.search(name) or not _plain(name, value):
             yield value
+            yield from _parts(value)
+        if "://" in value:
+            yield from _of_url(value)
 
 
 def _plain(name: str, value: str) -> bool:

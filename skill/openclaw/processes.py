@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from ..host import Host, Listener, Process
 from .home import Home, state_dir_of
@@ -157,3 +157,28 @@ def usage(host: Host, pid: int) -> Dict[str, float]:
     process (a limit of -1 is none); what may not be read is absent.
     """
     return dict(host.usage(pid))
+
+
+_FLAG = re.compile(r"-{1,2}[A-Za-z][\w-]{0,30}")
+_PROGRAM = re.compile(
+    r"[\w@.-]*(?:/[\w@.-]+)*/?[\w.-]+\.(?:m?js|py|sh|rb|pl|jar|ts|exe)|/[\w./@-]+"
+)
+
+
+def shown(argv: Sequence[str], limit: int = 200) -> str:
+    """A foreign program's command line as a text of ours: the program, its script and the names of
+    its options. Values are left out: a password has no shape of its own.
+    """
+    words = [word for word in argv if word]
+    parts = words[:1]
+    for before, word in zip(words, words[1:]):
+        name = word.partition("=")[0]
+        if _FLAG.fullmatch(name) and (name.startswith("--") or len(name) <= 2):
+            parts.append(name)
+        elif before == "-m" or (before == words[0] and re.fullmatch(r"[\w./@-]{1,80}", word)):
+            parts.append(word)
+        elif _PROGRAM.fullmatch(word) and not before.startswith("-"):
+            parts.append(word)
+        elif parts[-1] != "…":
+            parts.append("…")
+    return " ".join(parts)[:limit]

@@ -32,7 +32,7 @@ def forms(value: str) -> List[str]:
     from urllib.parse import quote
 
     value = value.strip()
-    if len(value) < 4 or value.lower() in PLAIN or (value.isdigit() and len(value) < 6):
+    if len(value) < 3 or value.lower() in PLAIN or (value.isdigit() and len(value) < 6):
         return []
     found = [value]
     if len(value) >= 6:

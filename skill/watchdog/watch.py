@@ -74,6 +74,8 @@ class Watchdog:
         self.verdict: Optional[Verdict] = None
         children = Children(host, home)
         self.teller = Teller(self.context, children, self.log)
+        # what waits are measured by: the monotonic clock, as a time of day for people
+        self._began = host.now() - host.monotonic()
         self.children, self.acts = children, Acts(self, children, self.teller)
         self.answers = Answers(self, self.acts)
         self.recorder = Recorder(host, home, children)
@@ -110,6 +112,7 @@ class Watchdog:
         looked = look.once(self.host, self.home, self.settings, self.platform, self.memory, known)
         if looked.moved:
             self.state = watch_state.shift(self.state, looked.moved)
+            self._began += looked.moved
             self.log.line("clock", now, moved_s=round(looked.moved, 1))
         self.seen, self.verdict, self.memory = looked.seen, looked.verdict, looked.memory
         self.state = replace(
@@ -170,7 +173,7 @@ class Watchdog:
 
     def _decide(self) -> None:
         assert self.verdict is not None
-        now = self.host.now()  # the look itself may have taken seconds
+        now = self.steady()  # the look itself may have taken seconds
         if self._inspecting():
             return
         self.before = self.state.incident
@@ -212,13 +215,19 @@ class Watchdog:
     def _look_on(self) -> None:
         """Somebody repairs: nothing is done, but told in time."""
         assert self.verdict is not None
-        now = self.host.now()
+        now = self.steady()
         self.before = self.state.incident
         self.state, decisions = policy.look_on(
             self.state, self.verdict, now, self._rules(), self.new_name(now)
         )
         for decision in decisions:
             self.acts.carry_out(decision, now)
+
+    def steady(self) -> float:
+        """Epoch seconds by which the rule measures: they go on where the wall clock stands still,
+        and follow it where it jumps (watch_state.shift).
+        """
+        return self._began + self.host.monotonic()
 
     def _inspecting(self) -> bool:
         """Before an outage is called over: what is green may be wrong all the same (a variable, a

@@ -861,3 +861,20 @@ def test_beside_a_container_programs_that_are_not_here_say_nothing(house):
     beside = service(["/no/node", "/no/openclaw.mjs"], name="container", blind=True)
     assert {one for c in lost for one in errors(found(c, house, platform=here))}
     assert [one for c in lost for one in errors(found(c, house, platform=beside))] == []
+
+
+SECRETS = ("Hunter2CanaryA", "hookCanaryB", "CanaryC77pw", "sk-live-CanaryD99", "CanaryE55", "8841")
+
+
+def test_v11_a_foreign_command_line_is_shown_without_its_values():
+    from skill.openclaw.processes import shown
+
+    argv = ["/usr/bin/python3", "-c", "serve()", "--password", SECRETS[0]]
+    argv += ["--hook=https://h.example/in/" + SECRETS[1], "-u", "admin:" + SECRETS[2]]
+    argv += ["--api-key=" + SECRETS[3], "-p" + SECRETS[4], "--pin", SECRETS[5]]
+    text = shown(argv)
+    assert text.startswith("/usr/bin/python3 -c … --password …") and "--api-key" in text
+    assert not [one for one in SECRETS if one in text]
+    assert shown(["python3", "-m", "http.server", "18789"]) == "python3 -m http.server …"
+    assert shown(["bash", "/opt/oc-watchdog.sh"]) == "bash /opt/oc-watchdog.sh"
+    assert shown([]) == ""

@@ -709,3 +709,19 @@ def test_a_watchdog_that_is_asked_to_end_leaves_no_look_behind(world):
         for process in processes.values():
             process.kill()
             process.wait()
+
+
+def test_v26_an_outage_is_told_also_where_the_wall_clock_stands_still(world):
+    """The monotonic clock goes on, the wall clock does not: no look shows a jump."""
+    watch = world()
+    wall, mono = watch.host.now(), [100.0]
+    object.__setattr__(watch.host, "now", lambda: wall)
+    object.__setattr__(watch.host, "monotonic", lambda: mono[0])
+    watch = Watchdog(watch.host, watch.home, Platform())
+    told = []
+    watch.acts.carry_out = lambda decision, now: told.append(decision.kind)
+    watch.answers.take_in = lambda now: None  # no child was started, so none answers
+    for _ in range(90):
+        mono[0] += 5.0
+        watch.tick()
+    assert {"opened", "announce", "escalate"} <= set(told), told
