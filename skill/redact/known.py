@@ -257,7 +257,10 @@ _CHAT_LINE = Lazy(
     r"(?:chat\s{1,2}|direct\s{1,2}|group\s{1,2}|user\s{1,2}|voice\s{1,2}|text\s{1,2})?"
     r"(?:message|msg|dm|text|reply|note|mail|comment)\b"
     r"|(?:message|msg|dm|reply|text|comment|note)\s{1,2}(?:received\s{1,2})?(?:from|to|by)\b"
-    r"|\btranscript\b[^:\n]{0,20}:|(?:^|\s)<(?!https?:)[\w.\u4e00-\u9fff-]{1,32}>(?=\s\S)"
+    r"|\btranscript\b[^:\n]{0,20}:"
+    # <alice> hello; not <time> and the other marks that we and stack traces put into a line
+    r"|(?:^|\s)<(?!https?:|(?:time|date|path|file|root|pid|port|id|n|uuid|hex|ip|number|address"
+    r"|anonymous|native|unknown|none|null)>)[\w.\u4e00-\u9fff-]{1,32}>(?=\s\S)"
     r"|[\w\u4e00-\u9fff]{1,32}\s\((?:telegram|discord|feishu|lark|slack|dingtalk|wecom|whatsapp"
     r"|signal|imessage|matrix|line|qq|wechat|teams)\)\s?[:\uff1a]"
     r"|\b(?:user|assistant|human|agent|chat|owner|customer|member|guest|sender|he|she"
