@@ -26,7 +26,12 @@ class Tooth:
     def scenario(self) -> Scenario:
         script: List[Dict[str, Any]] = [dict(entry) for entry in self.script]
         return Scenario(
-            self.seed, self.mode, self.seconds, 1.0, self.port_argument, dict(DEFAULTS), script
+            self.seed,
+            self.mode,
+            self.seconds,
+            port_argument=self.port_argument,
+            settings=dict(DEFAULTS),
+            script=script,
         )
 
 
