@@ -27,8 +27,8 @@ def private_dir(path: PathLike) -> Path:
     """Make a directory (and its parents) that only the owner can read (0700)."""
     path = Path(path)
     made = (
-        [path] + [parent for parent in path.parents if not parent.is_dir()]
-        if not path.is_dir()
+        [path] + [parent for parent in path.parents if not os.path.isdir(parent)]
+        if not os.path.isdir(path)
         else []
     )
     if made:
@@ -53,7 +53,7 @@ def write_atomic(
     """
     path = Path(os.path.realpath(str(path)))
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    before = os.stat(path) if keep_mode and path.exists() else None
+    before = os.stat(path) if keep_mode and os.path.exists(path) else None
     handle, temporary = tempfile.mkstemp(
         prefix="." + path.name + ".", suffix=".tmp", dir=str(path.parent)
     )
@@ -70,7 +70,7 @@ def write_atomic(
         ):
             with contextlib.suppress(OSError):
                 os.chown(temporary, before.st_uid, before.st_gid)
-        if was is None or not path.exists():
+        if was is None or not os.path.exists(path):
             _replace(temporary, path)
         elif _exchange(temporary, str(path)):
             try:
@@ -298,5 +298,5 @@ def shipped_path(*parts: str) -> Path:
     """Beside the package in a checkout or skill directory; below sys.prefix when installed by pip.
     May not exist.
     """
-    root = _CHECKOUT if (_CHECKOUT / "SKILL.md").is_file() else _INSTALLED
+    root = _CHECKOUT if os.path.isfile(_CHECKOUT / "SKILL.md") else _INSTALLED
     return root.joinpath(*parts)

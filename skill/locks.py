@@ -129,7 +129,7 @@ def lock_held(path: PathLike) -> bool:
 def _held(path: Path) -> bool:
     from filelock import FileLock, Timeout
 
-    if not path.exists():
+    if not os.path.exists(path):
         return False
     probe = FileLock(str(path), timeout=0, mode=0o600)
     try:

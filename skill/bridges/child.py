@@ -86,7 +86,7 @@ def linked(folder: str, source: Path, *names: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     for name in names:
         origin = source / name
-        if not origin.is_file() or (home / name).exists():
+        if not os.path.isfile(origin) or os.path.exists(home / name):
             continue
         try:
             os.symlink(str(origin), str(home / name))

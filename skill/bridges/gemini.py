@@ -9,6 +9,7 @@ base.hopeless ends it.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
@@ -43,7 +44,7 @@ def login(ctx: Context, program: str) -> Optional[bool]:
     return bool(
         values.get("GEMINI_API_KEY")
         or values.get("GOOGLE_API_KEY")
-        or (ctx.host.home / ".gemini" / "oauth_creds.json").is_file()
+        or os.path.isfile(ctx.host.home / ".gemini" / "oauth_creds.json")
     )
 
 

@@ -9,6 +9,7 @@ stdin.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
@@ -49,9 +50,9 @@ def login(ctx: Context, program: str) -> Optional[bool]:
     if child.variables(ctx).get("OPENAI_API_KEY"):
         return True
     folder = ctx.host.home / ".qwen"
-    if (folder / "oauth_creds.json").is_file():
+    if os.path.isfile(folder / "oauth_creds.json"):
         return True
-    return None if (folder / "settings.json").is_file() else False
+    return None if os.path.isfile(folder / "settings.json") else False
 
 
 def own_home(ctx: Context, workdir: str) -> Dict[str, str]:

@@ -159,7 +159,7 @@ def shape_of(raw: bytes) -> str:
 
 
 def _include(view: ConfigView) -> Iterator[Finding]:
-    gone = [p for p in view.files[1:] if not p.is_file()]
+    gone = [p for p in view.files[1:] if not os.path.isfile(p)]
     for path in gone:
         yield error(
             "config/include-missing",

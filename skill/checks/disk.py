@@ -41,7 +41,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
 
 
 def _existing(folder: Path) -> Path:
-    while not folder.exists() and folder.parent != folder:
+    while not os.path.exists(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
 

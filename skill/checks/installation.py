@@ -52,7 +52,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
             return
     before = str(inventory.get("version") or "")
     hint = tuple(text.format(before or look.version or "latest") for text in REINSTALL)
-    if package is None or not (package / "package.json").is_file():
+    if package is None or not os.path.isfile(package / "package.json"):
         program = openclaw_program.find(look.host, ctx.platform)
         gone = bool(inventory.get("package")) and not os.path.exists(str(inventory["package"]))
         # A wrapper (asdf, mise, nix) whose package cannot be told: that is no missing installation.

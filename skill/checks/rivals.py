@@ -235,7 +235,7 @@ def _units(look: Look) -> Iterator[Finding]:
         "/Library/LaunchDaemons/ai.openclaw.{}.plist".format(look.home.profile or "gateway"),
     ]
     for name in names:
-        if Path(name).exists() and own and os.path.realpath(own) != os.path.realpath(name):
+        if os.path.exists(Path(name)) and own and os.path.realpath(own) != os.path.realpath(name):
             yield warning(
                 "service/duplicate",
                 "A second service for the same gateway: {}".format(name),

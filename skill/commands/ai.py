@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
@@ -277,7 +278,7 @@ def attach(app: App, no_follow: bool) -> None:
             )
         )
         app.say("  cd '{}' && {}".format(last.get("workdir"), resume))
-    if log.exists():
+    if os.path.exists(log):
         app.say(Text.of("Every call: {}", "每次调用：{}", log))
     if alive and not no_follow:
         _follow(app, home, last)

@@ -95,7 +95,7 @@ def _read_log(name: str) -> str:
     if name == "-":
         raw = sys.stdin.buffer.read()[-LOG_BYTES:]
     else:
-        if not Path(name).is_file():
+        if not os.path.isfile(Path(name)):
             raise UsageError(
                 Text.of("no such log file: {}", "没有这个日志文件：{}", name),
                 Text(
@@ -112,7 +112,7 @@ def _batch(app: App, name: str) -> int:
     from ..cases.matcher import match
 
     library = library_of(app)
-    if name != "-" and not Path(name).is_file():
+    if name != "-" and not os.path.isfile(Path(name)):
         raise UsageError(
             Text.of("no such file: {}", "没有这个文件：{}", name),
             Text('a line each: {"id", "symptom", "log"}', '每行一个：{"id", "symptom", "log"}'),

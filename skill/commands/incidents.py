@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
@@ -290,7 +291,7 @@ def files_of(home: Home, row: Mapping[str, Any]) -> List[str]:
         home.doctor_dir / "incidents" / (name + ".evidence.json"),
         home.doctor_dir / "reports" / (name + ".md"),
     ):
-        if path.exists():
+        if os.path.exists(path):
             found.append(str(path))
     return list(dict.fromkeys(found))
 
@@ -334,9 +335,9 @@ def _line(app: App, entry: Mapping[str, Any], text: Optional[Text], now: float) 
 
 def _follow(app: App, path: Path) -> None:
     """Print what is added, also over a rotation, until it is interrupted."""
-    place = path.stat().st_size if path.exists() else 0
+    place = path.stat().st_size if os.path.exists(path) else 0
     while True:
-        size = path.stat().st_size if path.exists() else 0
+        size = path.stat().st_size if os.path.exists(path) else 0
         if size < place:
             place = 0
         if size > place:

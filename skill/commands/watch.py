@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Optional
@@ -211,7 +212,7 @@ def resume(app: App) -> None:
 
     home = locate(app.host)
     path = home.doctor_dir / "pause.json"
-    was = path.exists()
+    was = os.path.exists(path)
     if was:
         with contextlib.suppress(HealerError, OSError):
             _unsilence(app, home, str((read_json(path) or {}).get("silence") or ""))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import List, Optional, Sequence, Tuple
 
@@ -163,7 +164,7 @@ def main_finding(ctx: Context) -> Optional[Finding]:
     found = errors(ctx.verdict) or _useless(ctx.verdict)
     for finding in found:
         # nothing of OpenClaw is here: what its node or its port is like does not matter yet
-        if finding.check_id == "installation/missing" and not ctx.home.config_path.exists():
+        if finding.check_id == "installation/missing" and not os.path.exists(ctx.home.config_path):
             return finding
     for _row, person, _params in repair_table.rows_for(repair_table.PERSON, ctx.verdict):
         if person is not None and person in found:

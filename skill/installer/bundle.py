@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Iterator, List
@@ -39,7 +40,7 @@ def missing(source: Path) -> List[str]:
     """Names of the whitelist that are not there: then this is no complete copy and nothing may be
     installed from it.
     """
-    return [name for name in REQUIRED if not (source / name).exists()]
+    return [name for name in REQUIRED if not os.path.exists(source / name)]
 
 
 def files(source: Path, drill: bool = False) -> Iterator[Path]:
@@ -50,12 +51,12 @@ def files(source: Path, drill: bool = False) -> Iterator[Path]:
     """
     for name in REQUIRED + OPTIONAL + PLUGIN:
         top = source / name
-        found = sorted(top.rglob("*")) if top.is_dir() else [top]
+        found = sorted(top.rglob("*")) if os.path.isdir(top) else [top]
         for path in found:
             relative = path.relative_to(source)
             parts = relative.parts
             if (
-                not path.is_file()
+                not os.path.isfile(path)
                 or parts[:2] in UNUSED
                 or (parts[:2] == DRILL and not drill)
                 or (parts[:3] == FAULTS and parts[3] not in KEPT_FAULTS)
@@ -77,7 +78,7 @@ def fingerprint(source: Path) -> str:
 
 
 def has_drill(source: Path) -> bool:
-    return source.joinpath(*FAULTS, KEPT_FAULTS[0], "fault.json").is_file()
+    return os.path.isfile(source.joinpath(*FAULTS, KEPT_FAULTS[0], "fault.json"))
 
 
 def copy(source: Path, target: Path, drill: bool = False) -> int:

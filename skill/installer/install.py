@@ -94,7 +94,7 @@ class Install:
         def add(en: str, zh: str, do: Callable[[], None]) -> None:
             found.append(Step(Text(en, zh), do))
 
-        if not (self.env / ".complete").is_file():
+        if not os.path.isfile(self.env / ".complete"):
             add(
                 "make the private environment {}".format(self.env),
                 "创建私有环境 {}".format(self.env),
@@ -166,7 +166,7 @@ class Install:
             self.places.prefix,
             self.places.bin_dir,
         ):
-            while not folder.exists() and folder != folder.parent:
+            while not os.path.exists(folder) and folder != folder.parent:
                 found.append(str(folder))
                 folder = folder.parent
         return found
@@ -205,7 +205,7 @@ class Install:
         bundle.copy(self.places.source, fresh)
         self.note(skill_dir=str(target))
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
+        if os.path.exists(target):
             shutil.rmtree(str(aside), ignore_errors=True)
             os.replace(str(target), str(aside))
         os.replace(str(fresh), str(target))
@@ -327,7 +327,7 @@ class Install:
         restarted on them. True when it did.
         """
         aside, target = self.places.doctor_dir / "skill.old", self.places.skill_dir
-        if aside.is_dir() and self.previous is not None:
+        if os.path.isdir(aside) and self.previous is not None:
             shutil.rmtree(str(target), ignore_errors=True)
             with contextlib.suppress(OSError):
                 os.replace(str(aside), str(target))

@@ -208,7 +208,7 @@ def _ask_about_ai(places: Places, run: install.Install, interactive: bool, lang:
         )
         print("{}. {}".format(NO_AI.to(lang), hint.to(lang)))
         return
-    if (places.doctor_dir / "ai" / "consent.json").exists():
+    if os.path.exists(places.doctor_dir / "ai" / "consent.json"):
         return  # asked and answered by the version before
     subprocess.call([str(run.stable_python()), "-I", "-m", "skill", "ai", "enable"])
 
@@ -261,7 +261,7 @@ def _remove(host: Host, places: Places, args: argparse.Namespace, lang: str) -> 
         step.do()
     left = (
         sorted(path.name for path in places.doctor_dir.iterdir())
-        if places.doctor_dir.is_dir()
+        if os.path.isdir(places.doctor_dir)
         else []
     )
     print(

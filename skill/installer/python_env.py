@@ -26,7 +26,7 @@ def build(host: Host, places: Places, env: Path, wheelhouse: Optional[str]) -> N
     """Make `env` and install the shipped tree in it. Raise HealerError with what pip said. A
     half-made one is made again.
     """
-    if (env / ".complete").is_file():
+    if os.path.isfile(env / ".complete"):
         return
     shutil.rmtree(str(env), ignore_errors=True)
     env.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +218,7 @@ def target_of(places: Places) -> Optional[Path]:
             return Path((places.prefix / "venv.txt").read_text("utf-8").strip())
         except OSError:
             return None
-    return Path(os.path.realpath(str(link))) if link.is_symlink() and link.exists() else None
+    return Path(os.path.realpath(str(link))) if link.is_symlink() and os.path.exists(link) else None
 
 
 def switch(places: Places, env: Optional[Path]) -> None:
@@ -250,5 +250,5 @@ def old(places: Places, keep: List[Path]) -> List[Path]:
     return [
         path
         for path in sorted(places.prefix.glob("venv-*"))
-        if path.is_dir() and str(path) not in kept
+        if os.path.isdir(path) and str(path) not in kept
     ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 from pathlib import Path
 from typing import List
@@ -39,7 +40,7 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
     done = manifest.read(places.manifest)
     found: List[Step] = []
     env = python_env.target_of(places)
-    if env is not None and places.python(env).exists():
+    if env is not None and os.path.exists(places.python(env)):
         found.append(
             Step(
                 Text("stop and remove the services", "停止并移除服务"),
@@ -73,16 +74,16 @@ def steps(host: Host, places: Places, purge: bool) -> List[Step]:
                     functools.partial(_quiet, place.remove, Path(profile)),
                 )
             )
-    if done["skill_dir"] and Path(done["skill_dir"]).is_dir():
+    if done["skill_dir"] and os.path.isdir(Path(done["skill_dir"])):
         found.append(_delete(Path(done["skill_dir"])))
     for path in (
         [places.current]
         + python_env.old(places, [])
         + ([places.prefix / "venv.txt"] if places.windows else [])
     ):
-        if path.exists() or path.is_symlink():
+        if os.path.exists(path) or path.is_symlink():
             found.append(_delete(path))
-    for path in sorted(places.doctor_dir.iterdir()) if places.doctor_dir.is_dir() else []:
+    for path in sorted(places.doctor_dir.iterdir()) if os.path.isdir(places.doctor_dir) else []:
         named = any(step.what.en.endswith(str(path)) for step in found)
         unsent = path.name != "outbox" or any(path.glob("*.json"))  # alerts that nobody has read
         if (purge or not (path.name.startswith(KEPT) and unsent)) and not named:
@@ -140,7 +141,7 @@ def _plugin(host: Host) -> None:
 
 def _delete(path: Path) -> Step:
     def do() -> None:
-        if path.is_dir() and not path.is_symlink():
+        if os.path.isdir(path) and not path.is_symlink():
             shutil.rmtree(str(path), ignore_errors=True)
         else:
             _quiet(path.unlink)

@@ -82,7 +82,7 @@ def open_incidents(home: "Home") -> List[Dict[str, Any]]:
             {
                 **value,
                 "code": code(incident),
-                "acked": (folder(home) / (safe(incident) + ".ack")).exists(),
+                "acked": os.path.exists(folder(home) / (safe(incident) + ".ack")),
             }
         )
     return sorted(found, key=lambda item: (float(item["at"]), str(item["incident"])))

@@ -49,7 +49,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
         return False
     name = name_of(alert)
     if any(
-        (folder / name).exists()
+        os.path.exists(folder / name)
         for folder in (*_waiting(ctx.home), done_dir(ctx.home), memory_dir(ctx.home) / "done")
     ):
         return False
@@ -155,7 +155,7 @@ def waiting(home: "Home") -> Dict[str, Path]:
 
 def known(home: "Home", incident: str, kind: str) -> bool:
     name = "{}.{}.json".format(safe(incident), kind)
-    return any((folder / name).exists() for folder in (*_waiting(home), done_dir(home)))
+    return any(os.path.exists(folder / name) for folder in (*_waiting(home), done_dir(home)))
 
 
 def due(ctx: "Context", now: float) -> bool:
@@ -206,7 +206,7 @@ def finish(home: "Home", names: Iterator[str]) -> None:
         with contextlib.suppress(
             OSError
         ):  # from memory to disk is a copy; where the disk refuses, the mark stays in memory
-            writable = done.is_dir() and os.access(done, os.W_OK)
+            writable = os.path.isdir(done) and os.access(done, os.W_OK)
             write_atomic(
                 (done if writable else private_dir(_memory(home) / "done")) / name,
                 "{}",

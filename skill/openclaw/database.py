@@ -62,7 +62,7 @@ def inspect(path: Path, kind: str, thorough: bool = True, seconds: float = 2.0) 
         return Database(path, kind, problem="missing")
     except OSError as error:
         return Database(path, kind, problem="unreadable", detail=error.strerror or "")
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Database(path, kind, size, problem="not-a-file")
     try:
         with open(path, "rb") as handle:
@@ -170,7 +170,7 @@ def _place(path: Path) -> str:
     """Without a write-ahead log nobody writes it: immutable, so that not even -shm is created. With
     one: an ordinary reader.
     """
-    live = all(Path(str(path) + end).exists() for end in ("-wal", "-shm"))
+    live = all(os.path.exists(Path(str(path) + end)) for end in ("-wal", "-shm"))
     return "file:{}?mode=ro{}".format(quote(str(path)), "" if live else "&immutable=1")
 
 

@@ -66,7 +66,7 @@ def state_dir_of(host: Host) -> Path:
     if profile:
         return base / (".openclaw-" + profile)
     usual, legacy = base / ".openclaw", base / ".clawdbot"
-    return legacy if not usual.exists() and legacy.exists() else usual
+    return legacy if not os.path.exists(usual) and os.path.exists(legacy) else usual
 
 
 def profile_of(env: Mapping[str, str]) -> str:
@@ -95,7 +95,7 @@ def config_path_of(host: Host, state_dir: Path) -> Path:
     if explicit:
         return _user_path(explicit, _base(host))
     usual, legacy = state_dir / "openclaw.json", state_dir / "clawdbot.json"
-    return legacy if not usual.exists() and legacy.exists() else usual
+    return legacy if not os.path.exists(usual) and os.path.exists(legacy) else usual
 
 
 def selectors(host: Host, home: Home) -> Dict[str, str]:

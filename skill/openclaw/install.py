@@ -37,10 +37,10 @@ def package_dir(host: Host, platform: Optional[Platform] = None) -> Optional[Pat
 def _package_of(program: str) -> Optional[Path]:
     path = Path(os.path.realpath(program))
     for folder in list(path.parents)[:5]:
-        if folder.name == "openclaw" and (folder / "package.json").is_file() or _named(folder):
+        if folder.name == "openclaw" and os.path.isfile(folder / "package.json") or _named(folder):
             return folder
     for folder in list(path.parents)[:3]:  # Windows: npm's openclaw.cmd lies beside node_modules
-        if (folder / "node_modules" / "openclaw").is_dir():
+        if os.path.isdir(folder / "node_modules" / "openclaw"):
             return folder / "node_modules" / "openclaw"
     return (
         path.parent
@@ -85,10 +85,12 @@ def missing_files(package: Path, limit: int = 20) -> List[str]:
 
     One directory listing per folder, no hashing: 7300 files in about 0.1 s.
     """
-    missing = [n for n in ("package.json", "openclaw.mjs", "dist") if not (package / n).exists()]
+    missing = [
+        n for n in ("package.json", "openclaw.mjs", "dist") if not os.path.exists(package / n)
+    ]
     if not missing and not manifest(package):
         missing.append("package.json")  # there, and no JSON any more
-    if not any((package / "dist" / n).exists() for n in ("entry.js", "entry.mjs")):
+    if not any(os.path.exists(package / "dist" / n) for n in ("entry.js", "entry.mjs")):
         missing.append("dist/entry.js")
     folders: Dict[str, Dict[str, int]] = {}
     for name, item in _inventory(package).items():
@@ -168,7 +170,7 @@ def missing_dependencies(package: Path) -> List[str]:
         + [p / "node_modules" for p in package.parents]
         + [package.parent]
     )
-    return [n for n in names if not any((r / n / "package.json").is_file() for r in roots)]
+    return [n for n in names if not any(os.path.isfile(r / n / "package.json") for r in roots)]
 
 
 FRESH_S = 900.0  # an installation that touched nothing for so long is over, or dead

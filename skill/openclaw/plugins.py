@@ -52,7 +52,7 @@ def found(state_dir: Path, config: Mapping[str, Any]) -> Dict[str, Path]:
     places = [Path(os.path.expanduser(str(p))) for p in paths] if isinstance(paths, list) else []
     result: Dict[str, Path] = {}
     for place in _children(state_dir / "extensions") + places:
-        if place.exists():
+        if os.path.exists(place):
             result[identity(place)] = place
     return result
 
@@ -77,7 +77,7 @@ def identity(place: Path) -> str:
             return str(value["id"])
     except (OSError, ValueError):
         pass
-    return place.stem if place.is_file() else place.name
+    return place.stem if os.path.isfile(place) else place.name
 
 
 def newest_change(place: Path, most: int = 400) -> float:

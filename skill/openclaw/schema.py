@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def keep(ctx: Context, timeout: float = 60.0) -> bool:
     """
     version = install.version(install.package_dir(ctx.host, ctx.platform))
     target = path_of(ctx.home, version)
-    if target.exists():
+    if os.path.exists(target):
         return True
     done = call(ctx, ["config", "schema"], timeout)
     value = json_of(done.out) if done.ok else None
@@ -80,7 +81,7 @@ def kept(ctx: Context) -> Optional[Dict[str, Any]]:
     """
     version = install.version(install.package_dir(ctx.host, ctx.platform))
     target = path_of(ctx.home, version)
-    if not target.exists() and not version:
+    if not os.path.exists(target) and not version:
         others = sorted((ctx.home.doctor_dir / "cache").glob("schema-*.json.gz"))
         target = others[-1] if others else target
     try:

@@ -257,7 +257,7 @@ def query(path: Path, sql: str, *arguments: Any) -> List[Any]:
     mode=ro keeps the write-ahead log usable; a damaged or too new file is an answer ("cannot
     tell"), never a crash.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return []
     connection: Optional[sqlite3.Connection] = None
     try:

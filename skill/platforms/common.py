@@ -124,7 +124,7 @@ def write_files(files: Tuple[Tuple[str, bytes], ...], mode: int = 0o600) -> None
     for path, content in files:
         target = Path(path)
         try:
-            if target.is_file() and target.read_bytes() == content:
+            if os.path.isfile(target) and target.read_bytes() == content:
                 continue
             private_dir(target.parent)
             write_atomic(target, content, mode)
@@ -143,7 +143,7 @@ def keep_copy(source: Path, copy: Path, worth: Callable[[], bool] = lambda: True
     """
     try:
         content = source.read_bytes()
-        if copy.is_file() and copy.read_bytes() == content:
+        if os.path.isfile(copy) and copy.read_bytes() == content:
             return False
     except OSError:
         return False

@@ -111,7 +111,7 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
         "set": {**own_env(host, home), **({} if recent else {"OPENCLAW_NO_RESPAWN": "1"})},
         "unset": [],
         "grace": grace,
-        "cwd": str(host.home) if host.home.is_dir() else "",
+        "cwd": str(host.home) if os.path.isdir(host.home) else "",
         "consume": openclaw + ["gateway", "restart-handoff", "consume"] if openclaw else [],
     }
 

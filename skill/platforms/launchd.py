@@ -76,12 +76,12 @@ class Launchd:
         try:
             done = self._run("print", self._target(label), timeout=10.0)
         except ServiceError as error:
-            return ServiceState(path.is_file(), "unknown", path=str(path), detail=str(error))
+            return ServiceState(os.path.isfile(path), "unknown", path=str(path), detail=str(error))
         if done.ok:
             return read_print(done.out, str(path))
         if not any(text in (done.err + done.out).lower() for text in NOT_LOADED):
             return ServiceState(
-                path.is_file(),
+                os.path.isfile(path),
                 "unknown",
                 path=str(path),
                 detail=(done.err or done.out).strip()[:200],
@@ -89,7 +89,7 @@ class Launchd:
         enabled = self._enabled(label)
         if label == self.label and self._parked():
             return ServiceState(
-                path.is_file(),
+                os.path.isfile(path),
                 "failed",
                 "not-loaded",
                 "parked",
@@ -103,7 +103,7 @@ class Launchd:
             )
         stopped = True if enabled is False else removal.by_person(self.home)
         return ServiceState(
-            path.is_file(),
+            os.path.isfile(path),
             "inactive",
             "not-loaded",
             "",
@@ -134,7 +134,7 @@ class Launchd:
     # -- acting ------------------------------------------------------------------------------------
     @noted("start")
     def start(self) -> None:
-        if not self.plist(self.label).is_file():
+        if not os.path.isfile(self.plist(self.label)):
             self.install()
             return
         self._run("enable", self._target(self.label))
@@ -199,7 +199,7 @@ class Launchd:
     def tend(self) -> bool:
         """Remember the agent while it is there: for the day it is gone."""
         plist = self.plist(self.label)
-        if not plist.is_file():
+        if not os.path.isfile(plist):
             return False
         removal.remember(self.host, self.home, self.command())
         return self.own and common.keep_copy(plist, self._copy())
@@ -261,9 +261,9 @@ class Launchd:
             )
             return ServicePlan(((str(path), content),), self._load(label))
         path = self.plist(self.label)
-        if path.is_file():
+        if os.path.isfile(path):
             return ServicePlan()
-        if self._copy().is_file() and all(
+        if os.path.isfile(self._copy()) and all(
             os.path.exists(word) for word in self.command()[:2] if word.startswith("/")
         ):
             return ServicePlan(((str(path), self._copy().read_bytes()),), self._load(self.label))
@@ -301,7 +301,7 @@ class Launchd:
         try:
             self._carry_out(plan, self.label)
         except ServiceError:
-            if self.plist(self.label).is_file():
+            if os.path.isfile(self.plist(self.label)):
                 raise
             plan = self._plan_own(account_home(self.host) / "Library" / "Logs" / "openclaw")
             self._carry_out(plan, self.label)
@@ -341,7 +341,7 @@ class Launchd:
 
     def uninstall_watchdog(self, dry_run: bool = False) -> ServicePlan:
         plan = ServicePlan((), (("launchctl", "bootout", self._target(self.watchdog_label)),))
-        if not dry_run and self.plist(self.watchdog_label).exists():
+        if not dry_run and os.path.exists(self.plist(self.watchdog_label)):
             self._run("bootout", self._target(self.watchdog_label), timeout=60.0)
             self.plist(self.watchdog_label).unlink()
         return plan

@@ -4,6 +4,7 @@ and plans; launchd.py acts.
 
 from __future__ import annotations
 
+import os
 import plistlib
 import re
 from pathlib import Path
@@ -71,7 +72,7 @@ def changed(
     }
     value["EnvironmentVariables"] = {**variables, **changes}
     writes = [Write(str(path), plistlib.dumps(value, sort_keys=False))]
-    if env_file is not None and env_file.is_file():
+    if env_file is not None and os.path.isfile(env_file):
         names = {*changes, *unset}
         kept = [
             line

@@ -25,7 +25,7 @@ def _mark(argv: Sequence[str]) -> List[Any]:
         place = Path(word)
         for folder in list(place.parents)[:4] if place.is_absolute() else ():
             package = folder / "package.json"
-            if folder.name == "openclaw" and package.is_file():
+            if folder.name == "openclaw" and os.path.isfile(package):
                 stat = package.stat()
                 return [str(package), int(stat.st_mtime), stat.st_size]
     return []

@@ -172,7 +172,7 @@ class Schtasks:
         removal.remember(self.host, self.home, self.command())
         content = ("\ufeff" + done.out.replace("\0", "").lstrip("\ufeff")).encode("utf-16-le")
         copy = self._place("gateway.kept.xml")
-        if "\ufffd" in done.out or (copy.is_file() and copy.read_bytes() == content):
+        if "\ufffd" in done.out or (os.path.isfile(copy) and copy.read_bytes() == content):
             # written in a code page that lost letters: no copy is better than a wrong one
             return False
         common.write_files(((str(copy), content),))
@@ -182,7 +182,7 @@ class Schtasks:
         return None
 
     def _ours(self) -> bool:
-        return self._place("gateway.xml").is_file()
+        return os.path.isfile(self._place("gateway.xml"))
 
     def _place(self, name: str) -> Path:
         return self.home.doctor_dir / "service" / name
@@ -192,7 +192,7 @@ class Schtasks:
         """OpenClaw's launcher: the task runs it, and it sets the environment and starts node."""
         name = "gateway-{}.cmd".format(self.home.profile) if self.home.profile else "gateway.cmd"
         both = [self.home.state_dir / name, self.home.state_dir / "gateway.cmd"]
-        return next((path for path in both if path.is_file()), both[0])
+        return next((path for path in both if os.path.isfile(path)), both[0])
 
     def _script_lines(self) -> List[str]:
         try:
@@ -291,7 +291,7 @@ class Schtasks:
         if self._run("/Query", "/TN", self.task, "/XML", timeout=15.0).ok:
             return ServicePlan()
         kept = self._place("gateway.kept.xml")
-        if kept.is_file() and self._script().is_file():
+        if os.path.isfile(kept) and os.path.isfile(self._script()):
             create = ("schtasks", "/Create", "/TN", self.task, "/XML", str(kept), "/F")
             return ServicePlan((), (create, ("schtasks", "/Run", "/TN", self.task)))
 
@@ -340,7 +340,7 @@ class Schtasks:
             self._run("/End", "/TN", task)
             self._must("/Delete", "/TN", task, "/F")
             for name in (kind + ".xml", kind + ".pyw"):
-                if self._place(name).is_file():
+                if os.path.isfile(self._place(name)):
                     os.unlink(self._place(name))
         return ServicePlan(
             (), (("schtasks", "/End", "/TN", task), ("schtasks", "/Delete", "/TN", task, "/F"))

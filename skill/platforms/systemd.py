@@ -126,13 +126,15 @@ class Systemd:
             seen = self.show(unit)
         except ServiceError as error:
             return ServiceState(
-                path.is_file(),
+                os.path.isfile(path),
                 "unknown",
                 "no-user-bus",
-                path=str(path) if path.is_file() else "",
+                path=str(path) if os.path.isfile(path) else "",
                 detail=str(error),
             )
-        state = read_state(seen, path.is_file(), path.is_file() and path.stat().st_size == 0)
+        state = read_state(
+            seen, os.path.isfile(path), os.path.isfile(path) and path.stat().st_size == 0
+        )
         if unit == self.unit and not state.exists and not state.main_pid and not self._dangling():
             gone = replace(state, stopped_by_operator=removal.by_person(self.home))
             return whose(self.host, self.home, gone)
@@ -148,7 +150,7 @@ class Systemd:
 
     def _links(self) -> List[Path]:
         links = [folder / self.unit for folder in self.folder.glob("*.wants")]
-        return [link for link in links if link.is_symlink() and not link.exists()]
+        return [link for link in links if link.is_symlink() and not os.path.exists(link)]
 
     # -- acting ------------------------------------------------------------------------------------
     @noted("start")
@@ -198,9 +200,9 @@ class Systemd:
         if not self.of_account:
             return False
         unit = self.folder / self.unit
-        if not unit.is_file():
+        if not os.path.isfile(unit):
             ours = self.folder / (self.unit + ".d") / DROP_IN
-            if not ours.is_file():
+            if not os.path.isfile(ours):
                 return False
             remove([ours])
             self.reload()
@@ -296,7 +298,7 @@ class Systemd:
         reload = ("systemctl", "--user", "daemon-reload")
         enable = ("systemctl", "--user", "enable", self.unit)
         start = ("systemctl", "--user", "start", "--no-block", self.unit)
-        if (self.folder / self.unit).is_file():
+        if os.path.isfile(self.folder / self.unit):
             return ServicePlan((), (reload, enable))
         kept = self._kept_unit()
         if kept:
@@ -320,7 +322,7 @@ class Systemd:
         template. One that is there is left alone.
         """
         other = self._system_unit()
-        if other and not (self.folder / self.unit).is_file():
+        if other and not os.path.isfile(self.folder / self.unit):
             raise ServiceError(
                 Text.of("{} already keeps a gateway alive", "{} 已在保活一个网关", other),
                 Text(
@@ -329,7 +331,11 @@ class Systemd:
                 ),
             )
         plan = self._plan_gateway()
-        if self.unit != self.usual and not plan.files and not (self.folder / self.unit).is_file():
+        if (
+            self.unit != self.usual
+            and not plan.files
+            and not os.path.isfile(self.folder / self.unit)
+        ):
             raise ServiceError(
                 Text.of("{} kept this gateway and is gone", "保活此网关的 {} 已不存在", self.unit),
                 Text(
@@ -339,14 +345,14 @@ class Systemd:
             )
         if dry_run:
             return plan
-        if not (self.folder / self.unit).is_file():
+        if not os.path.isfile(self.folder / self.unit):
             self._clear_place()
         try:
             common.run_plan(self.host, plan, user_environment(self.host), 180.0)
         except ServiceError:
             # Measured: OpenClaw's installer can write the unit and report a failure all the same.
             # The file decides.
-            if not (self.folder / self.unit).is_file():
+            if not os.path.isfile(self.folder / self.unit):
                 plan = systemdunit.gateway(self.host, self.home, self.folder / self.unit)
                 common.run_plan(self.host, plan, user_environment(self.host))
         self.reload()
@@ -378,12 +384,12 @@ class Systemd:
             Path(p) / self.unit
             for p in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
         )
-        return next((str(p) for p in places if p.is_file()), "")
+        return next((str(p) for p in places if os.path.isfile(p)), "")
 
     def uninstall(self, dry_run: bool = False) -> ServicePlan:
         """Our drop-ins go; OpenClaw's unit stays as OpenClaw wrote it."""
         ours = self.folder / (self.unit + ".d") / DROP_IN
-        if not ours.is_file():
+        if not os.path.isfile(ours):
             return ServicePlan()
         if not dry_run:
             remove([ours])
@@ -404,7 +410,7 @@ class Systemd:
                 ("systemctl", "--user", "daemon-reload"),
             ),
         )
-        if not dry_run and (self.folder / self.watchdog_unit).exists():
+        if not dry_run and os.path.exists(self.folder / self.watchdog_unit):
             self.ctl("disable", "--now", self.watchdog_unit)
             remove([self.folder / self.watchdog_unit])
             self.reload()

@@ -37,7 +37,7 @@ def old_logs(ctx: Context) -> List[Path]:
     try:
         for path in sorted(log_dir(ctx).iterdir()):
             match = OLD_LOG.match(path.name)
-            if match and match.group(1) < today and path.is_file() and not path.is_symlink():
+            if match and match.group(1) < today and os.path.isfile(path) and not path.is_symlink():
                 if not hasattr(os, "geteuid") or path.stat().st_uid == os.geteuid():
                     found.append(path)
     except OSError:
@@ -47,7 +47,9 @@ def old_logs(ctx: Context) -> List[Path]:
 
 def own_spare(ctx: Context) -> List[Path]:
     """Our own rotated logs, and what of our copies may go when a disk is full."""
-    logs = [path for path in sorted(ctx.home.logs_dir.glob("watchdog.log.*")) if path.is_file()]
+    logs = [
+        path for path in sorted(ctx.home.logs_dir.glob("watchdog.log.*")) if os.path.isfile(path)
+    ]
     return logs + growth.files_of(growth.over(ctx.home, ctx.host.now(), tight=True))
 
 

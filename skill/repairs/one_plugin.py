@@ -99,7 +99,7 @@ def plan_quarantine(ctx: Context, params: Mapping[str, Any]) -> Plan:
             )
         )
     folder = ctx.home.state_dir / "extensions" / name
-    if not folder.is_dir() or folder.is_symlink():
+    if not os.path.isdir(folder) or folder.is_symlink():
         raise CannotPlan(
             Text.of(
                 "{} is not a folder of this state directory", "{} 不是此状态目录中的文件夹", folder

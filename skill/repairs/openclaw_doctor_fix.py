@@ -56,7 +56,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
             ),
         ),
         touches=common.config_files(ctx)
-        + ((str(ctx.home.env_file),) if ctx.home.env_file.is_file() else ()),
+        + ((str(ctx.home.env_file),) if os.path.isfile(ctx.home.env_file) else ()),
         config_paths=tuple(paths),
     )
 

@@ -67,7 +67,7 @@ def plan(ctx: Context, params: Mapping[str, Any]) -> Plan:
         if isinstance(step, Write) and not step.path.startswith(str(ctx.home.doctor_dir))
     )
     for path in touched:
-        if not Path(path).parent.is_dir():
+        if not os.path.isdir(Path(path).parent):
             raise CannotPlan(Text.of("the folder of {} is gone", "{} 所在的文件夹不见了", path))
     return Plan(
         "restore-config",

@@ -8,6 +8,7 @@ nothing: a gateway is never left sick because its fleet's monitoring is.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from datetime import datetime
@@ -63,7 +64,7 @@ def read(path: Path) -> List[Target]:
 def write(path: Path, targets: Sequence[Target]) -> None:
     """Write them at once and readable for Prometheus, which runs as somebody else."""
     rows = [{"targets": [one.address], "labels": one.labels} for one in targets]
-    private_dir(path.parent) if not path.parent.exists() else None
+    private_dir(path.parent) if not os.path.exists(path.parent) else None
     write_atomic(path, json.dumps(rows, indent=2, ensure_ascii=False) + "\n", 0o644)
 
 

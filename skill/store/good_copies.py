@@ -62,7 +62,7 @@ def service_files(ctx: Context) -> List[Path]:
         unit = "openclaw-gateway{}.service".format("-" + profile if profile else "")
         root = Path(host.env.get("XDG_CONFIG_HOME") or base / ".config") / "systemd" / "user"
         names = [root / unit] + sorted((root / (unit + ".d")).glob("*.conf"))
-    return [name for name in names if name.is_file()]
+    return [name for name in names if os.path.isfile(name)]
 
 
 def keep(ctx: Context, whole: bool = True) -> Optional[str]:
@@ -74,7 +74,11 @@ def keep(ctx: Context, whole: bool = True) -> Optional[str]:
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok or not _acceptable(view.data):
         return None
-    paths = list(view.files) + [p for p in [ctx.home.env_file] if p.is_file()] + service_files(ctx)
+    paths = (
+        list(view.files)
+        + [p for p in [ctx.home.env_file] if os.path.isfile(p)]
+        + service_files(ctx)
+    )
     contents: Dict[str, bytes] = {}
     for path in paths:
         raw = path.read_bytes()
@@ -176,7 +180,7 @@ def _ring(home: Home) -> List[Path]:
     for pattern in REFUSED:
         with contextlib.suppress(OSError):
             found += sorted(main.parent.glob(glob.escape(main.name) + pattern), reverse=True)[:5]
-    return [path for path in found if path.is_file()]
+    return [path for path in found if os.path.isfile(path)]
 
 
 def _ours(home: Home) -> List[Good]:

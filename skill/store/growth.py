@@ -75,9 +75,9 @@ def prune(home: Home, now: float) -> int:
     for path in over(home, now):
         size = size_of(path)
         with contextlib.suppress(OSError):
-            if path.is_dir() and any(path.rglob(TAKEN_AWAY)):
+            if os.path.isdir(path) and any(path.rglob(TAKEN_AWAY)):
                 _strip(path)
-            elif path.is_dir():
+            elif os.path.isdir(path):
                 shutil.rmtree(str(path))
             else:
                 path.unlink()
@@ -99,11 +99,11 @@ def files_of(paths: List[Path]) -> List[Path]:
     """
     found: List[Path] = []
     for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        inside = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
         found += [
             one
             for one in inside
-            if one.is_file() and not one.is_symlink() and not one.match(TAKEN_AWAY)
+            if os.path.isfile(one) and not one.is_symlink() and not one.match(TAKEN_AWAY)
         ]
     return found
 
@@ -111,7 +111,7 @@ def files_of(paths: List[Path]) -> List[Path]:
 def size_of(path: Path) -> int:
     total = 0
     with contextlib.suppress(OSError):
-        for one in path.rglob("*") if path.is_dir() else (path,):
+        for one in path.rglob("*") if os.path.isdir(path) else (path,):
             with contextlib.suppress(OSError):
                 total += os.lstat(str(one)).st_size
     return total
@@ -123,7 +123,7 @@ def _entries(home: Home, bound: Bound) -> Iterator[Tuple[float, str, int, Path]]
     with contextlib.suppress(OSError):
         for path in root.glob(bound.pattern):
             other = bound.pattern == "*" and any(path.match(pattern) for pattern in special)
-            if path.is_symlink() or path.is_dir() is not bound.folders or other:
+            if path.is_symlink() or os.path.isdir(path) is not bound.folders or other:
                 continue
             with contextlib.suppress(OSError):
                 yield path.stat().st_mtime, path.name, size_of(path), path

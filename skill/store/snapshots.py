@@ -115,7 +115,7 @@ def take(
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     folder = root / "{}-{}".format(stamp, repair)
     number = 1
-    while folder.exists():
+    while os.path.exists(folder):
         number += 1
         folder = root / "{}-{}.{}".format(stamp, repair, number)
     need = sum(os.path.getsize(path) for path in wanted if os.path.isfile(path))
@@ -276,7 +276,7 @@ def all_of(home: Home) -> List[Snapshot]:
     """Every complete snapshot, newest first."""
     found: List[Snapshot] = []
     root = folder_of(home)
-    for folder in sorted(root.iterdir(), reverse=True) if root.is_dir() else []:
+    for folder in sorted(root.iterdir(), reverse=True) if os.path.isdir(root) else []:
         try:
             found.append(load(folder))
         except RepairError:
@@ -293,7 +293,7 @@ NEEDS_FREE = 200 << 20  # taken only from a disk that has plenty
 def keep(home: Home) -> None:
     """Take the space where it is not taken yet and the disk has plenty. Raises OSError."""
     path = private_dir(home.doctor_dir) / "ballast"
-    if path.exists() or shutil.disk_usage(str(home.doctor_dir)).free < NEEDS_FREE:
+    if os.path.exists(path) or shutil.disk_usage(str(home.doctor_dir)).free < NEEDS_FREE:
         return
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "wb") as out:

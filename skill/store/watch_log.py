@@ -41,7 +41,7 @@ class WatchLog:
             self._clean = self._clean or Redactor.shapes_only()
             text = self._clean.clean(text)
             try:
-                private_dir(self.path.parent) if not self.path.parent.exists() else None
+                private_dir(self.path.parent) if not os.path.exists(self.path.parent) else None
                 self._rotate(now)
                 append_line(self.path, text, max_bytes=10_000_000, keep=5)
             finally:
@@ -71,7 +71,7 @@ class WatchLog:
 def entries(home: Home) -> Iterator[Dict[str, Any]]:
     """Every line of the watchdog's log and of its older files, the oldest first."""
     folder = home.logs_dir
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return
     older = sorted(folder.glob("watchdog.log.*"), key=lambda one: one.stat().st_mtime)
     for path in [*older, folder / "watchdog.log"]:

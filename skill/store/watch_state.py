@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
@@ -188,7 +189,7 @@ def save(home: Home, state: WatchState) -> None:
 def _newest(home: Home) -> Path:
     """The file that was written last: the one in memory while the disk refuses."""
     here, spare = home.doctor_dir / "watch.json", memory_dir(home.state_dir) / "watch.json"
-    if is_private(spare.parent) and spare.exists():
+    if is_private(spare.parent) and os.path.exists(spare):
         try:
             return spare if spare.stat().st_mtime_ns > here.stat().st_mtime_ns else here
         except OSError:

@@ -6,6 +6,7 @@ milliseconds, also while a repair runs.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -168,7 +169,9 @@ def _from_database(home: Home, now: float) -> Dict[str, Any]:
 
 def _config_valid(home: Home) -> Optional[bool]:
     try:
-        return openclaw_config.load(home.config_path).ok if home.config_path.exists() else None
+        return (
+            openclaw_config.load(home.config_path).ok if os.path.exists(home.config_path) else None
+        )
     except OSError:
         return None
 

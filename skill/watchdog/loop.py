@@ -85,7 +85,7 @@ def _guarded_tick(watchdog: Watchdog) -> str:
 def _end_orphan(watchdog: Watchdog) -> None:
     """An AI program whose doctor was killed goes on spending until somebody ends it."""
     session = watchdog.home.doctor_dir / "ai" / "session.json"
-    if not session.exists():
+    if not os.path.exists(session):
         return
     from ..bridges.child import end_orphan
 

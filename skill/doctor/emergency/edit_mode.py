@@ -7,6 +7,7 @@ The same is hidden as in plan mode: every text and comment that may be private s
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -107,7 +108,7 @@ def plan_of(ctx: Context, work: Work, redactor: Redactor) -> Optional[Plan]:
     not be carried out.
     """
     target = Path(work.edit)
-    if target.is_symlink() or not target.is_file() or target.stat().st_size > 2 * MAX_CONFIG:
+    if target.is_symlink() or not os.path.isfile(target) or target.stat().st_size > 2 * MAX_CONFIG:
         raise plans.Refused(
             Text(
                 "the copy of the config is gone or no longer a plain file",

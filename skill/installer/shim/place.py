@@ -38,7 +38,7 @@ def real(host: Host) -> Optional[Path]:
         for name in names:
             candidate = folder / name
             if (
-                candidate.is_file()
+                os.path.isfile(candidate)
                 and os.access(candidate, os.X_OK)
                 and not text.is_shim(candidate)
             ):
@@ -68,7 +68,7 @@ def choose(host: Host, own: Path) -> Place:
 
 
 def _taken(target: Path) -> bool:
-    return target.exists() and not text.is_shim(target)
+    return os.path.exists(target) and not text.is_shim(target)
 
 
 def _ours_to_use(folder: Path, home: str) -> bool:
@@ -97,7 +97,7 @@ def _ours_to_use(folder: Path, home: str) -> bool:
         inside
         and not bad
         and folder.is_absolute()
-        and folder.is_dir()
+        and os.path.isdir(folder)
         and os.access(folder, os.W_OK)
     )
 
@@ -112,7 +112,7 @@ def _identity(program: Path) -> Dict[str, Any]:
     return {
         str(mark): [mark.stat().st_mtime_ns, mark.stat().st_size]
         for mark in marks
-        if mark.is_file()
+        if os.path.isfile(mark)
     }
 
 
@@ -155,7 +155,7 @@ def files(host: Host) -> List[Path]:
         return [Path(host.env.get("ZDOTDIR") or home) / ".zshrc"]
     if shell == "bash":
         login = [
-            home / name for name in (".bash_profile", ".bash_login") if (home / name).is_file()
+            home / name for name in (".bash_profile", ".bash_login") if os.path.isfile(home / name)
         ]
         return [home / ".bashrc"] + (login or [home / ".profile"])
     if shell == "fish":
@@ -174,7 +174,7 @@ def line(folder: Path, profile: Path) -> str:
 
 def add(profile: Path, folder: Path) -> bool:
     """Append the marked block; True when the file changed. Raises OSError."""
-    before = profile.read_text("utf-8", "surrogateescape") if profile.is_file() else ""
+    before = profile.read_text("utf-8", "surrogateescape") if os.path.isfile(profile) else ""
     block = "\n{}\n{}\n{}\n".format(BEGIN, line(folder, profile), END)
     after = _BLOCK.sub("", before) + block
     if after == before:
@@ -188,7 +188,7 @@ def remove(profile: Path) -> bool:
     """Take the marked block out again; a file that holds nothing else is deleted. True when
     something changed.
     """
-    if not profile.is_file():
+    if not os.path.isfile(profile):
         return False
     before = profile.read_text("utf-8", "surrogateescape")
     after = _BLOCK.sub("", before)

@@ -5,6 +5,7 @@ PATH.
 from __future__ import annotations
 
 import ntpath
+import os
 import shlex
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def write_launcher(target: Path, python: Path, windows: bool) -> None:
     """Write the launcher. Raises OSError; refuses (FileExistsError) to replace a file that is not
     ours.
     """
-    if target.exists() and not is_launcher(target):
+    if os.path.exists(target) and not is_launcher(target):
         raise FileExistsError("{} is not ours and stays".format(target))
     if windows:
         named = from_here(str(python), str(target.parent))
