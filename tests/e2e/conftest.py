@@ -42,7 +42,6 @@ SMOKE = (
     "test_drill_real.py::test_real[port-in-use-other]",
     "test_drill_real.py::test_real[node-options-bad-flag]",
     "test_drill_real.py::test_real[state-sqlite-corrupt-header]",
-    "test_drill_real.py::test_real[operator-stop]",
     "test_drill_real.py::test_real[trap-fix-drops-section]",
     "test_direct.py::test_its_own_restart",
     "test_ways_in.py::test_the_shim",

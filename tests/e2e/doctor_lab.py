@@ -108,7 +108,14 @@ class Lab:
         finally:
             ctx.platform.uninstall()
             if holder is not None:
-                gateway.end_process(self.host, holder, 5.0)
+                gateway.end_process(
+                    self.host,
+                    holder,
+                    5.0,
+                    probe=lambda: False,
+                    ours=lambda row: True,
+                    note=lambda act: True,
+                )
 
     def plugin(self, name: str, body: str) -> Path:
         folder = self.state / "extensions" / name
