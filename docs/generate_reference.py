@@ -32,7 +32,7 @@ A later source wins over an earlier one.
 | # | source | for |
 |---|---|---|
 | 1 | default in the schema | everybody |
-| 2 | `config.json` beside the skill | whoever ships the skill |
+| 2 | `config.json` beside the skill | the distributor of the skill |
 | 3 | `openclaw.json`: `skills.entries.openclaw-iflow-doctor.config.*` | `openclaw config set ...`; no restart needed |
 | 4 | `<state dir>/iflow-doctor/config.json` | `iflow-doctor config --set KEY=VALUE` |
 | 5 | `<state dir>/.env` | the documented environment variables |

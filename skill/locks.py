@@ -13,7 +13,7 @@ from .errors import AlreadyRunning
 from .files import PathLike, memory, memory_dir, private_dir, write_atomic
 from .machine import ticks_of
 
-# s to try for a lock: whoever only asks whether it is held holds it for an instant
+# s to try for a lock: asking whether it is held holds it for an instant
 LOCK_PATIENCE = 1.0
 
 

@@ -72,7 +72,7 @@ class State(str, Enum):
 # Groups of states. What is asked about more than one state is asked of these, nowhere else.
 RESTARTABLE = (State.HUNG, State.ZOMBIE, State.DOWN)
 NOT_SERVING = RESTARTABLE + (State.MISCONFIGURED,)  # our own gateway is out of service
-BROKEN = NOT_SERVING + (State.IMPOSTOR,)  # an outage, whoever's fault
+BROKEN = NOT_SERVING + (State.IMPOSTOR,)  # an outage, no matter whose fault
 SERVING = (State.HEALTHY, State.DEGRADED, State.SAFE_MODE, State.DRAINING)  # it responds
 # nothing to repair
 FINE = (State.HEALTHY, State.STARTING, State.DRAINING, State.STOPPED, State.UPDATING)

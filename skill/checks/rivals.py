@@ -102,7 +102,7 @@ def run_port(ctx: Seen) -> Iterable[Finding]:
             )
 
 
-# Behind the second of two ways: whoever pastes both would do both.
+# Behind the second of two ways: a person who pastes both would do both.
 OR_MOVE = Text("    # or: moves the gateway", "    # 或者：给网关换端口")
 
 

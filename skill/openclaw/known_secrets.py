@@ -22,8 +22,8 @@ from .home import Home
 if TYPE_CHECKING:
     from ..context import Context
 
-# Sections in which every text is private, whatever its key is called: whoever wrote the plugin, the
-# server or the hook decides what lies in them.
+# Sections in which every text is private, no matter what its key is called: the authors of plugins,
+# servers and hooks decide what lies in them.
 _PRIVATE = re.compile(
     r"^(env|hooks|mcp|secrets\.values|auth|proxy)\.|^plugins\.entries\.[^.]+\.config\."
     r"|^skills\.entries\.[^.]+\.(env|config|apiKey)|(^|\.)(headers|cookies|credentials|env|vars|args)(\.|$)",

@@ -177,7 +177,7 @@ class Watchdog:
         if self._inspecting():
             return
         self.before = self.state.incident
-        # Whoever made them: level 3 and the keeper kill as well.
+        # No matter who made them: level 3 and the keeper kill as well.
         self.state = replace(self.state, hard_kills=tuple(self.ledger.hard_kills()))
         self.state, decisions = policy.step(
             self.state, self.verdict, now, self._rules(), self._fingerprint(), self.new_name(now)

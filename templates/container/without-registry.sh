@@ -21,7 +21,7 @@ bud() { buildah bud -q --format docker --isolation chroot --network host ${BUILD
 
 if ! buildah inspect --type image localhost/debian-python >/dev/null 2>&1; then
 	mirror=$(sed -n 's/^URIs: *//p; s/^deb  *\(\[[^]]*\] *\)\{0,1\}\(http[^ ]*\).*/\2/p' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | sed '/security/d;1q')
-	[ -f root.done ] || { rm -rf root; debootstrap --variant=minbase --include=python3-venv,catatonit,ca-certificates trixie root "${mirror:-http://deb.debian.org/debian}"; : > root.done; }
+	[ -f root.done ] || { rm -rf root; debootstrap --variant=minbase --include=python3-venv,catatonit,ca-certificates trixie root ${mirror:+"$mirror"}; : > root.done; }
 	tar --one-file-system -C root -c . | podman import -q - localhost/debian-python:build
 	# what a Python program never reads: nine tenths of a minimal Debian
 	rm -rf root/var/cache/apt root/var/lib/apt root/var/lib/dpkg root/var/log root/usr/share/doc root/usr/share/man root/usr/share/locale root/usr/share/info \

@@ -71,7 +71,7 @@ class Asking:
             "prevention": Text("", ""),
         }
         self.gone: Dict[str, str] = {}  # bridges that are not asked again in this incident, and why
-        self.ended = ""  # why nobody is asked any more, whoever is left
+        self.ended = ""  # why nobody else is asked
 
     def bridges(self) -> List[Bridge]:
         return preferred(self.ctx)

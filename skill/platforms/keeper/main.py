@@ -179,7 +179,9 @@ class Keeper:
     def _end(self, grace: float) -> None:
         self.save(phase="stopping", reason="asked to end")
         self.kill_at = time.monotonic() + grace
-        if self.state["wanted"] == "up":  # a restart: its end is ours, whoever keeps it by then
+        if (
+            self.state["wanted"] == "up"
+        ):  # a restart: its end is ours, even if another keeper has it by then
             files.note(self.folder, "terminate", self.state["pid"], "a restart was asked for")
         self._signal(signal.SIGTERM)
 
@@ -348,7 +350,7 @@ class Keeper:
                 # Up to 2026.7 `openclaw gateway stop` is nothing but a SIGTERM.
                 wanted = wanted or bool(lib.TOLD_TO_END.search(tail))
             if not wanted and (ours or not adopted):
-                # As Restart=always: our own child has no terminal, and whoever wants it stopped
+                # As Restart=always: our own child has no terminal, and anyone who wants it stopped
                 # says so to OpenClaw or to us.
                 delay = max(SETTLE, self._delay(young))
                 reason = "ended cleanly ({}), and nobody asked OpenClaw to stop it".format(code)
