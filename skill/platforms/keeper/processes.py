@@ -117,14 +117,16 @@ def lock_holder(state_dir: str, others: Sequence[str] = ()) -> Tuple[int, str]:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         known = type(started) is int and os.path.isdir("/proc/self")
+        if pid == os.getpid() or not alive(pid, started if known else None):
+            continue
+        # before the environment: while a program is being loaded the kernel shows neither
+        what = kind_of(command_words(pid))
         if not known and not _wrote(pid, value, state_dir):
             continue
-        if pid != os.getpid() and alive(pid, started if known else None):
-            what = kind_of(command_words(pid))
-            if what == "gateway" and value.get("role", "gateway") != "gateway":
-                what = "doctor"  # an embedded agent, maintenance: no gateway can start beside it
-            if what != "other":
-                return pid, what
+        if what == "gateway" and value.get("role", "gateway") != "gateway":
+            what = "doctor"  # an embedded agent, maintenance: no gateway can start beside it
+        if what != "other":
+            return pid, what
     return 0, ""
 
 

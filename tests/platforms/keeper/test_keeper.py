@@ -695,6 +695,17 @@ def old_lock(folder: Path, pid: int, **more: Any) -> str:
     return str(path)
 
 
+def titled(environment: Any) -> "subprocess.Popen[bytes]":
+    """A process that is called as a gateway is, once the kernel shows its words and environment."""
+    process = subprocess.Popen(
+        ["openclaw-gateway", "60"], executable=shutil.which("sleep"), env=environment
+    )
+    until = time.monotonic() + 30
+    while not system.command_words(process.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    return process
+
+
 def iso(after: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + after))
 
@@ -715,9 +726,7 @@ def test_a_lock_without_a_start_time_names_only_who_can_have_written_it(
     tmp_path: Path, more: Any, environment: Any, is_holder: bool
 ) -> None:
     """Another profile's healthy gateway was adopted by its pid, and ended at the next stop."""
-    process = subprocess.Popen(
-        ["openclaw-gateway", "60"], executable=shutil.which("sleep"), env=environment
-    )
+    process = titled(environment)
     try:
         lock = old_lock(tmp_path / "openclaw-0", process.pid, **more)
         found = system.lock_holder(str(tmp_path / "state"), [lock])
@@ -730,7 +739,7 @@ def test_a_lock_without_a_start_time_names_only_who_can_have_written_it(
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root")
 @pytest.mark.parametrize("what", ["file", "folder", "link"])
 def test_another_accounts_lock_in_a_shared_folder_is_not_read(tmp_path: Path, what: str) -> None:
-    process = subprocess.Popen(["openclaw-gateway", "60"], executable=shutil.which("sleep"))
+    process = titled(None)
     try:
         lock = old_lock(tmp_path / "shared", process.pid, startTime=system.ticks(process.pid))
         assert system.lock_holder(str(tmp_path / "state"), [lock]) == (process.pid, "gateway")
