@@ -5,8 +5,12 @@ memory.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -114,3 +118,41 @@ def test_status_answers_honestly(gateway, watchdog, expected):
     assert code == expected and json.loads(text)["exit_code"] == expected
     code, text = call(Memory(gateway, watchdog), "status", lang="zh")
     assert code == expected and "\u7f51\u5173" in text
+
+
+HOLDER = """
+import sys, time
+from skill.locks import owned_lock
+with owned_lock(sys.argv[1], "watchdog"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.real_processes
+@pytest.mark.parametrize(
+    "elsewhere, words, ends",
+    [(False, ["watch"], True), (True, ["watch"], False), (False, ["treat"], False)],
+    ids=["our watchdog", "another state directory", "no watchdog"],
+)
+def test_uninstall_ends_only_a_watchdog_of_this_place(tmp_path, elsewhere, words, ends):
+    """Attack 23: a note with a pid that was given again; another profile's watchdog."""
+    home = tmp_path / "home" / ".openclaw"
+    (home / "iflow-doctor").mkdir(parents=True)
+    lock = home / "iflow-doctor" / "watch.lock"
+    theirs = tmp_path / "other" if elsewhere else home
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock), *words],
+        env={**os.environ, "HOME": str(tmp_path / "home"), "OPENCLAW_STATE_DIR": str(theirs)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        env = {"HOME": str(tmp_path / "home"), "OPENCLAW_STATE_DIR": str(home)}
+        host = Host(env=env, sleep=lambda seconds: time.sleep(seconds / 10))
+        service._end_by_hand(SimpleNamespace(host=host))
+        assert (holder.poll() is not None) is ends
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()

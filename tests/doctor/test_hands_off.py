@@ -5,6 +5,7 @@ gateway that is ready, and nobody is left stopped. Numbers as in the list of pro
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 from dataclasses import replace
@@ -17,9 +18,9 @@ from doctor_world import CONFIG, World, finding
 
 from skill import repairs
 from skill.context import Context
-from skill.doctor import execute, journal, recover, visit
+from skill.doctor import execute, journal, recover, steps, visit
 from skill.errors import RepairError
-from skill.host import Completed
+from skill.host import Completed, Process
 from skill.model import Delete, Plan, Risk, Run, Service, State, Text, Write
 from skill.openclaw.ledger import Ledger
 from skill.store import good_copies, snapshots
@@ -478,3 +479,48 @@ def test_a_journal_of_another_form_hurts_nobody(world: World) -> None:
         journal.path_of(world.home).write_text(raw)
         recover.recover(world.context())
         assert not journal.pending(world.home) and world.config.read_text() == CONFIG
+
+
+@pytest.mark.parametrize("action", ["stop", "restart"])
+@pytest.mark.parametrize("above", [True, False])
+def test_a_command_inside_the_gateway_does_not_end_it(
+    world: World, action: str, above: bool
+) -> None:
+    """The gateway's own agent runs `heal`: with the gateway it would end itself in mid-repair."""
+    folder = world.state / "tmp" / "openclaw-0"
+    folder.mkdir(parents=True)
+    (folder / "gateway.state.lock").write_text(json.dumps({"pid": 4321, "startTime": 77}))
+    env = {"HOME": str(world.folder)}
+    began = world.clock - 600
+    world.machine.rows = {
+        4321: Process(
+            4321,
+            1,
+            "openclaw-gateway",
+            ("openclaw-gateway",),
+            "sleeping",
+            began,
+            "me",
+            env,
+            ticks=77,
+        ),
+        os.getpid(): Process(
+            os.getpid(),
+            4321 if above else 1,
+            "bash",
+            ("bash",),
+            "sleeping",
+            began,
+            "me",
+            env,
+            ticks=90,
+        ),
+    }
+    ctx = world.context()
+    if above:
+        with pytest.raises(RepairError, match="runs inside the gateway"):
+            steps.service(ctx, action, 10.0)
+        assert "stop" not in world.calls and not Ledger(ctx.host, ctx.home).owed_start()
+    else:
+        steps.service(ctx, action, 10.0)
+        assert world.calls

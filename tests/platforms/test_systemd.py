@@ -527,6 +527,8 @@ CGROUPS = {
         "openclaw.service",
         False,
     ),
+    # a container in a scope: the unit inside it is no unit of this machine's manager
+    "0::/system.slice/docker-abc.scope/system.slice/openclaw.service\n": ("", True),
     "4:memory:/x.service\n0::/\n": ("", True),
     "rubbish": ("", True),
 }
