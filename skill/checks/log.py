@@ -98,7 +98,10 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
     ),
     (
         "migration-refused",
-        r"startup migrations did not complete cleanly",
+        # 2026.9.6: "Legacy session store requires migration: ... Run openclaw doctor --fix"
+        r"startup migrations did not complete cleanly"
+        r"|\b(?:store|database|schema|state|sessions?)\b.{0,60}"
+        r"\brequires? (?:a )?(?:state )?migration",
         Text("A startup migration refused to go on", "启动迁移未能完成"),
     ),
     (

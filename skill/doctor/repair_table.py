@@ -165,7 +165,7 @@ LAST: Tuple[Row, ...] = tuple(
         "config/unrecognized-key",
         "config/syntax",
         "config/channel-plugin-missing",
-        "log/state-migration",
+        "log/migration-refused",
     )
 )
 

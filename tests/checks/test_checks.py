@@ -654,6 +654,19 @@ def test_another_watchdog_is_named_and_our_own_is_not(house):
     ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Legacy session store requires migration: /h/.openclaw/agents/main/sessions/sessions.json. "
+        'Run "openclaw doctor --fix" against the same state/config before starting OpenClaw.',
+        "[state-migrations] startup migrations did not complete cleanly; 1 step left",
+    ],
+)
+def test_a_refused_migration_is_known_by_what_it_asks_for(house, words):
+    house.log("T [gateway] loading configuration…", "T Gateway failed to start: " + words)
+    assert ids(found(log, house)) == ["log/migration-refused"]
+
+
 def test_log_signatures_only_when_down_and_never_from_chat(house):
     house.log(
         "T [gateway] loading configuration…",

