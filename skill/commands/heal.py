@@ -26,7 +26,7 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Repair what is wrong now. / 修复当前问题。"""
-    from ..doctor import visit
+    from ..doctor import steps, visit
     from ..model import Text
 
     as_json = as_json or app.as_json
@@ -41,12 +41,15 @@ def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
         app.say(Text("Looking (a few seconds) ...", "正在检查（需几秒）……"))
     budget = float(ctx.settings.get("start_budget", 300))
     result = visit.treat(ctx, name, plan_only=True, say=say, patience=budget)
-    if not dry_run and result.outcome == "asked":
-        if not yes and not as_json:
-            _show(app, result)
-            yes = click.confirm(Text("Carry this out?", "执行吗？").to(app.lang), default=False)
-        if yes:
-            result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
+    if not dry_run and result.outcome == "asked" and yes:
+        result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
+    while not dry_run and result.outcome == "asked" and not yes and not as_json:
+        # a yes to what was shown; what comes after it is shown, and waits for a yes of its own
+        _show(app, result)
+        if not click.confirm(Text("Carry this out?", "执行吗？").to(app.lang), default=False):
+            break
+        key = steps.key_of(result.plans)
+        result = visit.treat(ctx, name, True, say=say, patience=budget, agreed=key)
     if not dry_run and result.outcome == "escalate" and not result.only_person:
         if not (result.ai or {}).get("asked") and _may_ask_ai(app, ctx, yes, as_json):
             result = visit.treat(ctx, name, yes=True, say=say, patience=budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -277,6 +278,33 @@ def describe(step: Any, lang: str = "en") -> str:
     if isinstance(step, Service):
         return Text("{} the gateway service", "网关服务：{}").to(lang).format(step.action)
     return type(step).__name__
+
+
+_STAMP = re.compile(r"\d{8}T\d{6}(?:\.\d+)?")
+
+
+def key_of(plans: Iterable[Plan]) -> str:
+    """A name of exactly these plans: what they do, to which values; "" for none. The moment at
+    which they were made, which names what they keep, is no part of it.
+    """
+    import hashlib
+
+    def place(path: str) -> str:
+        folder, name = os.path.split(path)
+        return os.path.join(folder, _STAMP.sub("*", name))
+
+    def said(step: Any) -> Any:
+        if isinstance(step, Write):
+            return ("write", place(step.path), step.content, step.mode)
+        if isinstance(step, Move):
+            return ("move", step.path, _STAMP.sub("*", step.to))
+        return step
+
+    rows = [
+        (plan.repair, sorted(plan.params.items()), [said(step) for step in plan.steps])
+        for plan in plans
+    ]
+    return hashlib.sha256(repr(rows).encode("utf-8", "replace")).hexdigest()[:32] if rows else ""
 
 
 def moves_of(steps: Iterable[Any]) -> List[Tuple[str, str]]:

@@ -50,7 +50,7 @@ RESTARTING = (
 @dataclass
 class Visit:
     """One visit to a sick gateway. yes: a person agreed beforehand. plan_only: show the first plan,
-    do nothing.
+    do nothing. agreed: a person agreed to the plan of this name (steps.key_of) and to nothing else.
 
     patience: seconds to wait for a gateway that is starting before it is judged. The watchdog has
     waited already.
@@ -61,6 +61,7 @@ class Visit:
     yes: bool = False
     plan_only: bool = False
     patience: float = 0.0
+    agreed: str = ""
     say: Callable[[Text], None] = lambda text: None
     examine: Callable[[Context, bool], Context] = looking.examined
     match: Callable[[Context], Tuple[Match, ...]] = concluding.matches
@@ -96,7 +97,7 @@ class Visit:
             if choice.plan.repair == "tell-person":
                 return self._escalate(True, choice)
             refusal = self._must_ask(choice)
-            if refusal or self.plan_only:
+            if refusal or self.plan_only or not self._agreed_to(choice.plan):
                 return self._answer(
                     "asked",
                     self._conclusion().cause,
@@ -124,7 +125,7 @@ class Visit:
             if self.ctx.host.monotonic() - self.began > VISIT_S:
                 break
             self._settle(max(self.patience, AGAIN_S))
-        if self.plan_only:
+        if self.plan_only or self.agreed:
             return self._escalate(False)
         return self._ask_ai() or self._escalate(False)
 
@@ -184,6 +185,11 @@ class Visit:
         if not self.ctx.settings.get("auto_heal", True) and choice.plan.repair not in RESTARTING:
             return _HOW_TO_HEAL
         return _HOW_TO_HEAL if choice.plan.risk is Risk.NEVER else None
+
+    def _agreed_to(self, plan: Plan) -> bool:
+        """Whether this is the one plan that a person agreed to, and it was not carried out yet."""
+        begun = any(act.get("by") != "recover" for act in self.actions)
+        return not self.agreed or not begun and steps.key_of([plan]) == self.agreed
 
     # -- acting ------------------------------------------------------------------------------------
     def _execute(self, choice: Choice) -> Optional[Outcome]:
@@ -434,14 +440,16 @@ def treat(
     plan_only: bool = False,
     say: Optional[Callable[[Text], None]] = None,
     patience: float = 0.0,
+    agreed: str = "",
 ) -> Treatment:
     """One visit, recorded. Raise AlreadyRunning while another one, or a repair, is under way.
+    agreed: a person agreed to the plan of this name alone; any other one is answered, not done.
 
     The lock is held while the doctor looks, waits and asks as well: a watchdog that was killed
     meanwhile finds it at work.
     """
     memory = Incident(ctx.home, incident)
-    visit = Visit(ctx, memory, yes, plan_only, patience, say or (lambda text: None))
+    visit = Visit(ctx, memory, yes, plan_only, patience, agreed, say or (lambda text: None))
     if plan_only:
         return visit.treat()
     with owned_lock(ctx.home.doctor_dir / LOCK, "the doctor"):

@@ -187,7 +187,7 @@ class Desk:
         with self.lock:
             self.busy, self.note = None, note
 
-    def _visit(self, yes: bool) -> Treatment:
+    def _visit(self, agreed: str) -> Treatment:
         from ..doctor import visit
 
         def say(text: Text) -> None:
@@ -197,10 +197,12 @@ class Desk:
         ctx = self.context()
         name = "manual-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime(ctx.host.now())))
         budget = float(ctx.settings.get("start_budget", 300))
-        return visit.treat(ctx, name, yes=yes, plan_only=not yes, say=say, patience=budget)
+        return visit.treat(
+            ctx, name, bool(agreed), not agreed, say=say, patience=budget, agreed=agreed
+        )
 
     def _plan(self) -> Text:
-        result = self._visit(False)
+        result = self._visit("")
         with self.lock:
             self.plans = result.plans if result.outcome == "asked" else ()
         if self.plans:
@@ -210,19 +212,23 @@ class Desk:
         return Text.of("{} {}", "{} {}", result.cause, result.next_step or Text("", ""))
 
     def _carry_out(self, key: str) -> Text:
-        """Plan once more: what was agreed to is done, or nothing."""
-        again = self._visit(False)
-        fresh = again.plans if again.outcome == "asked" else ()
-        if key_of(fresh) != key:
-            with self.lock:
-                self.plans = fresh
+        """What was agreed to is done, or nothing: compared once more as the last thing before it.
+        What is to do after it is shown, and waits for a yes of its own.
+        """
+        result = self._visit(key)
+        with self.lock:
+            self.plans = result.plans if result.outcome == "asked" else ()
+        if self.plans and not result.actions:
             return Text(
                 "The situation has changed meanwhile; nothing was done. Look at it again.",
                 "情况已变化，未做任何改动。请重新查看。",
             )
-        result = self._visit(True)
-        with self.lock:
-            self.plans = ()
+        if self.plans:
+            return Text.of(
+                "That was carried out and did not suffice: {}",
+                "已执行，但还不够：{}",
+                result.cause,
+            )
         ends = {
             "healed": Text("Repaired: the gateway is ready.", "已修复：网关已就绪。"),
             "nothing": Text("Nothing was repaired.", "没有修复任何东西。"),
@@ -232,11 +238,10 @@ class Desk:
 
 
 def key_of(plans: Tuple[Plan, ...]) -> str:
-    """Return a name of exactly these plans: what they do, to which values; "" for none."""
-    import hashlib
+    """Return a name of exactly these plans (doctor.steps.key_of)."""
+    from ..doctor import steps
 
-    said = repr([(plan.repair, sorted(plan.params.items()), plan.steps) for plan in plans])
-    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:32] if plans else ""
+    return steps.key_of(plans)
 
 
 def differences(ctx: Context, plan: Plan) -> List[str]:
