@@ -384,7 +384,8 @@ class Keeper:
 
     def _adopt_named(self, pid: int) -> bool:
         """An older version started its successor itself and named it: keep that one, not two."""
-        if lib.kind_of(lib.command_words(pid)) != "gateway" or not lib.alive(pid):
+        place = str(self.spec().get("state_dir", ""))
+        if not lib.serves_place(pid, place, float(self.state["started"] or 0)):
             return False
         self._adopt(pid)
         return True

@@ -168,13 +168,33 @@ def _same_place(one: str, other: str) -> bool:
 
 def _state_dir_of(pid: int) -> str:
     """The state directory that a process was started with; "" where it does not say."""
+    return _environ_of(pid).get("OPENCLAW_STATE_DIR", "")
+
+
+def _environ_of(pid: int) -> Mapping[str, str]:
+    """What it was started with; {} where that cannot be read."""
     try:
         with open("/proc/{}/environ".format(pid), "rb") as handle:
             pairs = handle.read(262144).split(b"\0")
     except OSError:
-        return ""
-    found = [pair.partition(b"=")[2] for pair in pairs if pair.startswith(b"OPENCLAW_STATE_DIR=")]
-    return os.fsdecode(found[0]) if found else ""
+        return {}
+    named = (pair.partition(b"=") for pair in pairs)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in named}
+
+
+def serves_place(pid: int, state_dir: str, since: float) -> bool:
+    """Whether this process is a gateway of this state directory that is no older than `since`
+    (epoch seconds). A number that stands in a log names nobody.
+    """
+    if kind_of(command_words(pid)) != "gateway" or not alive(pid):
+        return False
+    if not os.path.isdir("/proc/self"):
+        return True  # macOS, Windows: nothing more is told
+    env, began = _environ_of(pid), create_time(pid)
+    profile = env.get("OPENCLAW_PROFILE", "").strip()
+    usual = ".openclaw" + ("-" + profile if profile not in ("", "default") else "")
+    place = env.get("OPENCLAW_STATE_DIR") or os.path.join(env.get("HOME", ""), usual)
+    return began is not None and began >= since - 2.0 and _same_place(place, state_dir)
 
 
 def kind_of(words: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ try:
         kind_of,
         lock_holder,
         port_taken,
+        serves_place,
         ticks,
     )
 except ImportError:  # run as a script
@@ -34,19 +35,18 @@ except ImportError:  # run as a script
         kind_of,
         lock_holder,
         port_taken,
+        serves_place,
         ticks,
     )
 
 # OpenClaw's last log line before it ends for a fresh process; older versions start that one
-# themselves. Only its own line counts: the words may as well come out of a chat.
+# themselves. Only its own line counts (stamps, subsystem, words): they may come out of a chat.
+_HEAD = r"^(?:\d[\w:.,+-]{0,40}[ \t]+){0,3}\[gateway\] "
 RESTART_MARK = re.compile(
-    r"^[^\[\n]{0,40}\[gateway\] restart mode: full process restart(?: \((?:spawned pid (\d+))?)?",
-    re.M,
+    _HEAD + r"restart mode: full process restart(?: \((?:spawned pid (\d{1,9}))?)?", re.M
 )
 # its words when it was told to end
-TOLD_TO_END = re.compile(
-    r"^[^\[\n]{0,40}\[gateway\][^\n]{0,20}(?:received )?SIG(?:TERM|INT)\b", re.M
-)
+TOLD_TO_END = re.compile(_HEAD + r"[^\n]{0,20}(?:received )?SIG(?:TERM|INT)\b", re.M)
 CLEAN_MARKS = (
     "closed: stop (",
     "completed cleanly",
@@ -59,6 +59,7 @@ __all__ = [
     "kind_of",
     "lock_holder",
     "port_taken",
+    "serves_place",
     "ticks",
 ]  # and what is defined here
 WINDOWS = os.name == "nt"
