@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -129,27 +130,46 @@ def silenced(host: Host, labels: Mapping[str, str], settings: Settings) -> str:
     for one in found if isinstance(found, list) else []:
         try:
             active = one["status"]["state"] == "active" and _until(one["endsAt"]) > host.now()
-            if active and _names(one["matchers"], labels):
+            if active and _names(host, one["matchers"], labels):
                 return str(one.get("comment") or "?")[:80]
-        except (KeyError, TypeError, ValueError, re.error):
+        except (KeyError, TypeError, ValueError):
             continue
     return ""
 
 
-def _names(matchers: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> bool:
+def _names(host: Host, matchers: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> bool:
     """Whether every matcher holds for our labels, and they speak of nothing else."""
+    if any(one["name"] not in LABELS for one in matchers):
+        return False
     for one in matchers:
-        if one["name"] not in LABELS:
-            return False
-        value = labels.get(str(one["name"]), "")
-        same = (
-            re.fullmatch(str(one["value"]), value) is not None
-            if one.get("isRegex")
-            else one["value"] == value
-        )
+        value, wanted = labels.get(str(one["name"]), ""), str(one["value"])
+        same = _fits(host, wanted, value) if one.get("isRegex") else wanted == value
         if same is not (one.get("isEqual", True) is not False):
             return False
     return bool(matchers)
+
+
+FITS = "import re, sys; sys.exit(0 if re.fullmatch(sys.argv[1], sys.argv[2]) else 9)"
+FITS_S, FITS_KEPT = 1.0, 500
+_fitted: Dict[Tuple[str, str], Optional[bool]] = {}
+
+
+def _fits(host: Host, pattern: str, value: str) -> Optional[bool]:
+    """Whether a pattern of Alertmanager's fits the whole value; None where it cannot be told.
+
+    Strangers write it for an engine that never goes back; ours may take for ever. So it is asked
+    once, in a process of its own that is ended when it takes too long.
+    """
+    if re.fullmatch(r"[\w :/-]*", pattern):
+        return pattern == value
+    key = (pattern, value)
+    if key not in _fitted:
+        if len(_fitted) >= FITS_KEPT or len(pattern) > 4096:
+            return None
+        argv = [sys.executable, "-I", "-S", "-c", FITS, pattern, value]
+        code = host.run(argv, timeout=FITS_S).code
+        _fitted[key] = code == 0 if code in (0, 9) else None
+    return _fitted[key]
 
 
 def _until(stamp: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from skill.errors import SettingsError
-from skill.host import Reply
+from skill.host import Reply, run_program
 from skill.settings import Settings
 from skill.store import fleet
 
@@ -25,7 +26,9 @@ def world(answers: Any, **settings: str) -> Any:
         asked.append(url)
         return answers(url) if callable(answers) else answers
 
-    host = SimpleNamespace(get=get, now=lambda: NOW, hostname=lambda: "vm", asked=asked)
+    host = SimpleNamespace(
+        get=get, run=run_program, now=lambda: NOW, hostname=lambda: "vm", asked=asked
+    )
     values = {"prometheus": "http://p:9090", "alertmanager": "http://a:9093", **settings}
     return host, HOME, Settings({"fleet": values}, {})
 
@@ -95,6 +98,17 @@ def test_a_storm_holds_and_silence_of_the_monitoring_does_not(reply: Reply, held
 def test_a_silence_of_this_gateway_holds_one_of_an_alert_does_not(matchers: Any, held: Any) -> None:
     host, home, settings = world(silence(matchers), prometheus="")
     assert fleet.held(host, home, settings) == (("silence", "move") if held else ("", ""))
+
+
+def test_attack_a1_a_pattern_that_never_ends_decides_nothing_and_costs_a_second() -> None:
+    """Alertmanager's engine does not go back; ours took the watchdog's CPU for ever."""
+    value = "(web|openclaw|[a-z-]+)+[0-9]+"
+    endless = {"name": "gateway", "value": value, "isRegex": True}
+    host, home, settings = world(silence([endless]), prometheus="", gateway="openclaw-prod-eu-west")
+    began = time.monotonic()
+    for _ in range(5):
+        assert fleet.held(host, home, settings) == ("", "")
+    assert time.monotonic() - began < 8.0
 
 
 def test_a_silence_that_is_over_holds_nobody() -> None:
