@@ -346,7 +346,8 @@ class Case:
                 return [one for one in mine if trace.below(one.pid, roots)]
             return [one for one in mine if one.parent != os.getpid()]
 
-        place.wait(LEFT_WAIT_S, lambda: not rows())
+        # a slow machine takes longer to end what is being ended
+        place.wait(LEFT_WAIT_S + (self.row.boot_s or 0.0), lambda: not rows())
         harms.of_left(harm, rows())
 
     def leave(self, keep: bool) -> None:

@@ -4,15 +4,17 @@ functions in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 from . import machine
@@ -26,6 +28,7 @@ __all__ = [  # with the rows that its tables hold: callers need one door
     "Process",
     "Reply",
     "end_group",
+    "ended_politely",
     "http_get",
     "locale_lang",
     "run_program",
@@ -90,6 +93,23 @@ def end_group(process: "subprocess.Popen[bytes]", grace_s: float = 5.0) -> None:
         pass
 
 
+@contextlib.contextmanager
+def ended_politely() -> Iterator[None]:
+    """SIGTERM becomes an exception for the block, so that what it runs is ended before we go."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def run_program(
     argv: Sequence[str],
     timeout: float = 30.0,
@@ -126,6 +146,9 @@ def run_program(
             out, err = process.communicate(timeout=5)
         except (subprocess.TimeoutExpired, ValueError):
             out, err = b"", b""
+    except BaseException:  # we are being ended, and nobody else knows of this group
+        end_group(process, 2.0)
+        raise
     return Completed(
         argv,
         None if timed_out else process.returncode,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from skill.host import Host, http_get, run_program
+from skill.host import Host, end_group, http_get, run_program
 
 
 def serve(answer, hold=0.0, drip=0.0):
@@ -73,12 +76,32 @@ def test_programs_are_ended_with_their_whole_group(tmp_path):
         "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','{}',sys.argv[1]]); "
         "time.sleep(9)"
     ).format(child)
-    import sys
 
     done = run_program([sys.executable, "-c", script, str(mark)], timeout=0.7)
     assert done.timed_out and done.code is None
     time.sleep(1.6)
     assert not mark.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="taskkill /T ends the tree")
+def test_who_is_ended_while_a_program_runs_ends_that_as_well(tmp_path):
+    # found by HealBench: `openclaw config schema` outlived a keep-good that was past its bound
+    mark = tmp_path / "pid"
+    script = (
+        "import sys; from skill.host import ended_politely, run_program\n"
+        "with ended_politely():\n"
+        "    run_program([sys.executable, '-c', 'import os,sys,time; "
+        'open(sys.argv[1], "w").write(str(os.getpid())); time.sleep(60)\', sys.argv[1]])\n'
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(mark)], start_new_session=True)
+    until = time.monotonic() + 30
+    while not (mark.exists() and mark.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    grandchild = int(mark.read_text())
+    end_group(child, 10.0)
+    assert child.returncode == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(grandchild, 0)
 
 
 def test_a_missing_program_is_a_value():

@@ -86,9 +86,18 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         Text("The loopback address could not be used", "无法使用本机回环地址"),
     ),
     (
+        "temp-folder",
+        r"(?:Unable to create|Unsafe) fallback [\w ]{1,40}dir: |set XDG_CACHE_HOME to a writable",
+        Text(
+            "The gateway found no folder for its temporary copies",
+            "网关找不到可存放临时副本的文件夹",
+        ),
+    ),
+    (
         "database-unreadable",
-        r"shared state database is unreadable|file is not a database|database disk image is "
-        r"malformed",
+        r"shared state database is unreadable"
+        r"(?!.{0,400}(?:fallback [\w ]{1,40}dir: |XDG_CACHE_HOME))"
+        r"|file is not a database|database disk image is malformed",
         Text("The state database cannot be read", "状态数据库无法读取"),
     ),
     (

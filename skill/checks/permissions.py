@@ -5,6 +5,7 @@ account, nothing is written.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, List, Tuple
@@ -127,6 +128,63 @@ def run(ctx: Seen) -> Iterable[Finding]:
                 ("chmod 600 {}".format(path), "chmod 600 {}".format(path)),
                 mode=oct(found.st_mode & 0o7777),
             )
+    if not look.up:
+        yield from _temporary(look)
+
+
+# 2026.9.6 copies a database into the user's cache folder before it reads it; where it may write
+# neither that nor a folder beside it, it calls the sound database unreadable and exits with 78.
+_NO_TEMPORARY = re.compile(
+    r"(?:Unable to create|Unsafe) fallback [\w ]{1,40}dir: (/[^|\n]{1,400}?)(?: \||$)"
+    r"|snapshot staging root (/[^;\n]{1,400}); free disk",
+    re.M,
+)
+
+
+def _temporary(look: Any) -> Iterable[Finding]:
+    """The last words name a folder for temporary copies, and this account cannot write it."""
+    named = list(_NO_TEMPORARY.finditer(look.log))
+    if not named or look.elsewhere:
+        return
+    found = named[-1]
+    path = Path((found.group(1) or found.group(2)).strip())
+    above = next((one for one in [path, *path.parents] if os.path.lexists(str(one))), Path("/"))
+    if os.path.isdir(str(above)) and _can_make(above) and not _of_others(above, above == path):
+        return
+    yield error(
+        "permissions/temp-folder",
+        "The gateway keeps its temporary copies of databases in {}, and {} is not writable: it "
+        "calls a sound database unreadable".format(path, above),
+        "网关把数据库的临时副本放在 {}，而 {} 不可写：完好的数据库被说成无法读取".format(
+            path, above
+        ),
+        above,
+        (
+            "make {0} writable (in a container: mount a writable volume at {1}), or set "
+            "XDG_CACHE_HOME to a folder that is".format(above, path.parent),
+            "让 {0} 可写（容器中：在 {1} 挂载可写卷），或将 XDG_CACHE_HOME 设为可写的文件夹".format(
+                above, path.parent
+            ),
+        ),
+        folder=str(path),
+    )
+
+
+def _can_make(folder: Path) -> bool:
+    """Whether files can be made there. A read-only file system refuses root as well."""
+    try:
+        read_only = bool(os.statvfs(str(folder)).f_flag & getattr(os, "ST_RDONLY", 1))
+    except (OSError, AttributeError):
+        read_only = False
+    return not read_only and os.access(str(folder), os.W_OK | os.X_OK)
+
+
+def _of_others(folder: Path, itself: bool) -> bool:
+    """Whether OpenClaw would refuse it as its own: somebody else's, or writable for others."""
+    if not itself or not hasattr(os, "geteuid"):
+        return False
+    found = os.lstat(str(folder))
+    return found.st_uid != os.geteuid() or bool(found.st_mode & 0o022)
 
 
 def _needed(home: Home) -> List[Path]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from ..errors import HealerError
+from ..host import ended_politely
 
 if TYPE_CHECKING:
     from ..cli import App
@@ -31,6 +32,11 @@ def keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
     """Keep a copy of the config of a gateway that has been ready for a while, and of how to reach
     its owner.
     """
+    with ended_politely():  # past its bound, or with the watchdog: what it started ends with it
+        _keep_good(app, look, config_only, served)
+
+
+def _keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
     if served:  # often: without what the rest needs
         raise click.exceptions.Exit(_look_served(app.context()))
     from ..doctor import recover

@@ -25,7 +25,7 @@ from ..model import (
     Verdict,
     exit_code,
 )
-from ..openclaw import install
+from ..openclaw import install, logs
 from ..repairs import manual_steps
 from . import repair_table, said
 
@@ -65,6 +65,7 @@ RED = (
     "channels/unreachable",
     "channels/failing",
 )
+SAID = 300  # characters of its own last words that are repeated
 PLAN = Text("iflow-doctor heal --dry-run", "iflow-doctor heal --dry-run")
 
 
@@ -110,7 +111,7 @@ def _by_evidence(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -
         if best is not None:
             return Conclusion(best.case.title, best.case.solution, 1, finding)
         step = manual_steps.hint(ctx, finding) or finding.fix_hint or advice or PLAN
-        return Conclusion(ctx.verdict.reason if ended else finding.message, step, 1, finding)
+        return Conclusion(_ended(ctx) if ended else finding.message, step, 1, finding)
     if state in FINE:
         return Conclusion(_fine(ctx), _step(state), 0)
     code = exit_code(state)
@@ -120,7 +121,18 @@ def _by_evidence(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -
     best = _explains(ctx, found, words)
     if best is not None:
         return Conclusion(best.case.title, best.case.solution, code)
-    return Conclusion(ctx.verdict.reason, advice or PLAN, code)
+    return Conclusion(_ended(ctx), advice or PLAN, code)
+
+
+def _ended(ctx: Context) -> Text:
+    """That it is down; with its own last words where it ended by itself and said why."""
+    reason = ctx.verdict.reason
+    if ctx.verdict.state not in (State.DOWN, State.MISCONFIGURED) or not ctx.verdict.exit_code:
+        return reason
+    words = logs.last_words(ctx.logs)
+    if len(words) > SAID:
+        words = words[:SAID].rsplit(" ", 1)[0] + " ..."
+    return Text.of('{0}: "{1}"', "{0}：“{1}”", reason, words) if words else reason
 
 
 def _explains(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -> Optional[Match]:

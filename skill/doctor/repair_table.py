@@ -36,6 +36,7 @@ PERSON: Tuple[Row, ...] = (
     Row("port/foreign-owner", "tell-person"),
     Row("port/other-gateway", "tell-person"),
     Row("permissions/not-owner", "tell-person", when=NOT_UP),
+    Row("permissions/temp-folder", "tell-person", when=NOT_UP),
     Row("config/unreadable", "tell-person"),
     Row("disk/read-only", "tell-person", when=NOT_UP),
     Row("database/newer", "tell-person", when=NOT_UP),

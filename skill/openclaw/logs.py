@@ -378,6 +378,38 @@ def was_held(log: str) -> bool:
     return bool(_HELD.search(lines[-1]))
 
 
+# How a start that is refused, or a program that dies, says why.
+_WHY = re.compile(
+    r"Gateway (?:failed to start|start blocked): (?:Startup failed: )?(?P<start>.{4,})"
+    r"|(?P<other>(?:Refusing to |Doctor c(?:ould not|annot) |FATAL ERROR: "
+    r"|(?:Uncaught )?(?:[A-Z]\w{0,40})?Error(?: \[\w{1,60}\])?: ).{4,})"
+)
+_ASKS = re.compile(r"\.*\s+Run openclaw [\w -]{3,60} for (?:diagnostics|details)\.\s*$")
+_LAST_LINES = 40
+
+
+def last_words(log: str) -> str:
+    """Given the newest boot's lines of a gateway that ended by itself: the sentence that says why,
+    in its own words; "" where there is none. What was said before it was ready is over.
+    """
+    said = own(log)
+    ready = _last_of(said, _is_ready)
+    if ready is not None:
+        log = "\n".join(log.splitlines()[-_LAST_LINES:])
+        said = own(log)
+        ready = _last_of(said, _is_ready)
+        said = said[ready + 1 :] if ready is not None else said
+    for one in reversed(said):
+        if one.part not in ("gateway", ""):
+            continue
+        for line in one.text.splitlines():
+            head = _HEAD.match(line)
+            found = _WHY.match(head.group(3)) if head else None
+            if found:
+                return _ASKS.sub(".", found.group("start") or found.group("other")).strip()
+    return ""
+
+
 def _of_failure(one: Said) -> str:
     """What an entry says of a failed start: the whole of a refusal, of others the unquoted part."""
     if _REFUSAL.match(one.words) or _FAILED_AGAIN.match(one.words):

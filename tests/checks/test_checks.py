@@ -891,3 +891,31 @@ def test_v11_a_foreign_command_line_is_shown_without_its_values():
     assert shown(["python3", "-m", "http.server", "18789"]) == "python3 -m http.server …"
     assert shown(["bash", "/opt/oc-watchdog.sh"]) == "bash /opt/oc-watchdog.sh"
     assert shown([]) == ""
+
+
+UNREADABLE = (  # the real 2026.9.6 on a read-only home, its state directory writable
+    "2026-11-28T09:35:31.209+00:00 Gateway failed to start: Doctor cannot repair this state: shared "
+    "state database is unreadable at {state}/state/openclaw.sqlite: Unable to create fallback "
+    "OpenClaw temp dir: {cache}/openclaw-0 | ENOENT: no such file or directory, mkdir "
+    "'{cache}/openclaw-0' | ENOENT. Stop OpenClaw processes, then restore this file from a verified "
+    "backup."
+)
+
+
+def test_a_home_without_a_cache_that_can_be_written(house, tmp_path):
+    """On a read-only root OpenClaw calls its sound database unreadable."""
+    from skill.checks import log as log_check
+    from skill.checks import permissions as permissions_check
+
+    cache = tmp_path / "ro" / ".cache"
+    cache.parent.write_text("no folder")
+    said = UNREADABLE.format(state=house.state, cache=cache)
+    wrong = [f for f in found(permissions_check, house, logs=said) if f.severity.value == "error"]
+    assert [f.check_id for f in wrong] == ["permissions/temp-folder"]
+    assert str(cache) in wrong[0].message.en and "XDG_CACHE_HOME" in wrong[0].fix_hint.zh
+    assert "log/temp-folder" in ids(found(log_check, house, logs=said))
+    assert "log/database-unreadable" not in ids(found(log_check, house, logs=said))
+    cache.parent.unlink()  # it can be made by now: the line is old
+    assert "permissions/temp-folder" not in ids(found(permissions_check, house, logs=said))
+    damaged = said.split(": Unable")[0] + ": database disk image is malformed"
+    assert "log/database-unreadable" in ids(found(log_check, house, logs=damaged))

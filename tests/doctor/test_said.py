@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -113,3 +114,26 @@ def test_a_gateway_that_is_green_and_deaf_is_told(ctx):
     assert (ended.exit_code, ended.finding.check_id) == (1, "serving/channel-gave-up")
     red = at(ctx, State.HEALTHY, ("channels/failing", Severity.WARNING))
     assert conclude.conclude(red).exit_code == 0  # ready: a red channel is no outage of all
+
+
+# -- a refusal that nobody knows -------------------------------------------------------------------
+UNKNOWN = "2026-11-28T09:35:31.209+00:00 Gateway failed to start: the moon stands wrong (code 7)"
+
+
+def refused(ctx, log, code=78, state=State.MISCONFIGURED):
+    found = (Finding("service/exit-78", Severity.ERROR, Text("x", "x")),)
+    reason = Text("the gateway refused to start (exit 78)", "网关拒绝启动（退出码 78）")
+    return replace(ctx, logs=log, verdict=Verdict(state, reason, exit_code=code, findings=found))
+
+
+def test_a_refusal_that_nobody_knows_is_told_in_openclaws_own_words(ctx):
+    ended = conclude.conclude(refused(ctx, UNKNOWN))
+    assert "the moon stands wrong (code 7)" in ended.cause.en
+    assert ended.cause.zh.startswith("网关拒绝启动") and "the moon stands wrong" in ended.cause.zh
+
+
+def test_last_words_are_bounded_and_none_of_a_gateway_that_was_killed(ctx):
+    long = UNKNOWN + " and so on" * 200
+    assert len(conclude.conclude(refused(ctx, long)).cause.en) < 400
+    killed = refused(ctx, UNKNOWN, code=None, state=State.DOWN)
+    assert "moon" not in conclude.conclude(killed).cause.en

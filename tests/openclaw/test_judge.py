@@ -917,3 +917,32 @@ def test_v33_an_order_is_its_owners_only_as_the_last_words():
     assert left_on_signal(READY_LOG + order + AT.format(2) + "[shutdown] completed cleanly in 9ms")
     assert not left_on_signal(READY_LOG + order + AT.format(9) + "[gateway] warming up")
     assert not left_on_signal(READY_LOG + order + AT.format(3) + "[gateway] starting...")
+
+
+# -- its own last words ----------------------------------------------------------------------------
+STAMP = "2026-11-28T09:35:31.209+00:00 "
+SECRETS = (
+    STAMP + "Gateway failed to start: Startup failed: required secrets are unavailable.. "
+    "Run openclaw gateway status --deep for diagnostics."
+)
+NODE = (
+    "node:internal/modules/cjs/loader:1431\n  throw err;\n  ^\n\n"
+    "Error: Cannot find module '/opt/gone/hook.cjs'\nRequire stack:\n- internal/preload\n"
+    "    at Module._load (node:internal/modules/cjs/loader:1341:5)\n\nNode.js v24.21.0"
+)
+
+
+@pytest.mark.parametrize(
+    "log, words",
+    [
+        (SECRETS, "required secrets are unavailable."),
+        (NODE, "Error: Cannot find module '/opt/gone/hook.cjs'"),
+        (STAMP + "[gateway] ready\n" + STAMP + "Error: boom 12", "Error: boom 12"),
+        (STAMP + "Error: of an hour ago\n" + STAMP + "[gateway] ready", ""),
+        (STAMP + "[agent/embedded] Gateway failed to start: says a person", ""),
+        (STAMP + "[plugins] Error: a plugin's", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_gateway_says_last_of_its_end(log, words):
+    assert logs.last_words(log) == words

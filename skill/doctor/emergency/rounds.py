@@ -5,13 +5,12 @@ what became of it.
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
 
 from ...bridges.base import Bridge
 from ...errors import HealerError
+from ...host import ended_politely
 from ...model import Outcome, Plan, Text
 from ...openclaw import cli
 from . import NOBODY, AiResult, advice, audit, edit_mode
@@ -33,7 +32,7 @@ class Emergency(Asking):
                 False,
                 Text("The AI stage is switched off (ai.enabled).", "AI 阶段已关闭（ai.enabled）。"),
             )
-        with self._one_at_a_time() as free, _terminated_politely():
+        with self._one_at_a_time() as free, ended_politely():
             if not free:
                 return self._result(
                     False,
@@ -323,22 +322,3 @@ class Emergency(Asking):
             self.log,
         )
         return replace(result, report=report)
-
-
-@contextlib.contextmanager
-def _terminated_politely() -> Iterator[None]:
-    """SIGTERM becomes an exception for the block, so that the processes of a run are ended before
-    we go.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
