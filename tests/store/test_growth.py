@@ -140,3 +140,5 @@ def test_what_a_rollback_took_away_outlives_its_snapshot(world: World) -> None:
     stripped = [folder for folder in root.iterdir() if len(list(folder.iterdir())) == 1]
     assert sorted(path.name[-4:] for path in stripped) == ["00-x", "01-x", "02-x"]
     assert not any("was-" in path.name for path in free_disk.own_spare(world.context()))
+    # a stripped one is as old as it was: else it would look like the newest and push others out
+    assert {path.stat().st_mtime for path in stripped} == {world.clock - 400 + n for n in range(3)}
