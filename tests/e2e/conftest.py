@@ -29,28 +29,45 @@ FIRST = (
     "test_ai_real",
     "test_notify",
 )
-# Parts of node ids: one of each family on the real gateway, systemd's own duties, each way in.
+# Parts of node ids, in the order in which a smoke runs them: systemd's own duties, each way in, the
+# practice gateway's families (three at a time), then one fault of each family on the real gateway,
+# which take a minute or two each: where minutes run out, the last of those are not begun.
 SMOKE = (
     "test_systemd.py::test_watchdog_service_runs",
     "test_systemd.py::test_killed",
     "test_systemd.py::test_frozen",
     "test_systemd.py::test_broken_config_exit_78",
     "test_systemd.py::test_stopped_by_its_operator_stays_stopped",
-    "test_drill_real.py::test_real[sigstop-hang]",
-    "test_drill_real.py::test_real[config-truncated]",
-    "test_drill_real.py::test_real[plugin-missing-entry]",
-    "test_drill_real.py::test_real[port-in-use-other]",
-    "test_drill_real.py::test_real[node-options-bad-flag]",
-    "test_drill_real.py::test_real[state-sqlite-corrupt-header]",
-    "test_drill_real.py::test_real[trap-fix-drops-section]",
     "test_direct.py::test_its_own_restart",
     "test_ways_in.py::test_the_shim",
     "test_ways_in.py::test_openclaw_finds_the_skill",
     "test_ways_in.py::test_the_status_page",
     "test_checks_real.py::test_a_good_config",
-    "test_ai_real.py::test_plan_mode_heals_the_real_gateway[claude]",
     "test_notify_real.py::test_secrets_of_every_source",
-    "test_drill_practice.py",
+    "test_ai_real.py::test_plan_mode_heals_the_real_gateway[claude]",
+    "test_practice[killed]",
+    "test_practice[frozen]",
+    "test_practice[config-truncated]",
+    "test_practice[plugin-exit]",
+    "test_practice[foreign-port]",
+    "test_practice[database-corrupt]",
+    "test_practice[watchdog-killed]",
+    "test_practice[operator-stop]",
+    "test_practice[slow-start]",
+    "test_practice[updating]",
+    "test_practice[second-gateway]",
+    "test_practice[trap-killed-repair]",
+    "test_practice[trap-hostile-log]",
+    "test_practice[trap-fix-does-nothing]",
+    "test_drill_practice.py::test_nothing_is_left_behind",
+    "test_drill_practice.py::test_unknown_fault_is_wrong_usage",
+    "test_real[config-truncated]",
+    "test_real[sigstop-hang]",
+    "test_real[plugin-missing-entry]",
+    "test_real[state-sqlite-corrupt-header]",
+    "test_real[port-in-use-other]",
+    "test_real[trap-fix-drops-section]",
+    "test_real[node-options-bad-flag]",
 )
 # Tests that belong to every run although they are in no list: a new file marks its own.
 MARKER = "smoke: runs with every submission"
@@ -74,11 +91,14 @@ def in_shard(nodeid: str, shard: str) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    which, shard = os.environ.get("E2E_SET", "smoke"), os.environ.get("E2E_SHARD", "")
+
     def place(item: pytest.Item) -> int:
         name = item.nodeid.rsplit("/", 1)[-1]
+        if which == "smoke":
+            return next((n for n, part in enumerate(SMOKE) if part in name), len(SMOKE))
         return next((n for n, start in enumerate(FIRST) if name.startswith(start)), len(FIRST))
 
-    which, shard = os.environ.get("E2E_SET", "smoke"), os.environ.get("E2E_SHARD", "")
     passed = results.passed(os.environ.get("E2E_RESULTS", ""))
     named = any("::" in str(word) for word in config.args)  # somebody asked for exactly this one
     ours = [item for item in items if "e2e" in item.nodeid.split("/")]
