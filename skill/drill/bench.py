@@ -29,6 +29,7 @@ from .practice import program as layout
 
 BOOT_BUDGET_S = 300.0  # measured starts of the real gateway: 4 to 259 s
 SCRIPT_TIMEOUT_S = 180.0
+ROOT = str(Path(__file__).resolve().parent.parent.parent)
 
 
 @dataclass
@@ -123,6 +124,8 @@ class Bench:
             **extra,
         }
         env["FAULT_DIR"] = str(self.fault.folder)
+        # scripts work in the drill's folder and may ask our own commands
+        env["PYTHONPATH"] = os.pathsep.join(p for p in (ROOT, env.get("PYTHONPATH", "")) if p)
         if self.package:
             env["OPENCLAW_PACKAGE"] = str(self.package)
         pid = self.gateway_pid()

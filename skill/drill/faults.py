@@ -139,18 +139,16 @@ def missing(fault: Fault) -> str:
 
 
 def argv(script: Path) -> List[str]:
-    """How to run a script: as it is; by the interpreter its first line names where a copy lost its
-    x bit; [] when neither goes.
+    """How to run a script: a Python one by this very interpreter (it may ask our own commands), any
+    other as it is, or by sh where a copy lost its x bit; [] when neither goes.
     """
     if script.suffix == ".py":
         return [sys.executable, str(script)]
-    if os.name != "nt" and os.access(script, os.X_OK):
-        return [str(script)]
     with open(script, "rb") as handle:
         first = handle.readline(80).strip()
-    if not first.startswith(b"#!"):
-        return []
-    if b"python" in first:
+    if first.startswith(b"#!") and b"python" in first:
         return [sys.executable, str(script)]
-    shell = shutil.which("sh")
-    return [shell, str(script)] if shell and first.endswith(b"sh") else []
+    if os.name != "nt" and os.access(script, os.X_OK):
+        return [str(script)]
+    shell = shutil.which("sh") if first.startswith(b"#!") and first.endswith(b"sh") else None
+    return [shell, str(script)] if shell else []

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..host import end_group
-from .bench import Bench
+from .bench import ROOT, Bench
 
-ROOT = str(Path(__file__).resolve().parent.parent.parent)
 RESTART_AFTER_S = (
     1.0  # as RestartSec of its systemd unit would: one that cannot start must not spin
 )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from skill.drill import faults
+from skill.drill import bench, faults
 from skill.errors import SettingsError, UsageError
+from skill.host import Host
 
 REPLAY = Path(__file__).parent.parent / "e2e" / "faults"
 SHIPPED = [
@@ -86,6 +87,22 @@ def test_inject_whose_x_bit_was_lost_in_a_copy_is_run_by_its_interpreter(tmp_pat
     place = make(tmp_path / "copied", expect="heal")
     (place / "inject").chmod(0o644)
     assert faults.argv(faults.read(place).folder / "inject")[1:] == [str(place / "inject")]
+
+
+@pytest.mark.real_processes
+def test_a_script_may_ask_our_own_commands_wherever_the_drill_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make(tmp_path / "asks", expect="heal")
+    (place / "inject").write_text("#!/usr/bin/env python3\nimport skill, click, psutil\n")
+    (place / "inject").chmod(0o755)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    made = bench.lay_out(faults.read(place), False, Host(), tmp_path)
+    try:
+        assert made.script("inject") == (0, "")
+    finally:
+        made.clear_up(False)
 
 
 def test_no_fault_is_wrong_usage(tmp_path: Path) -> None:

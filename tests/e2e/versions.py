@@ -189,21 +189,39 @@ def cell(row: Dict[str, Any]) -> str:
     return "{}{}{}".format(mark, row["got"], seconds)
 
 
+FORMS = {"direct": "Under our own keeper", "systemd": "As the systemd unit of that version"}
+
+
 def table(found: List[Dict[str, Any]]) -> str:
-    """Return the Markdown of the newest result of every cell."""
+    """Return the Markdown of the newest result of every cell: a table for each form of start."""
     cells = {row["test"]: row for row in found}
-    lines = ["| OpenClaw | started by | " + " | ".join(ROWS) + " |", "|---" * (len(ROWS) + 2) + "|"]
     versions = sorted({name.split("/")[0] for name in cells}, key=_key)
-    for version in versions:
-        for form in ("direct", "systemd"):
-            row = [cells.get("{}/{}/{}".format(version, form, name)) for name in ROWS]
+    lines: List[str] = []
+    for form, title in FORMS.items():
+        mine = [v for v in versions if any("{}/{}/{}".format(v, form, r) in cells for r in ROWS)]
+        if not mine:
+            continue
+        heads = [v if v in abilities.TESTED else v + " (in no list)" for v in mine]
+        lines += [title + ":", "", "| fault | " + " | ".join(heads) + " |"]
+        lines.append("|---" * (len(mine) + 1) + "|")
+        for name in ROWS:
+            row = [cells.get("{}/{}/{}".format(version, form, name)) for version in mine]
             if any(row):
                 said = [cell(one) if one else "not run" for one in row]
-                name = "our keeper" if form == "direct" else "its systemd unit"
-                lines.append("| {} | {} | {} |".format(version, name, " | ".join(said)))
+                lines.append("| {} | {} |".format(name, " | ".join(said)))
+        lines.append("")
+    red = [row for row in found if row["outcome"] != "passed"]
+    if red:
+        lines += ["What is wrong in a cell:", ""]
+        lines += ["- {}: {}".format(row["test"], why(row)) for row in red] + [""]
     when = sorted({"{} ({})".format(row["date"], row["commit"]) for row in found})
-    lines += ["", "Run " + ", ".join(when) + "."] if when else []
-    return "\n".join(lines)
+    return "\n".join(lines + (["Run " + ", ".join(when) + "."] if when else []))
+
+
+def why(row: Dict[str, Any]) -> str:
+    """Return a red cell's reason, in one short line."""
+    said = row["cause"] or results.last_line(row["printed"]) or "nothing was said"
+    return re.sub(r"\s+", " ", said.replace("|", "/"))[-160:].strip()
 
 
 def _key(version: str) -> Tuple[int, ...]:
