@@ -205,9 +205,9 @@ def table(found: List[Dict[str, Any]]) -> str:
         lines += [title + ":", "", "| fault | " + " | ".join(heads) + " |"]
         lines.append("|---" * (len(mine) + 1) + "|")
         for name in ROWS:
-            row = [cells.get("{}/{}/{}".format(version, form, name)) for version in mine]
-            if any(row):
-                said = [cell(one) if one else "not run" for one in row]
+            across = [cells.get("{}/{}/{}".format(version, form, name)) for version in mine]
+            if any(across):
+                said = [cell(one) if one else "not run" for one in across]
                 lines.append("| {} | {} |".format(name, " | ".join(said)))
         lines.append("")
     red = [row for row in found if row["outcome"] != "passed"]
@@ -274,8 +274,8 @@ def main(argv: List[str]) -> int:
                 continue
             for form, run in (("direct", direct), ("systemd", unit)):
                 if form in asked.forms.split(","):
-                    mine = "{}/{}/".format(version, form)
-                    run(version, folder, [row for row in rows if mine + row not in passed])
+                    begins = "{}/{}/".format(version, form)
+                    run(version, folder, [row for row in rows if begins + row not in passed])
     write_page()
     found = results.rows([str(KEPT)])
     if newest and newest != abilities.TESTED[-1]:
