@@ -6,8 +6,10 @@ Each rule was seen on the real 2026.9.6: `config validate` says valid, `gateway 
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Tuple
 from urllib.parse import quote
@@ -209,38 +211,114 @@ def _secrets(look: Look, data: Mapping[str, Any]) -> Iterator[Finding]:
                 "{}: the secret cannot be resolved: {}".format(path, why[0]),
                 "{}：密钥无法解析：{}".format(path, why[1]),
                 path,
-                ("Put the secret back, then start the gateway", "恢复该密钥后再启动网关"),
+                why[2] or PUT_BACK,
                 source=ref["source"],
                 name=ref["id"],
                 provider=str(ref.get("provider", "")),
             )
 
 
-def _unresolved(
-    look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]
-) -> Optional[Tuple[str, str]]:
+Why = Tuple[str, str, Optional[Tuple[str, str]]]  # in both languages, and what to do where known
+PUT_BACK = ("Put the secret back, then start the gateway", "恢复该密钥后再启动网关")
+
+
+def _unresolved(look: Look, ref: Mapping[str, Any], provider: Mapping[str, Any]) -> Optional[Why]:
     name = str(ref["id"])
     if ref["source"] == "env":
-        return (
-            None
-            if look.variables.get(name)
-            else ("variable {} is not set".format(name), "变量 {} 未设置".format(name))
-        )
+        if look.variables.get(name):
+            return None
+        return "variable {} is not set".format(name), "变量 {} 未设置".format(name), None
     if ref["source"] == "file":
         place = os.path.expanduser(str(provider.get("path", "")))
         if not place or not os.access(place, os.R_OK):
-            return "file {} is missing or unreadable".format(
-                place or "(none)"
-            ), "文件 {} 缺失或不可读".format(place or "（无）")
+            return (
+                "file {} is missing or unreadable".format(place or "(none)"),
+                "文件 {} 缺失或不可读".format(place or "（无）"),
+                None,
+            )
+        if not look.up:
+            return _unfit(look, place, 0o077, False) or _not_in(place, provider, name)
     if ref["source"] == "exec":
         place = os.path.expanduser(str(provider.get("command", "")))
+        if os.path.isabs(place) and not os.path.exists(place):
+            return "program {} is missing".format(place), "程序 {} 不存在".format(place), None
         if os.path.isabs(place) and not os.access(place, os.X_OK):
-            return "program {} is missing".format(place), "程序 {} 不存在".format(place)
+            do = "chmod u+x '{}'".format(place)
+            return (
+                "program {} may not be executed".format(place),
+                "程序 {} 没有执行权限".format(place),
+                (do, do),
+            )
+        if os.path.isabs(place) and not look.up:
+            return _unfit(look, place, 0o022, provider.get("allowSymlinkCommand") is True)
     if (
         ref["source"] == "store"
         and _stored(look.home.state_dir / "state" / "openclaw.sqlite", name) is False
     ):
-        return "{} is not in the secret store".format(name), "密钥库中没有 {}".format(name)
+        return "{} is not in the secret store".format(name), "密钥库中没有 {}".format(name), None
+    return None
+
+
+def _unfit(look: Look, place: str, too_open: int, may_link: bool) -> Optional[Why]:
+    """What 2026.9.6 refuses in a file of secrets, or in a program that gives them out."""
+    if os.name == "nt":
+        return None
+    try:
+        found = os.lstat(place)
+        owner = os.stat(str(look.home.state_dir)).st_uid
+    except OSError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        if may_link:
+            return None
+        return (
+            "{} is a symbolic link, which OpenClaw refuses".format(place),
+            "{} 是符号链接，OpenClaw 不接受".format(place),
+            ("name the real file in secrets.providers", "在 secrets.providers 中填写真实文件"),
+        )
+    if found.st_nlink > 1 and too_open & 0o044:
+        return (
+            "{} has a second name (hard link), which OpenClaw refuses".format(place),
+            "{} 有第二个名称（硬链接），OpenClaw 不接受".format(place),
+            ("copy it to a new file of mode 600", "将其复制为权限 600 的新文件"),
+        )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & too_open:
+        do = "chmod {} '{}'".format("go-rwx" if too_open & 0o044 else "go-w", place)
+        return (
+            "{} is open to others (mode {:o}), and OpenClaw refuses it".format(place, mode),
+            "{} 对其他用户开放（权限 {:o}），OpenClaw 不接受".format(place, mode),
+            (do, do),
+        )
+    if found.st_uid != owner:
+        do = "sudo chown {} '{}'".format(owner, place)
+        return (
+            "{} belongs to uid {}, and the gateway is uid {}".format(place, found.st_uid, owner),
+            "{} 属于 uid {}，而网关是 uid {}".format(place, found.st_uid, owner),
+            (do, do),
+        )
+    return None
+
+
+def _not_in(place: str, provider: Mapping[str, Any], name: str) -> Optional[Why]:
+    """A JSON file of secrets that holds no value of this name (a JSON pointer)."""
+    if provider.get("mode", "json") != "json":
+        return None
+    try:
+        with open(place, encoding="utf-8-sig") as handle:
+            value: Any = json.loads(handle.read(1 << 20))
+    except OSError:
+        return None
+    except (ValueError, RecursionError):
+        return "{} is no valid JSON".format(place), "{} 不是有效的 JSON".format(place), None
+    for part in name.lstrip("/").split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, Mapping) and key in value:
+            value = value[key]
+        else:
+            return "{} is not in {}".format(name, place), "{1} 中没有 {0}".format(name, place), None
     return None
 
 

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Iterable, Tuple
 
 from ..model import Check, Finding, Severity, Text
-from ..openclaw import logs
+from ..openclaw import abilities, logs
 from .base import looking
 
 if TYPE_CHECKING:
@@ -201,6 +201,8 @@ def run(ctx: Seen) -> Iterable[Finding]:
     for slug, pattern, title in SIGNATURES:
         if look.up and slug not in STATES:
             continue
+        if slug == "node-too-old" and abilities.without_sqlite(look.log):
+            continue  # it is new enough: `node` and `resources` say what it lacks
         line = next((row for row in reversed(lines) if re.search(pattern, row)), "")
         if line and not logs.quoted(line):
             yield Finding(

@@ -92,6 +92,16 @@ def _options(look: Any) -> Iterable[Finding]:
             option=word,
             value=options[:200],
         )
+    elif "--no-experimental-sqlite" in options and abilities.without_sqlite(look.log):
+        yield error(
+            "node/bad-options",
+            "NODE_OPTIONS takes SQLite away from node (--no-experimental-sqlite)",
+            "NODE_OPTIONS 关闭了 node 的 SQLite(--no-experimental-sqlite)",
+            "NODE_OPTIONS",
+            ("Remove NODE_OPTIONS from the service's environment", "从服务环境中移除 NODE_OPTIONS"),
+            option="--no-experimental-sqlite",
+            value=options[:200],
+        )
     heap = re.search(r"max[-_]old[-_]space[-_]size=(\d+)", options)
     fatal = "JavaScript heap out of memory" in look.log
     if (heap and int(heap.group(1)) < SMALL_HEAP_MB) or (fatal and heap):

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
 from ..model import Check, Finding, Text
-from ..openclaw import logs, processes
+from ..openclaw import abilities, logs, processes
 from .base import Look, error, looking, warning
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ RAISE_MEMORY = (
 )
 RAISE_SPACE = ("Set LimitAS=infinity of the service", "将服务的 LimitAS 设为 infinity")
 RAISE_TASKS = ("Raise TasksMax of the service", "提高服务的 TasksMax")
+RAISE_SIZE = (
+    "Set LimitFSIZE=infinity of the service, or take `ulimit -f` out of what starts it",
+    "将服务的 LimitFSIZE 设为 infinity，或从启动它的脚本中删除 `ulimit -f`",
+)
+FILE_SIZE = (-25, 128 + 25)  # SIGXFSZ, as the kernel and as a shell tell it
+_TOO_LARGE = re.compile(r"\bEFBIG\b|SIGXFSZ|File size limit exceeded")
 LITTLE_SPACE = 8e9  # bytes of address space; node 24 reserves more than it ever uses
 _NO_SPACE = re.compile(r"Failed to reserve virtual memory|allocate virtual memory|SegmentedTable")
 _NO_FORK = re.compile(
@@ -79,6 +85,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
     elif not look.up:
         yield from _few_files(look)
     yield from _limits(look)
+    yield from _file_size(look)
     yield from _no_more_processes(look)
     state = look.service
     killed = state is not None and ("oom" in str(state.result) or "oom" in str(state.sub))
@@ -183,18 +190,49 @@ def _few_files(look: Look) -> Iterator[Finding]:
     database = str(look.home.state_dir / "state" / "openclaw.sqlite")
     unopened = "Gateway failed to start: unable to open database file" in look.log
     fine = os.access(database, os.R_OK | os.W_OK) and os.access(os.path.dirname(database), os.W_OK)
-    if (limit is not None and limit < FEW_FDS) or (unopened and fine and limit is None):
+    node = abilities.without_sqlite(look.log)  # measured: 24 files, and node loads no SQLite
+    if node and "--no-experimental-sqlite" in look.service_env.get("NODE_OPTIONS", ""):
+        return
+    if (limit is not None and limit < FEW_FDS) or (unopened and fine and limit is None) or node:
         en = (
             "The gateway may open only {} files".format(limit)
             if limit
+            else "Node {} is new enough and could not load its SQLite: too few files may be "
+            "open".format(node)
+            if node
             else "The gateway could not open its database, and this account can: too few files"
         )
         zh = (
             "网关最多只能打开 {} 个文件".format(limit)
             if limit
+            else "node {} 版本足够新，却无法加载 SQLite：可打开的文件数过少".format(node)
+            if node
             else "网关无法打开数据库，而本账户可以：可打开的文件数过少"
         )
         yield error("resources/fd-limit", en, zh, "", RAISE, limit=limit)
+
+
+def _file_size(look: Look) -> Iterator[Finding]:
+    """A bound on the size of a file: the kernel ends a process that writes past it (SIGXFSZ)."""
+    if look.up:
+        return
+    code = look.verdict.exit_code
+    if code is None:
+        code = getattr(look.service, "exit_code", None)
+    set_to = _set_in(str(getattr(look.service, "path", "") or ""), "LimitFSIZE")
+    ended = code in FILE_SIZE or bool(_TOO_LARGE.search(look.crash_log))
+    if not ended and not set_to:
+        return
+    yield (error if ended else warning)(
+        "resources/file-size",
+        "A limit on the size of files ended the gateway"
+        if ended
+        else "The service may write files up to {} only".format(set_to),
+        "文件大小上限使网关退出" if ended else "服务写入的文件最大只能到 {}".format(set_to),
+        "",
+        RAISE_SIZE,
+        limit=set_to,
+    )
 
 
 def _limit_of(unit: str) -> Optional[int]:

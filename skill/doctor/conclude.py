@@ -126,10 +126,12 @@ def _by_evidence(ctx: Context, found: Sequence[Match], words: Sequence[Match]) -
 
 def _ended(ctx: Context) -> Text:
     """That it is down; with its own last words where it ended by itself and said why."""
-    reason = ctx.verdict.reason
-    if ctx.verdict.state not in (State.DOWN, State.MISCONFIGURED) or not ctx.verdict.exit_code:
+    reason, code = ctx.verdict.reason, ctx.verdict.exit_code
+    if ctx.verdict.state not in (State.DOWN, State.MISCONFIGURED) or (
+        code is not None and code < 1
+    ):
         return reason
-    words = logs.last_words(ctx.logs)
+    words = logs.last_words(ctx.logs, refused=code is None)
     if len(words) > SAID:
         words = words[:SAID].rsplit(" ", 1)[0] + " ..."
     return Text.of('{0}: "{1}"', "{0}：“{1}”", reason, words) if words else reason

@@ -155,6 +155,25 @@ def node_version(host: Host, node: str) -> str:
     return found.group(1) if found else ""
 
 
+_NO_SQLITE = re.compile(
+    r"Node v?(\d[\w.-]*): node:sqlite is unavailable(?:; use ([^\n]{1,60}?) or)?"
+)
+
+
+def without_sqlite(log: str) -> str:
+    """The node version whose SQLite could not be loaded although it is new enough for what the same
+    line asks for; "" where no line says so.
+    """
+    for found in _NO_SQLITE.finditer(log):
+        asked = " || ".join(
+            ">={} <{}".format(least.strip("+ "), int(least.split(".")[0]) + 1)
+            for least in re.findall(r"\d+\.\d+\+?", found.group(2) or "")
+        )
+        if satisfies(found.group(1), asked or ENGINES):
+            return found.group(1)
+    return ""
+
+
 def satisfies(found: str, wanted: str) -> bool:
     """Does a version satisfy an npm range of the form ">=A <B || >=C"? True when the range is of
     another form.

@@ -388,9 +388,10 @@ _ASKS = re.compile(r"\.*\s+Run openclaw [\w -]{3,60} for (?:diagnostics|details)
 _LAST_LINES = 40
 
 
-def last_words(log: str) -> str:
+def last_words(log: str, refused: bool = False) -> str:
     """Given the newest boot's lines of a gateway that ended by itself: the sentence that says why,
-    in its own words; "" where there is none. What was said before it was ready is over.
+    in its own words; "" where there is none. What was said before it was ready is over. refused:
+    it is not known how it ended, so only a start that says that it is refused counts.
     """
     said = own(log)
     ready = _last_of(said, _is_ready)
@@ -405,7 +406,7 @@ def last_words(log: str) -> str:
         for line in one.text.splitlines():
             head = _HEAD.match(line)
             found = _WHY.match(head.group(3)) if head else None
-            if found:
+            if found and (found.group("start") or not refused):
                 return _ASKS.sub(".", found.group("start") or found.group("other")).strip()
     return ""
 

@@ -63,6 +63,18 @@ SIGNALS: Dict[int, Text] = {
         "the gateway process aborted (signal 6): often out of heap memory",
         "网关进程异常中止（信号 6）：常因堆内存不足",
     ),
+    24: Text(
+        "the gateway process used up the CPU time it may use (signal 24)",
+        "网关进程用完了允许的 CPU 时间（信号 24）",
+    ),
+    25: Text(
+        "the gateway process wrote past a limit on the size of files (signal 25)",
+        "网关进程写入的文件超过了大小上限（信号 25）",
+    ),
+    31: Text(
+        "the gateway process made a system call that is forbidden here (signal 31)",
+        "网关进程执行了此处禁止的系统调用（信号 31）",
+    ),
     11: Text(
         "the gateway process crashed (signal 11): a native module or memory",
         "网关进程崩溃（信号 11）：原生模块或内存问题",

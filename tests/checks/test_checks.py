@@ -909,18 +909,92 @@ UNREADABLE = (  # the real 2026.9.6 on a read-only home, its state directory wri
 
 def test_a_home_without_a_cache_that_can_be_written(house, tmp_path):
     """On a read-only root OpenClaw calls its sound database unreadable."""
-    from skill.checks import log as log_check
-    from skill.checks import permissions as permissions_check
-
     cache = tmp_path / "ro" / ".cache"
     cache.parent.write_text("no folder")
     said = UNREADABLE.format(state=house.state, cache=cache)
-    wrong = [f for f in found(permissions_check, house, logs=said) if f.severity.value == "error"]
+    wrong = [f for f in found(permissions, house, logs=said) if f.severity.value == "error"]
     assert [f.check_id for f in wrong] == ["permissions/temp-folder"]
     assert str(cache) in wrong[0].message.en and "XDG_CACHE_HOME" in wrong[0].fix_hint.zh
-    assert "log/temp-folder" in ids(found(log_check, house, logs=said))
-    assert "log/database-unreadable" not in ids(found(log_check, house, logs=said))
+    assert "log/temp-folder" in ids(found(log, house, logs=said))
+    assert "log/database-unreadable" not in ids(found(log, house, logs=said))
     cache.parent.unlink()  # it can be made by now: the line is old
-    assert "permissions/temp-folder" not in ids(found(permissions_check, house, logs=said))
+    assert "permissions/temp-folder" not in ids(found(permissions, house, logs=said))
     damaged = said.split(": Unable")[0] + ": database disk image is malformed"
-    assert "log/database-unreadable" in ids(found(log_check, house, logs=damaged))
+    assert "log/database-unreadable" in ids(found(log, house, logs=damaged))
+
+
+NO_SQLITE = (
+    "openclaw: Node {}: node:sqlite is unavailable; use 24.16+/26.1+ or a build with the fix."
+)
+
+
+@pytest.mark.parametrize(
+    "version, options, expected",
+    [
+        ("24.21.0", "", "resources/fd-limit"),  # the real node under `prlimit --nofile=24`
+        ("24.21.0", "--no-experimental-sqlite", "node/bad-options"),
+        ("22.3.0", "", "log/node-too-old"),
+        ("25.1.0", "", "log/node-too-old"),
+    ],
+)
+def test_a_node_that_is_new_enough_and_has_no_sqlite(house, version, options, expected):
+    platform = service(env={"NODE_OPTIONS": options})
+    seen = [
+        one
+        for check in (log, node, resources)
+        for one in ids(found(check, house, logs=NO_SQLITE.format(version), platform=platform))
+        if one in ("resources/fd-limit", "node/bad-options", "log/node-too-old")
+    ]
+    assert seen == [expected]
+
+
+@pytest.mark.parametrize("code, seen", [(-25, True), (153, True), (-9, False), (78, False)])
+def test_a_limit_on_the_size_of_files(house, code, seen):
+    wrong = errors(found(resources, house, state=State.DOWN, exit_code=code))
+    assert ("resources/file-size" in wrong) == seen
+
+
+SECRET = {
+    "gateway": {
+        "auth": {"mode": "token", "token": {"source": "file", "provider": "f", "id": "/a/b"}}
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "what, said",
+    [
+        ("fine", ""),
+        ("open", "mode 644"),
+        ("link", "symbolic link"),
+        ("hard", "hard link"),
+        ("other", "/a/b is not in"),
+        ("cut", "no valid JSON"),
+    ],
+)
+def test_a_file_of_secrets_that_openclaw_refuses(house, tmp_path, what, said):
+    """2026.9.6 only says "required secrets are unavailable"."""
+    place = tmp_path / "secrets.json"
+    place.write_text({"other": '{"a": {}}', "cut": '{"a": {"b'}.get(what, '{"a": {"b": "s3cret"}}'))
+    place.chmod(0o644 if what == "open" else 0o600)
+    if what == "link":
+        place.rename(tmp_path / "real")
+        place.symlink_to(tmp_path / "real")
+    if what == "hard":
+        os.link(str(place), str(tmp_path / "second"))
+    data = dict(SECRET, secrets={"providers": {"f": {"source": "file", "path": str(place)}}})
+    house.config(data)
+    wrong = [f for f in found(config_check, house) if f.check_id == "config/secret-missing"]
+    assert [said in f.message.en for f in wrong] == ([True] if said else [])
+    assert not any("s3cret" in f.message.en for f in wrong)
+
+
+def test_a_program_of_secrets_that_lost_its_right_to_be_executed(house, tmp_path):
+    place = tmp_path / "give"
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o600)
+    data = json.loads(json.dumps(SECRET).replace('"file"', '"exec"'))
+    data["secrets"] = {"providers": {"f": {"source": "exec", "command": str(place)}}}
+    house.config(data)
+    wrong = [f for f in found(config_check, house) if f.check_id == "config/secret-missing"]
+    assert "may not be executed" in wrong[0].message.en and "chmod u+x" in wrong[0].fix_hint.zh

@@ -135,5 +135,13 @@ def test_a_refusal_that_nobody_knows_is_told_in_openclaws_own_words(ctx):
 def test_last_words_are_bounded_and_none_of_a_gateway_that_was_killed(ctx):
     long = UNKNOWN + " and so on" * 200
     assert len(conclude.conclude(refused(ctx, long)).cause.en) < 400
-    killed = refused(ctx, UNKNOWN, code=None, state=State.DOWN)
+    killed = refused(ctx, UNKNOWN, code=-9, state=State.DOWN)
     assert "moon" not in conclude.conclude(killed).cause.en
+
+
+@pytest.mark.parametrize(
+    "log, told", [(UNKNOWN, True), (UNKNOWN[:30] + "Error: of a plugin", False)]
+)
+def test_where_the_exit_code_is_not_known_only_a_refusal_counts(ctx, log, told):
+    ended = conclude.conclude(refused(ctx, log, code=None, state=State.DOWN))
+    assert (': "' in ended.cause.en) == told
