@@ -157,7 +157,7 @@ _fitted: Dict[Tuple[str, str], Optional[bool]] = {}
 def _fits(host: Host, pattern: str, value: str) -> Optional[bool]:
     """Whether a pattern of Alertmanager's fits the whole value; None where it cannot be told.
 
-    Strangers write it for an engine that never goes back; ours may take for ever. So it is asked
+    Strangers write it for an engine that never goes back; ours may take endless time: asked
     once, in a process of its own that is ended when it takes too long.
     """
     if re.fullmatch(r"[\w :/-]*", pattern):
