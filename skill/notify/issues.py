@@ -23,7 +23,7 @@ from ..locks import owned_lock
 from ..model import STATE_NAMES, State, Text
 from ..openclaw import channels, known_secrets
 from ..redact import drop_chat, visible
-from ..store import watch_state
+from ..store import fleet, watch_state
 from ..store.records import Store
 from .incidents import span
 
@@ -67,14 +67,22 @@ def chosen(ctx: Context, code: str) -> Optional[Mapping[str, Any]]:
     return rows[-1] if rows else None
 
 
-def fingerprint(row: Mapping[str, Any]) -> str:
-    """Return a name of the problem itself: the same problem has the same, on every day."""
+def place_of(ctx: Context) -> str:
+    """Return what this gateway is called: several may report to one repository."""
+    return fleet.labels_of(ctx.host, ctx.home, ctx.settings)["gateway"]
+
+
+def fingerprint(ctx: Context, row: Mapping[str, Any]) -> str:
+    """Return a name of the problem itself: the same problem of the same gateway has the same, on
+    every day.
+    """
     told = row.get("case") or sorted(str(one) for one in row.get("errors") or ())
     # what it said last may hold numbers that are others each time
     cause = re.sub(
         r'"[^"]*"', lambda m: re.sub(r"\d+", "0", m.group(0)), str(row.get("cause") or "")
     )
-    whole = json.dumps([told or cause, row.get("state")], ensure_ascii=False)
+    said = [told or cause, row.get("state"), place_of(ctx)]
+    whole = json.dumps(said, ensure_ascii=False)
     return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:12]
 
 
@@ -92,6 +100,7 @@ def text_of(ctx: Context, row: Mapping[str, Any]) -> Tuple[str, str]:
     lines = [
         "OpenClaw's gateway needs its owner: the doctor did not bring it back by itself.",
         "",
+        "- **Gateway**: {}".format(_inert(clean(place_of(ctx)))),
         "- **State**: {}".format(_inert(name)),
         "- **Since**: {}".format(_stamp(row.get("opened"))),
         "- **Cause**: {}".format(cause),
@@ -112,7 +121,7 @@ def text_of(ctx: Context, row: Mapping[str, Any]) -> Tuple[str, str]:
         shown = (_flat(line).replace("<!--", "<! --")[:400] for line in logged)
         lines += ["", "Log:", "", *("    " + line for line in shown)]
     lines += ["", "On the machine: `iflow-doctor incident {}`".format(_name(row.get("id")))]
-    lines += ["", mark("fingerprint", fingerprint(row)), mark("incident", str(row.get("id")))]
+    lines += ["", mark("fingerprint", fingerprint(ctx, row)), mark("incident", str(row.get("id")))]
     return "OpenClaw: " + said[:120], "\n".join(lines)[:BODY]
 
 
@@ -323,7 +332,7 @@ def _one(
     """Bring one incident's issue up to date."""
     done: List[str] = []
     title, body = text_of(ctx, row)
-    name, sign = fingerprint(row), mark("incident", str(row["id"]))
+    name, sign = fingerprint(ctx, row), mark("incident", str(row["id"]))
     issue = known.get(name)
     if issue is None:
         whole = {"title": title, "body": body, "labels": [LABEL]}

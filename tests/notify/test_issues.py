@@ -45,6 +45,24 @@ def incident(name: str, at: float, over: bool = False, **more: Any) -> Dict[str,
     return {**row, "closed": at + 90, "verified": True, "healed_s": 90.0} if over else row
 
 
+def test_attack_a4_two_machines_report_to_one_repository(
+    tmp_path: Path, github: github_stub.GitHub
+) -> None:
+    """The one that is up again closed the issue of the one that is still down."""
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    one, two = (
+        replace(made, host=replace(made.host, hostname=lambda name=name: name))
+        for name, made in ((n, world(tmp_path / n, github)) for n in ("a", "b"))
+    )
+    for ctx in (one, two):
+        Store(ctx.home).add(incident("same", NOW - 500))
+    assert issues.sync(one) == ["#1 opened"] and issues.sync(two) == ["#2 opened"]
+    Store(one.home).add(incident("same", NOW - 500, over=True))
+    assert issues.sync(one) == ["#1 closed"]
+    assert [row["state"] for row in github.issues] == ["closed", "open"]
+    assert "**Gateway**: b:18789" in github.issues[1]["body"]
+
+
 def test_its_whole_life(tmp_path: Path, github: github_stub.GitHub) -> None:
     ctx = world(tmp_path, github)
     Store(ctx.home).add(incident("one", NOW - 500))
