@@ -203,3 +203,25 @@ def hot(p: Place) -> None:
     )
     p.kill_gateway()
     p.run([sys.executable, "-c", half, str(p.database())], 60)
+
+
+@fault(
+    "database-journal-is-a-folder",
+    "database",
+    "a folder has the name of its write-ahead log",
+    ESCALATE,
+    targets=REAL,
+    limit_s=200,
+    facts=Facts(
+        cause=(r"openclaw\.sqlite|database",),
+        evidence=(r"-wal|cannot be opened|unable to open|{state}",),
+        remedy=(r"-wal|move|remove|backup|restore|folder",),
+    ),
+)
+def journal_folder(p: Place) -> None:
+    dead(p)
+    for tail in ("-wal", "-shm"):
+        path = str(p.database()) + tail
+        if os.path.exists(path):
+            os.rename(path, path + ".kept")
+    os.makedirs(str(p.database()) + "-wal/" + p.name())

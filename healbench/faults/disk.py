@@ -154,6 +154,29 @@ def read_only_green(p: Place) -> None:
 
 
 @fault(
+    "disk-cache-read-only",
+    "disk",
+    "a read-only root: the state directory is writable, the cache folder of the home is not",
+    ESCALATE,
+    targets=("openclaw",),
+    needs=NEED,
+    limit_s=150,
+    facts=Facts(
+        cause=(r"\.cache|temporary|XDG_CACHE_HOME",),
+        evidence=(r"{home}|not writable|read-?only",),
+        remedy=(r"writable|mount|XDG_CACHE_HOME",),
+    ),
+)
+def cache_read_only(p: Place) -> None:
+    p.signal_gateway(19)
+    cache = p.home / ".cache"
+    cache.mkdir(exist_ok=True)
+    mount(["-t", "tmpfs", "-o", "ro,mode=755", "healbench", str(cache)])
+    p.cleanup(lambda: subprocess.run(["umount", "-l", str(cache)], stderr=subprocess.DEVNULL))
+    p.kill_gateway()
+
+
+@fault(
     "disk-log-folder-is-a-file",
     "disk",
     "logging.file names a path that cannot be made",

@@ -131,6 +131,43 @@ def small_heap(p: Place) -> None:
 
 
 @fault(
+    "env-require-gone",
+    "environment",
+    "NODE_OPTIONS requires a hook of a tool that is gone: it looks like a broken installation",
+    HEAL,
+    limit_s=300,
+    targets=REAL,
+)
+def require_gone(p: Place) -> None:
+    how = pick(p, ("--require", "-r", "--import", "--require"))
+    env(p, NODE_OPTIONS="{} /opt/{}/hook.cjs".format(how, p.name()))
+
+
+@fault(
+    "env-node-permission",
+    "environment",
+    "NODE_OPTIONS switches node's permission model on: every read is refused",
+    HEAL,
+    limit_s=300,
+    targets=REAL,
+)
+def node_permission(p: Place) -> None:
+    env(p, NODE_OPTIONS=pick(p, ("--permission", "--permission --allow-fs-write=/tmp")))
+
+
+@fault(
+    "env-node-without-sqlite",
+    "environment",
+    "NODE_OPTIONS takes SQLite away from node",
+    HEAL,
+    limit_s=300,
+    targets=REAL,
+)
+def without_sqlite(p: Place) -> None:
+    env(p, NODE_OPTIONS="--no-experimental-sqlite")
+
+
+@fault(
     "env-old-node",
     "environment",
     "an old Node comes first in PATH",

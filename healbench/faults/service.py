@@ -171,7 +171,7 @@ def second_supervisor(p: Place) -> None:
 @fault(
     "service-limits",
     "service",
-    "the service file's new limit is too small for a start (open files)",
+    "the service file's new limit is too small for a start (node's heap)",
     HEAL,
     targets=REAL,
     limit_s=300,
@@ -181,6 +181,36 @@ def limits(p: Place) -> None:
         p, {"NODE_OPTIONS": "--max-old-space-size=" + pick(p, ("48", "64", "40", "56"))}
     )
     p.kill_gateway()
+
+
+def limited(p: Place, limit: str) -> None:
+    """What starts the gateway, a script of the owner's, sets a limit first."""
+    wrapper = p.root / "bin" / "openclaw"
+    wrapper.write_text(
+        "#!/bin/sh\n[ \"$1 $2\" = 'gateway run' ] && ulimit {}\nexec '{}' \"$@\"\n".format(
+            limit, p.program_path / "openclaw"
+        )
+    )
+    os.chmod(str(wrapper), 0o755)
+    p.kill_gateway()
+
+
+@fault("service-few-files", "service", "it may open too few files: node says that it has no SQLite", ESCALATE, targets=REAL, limit_s=200, dies_by_itself=True, facts=Facts(
+    cause=(r"files|descriptors|LimitNOFILE|EMFILE",),
+    evidence=(r"sqlite|open|\d+",),
+    remedy=(r"LimitNOFILE|ulimit|raise",),
+))  # fmt: skip
+def few_files(p: Place) -> None:
+    limited(p, "-n {}".format(p.rng.randrange(20, 26)))
+
+
+@fault("service-file-size", "service", "it may write small files only: the kernel ends it (SIGXFSZ)", ESCALATE, targets=REAL, limit_s=240, dies_by_itself=True, facts=Facts(
+    cause=(r"size of (the )?files|file size|LimitFSIZE|signal 25|SIGXFSZ",),
+    evidence=(r"signal|exit|limit|database",),
+    remedy=(r"LimitFSIZE|ulimit|raise|infinity",),
+))  # fmt: skip
+def file_size(p: Place) -> None:
+    limited(p, "-f {}".format(p.rng.randrange(40, 90)))
 
 
 @fault(

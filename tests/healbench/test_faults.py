@@ -66,6 +66,7 @@ CONFIG = [
     fault
     for fault in faults.choose("config")
     if fault.id not in ("config-read-only-mode", "config-clobbered")
+    and not fault.id.startswith("config-secret-")  # not the config: what it points to
 ]
 
 
@@ -107,6 +108,18 @@ def test_held_out_values_are_never_met_by_an_ordinary_seed(tmp_path: Path) -> No
             place = Place(fault, NoTarget(), tmp_path, seed, (20790, 20799))
             met[held] |= {pick(place, ("a", "b", "c", "d", "e")), seconds(place, 0, 10) >= 5}
     assert met == {False: {"a", "b", "c", False}, True: {"d", "e", True}}
+
+
+@pytest.mark.parametrize(
+    "name, file",
+    [("config-secret-file-open", "token.txt"), ("config-secret-program", "give-token")],
+)
+def test_a_secret_is_there_and_refused_afterwards(name: str, file: str, tmp_path: Path) -> None:
+    place = broken(faults.choose(name)[0], tmp_path, "3.1")
+    assert place.canaries["gateway token"] in (place.home / file).read_text()
+    assert place.canaries["gateway token"] not in place.read()
+    mode = (place.home / file).stat().st_mode
+    assert place.ended == 9 and (mode & 0o066 if "open" in name else not mode & 0o111)
 
 
 def test_a_broken_plugin_is_the_owners_and_is_named(tmp_path: Path) -> None:
