@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ..model import Check, Finding, Text
@@ -30,8 +31,37 @@ def run(ctx: Seen) -> Iterable[Finding]:
     for found in database.inspect_all(look.home, thorough=not look.up):
         before = known.get(str(found.path))
         before = before if isinstance(before, Mapping) else {}
+        yield from _beside(found)
         yield from _one(found, supported.get(found.kind), before, _set_aside(look, found.path.name))
         yield from _wal(found)
+
+
+def _beside(found: database.Database) -> Iterable[Finding]:
+    """What SQLite writes beside a database has to be a file: else every start is an I/O error."""
+    for tail in ("-wal", "-shm", "-journal"):
+        path = str(found.path) + tail
+        try:
+            kind = os.lstat(path).st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(kind) and os.access(path, os.R_OK | os.W_OK):
+            continue
+        folder = stat.S_ISDIR(kind)
+        yield error(
+            "database/unreadable",
+            "{} {}, so the database beside it cannot be opened".format(
+                path, "is a folder" if folder else "cannot be written as a file"
+            ),
+            "{} {}，因此旁边的数据库无法打开".format(
+                path, "是文件夹" if folder else "不是可写的文件"
+            ),
+            path,
+            (
+                "look what it is: ls -ld '{0}'; then move it away".format(path),
+                "查看它是什么：ls -ld '{0}'；然后移走它".format(path),
+            ),
+            kind=found.kind,
+        )
 
 
 def _wal(found: database.Database) -> Iterable[Finding]:

@@ -998,3 +998,15 @@ def test_a_program_of_secrets_that_lost_its_right_to_be_executed(house, tmp_path
     house.config(data)
     wrong = [f for f in found(config_check, house) if f.check_id == "config/secret-missing"]
     assert "may not be executed" in wrong[0].message.en and "chmod u+x" in wrong[0].fix_hint.zh
+
+
+def test_a_folder_with_the_name_of_the_write_ahead_log(house):
+    """The real 2026.9.6 says "disk I/O error" and wants a migration."""
+    house.database()
+    wal = house.state / "state" / "openclaw.sqlite-wal"
+    if wal.exists():
+        wal.unlink()
+    assert errors(found(database, house)) == []
+    (wal / "x").mkdir(parents=True)
+    wrong = [f for f in found(database, house) if f.severity.value == "error"]
+    assert wrong[0].check_id == "database/unreadable" and str(wal) in wrong[0].message.zh
