@@ -27,13 +27,16 @@ STOPS = ("stop",)
 ENDS = ("terminate", "kill", "stop")
 UNKEPT = "its manager calls it stopped"
 STARTS = ("start", "restart", "serving")  # what a stop of ours waits for
+# what was seen of the owner's will where no manager keeps it: ended on purpose; started again
+STOPPED, LIVING = "stopped", "living"
 
 
 @dataclass(frozen=True)
 class Act:
     """One act. at: epoch seconds. mono: the monotonic clock of that boot. act: "terminate" | "kill"
     (signals), "stop" | "start" | "restart" (the service manager), "serving" (seen, not done; why is
-    UNKEPT where the manager called it stopped at that moment: somebody started it by hand).
+    UNKEPT where the manager called it stopped at that moment: somebody started it by hand),
+    STOPPED | LIVING (seen: its owner ended it; a process is there again).
     """
 
     act: str
@@ -134,6 +137,14 @@ class Ledger:
             if act.act == "serving":
                 return act if later or (not mono and act.why == UNKEPT) else None
         return None
+
+    def seen_stopped(self) -> bool:
+        """Whether it was seen ended by its owner, and nothing ran since. The log that said so may
+        be gone: another gateway writes into it, and there is a new one every day.
+        """
+        telling = (STOPPED, LIVING) + STARTS + ENDS
+        last = next((act for act in reversed(self.acts()) if act.act in telling), None)
+        return last is not None and last.act == STOPPED
 
     def last_end(self) -> float:
         """When a signal or a stop of ours last went to the gateway, epoch seconds; 0.0 never."""

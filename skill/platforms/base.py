@@ -178,7 +178,7 @@ def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
     if state.stopped_by_operator is None and (unkept or _ended_cleanly(state)):
         began = host.now() - (host.monotonic() - state.stopped_mono)
         since = 0.0 if unkept else began - GRACE_AFTER_OURS
-        stopped = left_by_signal(host, home, since)
+        stopped = left_by_signal(host, home, since) or _stays_stopped(host, home)
         return replace(state, stopped_by_operator=True) if stopped else state
     if state.stopped_by_operator is not True:
         return state
@@ -195,6 +195,13 @@ def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
     return replace(
         state, stopped_by_operator=False, detail="a gateway was started by hand after the stop"
     )
+
+
+def _stays_stopped(host: Host, home: Home) -> bool:
+    """Whether an end by its owner that was seen once still counts: none that crashed came after."""
+    from ..openclaw import lock
+
+    return Ledger(host, home).seen_stopped() and not lock.left_lying(host, home)
 
 
 def _asked_since(home: Home, at: float) -> bool:

@@ -22,7 +22,7 @@ from ..openclaw import gateway, look
 from ..openclaw.home import Home, locate, remember
 from ..openclaw.judge import Memory
 from ..openclaw.judge_memory import ours, serves
-from ..openclaw.ledger import UNKEPT, Ledger
+from ..openclaw.ledger import LIVING, STOPPED, UNKEPT, Ledger
 from ..store import fleet, served, snapshots, watch_state
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident
@@ -89,6 +89,7 @@ class Watchdog:
         self._ready_at: Optional[float] = None
         self._served_at: Optional[float] = None  # monotonic: when to look next
         self._ledger_mark = ""
+        self._stop_noted: Optional[bool] = None  # None: the ledger was not asked yet
         self._ticks = 0
         self._inspected = self._inspect_began = ""
         self._start = fingerprint.Start()
@@ -122,6 +123,7 @@ class Watchdog:
         )
         self._log_change(now)
         self._note_serving()
+        self._note_stopped()
         self.recorder.look(now, self.verdict, self.seen, self.state, self.home, self.settings)
         if self._paused(now):
             self.teller.looked(now, True, paused=True)
@@ -162,6 +164,19 @@ class Watchdog:
         elif state.active == "active" and state.main_pid == self._pid():
             if self.ledger.since_stop(0.0) is not None:  # kept again: its stops count again
                 self.ledger.note("serving", who="level 2", pid=self._pid())
+
+    def _note_stopped(self) -> None:
+        """Keep that its owner ended it, until a process is there again (platforms.base.whose)."""
+        if self.verdict is None:
+            return
+        if self.verdict.state is State.STOPPED:
+            if not self._stop_noted and not self.ledger.seen_stopped():
+                self.ledger.note(STOPPED, who="owner")
+            self._stop_noted = True
+        elif self._pid() and self._stop_noted is not False:
+            if self.ledger.seen_stopped():
+                self.ledger.note(LIVING, who="level 2", pid=self._pid())
+            self._stop_noted = False
 
     def _pid(self) -> Optional[int]:
         return self.verdict.pid if self.verdict else None

@@ -28,7 +28,13 @@ class Invariants(Signals, Outages, Bytes):
             )
 
     def intent_changed(self) -> None:
-        self.down_since = None if self.world.intent != "up" else self.world.mono
+        """A start in vain begins no new outage: who was told of it once knows. A start after a stop
+        does.
+        """
+        if self.world.intent != "up":
+            self.down_since = None
+        elif self.down_since is None:
+            self.down_since = self.world.mono
 
     def after_tick(self, dog: Any) -> None:
         world = self.world

@@ -585,6 +585,23 @@ def test_a7_ctrl_c_of_a_gateway_that_nobody_keeps_is_its_owners(
     assert place.direct.service_state().stopped_by_operator is (None if ours else True)
 
 
+@pytest.mark.parametrize("later", ["", "living", "serving", "crash"])
+def test_v37_an_end_by_its_owner_that_was_seen_counts_when_the_log_is_gone(
+    place: Place, later: str
+) -> None:
+    """Another gateway writes into the shared log, and tomorrow there is a new one."""
+    ledger = Ledger(place.host, place.home)
+    ledger.note("stopped", who="owner")
+    if later in ("living", "serving"):
+        ledger.note(later, who="level 2", pid=7)
+    if later == "crash":  # a lock that nobody took away
+        for name in (".lock", ".lock.sqlite"):
+            path = place.home.state_dir / "tmp" / "openclaw-0" / ("gateway.12345678" + name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"pid": 999999, "startTime": 1}))
+    assert place.direct.service_state().stopped_by_operator is (None if later else True)
+
+
 @pytest.mark.parametrize("how", ["elsewhere", "younger", "stateDir", "link"])
 def test_v29_a_lock_outside_that_names_a_strangers_gateway_is_no_holder(
     tmp_path: Path, how: str
