@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -229,17 +230,24 @@ def memory_dir(mark_of: PathLike) -> Path:
     state directory, gone after a reboot. Made by memory(). A place where another account has made
     a folder of that name is passed over.
     """
-    uid = getattr(os, "getuid", lambda: 0)()
-    mark = hashlib.sha256(str(mark_of).encode("utf-8", "replace")).hexdigest()[:12]
-    name = "iflow-doctor-{}-{}".format(uid, mark)
+    name = _memory_name(str(mark_of))
     shared = ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
-    places = [
-        Path(place) / name
-        for place in shared
-        if place and os.path.isdir(place) and os.access(place, os.W_OK)
-    ]
-    free = [place for place in places if is_private(place) or not os.path.lexists(str(place))]
-    return (free + places + [Path(tempfile.gettempdir()) / name])[0]
+    first: Optional[Path] = None
+    for place in shared:
+        if not (place and os.path.isdir(place) and os.access(place, os.W_OK)):
+            continue
+        folder = Path(place) / name
+        if is_private(folder) or not os.path.lexists(str(folder)):
+            return folder
+        first = first or folder
+    return first or Path(tempfile.gettempdir()) / name
+
+
+@functools.lru_cache(maxsize=64)
+def _memory_name(mark_of: str) -> str:
+    uid = getattr(os, "getuid", lambda: 0)()
+    mark = hashlib.sha256(mark_of.encode("utf-8", "replace")).hexdigest()[:12]
+    return "iflow-doctor-{}-{}".format(uid, mark)
 
 
 def is_private(folder: Path) -> bool:

@@ -9,6 +9,7 @@ leaves <lock>.reclaim, a folder that blocks every start.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sqlite3
@@ -67,13 +68,22 @@ class Holding:
 def files(host: Host, home: Home) -> List[str]:
     """This gateway's lock files, in every place that a version uses."""
     found: List[str] = []
-    try:
-        for folder in sorted((home.state_dir / "tmp").glob("openclaw*")):
-            found += [str(path) for path in sorted(folder.glob("gateway.*.lock"))]
-    except OSError:
-        pass
+    base = str(home.state_dir / "tmp")
+    for folder in _named(base, "openclaw", ""):
+        found += _named(folder, "gateway.", ".lock")
     found.sort(key=lambda name: not name.endswith("gateway.state.lock"))
     return found + [name for name in old_places(host, home) if _is_our_file(name)]
+
+
+def _named(folder: str, begins: str, ends: str) -> List[str]:
+    """Paths of the entries of a folder with such names, sorted; [] where it cannot be read."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    least = len(begins) + len(ends)
+    fits = (n for n in names if n.startswith(begins) and n.endswith(ends) and len(n) >= least)
+    return [os.path.join(folder, name) for name in fits]
 
 
 def old_places(host: Host, home: Home) -> List[str]:
@@ -86,12 +96,14 @@ def old_places(host: Host, home: Home) -> List[str]:
         roots = dict.fromkeys([host.env.get("TMPDIR", "").rstrip("/") or host.tmp, host.tmp])
         folders = [Path(root) / "openclaw-{}".format(os.getuid()) for root in roots]
     paths = dict.fromkeys([str(home.config_path), os.path.realpath(str(home.config_path))])
-    hashes = [
-        digest(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        for path in paths
-        for digest in (hashlib.sha256, hashlib.sha1)
-    ]
+    hashes = [short for path in paths for short in _hashes(path)]
     return [str(f / "gateway.{}.lock".format(h)) for f in folders for h in hashes]
+
+
+@functools.lru_cache(maxsize=64)
+def _hashes(path: str) -> Tuple[str, ...]:
+    raw = path.encode("utf-8", "surrogateescape")
+    return tuple(digest(raw).hexdigest()[:8] for digest in (hashlib.sha256, hashlib.sha1))
 
 
 def _is_our_file(name: str) -> bool:
@@ -108,11 +120,8 @@ def _is_our_file(name: str) -> bool:
 def guards(host: Host, home: Home) -> List[str]:
     """Folders <lock>.reclaim, which exist for a moment while a lock is taken over."""
     names = files(host, home)
-    try:
-        for folder in sorted((home.state_dir / "tmp").glob("openclaw*")):
-            names += [str(path)[: -len(".reclaim")] for path in folder.glob("gateway.*.reclaim")]
-    except OSError:
-        pass
+    for folder in _named(str(home.state_dir / "tmp"), "openclaw", ""):
+        names += [name[: -len(".reclaim")] for name in _named(folder, "gateway.", ".reclaim")]
     return [name + ".reclaim" for name in dict.fromkeys(names) if os.path.isdir(name + ".reclaim")]
 
 
