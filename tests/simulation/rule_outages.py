@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .rules import BOUND, HARD_WINDOW, LATE, PLAIN, UNSTARTED, Rules
+from .rules import BOUND, HARD_WINDOW, LATE, PLAIN, QUIET, UNSTARTED, Rules
 
 
 class Outages(Rules):
@@ -76,6 +76,8 @@ class Outages(Rules):
     def calm(self) -> bool:
         """Whether nothing is under way: a gateway that is ready with nothing left to happen to it, or one that its owner stopped."""
         world, dog = self.world, self.dog
+        if self._given_up():
+            return True
         if (
             dog is None
             or dog.state.incident is not None
@@ -97,6 +99,23 @@ class Outages(Rules):
             and not more
             and dog.verdict
             and dog.verdict.state.value == "healthy"
+        )
+
+    def _given_up(self) -> bool:
+        """It refuses to start, its owner was told, and for five minutes nothing was done about it."""
+        world, dog = self.world, self.dog
+        if dog is None or dog.verdict is None or world.intent != "up" or self.down_since is None:
+            return False
+        return bool(
+            world.gateway() is None
+            and not world.bad_births
+            and not world.waiting_children()
+            and dog.verdict.state.value == "misconfigured"
+            and dog.state.incident is not None
+            and dog.state.incident.escalated
+            and self._told(world.mono - self.down_since)
+            and world.notes
+            and world.mono - world.notes[-1][0] > QUIET
         )
 
     @staticmethod

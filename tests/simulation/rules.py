@@ -35,6 +35,7 @@ STARTS = 947.0  # s of a start that shows progress (OpenClaw's documents)
 DOOMED = 120.0  # s: who ends so soon after it is ready crashes in a loop; a repair may cut its start short
 LATE = 420.0  # s after which a deaf process must have been ended, where nothing else is wrong
 UNSTARTED = 900.0  # s after a stop of ours without a start and without a word
+QUIET = 300.0  # s without anything done, after which one that refuses to start is given up
 PLAIN = ("hang", "process", "start")  # families that disturb nothing but the gateway itself
 FILES, BYTES = 1500, 60 << 20  # what our own directory may hold after a run
 

@@ -72,7 +72,8 @@ def run(scenario: Scenario, stop_at_first: bool = True) -> Result:
             last = 0.0
             for entry in scenario.script:
                 at = float(entry["at"])
-                last = max(last, at + float(entry.get("for") or 0.0))
+                over = at + float(entry.get("for") or 0.0)
+                last = max(last, over if over < scenario.seconds else at)
                 if entry.get("when"):  # as soon after that time as this happens
                     world.at(1000.0 + at, lambda e=entry: world.await_trigger(e))
                 else:
