@@ -103,7 +103,7 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
     (
         "database-newer",
         r"uses newer schema version|schema\(s\) are newer than this build"
-        r"|\bgateway requires a newer OpenClaw build\b",
+        r"|\bgateway\]? requires a newer OpenClaw build\b",
         Text("A database is newer than the installed OpenClaw", "数据库比已安装的 OpenClaw 新"),
     ),
     (
@@ -111,7 +111,7 @@ SIGNATURES: Tuple[Tuple[str, str, Text], ...] = (
         # 2026.9.6: "gateway requires state migration. Stop the service ..., then run openclaw
         # doctor --fix"; "Legacy session store requires migration: ..."
         r"startup migrations did not complete cleanly|\bschema migration required\b"
-        r"|\bgateway requires (?:[\w-]+ ){1,5}migration\b"
+        r"|\bgateway\]? requires (?:[\w-]+ ){1,5}migration\b"
         r"|\b(?:store|database|schema|state|sessions?)\b.{0,60}\brequires? (?:a )?migration\b",
         Text("A startup migration refused to go on", "启动迁移未能完成"),
     ),

@@ -84,7 +84,9 @@ def standing(version: str) -> str:
 
 
 def about(version: str) -> Optional[Text]:
-    """What a person should know of an OpenClaw that nobody tested this product on; None else."""
+    """What a person should know of an OpenClaw that nobody tested this product on; None of one that
+    was tested.
+    """
     said = {
         "older": Text.of(
             "OpenClaw {} is older than any version this was tested on: watched by its process, its "
@@ -97,6 +99,13 @@ def about(version: str) -> Optional[Text]:
             "OpenClaw {} 比测试过的最新版本 {} 更新",
             version,
             TESTED[-1],
+        ),
+        "between": Text.of(
+            "OpenClaw {} itself was not tested; {} and {} were",
+            "OpenClaw {} 本身没有测试过；测试过 {} 和 {}",
+            version,
+            max((one for one in TESTED if newer(version, one)), key=_numbers, default=""),
+            min((one for one in TESTED if newer(one, version)), key=_numbers, default=""),
         ),
         "unknown": Text(
             "The version of OpenClaw cannot be told: watched by its process, its port and whatever "

@@ -662,7 +662,7 @@ def test_another_watchdog_is_named_and_our_own_is_not(house):
         "[state-migrations] startup migrations did not complete cleanly; 1 step left",
         "gateway requires state migration. Stop the service with openclaw gateway stop (or its "
         "service owner), then run openclaw doctor --fix, then start it again.",
-        "gateway requires cron run history migration. Stop the service",
+        "[gateway] requires cron run history migration. Stop the service",
         "OpenClaw state database schema migration required (audit-events-v2) at /h/x.sqlite; run "
         "openclaw doctor --fix to migrate it.",
     ],

@@ -61,7 +61,6 @@ EITHER = {
     "config-truncated-no-copy": ("heal", "escalate"),
     "config-unknown-key-no-copy": ("heal", "escalate"),
     "upgrade-npm": ("heal", "nothing"),
-    "upgrade-refused": ("heal", "escalate"),
 }
 DRILL_S = 1500.0
 
