@@ -158,7 +158,8 @@ CHANGED: Tuple[Row, ...] = (
     Row("plugins/new-since-good", "quarantine-plugin", when=NOT_UP),
 )
 
-# Last before an AI: OpenClaw's own doctor, for a config that validation calls wrong.
+# Last before an AI: OpenClaw's own doctor, for a config that validation calls wrong. Not for a
+# refused migration (log/migration-refused): that changes databases, and a person copies them first.
 LAST: Tuple[Row, ...] = tuple(
     Row(check, "openclaw-doctor-fix", when=NOT_UP)
     for check in (
@@ -166,7 +167,6 @@ LAST: Tuple[Row, ...] = tuple(
         "config/unrecognized-key",
         "config/syntax",
         "config/channel-plugin-missing",
-        "log/migration-refused",
     )
 )
 
