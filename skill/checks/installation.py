@@ -78,6 +78,17 @@ def run(ctx: Seen) -> Iterable[Finding]:
             version=look.version,
             standing=abilities.standing(look.version),
         )
+    if look.up and any(install.replaced_since(package, row.started) for row in look.gateways):
+        yield info(
+            "installation/restart-pending",
+            "The running gateway is older than the installed OpenClaw {}: it takes a restart to "
+            "use it, and parts that it has not loaded yet may fail until then".format(look.version),
+            "运行中的网关早于已安装的 OpenClaw {}：重启后才会使用新版本，"
+            "在此之前尚未加载的部分可能出错".format(look.version),
+            package,
+            ("openclaw gateway restart", "openclaw gateway restart"),
+            version=look.version,
+        )
     if before and look.version and before != look.version:
         yield info(
             "installation/version-changed",

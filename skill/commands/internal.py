@@ -66,7 +66,7 @@ def _keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
             raise click.exceptions.Exit(3)
     if look:
         return
-    refused = _keep(ctx, whole=True)
+    refused = _keep(ctx, whole=True, started=seen.process.started if seen.process else 0.0)
     if refused:
         raise click.exceptions.Exit(refused)
     growth.prune(ctx.home, ctx.host.now())
@@ -92,7 +92,7 @@ def _keep_good(app: App, look: bool, config_only: bool, served: bool) -> None:
         print("channels not remembered: {!r}".format(error), file=sys.stderr)
 
 
-def _keep(ctx: Context, whole: bool) -> int:
+def _keep(ctx: Context, whole: bool, started: float = 0.0) -> int:
     """Keep the config; 0, or what keep-good ends with where it is no good one."""
     from ..openclaw import config
     from ..store import good_copies, served
@@ -101,7 +101,7 @@ def _keep(ctx: Context, whole: bool) -> int:
         return 4
     if served.made_by_us(ctx.home, config.load(ctx.home.config_path).data):
         return 5  # level 3 made it of what was left: no good copy before a person has seen it
-    good_copies.keep(ctx, whole)
+    good_copies.keep(ctx, whole, started)
     return 0
 
 

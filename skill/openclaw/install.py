@@ -68,6 +68,23 @@ def version(package: Optional[Path]) -> str:
     return str(manifest(package).get("version") or "")
 
 
+REPLACED_SLACK_S = 5.0  # start times are rounded, and an installer may start what it has written
+
+
+def replaced_since(package: Optional[Path], started: float) -> bool:
+    """Whether the package was put in place after a process started (epoch seconds): what that
+    process runs is not what lies there. False where nobody can tell.
+    """
+    if package is None or started <= 0:
+        return False
+    try:
+        # npm gives every file one date of long ago: only the change of the inode tells
+        changed = os.stat(package / "package.json").st_ctime
+    except OSError:
+        return False
+    return changed > started + REPLACED_SLACK_S
+
+
 def schema_versions(package: Optional[Path]) -> Dict[str, int]:
     """{"state": 18, "agent": 23}: the database schemas this build can read. {} when unknown."""
     own = manifest(package).get("openclaw")

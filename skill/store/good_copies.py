@@ -22,6 +22,7 @@ from ..context import Context
 from ..errors import HealerError
 from ..files import private_dir, read_json, write_atomic, write_json
 from ..openclaw import config as openclaw_config
+from ..openclaw import install
 from ..openclaw.home import Home
 
 KEEP = 10
@@ -65,12 +66,16 @@ def service_files(ctx: Context) -> List[Path]:
     return [name for name in names if os.path.isfile(name)]
 
 
-def keep(ctx: Context, whole: bool = True) -> Optional[str]:
+def keep(ctx: Context, whole: bool = True, started: float = 0.0) -> Optional[str]:
     """Copy what runs now; return the new copy's folder, None when it is the same as the newest or
     does not parse. Raises OSError.
 
     whole=False: the config alone has proven itself; plugins and databases stay as they were known.
+    started: when the gateway that is ready was started (epoch seconds, 0.0 unknown). After an
+    update under it the new OpenClaw and its plugins have not run yet: they stay as known, too.
     """
+    if whole and started:
+        whole = not install.replaced_since(install.package_dir(ctx.host, ctx.platform), started)
     view = openclaw_config.load(ctx.home.config_path)
     if not view.ok or not _acceptable(view.data):
         return None

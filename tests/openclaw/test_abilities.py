@@ -13,6 +13,7 @@ from checkhouse import House, ids
 
 from skill.checks import installation
 from skill.openclaw import abilities
+from skill.store import good_copies
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,26 @@ def test_an_untested_version_is_told(tmp_path: Path, version: str, told: bool) -
     house.install(version)
     seen = ids(installation.run(house.ctx()))
     assert ("installation/untested-version" in seen) is told
+
+
+def test_an_update_under_a_running_gateway_is_told_and_is_no_good_state_yet(tmp_path: Path) -> None:
+    """npm install -g while 2026.7.1 runs: that process is ready with the old files in its memory,
+    and says nothing about the new ones.
+    """
+    house = House(tmp_path)
+    house.install("2026.7.1")
+    written = (house.package / "package.json").stat().st_ctime
+    house.healthy(age=house.now - written - 60)  # started a minute after that installation
+    assert "installation/restart-pending" not in ids(installation.run(house.ctx()))
+    good_copies.keep(house.ctx(), True, house.rows[0].started)
+
+    house.rows.clear()
+    house.healthy(age=house.now - written + 60)  # the same, seen from after an update
+    manifest = house.package / "package.json"
+    manifest.write_text(manifest.read_text().replace("2026.7.1", "2026.9.6"))
+    assert "installation/restart-pending" in ids(installation.run(house.ctx()))
+    config = house.state / "openclaw.json"
+    config.write_text(config.read_text() + "\n")  # the owner's edit makes a new copy necessary
+    assert good_copies.keep(house.ctx(), True, house.rows[0].started)
+    newest = good_copies.newest(house.ctx().home)
+    assert newest is not None and newest["inventory"]["version"] == "2026.7.1"
