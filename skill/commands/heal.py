@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Tuple
 
 import click
 
 if TYPE_CHECKING:
     from ..cli import App
     from ..context import Context
+    from ..doctor.result import Treatment
+    from ..model import Text
 
 
 def add(main: click.Group) -> None:
@@ -26,7 +28,6 @@ def add(main: click.Group) -> None:
 @click.pass_obj
 def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Repair what is wrong now. / 修复当前问题。"""
-    from ..doctor import steps, visit
     from ..model import Text
 
     as_json = as_json or app.as_json
@@ -39,6 +40,31 @@ def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
     )
     if not as_json:
         app.say(Text("Looking (a few seconds) ...", "正在检查（需几秒）……"))
+    try:
+        result = _healed(app, ctx, name, dry_run, yes, as_json, say)
+    except (KeyboardInterrupt, click.Abort):
+        _half_done(app, ctx)
+        raise
+    if as_json:
+        app.out(result.to_json(app.lang))
+    else:
+        _show(app, result)
+    raise click.exceptions.Exit(_code(result))
+
+
+def _healed(
+    app: App,
+    ctx: Context,
+    name: str,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    say: Callable[[Text], None],
+) -> Treatment:
+    """Plan, ask where nobody has said yes, carry out."""
+    from ..doctor import steps, visit
+    from ..model import Text
+
     budget = float(ctx.settings.get("start_budget", 300))
     result = visit.treat(ctx, name, plan_only=True, say=say, patience=budget)
     if not dry_run and result.outcome == "asked" and yes:
@@ -53,11 +79,20 @@ def heal(app: App, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not dry_run and result.outcome == "escalate" and not result.only_person:
         if not (result.ai or {}).get("asked") and _may_ask_ai(app, ctx, yes, as_json):
             result = visit.treat(ctx, name, yes=True, say=say, patience=budget)
-    if as_json:
-        app.out(result.to_json(app.lang))
-    else:
-        _show(app, result)
-    raise click.exceptions.Exit(_code(result))
+    return result
+
+
+def _half_done(app: App, ctx: Context) -> None:
+    """Ctrl-C: say what a repair left that waits for its end, and how it comes to it."""
+    from ..doctor import journal
+    from ..model import Text
+
+    if journal.pending(ctx.home):
+        said = Text(
+            "A repair was interrupted. The watchdog brings it to its end, or: iflow-doctor heal",
+            "一次修复被中断。守护进程会完成收尾，也可执行：iflow-doctor heal",
+        )
+        click.echo(said.to(app.lang), err=True)
 
 
 def _code(result: Any) -> int:

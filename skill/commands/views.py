@@ -175,6 +175,8 @@ def page(app: App, port: int, show: bool, allow_repair: bool) -> None:
         made.serve_forever()
     except KeyboardInterrupt:
         made.server_close()
+        if desk:
+            desk.finish(app.say)
 
 
 @click.command()

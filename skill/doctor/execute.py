@@ -96,6 +96,10 @@ class _Execution(acting.Acting):
             return self._let_go(tuple(stale))
         try:
             self._steps()
+        except KeyboardInterrupt:
+            if self.journal.phase == "steps":  # else it starts with what was changed: that stays
+                self._roll_back(Text("", ""))
+            raise
         except acting.Edited:
             return self._roll_back(Text("", ""))
         except steps.Serving:

@@ -135,6 +135,7 @@ class Desk:
         self.context, self.lang, self.lock = context, lang, threading.Lock()
         self.plans: Tuple[Plan, ...] = ()
         self.busy: Optional[Text] = None
+        self.worker: Optional[threading.Thread] = None
         self.note: Optional[Text] = None
 
     def offer(self) -> Offer:
@@ -176,8 +177,25 @@ class Desk:
             if key and key != key_of(self.plans):
                 return 409, "another plan"
             self.busy, self.note = Text("Looking for a repair …", "正在查找修复方案……"), None
-        threading.Thread(target=self._work, args=(key,), daemon=True).start()
+            self.worker = threading.Thread(target=self._work, args=(key,), daemon=True)
+            self.worker.start()
         return 202, "begun"
+
+    def finish(self, say: Callable[[Text], None]) -> None:
+        """Wait for a repair that is at work: a gateway must not stay stopped by a page that is
+        closed. A second Ctrl-C (KeyboardInterrupt) ends the wait.
+        """
+        if self.worker is None or not self.worker.is_alive():
+            return
+        say(
+            Text(
+                "A repair is at work and is brought to its end. Ctrl-C again leaves it.",
+                "正在执行修复，完成后退出。再按一次 Ctrl-C 则直接退出。",
+            )
+        )
+        self.worker.join()
+        if self.note:
+            say(self.note)
 
     def _work(self, key: str) -> None:
         try:

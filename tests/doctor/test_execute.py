@@ -783,3 +783,20 @@ def test_the_guard_of_a_crashed_takeover_may_be_moved_and_nothing_like_it(world:
         else:
             with pytest.raises(RepairError):
                 refuse(world.context(), plan)
+
+
+def test_attack_a5_ctrl_c_leaves_no_repair_half_done(world: World) -> None:
+    """Stopped by us and then left: nobody would start it."""
+    world.started, world.healthy = True, lambda: False
+
+    def interrupted(argv: list) -> Completed:
+        raise KeyboardInterrupt
+
+    world.on_run = interrupted
+    stop, start = Service("stop"), Service("start")
+    fix = Run(("openclaw", "doctor", "--fix"))
+    plan = plan_of(stop, Write(str(world.config), b"{}"), fix, start, config_paths=("*",))
+    with pytest.raises(KeyboardInterrupt):
+        execute.execute(world.context(), plan)
+    assert world.config.read_text() == CONFIG and world.started
+    assert "stop" in world.calls and not journal.pending(world.home)
