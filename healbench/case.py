@@ -164,7 +164,7 @@ class Case:
             if fault.right == HEAL and self._healed(now):
                 if self.over_at is None:
                     self.over_at = now
-                if now - self.over_at >= AFTER_HEALED_S:
+                if now - self.over_at >= self._rest_s():
                     return
             elif fault.right == ESCALATE and self._told():
                 if self.over_at is None:
@@ -175,6 +175,10 @@ class Case:
                 self.over_at = None
             time.sleep(0.3)
         del seen
+
+    def _rest_s(self) -> float:
+        """For how long it stays healed before the end: time to verify it, or to spoil it again."""
+        return AFTER_HEALED_S + min(self.row.boot_s or 0.0, 30.0)
 
     def _healed(self, now: float) -> bool:
         assert self.observer
@@ -190,7 +194,7 @@ class Case:
         """Ready in time, only not yet for long enough."""
         assert self.observer
         ready_at = self.observer.seen.ready_at(self.began)
-        most = self.limit + self.fault.settle_s + AFTER_HEALED_S + 2.0
+        most = self.limit + self.fault.settle_s + self._rest_s() + 2.0
         return (
             self.fault.right == HEAL
             and ready_at is not None
