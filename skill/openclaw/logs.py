@@ -388,11 +388,19 @@ _ASKS = re.compile(r"\.*\s+Run openclaw [\w -]{3,60} for (?:diagnostics|details)
 _LAST_LINES = 40
 
 
-def last_words(log: str, refused: bool = False) -> str:
+def last_words(log: str, refused: bool = False, since: float = 0.0) -> str:
     """Given the newest boot's lines of a gateway that ended by itself: the sentence that says why,
     in its own words; "" where there is none. What was said before it was ready is over. refused:
-    it is not known how it ended, so only a start that says that it is refused counts.
+    it is not known how it ended, so only a start that says that it is refused counts. since: with
+    the lines of several boots, what was said before that time (epoch) is over too.
     """
+    if since:
+        lines, at = [], 0.0
+        for line in log.splitlines()[-LINES:]:
+            at = epoch_of_line(line) or at  # one without a time belongs to what stands before it
+            if at >= since:
+                lines.append(line)
+        log = "\n".join(lines)
     said = own(log)
     ready = _last_of(said, _is_ready)
     if ready is not None:

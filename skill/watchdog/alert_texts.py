@@ -73,9 +73,10 @@ def alert(
     now: float,
     home: Home,
     step: Optional[Text] = None,
+    words: str = "",
 ) -> Alert:
     """Given what was decided, return the Alert that notify sends: what broke, since when, what was
-    tried, what to do.
+    tried, what to do. words: what the gateway itself said last of its end.
     """
     kind = KINDS.get(decision.kind, decision.kind)
     age = now - incident.opened if incident else 0.0
@@ -86,6 +87,9 @@ def alert(
     else:
         head = _head(verdict, incident)
         what = decision_texts.join(SILENT, _sentence(_why(decision, verdict, incident)))
+        if words:
+            said = Text.of('Its last words: "{}".', "它最后的输出：“{}”。", words.rstrip(". "))
+            what = decision_texts.join(what, said)
         if kind == "opened":
             title, step = Text(head.en + "; it is being repaired", head.zh + "，正在自动修复"), None
         else:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from ..context import Context
 from ..files import read_json, write_json
 from ..model import Alert, Text, Verdict
+from ..openclaw import logs
 from ..openclaw.gateway import Observation
 from ..store.watch_log import WatchLog
 from ..store.watch_state import Incident, WatchState
@@ -61,6 +62,22 @@ def served_step(looked: Any, told: Any, name: str) -> Served:
     return Served(after, tell, over, soon)
 
 
+SAID = 240  # characters of a gateway's last words that are repeated
+
+
+def _last_words(
+    ctx: Context, decision: Decision, verdict: Optional[Verdict], incident: Optional[Incident]
+) -> str:
+    """What the gateway said of its own end, where nobody has found the cause yet."""
+    if incident is None or incident.cause.en or decision.kind in ("recovered", "note"):
+        return ""
+    code = verdict.exit_code if verdict and verdict.exit_code is not None else incident.exit_code
+    since = min(incident.opened, incident.since) - 30.0  # it refuses before anybody sees it
+    by_itself = code is not None and 0 < code < 128
+    words = logs.last_words(logs.recent(ctx.host, ctx.home), refused=not by_itself, since=since)
+    return words if len(words) <= SAID else words[:SAID].rsplit(" ", 1)[0] + " ..."
+
+
 class Teller:
     """Queues alerts, starts the child that sends them, keeps the dead-man's switch going."""
 
@@ -105,9 +122,10 @@ class Teller:
     ) -> None:
         """One alert of an incident: opened, escalated, recovered, note."""
         ctx = self.context()
+        words = self.guarded("last words", lambda: _last_words(ctx, decision, verdict, incident))
         self.send(
             lambda alert_texts: alert_texts.alert(
-                decision, verdict, incident, state, ctx.host.now(), ctx.home, step
+                decision, verdict, incident, state, ctx.host.now(), ctx.home, step, words or ""
             )
         )
 

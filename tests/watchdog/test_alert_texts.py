@@ -7,17 +7,20 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from skill.checks import serving
+from skill.context import Context
 from skill.doctor.conclude import GREEN_BUT_DEAF
 from skill.model import BROKEN, Healed, State, Text, Tried, Verdict
 from skill.notify import render
 from skill.openclaw.home import Home
 from skill.store.watch_state import Incident, WatchState
-from skill.watchdog import alert_texts, decision_texts, note_texts, samples
+from skill.watchdog import alert_texts, alerts, decision_texts, note_texts, samples
 from skill.watchdog.policy import Rules, step
 from skill.watchdog.policy_outage import Decision
 
@@ -309,3 +312,24 @@ def test_of_two_ways_only_one_is_to_be_pasted():
         stop, move = [row for row in text.splitlines() if "    # " in row]
         assert stop.startswith("kill 4711    # ") and move.startswith("openclaw config set ")
     assert "or:" in lines.en and "或者" in lines.zh
+
+
+def test_a_start_that_is_refused_is_told_with_its_own_words_before_the_cause_is_known(tmp_path):
+    home = Home(tmp_path, tmp_path / "openclaw.json", "", 1)
+    host = SimpleNamespace(system="darwin", env={}, home=tmp_path, now=lambda: NOW)
+    home.doctor_dir.mkdir()
+    stamp = datetime.fromtimestamp(OPENED.opened + 5, timezone.utc).isoformat()
+    old = datetime.fromtimestamp(OPENED.opened - 900, timezone.utc).isoformat()
+    (home.doctor_dir / "gateway.log").write_text(
+        "{0} [gateway] loading configuration\n{0} Gateway failed to start: of long ago\n"
+        "{1} [gateway] loading configuration\n{1} Gateway failed to start: the moon is wrong\n"
+        "{1} [gateway] loading configuration\n".format(old, stamp)  # and the next one is on its way
+    )
+    words = alerts._last_words(Context(host, home, {}), LASTING, DOWN, OPENED)
+    assert words == "the moon is wrong"
+    told = alert_texts.alert(LASTING, DOWN, OPENED, STATE, NOW, HOME, None, words).what
+    assert 'Its last words: "the moon is wrong".' in told.en and "“the moon is wrong”" in told.zh
+    known = replace(OPENED, cause=Text("known", "known"))
+    assert alerts._last_words(Context(host, home, {}), LASTING, DOWN, known) == ""
+    later = replace(OPENED, opened=OPENED.opened + 600, last_good=0.0)
+    assert alerts._last_words(Context(host, home, {}), LASTING, DOWN, later) == ""
