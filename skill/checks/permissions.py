@@ -74,7 +74,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
                 "This account may not {} {}".format("write" if need & os.W_OK else "read", path),
                 "本账户无权{} {}".format("写入" if need & os.W_OK else "读取", path),
                 path,
-                _fix(path),
+                _unlock(path) if _flagged(path, found, uid) else _fix(path),
                 owner=found.st_uid,
                 mode=oct(found.st_mode & 0o7777),
             )
@@ -238,6 +238,24 @@ def _blamed(log: str, path: Path) -> bool:
         if "EACCES" in line or "EPERM" in line or "ermission denied" in line
     )
     return any(str(path) in line for line in denied)
+
+
+def _flagged(path: Path, found: os.stat_result, uid: Any) -> bool:
+    """Owner and mode allow it, the file system is writable, and it may not be written all the same:
+    the file is marked as immutable.
+    """
+    if uid not in (0, found.st_uid) or not found.st_mode & 0o200 or not hasattr(os, "statvfs"):
+        return False
+    try:
+        return not os.statvfs(str(path)).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+
+
+def _unlock(path: Path) -> Tuple[str, str]:
+    """The command that takes the mark away, on Linux and on macOS."""
+    text = "sudo chattr -i '{0}' || sudo chflags nouchg '{0}'".format(path)
+    return text, text
 
 
 def _fix(path: Path, account: str = "$(id -un)") -> Tuple[str, str]:

@@ -1010,3 +1010,18 @@ def test_a_folder_with_the_name_of_the_write_ahead_log(house):
     (wal / "x").mkdir(parents=True)
     wrong = [f for f in found(database, house) if f.severity.value == "error"]
     assert wrong[0].check_id == "database/unreadable" and str(wal) in wrong[0].message.zh
+
+
+def test_a_file_that_is_marked_as_immutable(house, monkeypatch):
+    """chattr +i: owner and mode are right, and chmod would not help."""
+    where = house.database()
+    real = os.access
+    locked = str(house.state / "state" / "openclaw.sqlite")
+    monkeypatch.setattr(
+        os, "access", lambda p, m: real(p, m) and not (m & os.W_OK and str(p) == locked)
+    )
+    wrong = [f for f in found(permissions, house) if f.severity.value == "error"]
+    assert [f.path for f in wrong] == [locked] and "chattr -i" in wrong[0].fix_hint.en, where
+    os.chmod(locked, 0o400)
+    wrong = [f for f in found(permissions, house) if f.severity.value == "error"]
+    assert "chattr" not in wrong[0].fix_hint.en
