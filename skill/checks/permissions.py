@@ -4,6 +4,7 @@ account, nothing is written.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -33,14 +34,7 @@ def run(ctx: Seen) -> Iterable[Finding]:
         except NotADirectoryError:  # the folder above is said to be none
             continue
         except OSError as problem:
-            yield error(
-                "permissions/not-owner",
-                "{} cannot be reached: {}".format(path, problem.strerror),
-                "无法访问 {}：{}".format(path, problem.strerror),
-                path,
-                _fix(path),
-                reason=problem.strerror,
-            )
+            yield _unreachable(path, problem)
             continue
         if need & os.X_OK and not stat.S_ISDIR(found.st_mode):
             if path not in _needed(home):
@@ -185,6 +179,32 @@ def _of_others(folder: Path, itself: bool) -> bool:
         return False
     found = os.lstat(str(folder))
     return found.st_uid != os.geteuid() or bool(found.st_mode & 0o022)
+
+
+def _unreachable(path: Path, problem: OSError) -> Finding:
+    """Not even its owner can be asked for."""
+    loop = problem.errno == errno.ELOOP
+    fix = (
+        "look where it leads: ls -l '{0}'; then put the real file or folder there".format(path),
+        "查看它指向哪里：ls -l '{0}'；然后放回真正的文件或文件夹".format(path),
+    )
+    if problem.errno in (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT):
+        fix = (
+            "the volume of {} does not answer: sudo dmesg | tail -20, then mount it again".format(
+                path
+            ),
+            "{} 所在的卷没有响应：sudo dmesg | tail -20，然后重新挂载".format(path),
+        )
+    elif not loop:
+        fix = _fix(path)
+    return error(
+        "permissions/dangling-link" if loop else "permissions/not-owner",
+        "{} cannot be reached: {}".format(path, problem.strerror),
+        "无法访问 {}：{}".format(path, problem.strerror),
+        path,
+        fix,
+        reason=problem.strerror,
+    )
 
 
 def _needed(home: Home) -> List[Path]:

@@ -1025,3 +1025,12 @@ def test_a_file_that_is_marked_as_immutable(house, monkeypatch):
     os.chmod(locked, 0o400)
     wrong = [f for f in found(permissions, house) if f.severity.value == "error"]
     assert "chattr" not in wrong[0].fix_hint.en
+
+
+def test_a_link_that_leads_to_itself(house):
+    path = house.state / "openclaw.json"
+    path.unlink()
+    path.symlink_to(path.name)
+    wrong = [f for f in found(permissions, house) if f.severity.value == "error"]
+    assert [f.check_id for f in wrong] == ["permissions/dangling-link"]
+    assert "ls -l" in wrong[0].fix_hint.en and "chown" not in wrong[0].fix_hint.en
