@@ -129,8 +129,12 @@ def write_json(path: PathLike, value: Any) -> None:
 
 
 def is_something_else(path: PathLike) -> bool:
-    """Whether a directory, a pipe or a device lies where a file should be."""
-    return os.path.exists(path) and not os.path.isfile(path)
+    """Whether a directory, a pipe, a device or a link to itself lies where a file should be."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return not os.path.isfile(path)
 
 
 def read_file(path: PathLike) -> bytes:

@@ -70,7 +70,11 @@ def _broken(look: Look, view: ConfigView) -> Iterator[Finding]:
             path
         ):  # there is no config then; what lies in its place can be set aside
             what = (
-                ("directory", "目录") if os.path.isdir(path) else ("pipe or a device", "管道或设备")
+                ("directory", "目录")
+                if os.path.isdir(path)
+                else ("link to itself", "指向自身的链接")
+                if os.path.islink(path) and not os.path.exists(path)
+                else ("pipe or a device", "管道或设备")
             )
             en, zh = (
                 "A {} lies where the config file should be".format(what[0]),

@@ -56,11 +56,13 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
     assert "// keep" in world.config.read_text() and world.config.read_text().startswith("// notes")
 
 
-@pytest.mark.parametrize("what", ["directory", "link", "pipe"])
+@pytest.mark.parametrize("what", ["directory", "link", "pipe", "loop"])
 def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) -> None:
     world.config.unlink()
     if what == "pipe":
         os.mkfifo(str(world.config))  # reading it would wait for ever
+    elif what == "loop":
+        world.config.symlink_to(world.config.name)
     else:
         world.config.mkdir() if what == "directory" else world.config.symlink_to(
             world.folder / "gone" / "openclaw.json"
