@@ -72,7 +72,8 @@ def _last_words(
     if incident is None or incident.cause.en or decision.kind in ("recovered", "note"):
         return ""
     code = verdict.exit_code if verdict and verdict.exit_code is not None else incident.exit_code
-    since = min(incident.opened, incident.since) - 30.0  # it refuses before anybody sees it
+    # a slow start began long before it was refused, and only its first line carries a time
+    since = min(incident.opened, incident.since) - 300.0
     by_itself = code is not None and 0 < code < 128
     words = logs.last_words(logs.recent(ctx.host, ctx.home), refused=not by_itself, since=since)
     return words if len(words) <= SAID else words[:SAID].rsplit(" ", 1)[0] + " ..."

@@ -320,10 +320,11 @@ def test_a_start_that_is_refused_is_told_with_its_own_words_before_the_cause_is_
     home.doctor_dir.mkdir()
     stamp = datetime.fromtimestamp(OPENED.opened + 5, timezone.utc).isoformat()
     old = datetime.fromtimestamp(OPENED.opened - 900, timezone.utc).isoformat()
+    began = datetime.fromtimestamp(OPENED.opened - 90, timezone.utc).isoformat()
     (home.doctor_dir / "gateway.log").write_text(
         "{0} [gateway] loading configuration\n{0} Gateway failed to start: of long ago\n"
-        "{1} [gateway] loading configuration\n{1} Gateway failed to start: the moon is wrong\n"
-        "{1} [gateway] loading configuration\n".format(old, stamp)  # and the next one is on its way
+        "{1} [gateway] loading configuration\nGateway failed to start: the moon is wrong\n"
+        "{2} [gateway] loading configuration\n".format(old, began, stamp)  # the next, on its way
     )
     words = alerts._last_words(Context(host, home, {}), LASTING, DOWN, OPENED)
     assert words == "the moon is wrong"
@@ -331,5 +332,5 @@ def test_a_start_that_is_refused_is_told_with_its_own_words_before_the_cause_is_
     assert 'Its last words: "the moon is wrong".' in told.en and "“the moon is wrong”" in told.zh
     known = replace(OPENED, cause=Text("known", "known"))
     assert alerts._last_words(Context(host, home, {}), LASTING, DOWN, known) == ""
-    later = replace(OPENED, opened=OPENED.opened + 600, last_good=0.0)
+    later = replace(OPENED, opened=OPENED.opened + 900, last_good=0.0)
     assert alerts._last_words(Context(host, home, {}), LASTING, DOWN, later) == ""
