@@ -5,7 +5,7 @@ may be long gone.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..errors import ServiceError
 from ..host import Host
@@ -100,15 +100,17 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
                 "请把它加入 PATH，或设置 gateway_command",
             ),
         )
-    recent = _recent(host)
+    knows = _knows_supervisors(host)
     openclaw = list(command[:-2]) if list(command[-2:]) == ["gateway", "run"] else []
     return {
         "command": list(command),
         "state_dir": str(home.state_dir),
         "port": home.port,
         "locks": lock.old_places(host, home),
-        "records_stops": recent,  # else a stop is nothing but an orderly end after SIGTERM
-        "set": {**own_env(host, home), **({} if recent else {"OPENCLAW_NO_RESPAWN": "1"})},
+        # else a stop is nothing but an orderly end after SIGTERM
+        "records_stops": knows is not False,
+        # also where its version cannot be read: newer ones restart in process all the same
+        "set": {**own_env(host, home), **({} if knows else {"OPENCLAW_NO_RESPAWN": "1"})},
         "unset": [],
         "grace": grace,
         "cwd": str(host.home) if os.path.isdir(host.home) else "",
@@ -116,14 +118,13 @@ def spec(host: Host, home: Home, command: Sequence[str], grace: float) -> Dict[s
     }
 
 
-def _recent(host: Host) -> bool:
-    """Whether the installed OpenClaw leaves restarts to its supervisor and notes a stop.
-    True where its version cannot be read.
+def _knows_supervisors(host: Host) -> Optional[bool]:
+    """Whether the installed OpenClaw leaves restarts to its supervisor and notes a stop. None where
+    its version cannot be read.
     """
     from ..openclaw import abilities, install
 
-    found = install.version(install.package_dir(host))
-    return abilities.can(found, "supervisor-mode") is not False
+    return abilities.can(install.version(install.package_dir(host)), "supervisor-mode")
 
 
 def own_env(host: Host, home: Home) -> Dict[str, str]:

@@ -537,16 +537,23 @@ def test_attack_22_a_chat_cannot_make_the_keeper_adopt_another_gateway(
 
 
 @pytest.mark.parametrize(
-    "version,respawns", [("2026.4.15", False), ("2026.7.1", False), ("2026.8.2", True), ("", True)]
+    "version, respawns, records",
+    [
+        ("2026.4.15", False, False),
+        ("2026.7.1", False, False),
+        ("2026.8.2", True, True),
+        ("", False, True),  # nobody can tell: it is told so all the same
+    ],
 )
 def test_versions_5_old_ones_are_told_not_to_start_a_successor(
-    place: Place, version: str, respawns: bool, monkeypatch: pytest.MonkeyPatch
+    place: Place, version: str, respawns: bool, records: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from skill.openclaw import install
 
     monkeypatch.setattr(install, "version", lambda package: version)
     spec = place.direct._spec()
-    assert ("OPENCLAW_NO_RESPAWN" not in spec["set"]) is respawns is spec["records_stops"]
+    assert ("OPENCLAW_NO_RESPAWN" not in spec["set"]) is respawns
+    assert spec["records_stops"] is records
 
 
 def test_versions_7_the_lock_of_older_versions_is_seen(
