@@ -140,8 +140,9 @@ def end(ctx: Context, step: EndProcess) -> None:
 
 def service(ctx: Context, action: str, timeout_s: float) -> None:
     """One action of the service manager, in the ledger before it comes. A restart without a process
-    is a start. Raises Serving before a stop or restart of a gateway that answers, ServiceError as
-    the platform does.
+    is a start; before a stop the process is ended by us, for a manager's signals come seconds after
+    the last probe, and nobody counts its kill. Raises Serving before a stop or restart of a gateway
+    that answers, ServiceError as the platform does.
     """
     platform = ctx.platform
     if platform is None:
@@ -163,6 +164,8 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
         raise RepairError(Text("it was stopped on purpose meanwhile", "它在此期间已被手动停止"))
     if action == "stop" and _would_be_killed(ctx) and not ledger.may_kill():
         raise RepairError(_NO_THIRD)  # the manager kills what does not end, and knows no limit
+    if action == "stop" and _keeps_it(ctx):
+        _ended_first(ctx)
     if action in ("stop", "restart"):
         ledger.note(action, who="level 3")
     if action == "start":
@@ -175,6 +178,8 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
     getattr(platform, action.replace("-", "_"))()
     if action == "start":  # only now is no start owed any more
         ledger.note(action, who="level 3")
+    if action == "stop" and getattr(gateway.service_of(platform), "result", "") == "timeout":
+        ledger.note("kill", who="level 1", why="its manager's time for a stop was over")
 
 
 def _not_from_inside(ctx: Context) -> None:
@@ -246,6 +251,20 @@ def _ended_first(ctx: Context) -> bool:
     if ended is gateway.Ended.LIMIT:
         raise RepairError(_NO_THIRD)
     return ended.gone
+
+
+def _keeps_it(ctx: Context) -> bool:
+    """Whether our service manager keeps the living process, and can hold it down afterwards."""
+    if getattr(ctx.platform, "name", "") == "container":
+        return False
+    pid = getattr(gateway.service_of(ctx.platform), "main_pid", None)
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    holder = gateway.lock_holder(ctx.host, ctx.home)
+    if holder is None or holder.pid == pid:
+        return True
+    row = ctx.host.process(holder.pid)  # up to 2026.4 a launcher starts the gateway as its child
+    return row is not None and row.ppid == pid
 
 
 def live_process(ctx: Context) -> bool:

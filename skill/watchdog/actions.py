@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import errno
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Mapping, Optional, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Mapping, Optional, Set, Tuple
 
 from ..errors import HealerError
 from ..files import json_bounded, tail_bytes
-from ..locks import lock_held
+from ..locks import lock_held, lock_owner, owner_is
 from ..model import Healed, State, Text
 from ..openclaw import gateway
+from ..openclaw.gateway_process import STOPPED
 from ..store import snapshots
 from ..store.watch_state import Incident
 from .alerts import Teller
@@ -23,6 +25,7 @@ from .policy_outage import Decision
 if TYPE_CHECKING:
     from .watch import Watchdog
 
+SUSPENDED_FOR = 300.0  # s a suspended repair is waited for
 SOFT_GRACE, HARD_GRACE = 20.0, 5.0  # s between SIGTERM and SIGKILL
 
 
@@ -44,6 +47,8 @@ class Acts:
     def __init__(self, watch: Watchdog, children: Children, teller: Teller) -> None:
         self.watch, self.children, self.teller = watch, children, teller
         self._rivals: Set[str] = set()
+        self._stopped_since: Optional[Tuple[int, float]] = None  # (pid, monotonic) of a repair's
+        self._told_suspended = 0  # its pid, once a person was told
 
     def carry_out(self, decision: Decision, now: float) -> None:
         """Log, save, do. A failure to act is a log line: the next look decides again."""
@@ -69,13 +74,36 @@ class Acts:
             )
 
     def repairing(self) -> bool:
-        """True while level 3 is at work, for us or for a person."""
+        """True while level 3 is at work, for us or for a person. One that was suspended (Ctrl-Z, a
+        lost terminal) is told after SUSPENDED_FOR, and no longer waited for unless it is in the
+        middle of a change.
+        """
         folder = self.watch.home.doctor_dir
-        return (
-            self.children.busy("treat")
-            or lock_held(folder / "treat.lock")
-            or lock_held(folder / "healer.lock")
-        )
+        changing = lock_held(folder / "healer.lock")
+        visiting = lock_held(folder / "treat.lock")
+        if visiting and self._suspended(folder / "treat.lock", changing):
+            return changing
+        return self.children.busy("treat") or visiting or changing
+
+    def _suspended(self, lock: Path, changing: bool) -> bool:
+        """Whether who holds this lock has been stopped by a signal for SUSPENDED_FOR."""
+        pid, since = lock_owner(lock)
+        row = self.watch.host.process(pid) if pid else None
+        if row is None or row.state not in STOPPED or not owner_is(lock, pid):
+            self._stopped_since = None
+            return False
+        now = self.watch.host.monotonic()
+        if self._stopped_since is None or self._stopped_since[0] != pid:
+            self._stopped_since = (pid, now)
+        if now - self._stopped_since[1] < SUSPENDED_FOR:
+            return False
+        if self._told_suspended != pid:
+            self._told_suspended = pid
+            facts = {"pid": pid, "since": since, "changing": changing}
+            self.teller.guarded(
+                "tell", lambda: self.tell(Decision("note", "repair-suspended", facts))
+            )
+        return True
 
     def _before_restart(self, ends: bool) -> Mapping[str, object]:
         """Return {"name", "pid"} of another watchdog of this gateway; {} where there is none, and

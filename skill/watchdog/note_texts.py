@@ -132,6 +132,7 @@ WAIT = {
     "resume_failed": Text("no: nobody gets an answer in chat", "不能：聊天里没有人能收到回复"),
     "stopped": Text("yes, if it was you", "如果是你停的，能"),
     "degraded": Text("no: what is affected does not work", "不能：受影响的部分无法使用"),
+    "repair-suspended": Text("no, while OpenClaw is down", "OpenClaw 停机时不能"),
     "rival": Text("no, if the other one does not start it", "如果另一个没有启动它，不能"),
 }
 
@@ -192,6 +193,32 @@ def words(note: Decision, verdict: Optional[Verdict]) -> Tuple[Text, Text, Optio
                 "Look for what ends it: a cron job, another supervisor, a deployment script.\n"
                 "iflow-doctor log",
                 "请查找是什么在结束它：定时任务、另一个守护进程或部署脚本。\niflow-doctor log",
+            ),
+        )
+    if note.code == "repair-suspended":
+        meanwhile = (
+            Text(
+                "It is in the middle of a change, so nothing else is done until it is over.",
+                "它正在执行更改，因此在它结束之前不做别的处理。",
+            )
+            if note.facts.get("changing")
+            else Text(
+                "It is no longer waited for: OpenClaw is restarted where that helps.",
+                "不再等待它：有必要时会重启 OpenClaw。",
+            )
+        )
+        return (
+            Text("A repair of OpenClaw is suspended", "OpenClaw 的一次修复被挂起"),
+            Text.of(
+                "pid {pid}, begun {since}, was stopped by a signal (Ctrl-Z, a lost terminal). {}",
+                "进程 {pid}（始于 {since}）被信号暂停（Ctrl-Z 或终端断开）。{}",
+                meanwhile,
+                **{key: value for key, value in note.facts.items() if key != "changing"},
+            ),
+            Text.of(
+                "kill -CONT {pid}      # lets it go on; kill -9 {pid} ends it",
+                "kill -CONT {pid}      # 让它继续；kill -9 {pid} 将其结束",
+                pid=note.facts["pid"],
             ),
         )
     if note.code == "rival":

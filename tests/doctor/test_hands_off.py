@@ -417,6 +417,48 @@ def test_v36_a_stop_that_its_manager_would_make_a_third_hard_kill_is_not_asked_f
     assert world.calls == asked and asked.count("stop") == 2
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_v39_a_stop_ends_the_process_itself_before_the_manager_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Seconds lie between the last probe and a manager's signal, and nobody counts its kill."""
+    from skill.doctor import steps
+    from skill.openclaw import gateway
+
+    process = gateway.ProcessInfo(77, world.clock - 900.0, "R", "openclaw-gateway", 1)
+    state = SimpleNamespace(main_pid=77 if kept else 78, stopped_by_operator=False, result="")
+    monkeypatch.setattr(gateway, "lock_holder", lambda *_a: process)
+    monkeypatch.setattr(gateway, "service_of", lambda _p: state)
+    calls = world.calls
+    answers = [gateway.Ended.LIMIT, gateway.Ended.ANSWERS, gateway.Ended.GONE]
+
+    def end_gateway(*_a: Any, **_more: Any) -> Any:
+        calls.append("ended")
+        return answers.pop()
+
+    monkeypatch.setattr(gateway, "end_gateway", end_gateway)
+    deaf = world.context().with_verdict(replace(world.context().verdict, state=State.HUNG, pid=77))
+    steps.service(deaf, "stop", 1.0)
+    assert calls == (["ended", "stop"] if kept else ["stop"])
+    for _ in answers[:] if kept else ():
+        with pytest.raises((steps.Serving, RepairError)):
+            steps.service(deaf, "stop", 1.0)
+    assert calls.count("stop") == 1
+
+
+def test_v39_a_managers_own_kill_counts_as_a_hard_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skill.doctor import steps
+    from skill.openclaw import gateway
+
+    state = SimpleNamespace(main_pid=None, stopped_by_operator=False, result="timeout")
+    monkeypatch.setattr(gateway, "service_of", lambda _p: state)
+    ctx = world.context()
+    steps.service(ctx, "stop", 1.0)
+    assert [act.act for act in Ledger(ctx.host, ctx.home).acts()][-1] == "kill"
+
+
 def test_suspected_1_a_process_that_only_began_to_start_is_not_killed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

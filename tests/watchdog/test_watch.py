@@ -8,8 +8,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import unittest.mock
 from dataclasses import replace
 from types import SimpleNamespace
@@ -725,3 +727,48 @@ def test_v26_an_outage_is_told_also_where_the_wall_clock_stands_still(world):
         mono[0] += 5.0
         watch.tick()
     assert {"opened", "announce", "escalate"} <= set(told), told
+
+
+@pytest.mark.real_processes
+@pytest.mark.skipif(os.name == "nt", reason="signals that stop a process")
+@pytest.mark.parametrize("changing", [False, True])
+def test_v40_a_suspended_repair_is_named_and_no_longer_waited_for(world, changing):
+    """Ctrl-Z in a `heal`, a lost terminal: the lock stays, and so did everything else."""
+    watch, told, clock = world(), [], [1000.0]
+    real = Host()
+    watch.acts.watch.host = replace(watch.host, process=real.process, monotonic=lambda: clock[0])
+    watch.acts.tell = lambda decision, step=None: told.append(decision)
+    names = ["treat.lock"] + (["healer.lock"] if changing else [])
+    code = (
+        "import contextlib, sys, time; from skill.locks import owned_lock\n"
+        "with contextlib.ExitStack() as held:\n"
+        "    [held.enter_context(owned_lock(name, 'it')) for name in sys.argv[1:]]\n"
+        "    print('held', flush=True); time.sleep(600)\n"
+    )
+    paths = [str(watch.home.doctor_dir / name) for name in names]
+    holder = subprocess.Popen([sys.executable, "-c", code, *paths], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        clock[0] += 4000.0
+        assert watch.acts.repairing() and not told  # it works: waited for, however long
+        os.kill(holder.pid, signal.SIGSTOP)
+        while real.process(holder.pid).state != "stopped":
+            time.sleep(0.01)
+        assert watch.acts.repairing() and not told
+        clock[0] += 299.0
+        assert watch.acts.repairing() and not told
+        clock[0] += 2.0
+        assert watch.acts.repairing() is changing
+        assert watch.acts.repairing() is changing
+        assert [one.facts["pid"] for one in told] == [holder.pid]
+        what = note_texts.words(told[0], None)[1]
+        assert "pid {}, begun ".format(holder.pid) in what.en
+        assert ("in the middle of a change" in what.en) is changing
+        os.kill(holder.pid, signal.SIGCONT)
+        while real.process(holder.pid).state == "stopped":
+            time.sleep(0.01)
+        assert watch.acts.repairing()
+    finally:
+        holder.kill()
+        holder.wait()
+    assert not watch.acts.repairing()
