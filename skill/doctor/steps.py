@@ -167,6 +167,9 @@ def service(ctx: Context, action: str, timeout_s: float) -> None:
     if action == "stop" and _keeps_it(ctx):
         _ended_first(ctx)
     if action in ("stop", "restart"):
+        may = getattr(platform, "may", None)
+        if may is not None:
+            may(action)
         ledger.note(action, who="level 3")
     if action == "start":
         reset = getattr(platform, "reset_failed", None)

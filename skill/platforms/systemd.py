@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 from ..errors import ServiceError
 from ..host import Host
+from ..machine import children
 from ..model import Service, Text, Write
 from ..openclaw import cli as openclaw_program
 from ..openclaw import lock
@@ -166,16 +167,49 @@ class Systemd:
             self.reset_failed()
         self.ctl("start", "--no-block", self.unit)
 
-    @noted("stop")
     def stop(self) -> None:
         """Blocks until it is down: OpenClaw drains for up to 315 s."""
+        self.may("stop")
+        self._stop()
+
+    @noted("stop")
+    def _stop(self) -> None:
         self.ctl("stop", self.unit, timeout=345.0)
 
-    @noted("restart")
+    def may(self, action: str) -> None:
+        """Raise ServiceError for a stop or restart of a unit that keeps more than the gateway (a
+        supervisor such as pm2, a terminal multiplexer): all of that would end as well.
+        """
+        if action not in ("stop", "restart") or self.unit == self.usual:
+            return
+        rows = self.host.processes()
+        row = lock.holding(self.host, self.home).row
+        mine = {int(self.show(self.unit).get("MainPID") or 0)}
+        if row is not None:
+            mine |= {row.pid, row.ppid, *(each.pid for each in children(row.pid, rows))}
+        others = [r for r in rows if r.pid not in mine and r.state != "zombie"]
+        others = [r for r in others if systemctl.unit_of(r.pid, self.proc)[0] == self.unit]
+        if others:
+            named = "{} (pid {})".format(others[0].name, others[0].pid)
+            raise ServiceError(
+                Text.of(
+                    "{} also keeps {}: it is not stopped for the gateway's sake",
+                    "{} 还保活着 {}：不会为网关而停止它",
+                    self.unit,
+                    named,
+                ),
+                Text("stop or restart the gateway in it by hand", "请在其中手动停止或重启网关"),
+            )
+
     def restart(self) -> None:
         """Asks for a restart and waits up to 90 s for the new process; systemd goes on with it when
         that takes longer.
         """
+        self.may("restart")
+        self._restart()
+
+    @noted("restart")
+    def _restart(self) -> None:
         before = self.service_state()
         if before.active == "failed":
             self.reset_failed()

@@ -586,6 +586,29 @@ def test_a_unit_of_another_name_is_the_one_in_charge(
     assert not manager.said("install") and not manager.said("enable")
 
 
+@pytest.mark.parametrize("act", ["stop", "restart"])
+def test_attack_a6_what_a_unit_keeps_beside_the_gateway_is_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """pm2, supervisord, tmux: the gateway's parent keeps other programs of the owner's too."""
+    manager, platform = kept_elsewhere(tmp_path, monkeypatch, OWN, main="6")
+    rows = [Process(pid, up, "x", ("x",), started=1.0) for pid, up in ((6, 1), (7, 6), (8, 7))]
+    platform.host = replace(platform.host, processes=lambda: rows)
+    for pid in (6, 8, 9):
+        (tmp_path / "proc" / str(pid)).mkdir()
+        (tmp_path / "proc" / str(pid) / "cgroup").write_text("0::" + OWN + "\n")
+    platform.tend()
+    manager.answers = {("show",): (0, "MainPID=6\nActiveState=active\n", "")}
+    monkeypatch.setattr(platform, "_restart", platform._stop)  # which waits for a new process
+    getattr(platform, act)()
+    assert manager.said("stop", "openclaw.service")
+    rows.append(Process(9, 6, "worker", ("worker",), started=1.0))
+    manager.asked.clear()
+    with pytest.raises(ServiceError, match="worker"):
+        getattr(platform, act)()
+    assert not manager.said("stop") and not manager.said("restart")
+
+
 def test_a_unit_of_the_system_is_asked_without_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
