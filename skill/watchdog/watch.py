@@ -396,6 +396,8 @@ class Watchdog:
         if proven and calm and again:
             self._good_for, self._good_at = mark, now
             self._good_pending = mark[1]
+            if not self.state.good:  # until there is one, a broken config cannot be restored
+                self.children.hurried.add("keep-good")
             self.children.start("keep-good", ["keep-good"])
         elif (
             proven

@@ -620,6 +620,7 @@ def test_a_good_copy_that_could_not_be_kept_is_tried_again(world):
     watch._healthy(now)
     watch._healthy(now + 61)
     assert started == ["keep-good"]
+    assert watch.children.hurried == {"keep-good"}, "the first one starves at low priority"
     end("keep-good", -1, now + 400)
     watch._healthy(now + 430)
     assert len(started) == 1, "not at once: the machine is busy"
@@ -635,6 +636,10 @@ def test_a_good_copy_that_could_not_be_kept_is_tried_again(world):
     assert watch.state.good and not watch.children.hurried
     watch._healthy(now + 80000)
     assert len(started) == 3, "kept: not again before a day is over"
+    watch._healthy(now + 90000)
+    assert len(started) == 4 and not watch.children.hurried, "the next ones have time"
+    end("keep-good", 0, now + 90010)
+    del started[3:]
 
     watch.state = WatchState(crashes=(now + 79990,), pid=7)
     watch.home.config_path.write_text("{gateway:{port:18901},messages:{a:1}}")
