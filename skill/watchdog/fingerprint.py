@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
@@ -59,6 +60,7 @@ class Start:
             *self._seen,
             *self._look(_service_files(self._service)),
             *self._look(programs),
+            *map(_rights, self._named),
             *_usable(home),
         ]
         return hashlib.sha256("|".join(str(mark) for mark in marks).encode()).hexdigest()[:16]
@@ -66,6 +68,20 @@ class Start:
     @staticmethod
     def _look(paths: Any) -> Tuple[Any, ...]:
         return tuple(of_file(path) for path in paths)
+
+
+def _rights(path: Path) -> Any:
+    """What chmod, chown and a copy change: a file of secrets is refused for any of it."""
+    try:
+        found = os.lstat(path)
+    except OSError as error:
+        return error.errno
+    return found.st_uid, found.st_mode, found.st_nlink if stat.S_ISREG(found.st_mode) else 0
+
+
+def _refused(path: Path) -> bool:
+    """Whether a folder is there and may not be written; that it is made by a start is no change."""
+    return os.path.lexists(str(path)) and not os.access(str(path), os.W_OK | os.X_OK)
 
 
 ROOM = 16 << 20  # bytes; less than this is a full disk to a gateway that starts
@@ -90,10 +106,14 @@ def _usable(home: Home) -> Iterator[Any]:
             yield error.errno
             continue
         yield found.st_uid, found.st_mode, found.st_ino if path is database else 0
+    # where 2026.9.6 puts the copies of databases that it reads at a start
+    cache = Path(os.path.expanduser("~/.cache"))
+    yield [_refused(path) for path in (cache.parent, cache, cache / "openclaw")]
     if hasattr(os, "statvfs"):
-        with contextlib.suppress(OSError):
-            disk = os.statvfs(home.state_dir)
-            yield disk.f_flag & os.ST_RDONLY, disk.f_bavail * disk.f_frsize < ROOM
+        for folder in (home.state_dir, cache if cache.is_dir() else cache.parent):
+            with contextlib.suppress(OSError):
+                disk = os.statvfs(folder)
+                yield disk.f_flag & os.ST_RDONLY, disk.f_bavail * disk.f_frsize < ROOM
 
 
 def named(home: Home) -> Tuple[Path, ...]:
@@ -116,7 +136,7 @@ def _paths_in(data: Any, above: Tuple[str, ...] = ()) -> Iterator[str]:
     for key, value in data.items() if isinstance(data, Mapping) else ():
         if isinstance(value, str) and (
             key in ("certPath", "keyPath", "caPath", "tokenFile")
-            or key == "path"
+            or key in ("path", "command")
             and "secrets" in above
         ):
             yield value
