@@ -110,7 +110,7 @@ def _usable(home: Home) -> Iterator[Any]:
     cache = Path(os.path.expanduser("~/.cache"))
     yield [_refused(path) for path in (cache.parent, cache, cache / "openclaw")]
     if hasattr(os, "statvfs"):
-        for folder in (home.state_dir, cache if cache.is_dir() else cache.parent):
+        for folder in (home.state_dir, cache if os.path.isdir(str(cache)) else cache.parent):
             with contextlib.suppress(OSError):
                 disk = os.statvfs(folder)
                 yield disk.f_flag & os.ST_RDONLY, disk.f_bavail * disk.f_frsize < ROOM
