@@ -245,6 +245,8 @@ class Place:
         """
         name = "run-{}.out".format(len(self._children))
         child = self.spawn(argv, name, subject=subject)
+        if not subject:  # a command of the owner's is no gateway, whatever it calls itself
+            self.notes.setdefault("strangers", []).append(child.pid)
         try:
             code: Optional[int] = child.wait(timeout_s)
         except subprocess.TimeoutExpired:
