@@ -254,6 +254,12 @@ def _plugins(rows: List[Row], look: Look, data: Mapping[str, Any]) -> Iterator[F
     if not isinstance(before, list) or not now:
         return
     gone = [name for name in before if name not in now and plugins.enabled(data, str(name))]
+    ran = look.inventory.get("version")
+    if ran and look.version and ran != look.version:
+        # Another OpenClaw brings other plugins of its own (2026.9.6 no phone-control any more):
+        # what counts is what its owner installed or named.
+        theirs = {*look.inventory.get("plugins", ()), *look.inventory.get("plugin_entries", ())}
+        gone = [name for name in gone if name in theirs]
     if gone:
         yield warning(
             "serving/plugins-lost",

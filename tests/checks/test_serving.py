@@ -135,6 +135,18 @@ def test_plugins_of_the_last_good_run_that_are_missing_now(house):
     assert told(house, last_good=before) == []  # the log does not say what was loaded
 
 
+def test_another_version_may_lack_plugins_of_its_own_but_not_the_owners(house):
+    """Seen on a real upgrade: 2026.9.6 has no phone-control, which 2026.7.1 had loaded."""
+    listening = (80000, "[gateway] http server listening (1 plugin: browser; 1.2s)")
+    house.install("2026.9.6")
+    loaded = {"loaded": ["browser", "phone-control", "mine", "named"], "plugins": {"mine": 1.0}}
+    ran = {**loaded, "plugin_entries": ["named"], "version": "2026.7.1"}
+    found = told(house, listening, last_good={"inventory": ran})
+    assert found[0].evidence["plugins"] == ["mine", "named"]
+    same = {"inventory": {**ran, "version": "2026.9.6"}}
+    assert told(house, listening, last_good=same)[0].evidence["plugins"][0] == "phone-control"
+
+
 def test_what_a_boot_loaded_is_read_from_its_own_line():
     assert plugins.loaded("x http server listening (3 plugins: a, b-c, d; 0.9s)") == [
         "a",
