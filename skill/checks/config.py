@@ -175,10 +175,11 @@ def _include(view: ConfigView) -> Iterator[Finding]:
         )
     if not gone:
         path = view.files[-1] if view.files else view.path
+        why = " ".join(view.message.replace("<string>:", "line ").split())[:160]
         yield error(
             "config/include-missing",
-            "An included file cannot be read: {}: {}".format(path, view.message[:160]),
-            "被 $include 的文件无法解析：{}：{}".format(path, view.message[:160]),
+            "An included file cannot be read: {}: {}".format(path, why),
+            "被 $include 的文件无法解析：{}：{}".format(path, why),
             path,
             RESTORE,
             file=str(path),

@@ -1034,3 +1034,16 @@ def test_a_link_that_leads_to_itself(house):
     wrong = [f for f in found(permissions, house) if f.severity.value == "error"]
     assert [f.check_id for f in wrong] == ["permissions/dangling-link"]
     assert "ls -l" in wrong[0].fix_hint.en and "chown" not in wrong[0].fix_hint.en
+
+
+def test_an_included_file_that_does_not_parse_is_to_be_corrected_not_put_back(house):
+    """As it was told of the real 2026.9.6: "put the missing file back", with a line end inside."""
+    from skill.repairs import manual_steps
+
+    part = house.state / "m.json5"
+    part.write_text('{ messages: { ackReaction: "eyes\n')
+    house.config({"gateway": {"mode": "local"}, "$include": ["./m.json5"]})
+    wrong = [f for f in found(config_check, house) if f.check_id == "config/include-missing"]
+    assert len(wrong) == 1 and "\n" not in wrong[0].message.en
+    step = manual_steps.hint(house.ctx(), wrong[0])
+    assert "Correct it" in step.en and str(part) in step.en and "missing" not in step.en
