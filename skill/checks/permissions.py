@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, List, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple
 
 from ..model import Check, Finding, Text
 from .base import error, looking, warning
@@ -143,8 +143,22 @@ def _temporary(look: Any) -> Iterable[Finding]:
     found = named[-1]
     path = Path((found.group(1) or found.group(2)).strip())
     above = next((one for one in [path, *path.parents] if os.path.lexists(str(one))), Path("/"))
-    if os.path.isdir(str(above)) and _can_make(above) and not _of_others(above, above == path):
+    account = _owner(look.home.state_dir)
+    if (
+        os.path.isdir(str(above))
+        and _can_make(above)
+        and not _of_others(above, account, above == path)
+    ):
         return
+    fix = (
+        "make {0} writable (in a container: mount a writable volume at {1}), or set "
+        "XDG_CACHE_HOME to a folder that is".format(above, path.parent),
+        "让 {0} 可写（容器中：在 {1} 挂载可写卷），或将 XDG_CACHE_HOME 设为可写的文件夹".format(
+            above, path.parent
+        ),
+    )
+    if account is not None and _owner(above) != account:  # one `sudo openclaw` is enough
+        fix = _fix(above, str(account))
     yield error(
         "permissions/temp-folder",
         "The gateway keeps its temporary copies of databases in {}, and {} is not writable: it "
@@ -153,15 +167,16 @@ def _temporary(look: Any) -> Iterable[Finding]:
             path, above
         ),
         above,
-        (
-            "make {0} writable (in a container: mount a writable volume at {1}), or set "
-            "XDG_CACHE_HOME to a folder that is".format(above, path.parent),
-            "让 {0} 可写（容器中：在 {1} 挂载可写卷），或将 XDG_CACHE_HOME 设为可写的文件夹".format(
-                above, path.parent
-            ),
-        ),
+        fix,
         folder=str(path),
     )
+
+
+def _owner(path: Path) -> Optional[int]:
+    try:
+        return os.lstat(str(path)).st_uid if hasattr(os, "geteuid") else None
+    except OSError:
+        return None
 
 
 def _can_make(folder: Path) -> bool:
@@ -173,12 +188,18 @@ def _can_make(folder: Path) -> bool:
     return not read_only and os.access(str(folder), os.W_OK | os.X_OK)
 
 
-def _of_others(folder: Path, itself: bool) -> bool:
-    """Whether OpenClaw would refuse it as its own: somebody else's, or writable for others."""
-    if not itself or not hasattr(os, "geteuid"):
+def _of_others(folder: Path, account: Optional[int], itself: bool) -> bool:
+    """Whether the gateway's account would refuse it as its own (somebody else's, or writable for
+    others), or may not write it although we may.
+    """
+    if account is None:
         return False
     found = os.lstat(str(folder))
-    return found.st_uid != os.geteuid() or bool(found.st_mode & 0o022)
+    if itself:
+        return found.st_uid != account or bool(found.st_mode & 0o022)
+    if os.geteuid() == account:
+        return False
+    return not found.st_mode & (0o200 if found.st_uid == account else 0o022)
 
 
 def _unreachable(path: Path, problem: OSError) -> Finding:

@@ -1047,3 +1047,18 @@ def test_an_included_file_that_does_not_parse_is_to_be_corrected_not_put_back(ho
     assert len(wrong) == 1 and "\n" not in wrong[0].message.en
     step = manual_steps.hint(house.ctx(), wrong[0])
     assert "Correct it" in step.en and str(part) in step.en and "missing" not in step.en
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_cache_folder_that_belongs_to_root_since_sudo(house, tmp_path):
+    """The real 2026.9.6 of another account: EACCES below ~/.cache, exit 78."""
+    cache = tmp_path / "home" / ".cache"
+    cache.mkdir(parents=True)
+    cache.chmod(0o755)
+    os.chown(str(house.state), 65534, 65534)
+    said = UNREADABLE.format(state=house.state, cache=cache).replace("ENOENT", "EACCES")
+    wrong = [f for f in found(permissions, house, logs=said) if f.check_id.endswith("temp-folder")]
+    assert "sudo chown -R 65534 '{}'".format(cache) in wrong[0].fix_hint.en
+    os.chown(str(cache), 65534, 65534)
+    seen = ids(found(permissions, house, logs=said))
+    assert "permissions/temp-folder" not in seen
