@@ -159,9 +159,9 @@ def strangers() -> FrozenSet[str]:
 
 
 @lru_cache(maxsize=1)
-def common() -> FrozenSet[str]:
-    """Classes whose errors any program prints: a full quota, a certificate, a heap."""
-    return frozenset(" ".join(_beside("common")).split())
+def subsystems() -> FrozenSet[str]:
+    """What stands in brackets at the head of OpenClaw's own log lines."""
+    return frozenset(" ".join(_beside("subsystems")).split())
 
 
 def _beside(name: str) -> List[str]:

@@ -23,9 +23,9 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, T
 
 from ..model import Case, Confidence, Match
 from . import signature
-from .index import Index, common, compiled, keyword_scores
+from .index import Index, compiled, keyword_scores
 from .phrases import Told
-from .scope import Scope, judge, telling
+from .scope import Scope, judge, routine, telling
 from .signature import GRAM, literals
 
 __all__ = ["match", "literals"]
@@ -92,6 +92,8 @@ def match(
     if scope.nothing:
         return []
     found = [line for number, line in enumerate(found) if number not in scope.foreign]
+    if scope.doubt and not symptom:
+        found = [line for line in found if not routine(line.text)]
     hits = _causes_first(_signature_hits(index, found, symptom))
     spoken = keyword_scores(index, symptom.lower())
     words = index.words()
@@ -114,8 +116,6 @@ def match(
         if one is not None:
             matches.append(one)
     ranked = _rank(matches, _allowed(index, hits))
-    if scope.placeless and found and ranked and ranked[0].case.slug in common():
-        return []
     least = 0.0 if own_log else LEAST_FIRST.get((bool(symptom), bool(found)), 0.0) / FULL
     sure = bool(ranked) and ranked[0].confidence is Confidence.CERTAIN
     return ranked if ranked and (sure or ranked[0].score >= least) else []

@@ -10,23 +10,58 @@ from __future__ import annotations
 import re
 from typing import FrozenSet, List, NamedTuple, Sequence
 
-from .index import again, misspelt, stem
+from .index import again, misspelt, stem, subsystems
 
 EXCERPT = 60  # lines whose words are weighed
 
 # Line shapes that only other programs print.
 OTHER_LINE = re.compile(
     r"^\[BUG\]|^API Error ?[:(]|Claude (?:CLI|OAuth|Code) |^Status Code: \d|\bopenclash\b|"
-    r"claude[ -]code|\$bunfs/|entrypoints/cli\.js|curl: \(\d|NOWEB|\bwaha\b|^<stream:error|^ssh: |"
+    r"claude[ -]code|\$bunfs/|entrypoints/cli\.js|NOWEB|\bwaha\b|^<stream:error|"
     # a unit, and a process that the kernel killed, of another name
     r"(?<![\w@.-])(?![\w@.-]*(?:claw|moltbot|gateway))[\w@-][\w@.-]{0,60}"
     r"\.(?:service|timer|socket): |"
     r"Killed process \d+ \((?!node|npm|MainThread|chrom|[\w@.-]*(?:claw|moltbot|gateway))",
     re.I,
 )
+# What the head or the build of a line says of the program that wrote it. OpenClaw writes
+# "[subsystem] message", bare sentences, Node's errors and JSON of tslog; none of these.
+FOREIGN_SHAPE = re.compile(
+    r"\blevel=\w+ .*\bmsg=|^(?:ts|time|level)=\S+ \w+=|"  # logfmt (Go)
+    r'^(?:\S+: )?\{"(?:t|ts|level|msg)" ?: ?(?:\{|"[a-z]+", ?"msg|\d+\.\d+,)|'  # zap, MongoDB
+    r"^(?:\S+ )?(?:<time> )?\[(?:alert|crit|critical|emerg|error|notice|warn)\]"
+    r"(?:\[| \d+#)|"  # nginx, Kong, Envoy
+    r"^(?:\S+ ){0,3}(?:[a-z]\w*\.){2,}[A-Z]\w+ *:|^\s*Caused by: (?:[a-z]\w*\.)+|"  # Java
+    r"^Traceback \(most recent|^\s*File \"[^\"]+\", line \d|"  # Python
+    r"^(?:[a-z_]\w*\.)+[A-Z]\w*(?:Error|Exception|Conflict)\b|"
+    r"^(?:\S+ )?(?:ERROR|WARNING) \([\w.-]+\) \[|"
+    r"^(?:\[[\w/-]+\] )?(?:user|assistant|human|用户|助手) ?[:：]"  # somebody speaks in a chat
+)
+# A port that somebody else takes: OpenClaw's, of each profile too, lie between 18000 and 19999.
+OTHER_PORT = re.compile(
+    r"EADDRINUSE.*:(?!1[89]\d{3}\b)\d{2,5}\b|^Port (?!1[89]\d{3}\b)\d+ is in use"
+)
+# A stack that leads through files of a program, and through none of OpenClaw's.
+STACK = re.compile(r"^\s*at .*[/\\\\](?!.*(?:claw|moltbot))[^/\\\\\s:]+\.[cm]?[jt]sx?:\d+:\d+")
+# Programs that OpenClaw's documentation names and that write lines of their own.
+NEIGHBOURS = frozenset(
+    "caddy containerd curl docker dockerd envoy ffmpeg git haproxy nginx npx podman psql rsync "
+    "smbd snapd ssh sshd sudo wget".split()
+)
+# What else is called a gateway.
+OTHER_GATEWAY = re.compile(
+    r"\b(?:api(?: management)?|cloud|default|egress|ingress|internet|iot|mail|nat|payment|sms|"
+    r"transit|voip|vpn|zigbee)[ -]?gateways?\b|\bgateway (?:api|router)\b|"
+    r"(?:支付|接口|短信|默认|云|智能家居) ?网关|"
+    r"网关路由",
+    re.I,
+)
 # Other programs with errors of the same words.
 OTHER = re.compile(
-    r"claude[ -]code|gemini[ -]cli|continue (?:extension|\.dev|ide|plugin)|"
+    r"claude[ -]code|\b(?:codex|gemini|qwen|aws|azure|gcloud|github|gh|heroku|vercel) cli\b|"
+    r"gemini-cli|\b\w+ desktop\b|"
+    r"(?:微信|飞书|钉钉|企业微信|qq|telegram) ?(?:电脑版|桌面版|客户端|手机版)|"
+    r"continue (?:extension|\.dev|ide|plugin)|"
     r"cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|"
     r"on my (?:website|web site|blog)|in cursor\b|github copilot|copilot chat|"
     r"\bopencode\b(?![/:])|vs ?code|\bn8n\b|lobe[ -]?chat|cherry studio|\bwaha\b|noweb|"
@@ -42,8 +77,9 @@ POSSESSED = re.compile(
     r"\b(?:my|our) ((?:[\w.'-]+[ ,]?){1,3})|我(?:的|家的|们的)?"
     r"(?=\w{2,8}(?:一直|总是|老是|突然|用不了|不能|无法|打不开))(\w{2,10})"
     # who does it: the first word, where what it does follows at once
-    r"|^(?:the )?([a-z][\w-]+ (?:\w+ )?)(?:won['’]?t|can['’]?t|cannot|keeps?|crash\w*|stuck"
-    r"|refuses?|fails?|hangs?|dies|quits|freezes|disappear\w*|logs me)\b",
+    r"|^(?:the )?(?!\w+ing )([a-z][\w-]+ (?:\w+ )?)(?:won['’]?t|can['’]?t|cannot|keeps?|"
+    r"crash\w*|stuck|refuses?|fails?|hangs?|dies|quits|freezes|disappear\w*|logs me|says|"
+    r"runs|returns|locked|doesn['’]?t|reports|shows|throws|stops?|complains)\b",
     re.I,
 )
 NEUTRAL = re.compile(
@@ -51,15 +87,20 @@ NEUTRAL = re.compile(
     r"config|settings?|json|account|\bkeys?\b|tokens?|password|node|npm|disk|drive|logs?\b|terminal|"
     r"shell|network|proxy|wi-?fi|set-?up|install|update|upgrade|version|browser|chrome|windows|linux|"
     r"ubuntu|debian|wsl|\bnas\b|home\b|folder|files?\b|database|memory|\bram\b|cpu|lan\b|vpn|user|"
-    r"instance|service|process|port|system|job|task|plan|credits?|subscription|quota|\bapp\b|messag|"
-    r"last|new|old|first|second|two|other|chang|edit|work|data|answer|cred|"
+    r"instance|service|process|\bport|system|job|task|plan|credits?|subscription|quota|\bapp\b|messag|"
+    r"storage|every|connect|client|panel|console|last|new|old|first|second|two|other|chang|edit|work|data|answer|cred|"
     r"\b(?:it|its?elf|this|that|everything|nothing|something|all|nobody|they|he|she|i|we|which|there|and|but)\b|"
     r"start|boot|launch|\bpods?\b|cluster|volume|pid|respon|connection|listener|restart|stop|reinstall|command|cli\b|status|auth|"
     r"log-?in|sign-?in|服务|电脑|机器|主机|配置|账[号户]|密钥|手机|网络|系统|端口|文件|进程|程序|代理|日志|内存|磁盘",
     re.I,
 )
 # What a line of a log begins with: the program that wrote it.
-WRITER = re.compile(r"(?:<time> )?([a-z][a-z_-]{2,30})(?:\[\d+\])?: ")
+WRITER = re.compile(
+    r"(?:<time> )?(?:[\w.-]+ (?=[\w.-]+\[))?(?:([a-z][a-z_-]{2,30})|([\w-]{3,30})(?=\[))"
+    r"(?:\[\w+\])?: "
+)
+# The subsystem that a line of OpenClaw begins with.
+HEAD = re.compile(r"(?:(?:<time>|\d\S*) ){0,3}(?:[A-Z]+ )?\[([a-z][\w/-]+)")
 # Words that place a text near OpenClaw.
 OURS = re.compile(
     r"openclaw|clawdbot|moltbot|clawbox|picoclaw|control ui|\[gateway\]|\bgateway\b|subsystem|"
@@ -87,7 +128,7 @@ WORLD = re.compile(
     r"matrix|mattermost|pairing|onboard|doctor|claw|assistant|\bturns?\b|repl(?:y|ies)|fallback|"
     r"\boauth\b|keep-?alive|embedding|memory (?:search|re-?index|index|status|sync)|models?\b|"
     r"sessions?\b|messages?\b|\bchats?\b(?!-)|conversations?\b|prompts?\b|providers?\b|"
-    r"profiles?\b|anthropic|openai|openrouter|kimi|minimax|deepseek|\bopus\b|sonnet|\bgpt-?\d|"
+    r"profiles?\b|claude|anthropic|openai|openrouter|kimi|minimax|deepseek|\bopus\b|sonnet|\bgpt-?\d|"
     r"ollama|lm ?studio|\bqwen|机器人|网关|插件|飞书|钉钉|微信|回复|消息|对话|模型|频道|面板|"
     r"定时任务",
     re.I,
@@ -132,11 +173,16 @@ SOLVED = re.compile(
     r"\b(?:i|we) (?:fixed|solved|resolved) (?:it|this|that|the)\b|"
     r"\b(?:looks|works|running|runs|all) (?:good|great|perfectly|smoothly|fine)(?: now"
     r"| again)?\W*$|\bmy working\b|(?:已|已经)(?:解决|修复|搞定|恢复正常)|"
-    r"解决(?:了|方法|办法|方案)[。！!]?$",
+    r"解决(?:了|方法|办法|方案)[。！!]?$|^(?:many )?(?:thanks|thank you|thx)\b|^(?:谢谢|多谢|感谢)|"
+    r"\bnever ?mind\b|\b(?:it|everything) works (?:now|again)\W*$|"
+    r"(?:已经?(?:好|正常|可以)|搞定|修好|弄好)了(?!.*(?:又|但|可是|还是|再次))",
     re.I,
 )
-# Somebody else's words.
+# Somebody else's words, and work for the assistant.
 QUOTED = re.compile(
+    r"\btell me an? |\b(?:write|compose|draw|sing|translate|summari[sz]e) (?:me |us )?"
+    r"(?:an?|the|this|some)\b|"
+    r"^(?:please |pls )?remind me|写(?:一|个|首|篇|段)|讲(?:一?个|段)|翻译|总结一下|提醒我|"
     r"\b(?:told|tells|wrote|writes|explain(?:s|ed)) (?:me |us )?(?:(?:an?|the) )?(?:story|joke|"
     r"poem|essay|song|about\b)|^what (?:do|does|is|are) .{1,60}\b(?:do|mean|for)\W*$|"
     r"some(?:body|one) (?:wrote|asked|posted|pasted|sent)|"
@@ -147,6 +193,7 @@ QUOTED = re.compile(
 )
 # The person says that nothing is broken.
 CALM = re.compile(
+    r"\bon purpose\b|\b(?:stop|shutdown|restart)\w* by me\b|"
     r"\bnon-?fatal\b|is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|"
     r"(?:finish|start|run|work|complet|updat|install|upgrad)\w* (?:\w+ )?without (?:an"
     r"y )?(?:problems?|errors?|issues?)\b|everything (?:still )?works|"
@@ -157,12 +204,13 @@ CALM = re.compile(
 )
 # Somebody wants to know or to do something.
 HOWTO = re.compile(
+    r"^how (?:much|many) .{1,40}\b(?:cost|needs?|takes?|uses?)\b|"
     r"^(?:how (?:to|do|can|does|should|is|are|many|much)|why (?:do|does|is|are) (?:you"
     r"|openclaw|the docs)|what (?:is|are|does)|where (?:is|do|can)|which|can (?:i|we|y"
     r"ou|it|openclaw|clawdbot|moltbot|(?:the|my) (?:bot|agent|gateway))|could you|is ("
     r"?:it|there)|does|do i|when should|best way|any (?:way|plans?)|looking for|(?:i|w"
     r"e) (?:want|would like|need) to)\b|\bhow (?:to|do i|can i)\b|"
-    r"^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)",
+    r"^(?:如何|怎样|怎么|能不能|可不可以|是否|有没有)|请问|想问|想知道|(?:怎么|如何)(?!会|又|老|总|还)",
     re.I,
 )
 # Something is said to be wrong, by a person or by a log.
@@ -176,11 +224,16 @@ COMPLAINT = re.compile(
     r"overload|busy|silen|skip|empty|overwr|clobber|reset|revert|block|lock|warn|problem|issue\b|"
     r"\bbug|\b[45]\d\d\b|\bexit|abort|requir|needs?\b|\bold|stale|\btoo\b|only|(?-i:\bE[A-Z]{4,})|"
     r"keeps?|although|though|in use|exhaust|cooldown|quota|credit|[不没無无]|失败|错|断|掉|卡|"
-    r"重启|重复|占用|丢|报|提示|限|坏|只|一直|被杀",
+    r"重启|重复|占用|丢|报|提示|限|坏|只|一直|被杀|"
+    r"崩|挂|死|慢|满|超|异常|失效|过期|冲突|退出|拒绝|消失|闪|泄漏",
     re.I,
 )
-# It was caught: only what follows is news.
+# Words of trouble that a question may hold without any.
+MILD = re.compile(r"\b(?:again|full|needs?|old|only|requir\w*|too|without)\b|只|一直|限", re.I)
+# It was caught, or it is the day's work: only what follows is news.
 HARMLESS = re.compile(
+    r"(?:received|signal) SIG\w+(?: received)?(?:; (?:shutting down|restarting))?|"
+    r"completed cleanly|[\w-]+ (?:watcher |monitor )?stopped$|"
     r"(?:\[\w+\] )?Non-fatal unhandled rejection \(continuing\):?\s*(?:TypeError: fetch failed)?",
     re.I,
 )
@@ -188,7 +241,6 @@ NAME = re.compile(
     r"(?<![\w./@$%-])[A-Za-z](?:[A-Za-z'’]|-(?=[A-Za-z]))+(?![\w/@])(?!\.\w)",
 )
 SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
-LATIN = re.compile(r"[A-Za-z]{2}")
 CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$|[A-Z][a-z]+[A-Z]{2,}$")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -198,7 +250,6 @@ class Scope(NamedTuple):
     ours: bool  # the log or the words name OpenClaw: without it nothing is certain
     foreign: FrozenSet[int]  # numbers of log lines of other products
     doubt: bool  # nothing is said to be wrong
-    placeless: bool = False  # words were said, and nothing places them or the log here
 
 
 def judge(
@@ -210,12 +261,10 @@ def judge(
     own_log: the lines are this machine's gateway's, whether they name OpenClaw or not.
     """
     foreign = frozenset(
-        n
-        for n, line in enumerate(lines)
-        if (OTHER_LINE.search(line) or known and _stranger(line, known)) and not CORE.search(line)
+        n for n, line in enumerate(lines) if _foreign(line, known) and not _core(line)
     )
     whole = symptom + "\n" + "\n".join(lines[:400])
-    core = own_log or bool(CORE.search(whole))
+    core = own_log or bool(CORE.search(symptom)) or any(_core(line) for line in lines[:400])
     placed = bool(WORLD.search(symptom))
     if len(foreign) == len(lines) and placed:
         foreign = frozenset()  # the person says whose they are
@@ -232,7 +281,7 @@ def judge(
         and any(ADVISORY.search(line) for line in own)
         or not trouble
         and question
-        and not COMPLAINT.search(asked)
+        and not COMPLAINT.search(MILD.sub("", asked) if asked != symptom else asked)
     )
     if not core:
         nothing = (
@@ -243,7 +292,8 @@ def judge(
             or bool(foreign)
             and len(lines) <= 15
             and not placed
-            or any(MODULES.search(line) for line in own)
+            or any(MODULES.search(line) or STACK.search(line) for line in own)
+            or bool(OTHER_GATEWAY.search(symptom))
             or not placed
             and any(
                 not NEUTRAL.search(found.group(found.lastindex or 0))
@@ -252,16 +302,28 @@ def judge(
             or bool(strange(symptom, known))
         )
     doubt = not trouble and not COMPLAINT.search(symptom)
-    # A program is named in Latin letters, in a Chinese sentence too.
-    placeless = not (core or placed) and bool(LATIN.search(symptom))
-    placeless = placeless and not OURS.search("\n".join(own[:400]))
-    return Scope(bool(nothing), core, foreign, doubt, placeless)
+    return Scope(bool(nothing), core, foreign, doubt)
 
 
-def _stranger(line: str, known: FrozenSet[str]) -> bool:
-    """Was this line written by a program that nobody of OpenClaw's world knows?"""
+def _core(line: str) -> bool:
+    """Does this line name OpenClaw, or begin as only OpenClaw's lines do?"""
+    if CORE.search(line):
+        return True
+    head = HEAD.match(line)
+    return head is not None and head.group(1) in subsystems()
+
+
+def _foreign(line: str, known: FrozenSet[str]) -> bool:
+    """Was this line written by a program that is not of OpenClaw's world?"""
+    if OTHER_LINE.search(line) or FOREIGN_SHAPE.search(line):
+        return True
     found = WRITER.match(line)
-    return found is not None and stem(found.group(1)) not in known
+    name = (found.group(1) or found.group(2)).lower() if found else ""
+    return bool(known) and (
+        bool(name)
+        and (name in NEIGHBOURS or stem(name) not in known)
+        or bool(OTHER_PORT.search(line))
+    )
 
 
 def strange(symptom: str, known: FrozenSet[str]) -> str:
@@ -294,6 +356,12 @@ def strange(symptom: str, known: FrozenSet[str]) -> str:
     if made_up:
         return str(made_up[0])
     return next((word for word in unknown if not misspelt(word, known)), "")
+
+
+def routine(line: str) -> bool:
+    """Is this line the day's work, in which nothing is wrong?"""
+    rest = HARMLESS.sub("", line)
+    return rest != line and not COMPLAINT.search(rest)
 
 
 def telling(lines: Sequence[str]) -> List[str]:

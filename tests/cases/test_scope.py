@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from skill.cases import library
-from skill.cases.index import Index, common, stem, strangers, vocabulary
+from skill.cases.index import Index, stem, strangers, subsystems, vocabulary
 from skill.cases.matcher import match
 from skill.cases.scope import judge, strange, telling
 
@@ -177,7 +177,41 @@ def test_the_vocabulary_knows_openclaws_world_and_not_the_strangers():
         stem(word) for word in ("gateway", "telegram", "restart", "certificate")
     } <= vocabulary()
     assert strangers() and not strangers() & KNOWN
-    assert common() and common() <= {case.slug for case in LIBRARY}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'level=error msg="cannot obtain certificates" error="acme: error: 429"',
+        "2026/11/12 03:11:05 [error] 41#41: *9 connect() failed (111: Connection refused)",
+        "com.example.shop.ShopServer : ERROR Connection refused",
+        "telegram.error.Conflict: terminated by other getUpdates request",
+        "[agent] user: my database disk image is malformed",
+        "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)",
+        "    at /home/ann/shop/server.js:12:5: listen EADDRINUSE: address already in use",
+        "NetworkManager[801]: <warn> dhcp4 (eth0): request timed out",
+    ],
+)
+def test_a_line_of_another_programs_make_is_no_evidence(line):
+    assert match(LIBRARY, "", line) == []
+
+
+def test_the_head_of_a_line_says_that_it_is_openclaws_own():
+    assert {"gateway", "agent/embedded", "model-fallback"} <= subsystems()
+    line = "[model-fallback] candidate failed: reason=rate_limit 429 rate_limit_error"
+    assert judge("too eager, gets throttled", [line], KNOWN).ours
+    assert not judge("", ["[shop] candidate failed: 429 rate_limit_error"], KNOWN).ours
+
+
+def test_words_take_nothing_away_from_a_line_that_speaks_for_itself():
+    log = "UNABLE_TO_VERIFY_LEAF_SIGNATURE while fetching https://api.openai.com/v1/responses"
+    for said in ("", "corp mitm proxy", "company proxy"):
+        assert match(LIBRARY, said, log)[0].case.slug == "tls-untrusted-cert"
+
+
+def test_the_days_work_is_no_trouble():
+    log = "[gateway] received SIGTERM; shutting down\n[shutdown] completed cleanly in 79ms"
+    assert match(LIBRARY, "", log) == []
 
 
 @pytest.mark.parametrize(
