@@ -679,10 +679,14 @@ def test_a_patient_child_that_came_to_nothing_gets_the_usual_priority(world):
     children = world().children
     children.argv = lambda words: [sys.executable, "-c", "import time; time.sleep(30)"]
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    for hurried, wanted in ((set(), max(own, 15)), ({"keep-good"}, own)):
+    for name, hurried, wanted in (
+        ("keep-good", set(), max(own, 15)),
+        ("keep-good", {"keep-good"}, own),
+        ("record", set(), own),
+    ):
         children.hurried = hurried
-        children.start("keep-good", ["keep-good"])
-        process = children.running.pop("keep-good").process
+        children.start(name, [name])
+        process = children.running.pop(name).process
         try:
             assert os.getpriority(os.PRIO_PROCESS, process.pid) == wanted
         finally:
