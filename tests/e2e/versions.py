@@ -219,7 +219,8 @@ def table(found: List[Dict[str, Any]]) -> str:
 
 def why(row: Dict[str, Any]) -> str:
     """Return a red cell's reason, in one short line."""
-    said = row["cause"] or results.last_line(row["printed"]) or "nothing was said"
+    told = re.findall(r"(?:escalate|could not be run): (.+)", row["printed"])
+    said = row["cause"] or (told or [results.last_line(row["printed"]) or "nothing was said"])[-1]
     return re.sub(r"\s+", " ", said.replace("|", "/"))[-160:].strip()
 
 
