@@ -242,6 +242,26 @@ def test_hostile_text_does_not_hang_it(text):
     assert time.perf_counter() - began < 5
 
 
+@pytest.mark.parametrize(
+    "hostile", ["known-12-x ", "recovery phrase is ", "token aB1cD2eF3 ", "密码 "]
+)
+def test_i10_hostile_text_costs_about_what_a_plain_log_does(hostile):
+    """A log may repeat what 300 known values begin with, or the words before a secret."""
+    size = 512 << 10
+    plain = "2026-11-21T13:05:42.677Z [gateway] config valid, memory 723 MB, 5 plugins\n"
+
+    def cost(unit):
+        text, spent = (unit * (size // len(unit) + 1))[:size], []
+        for _ in range(3):
+            redactor = Redactor(["known-%d-value" % number for number in range(300)])
+            began = time.process_time()
+            redactor.clean(text)
+            spent.append(time.process_time() - began)
+        return min(spent)
+
+    assert cost(hostile) < 6 * cost(plain)
+
+
 BARE = (
     "braveCanaryR",
     "nickCanaryH9",

@@ -363,7 +363,7 @@ def _looks_secret(key: str, value: str) -> bool:
         return not bare.startswith("-")
     if len(bare) < 4 or bare.lower().strip(".,;:!?()") in PLAIN or not bare.isascii():
         return False
-    mixed = any(c.isdigit() for c in bare) or bare != bare.lower() and bare != bare.capitalize()
+    mixed = bool(re.search(r"[0-9]", bare)) or bare != bare.lower() and bare != bare.capitalize()
     compound = bool(re.search(r"[a-z][A-Z]|[_-]", key))
     return (mixed or compound) and not re.match(
         r"^[\w.-]+[.:][\w.-]*$|^\d{1,3}$|^[a-z]\w{1,20}=[^=]", bare

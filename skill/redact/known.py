@@ -99,8 +99,22 @@ class Known:
         for gram in grams & self._forms.keys():
             # our own placeholders spell "secret": they are no place of a value
             at = [n for n in _places(small, gram) if not small.startswith("<", n - 1)]
-            for form, whole in self._forms[gram]:
-                found += _matches(small, joined, form, whole, alone, at)
+            rows = self._forms[gram]
+            reach = max(len(form) for form, _whole in rows) + len("[truncated)")
+            same: Dict[Tuple[bool, str], int] = {}  # what is alike goes as far
+            for begin in at:
+                end = min(begin + reach, len(small))
+                around = (not begin, text[max(0, places(begin) - 1) : places(end - 1) + 2])
+                size = same.get(around)
+                if size is None:
+                    ends = (
+                        last - begin
+                        for form, whole in rows
+                        for _first, last in _matches(small, joined, form, whole, alone, [begin])
+                    )
+                    size = same[around] = max(ends, default=0)
+                if size:
+                    found.append((begin, begin + size))
         for gram in grams & self._tails.keys():
             for value in self._tails[gram]:
                 found += _cut_heads(small, value)
