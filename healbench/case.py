@@ -26,6 +26,7 @@ SETTLED_WAIT_S = 240.0
 BOOTS_MORE = 6.0  # starts of this machine that are added to every limit
 AFTER_TOLD_S = 4.0
 AFTER_HEALED_S = 6.0
+AT_REST_S = 120.0
 LEFT_WAIT_S = 20.0
 
 
@@ -251,6 +252,7 @@ class Case:
         row.ai_calls = len(self.collector.box.ai)
         row.rss_peak_mb, row.cpu_s = round(seen.rss_peak / 1e6, 1), round(seen.cpu_s, 1)
         self.observer.stop()
+        place.wait(AT_REST_S, lambda: self.subject.at_rest(place))
         self._disarm()
         self._left(harm)
         judge(

@@ -55,6 +55,10 @@ class Base:
         """Whether it has seen the gateway ready and done what it does at first."""
         return True
 
+    def at_rest(self, place: "Place") -> bool:
+        """Whether it has finished what it does after an outage; waited for, at most two minutes."""
+        return True
+
     def disarm(self, place: "Place") -> None:
         """Stop keeping it, as its documentation says. What is left of it afterwards is counted."""
         raise NotImplementedError

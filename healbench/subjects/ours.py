@@ -8,6 +8,7 @@ machine's own service manager; plain=1 waits 75 s instead.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from ..place import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds this lock."""
+    try:
+        with open(str(path), "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 class Subject(Base):
@@ -96,6 +109,10 @@ class Subject(Base):
         """A good copy of the config is there: what it was ready with is known."""
         good = (place.state / "iflow-doctor" / "good").glob("*/manifest.json")
         return self.plain or any(True for _ in good)
+
+    def at_rest(self, place: "Place") -> bool:
+        """No repair is at work, which may verify for half a minute after the gateway is ready."""
+        return not held(place.state / "iflow-doctor" / "treat.lock")
 
     def disarm(self, place: "Place") -> None:
         self.end_roots(place)

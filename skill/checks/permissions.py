@@ -11,7 +11,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple
 
-from ..model import Check, Finding, Text
+from ..model import Check, Finding, Severity, Text
+from ..openclaw import logs
 from .base import error, looking, warning
 
 if TYPE_CHECKING:
@@ -21,6 +22,51 @@ if TYPE_CHECKING:
 
 def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
+    found = list(_known(look))
+    yield from found
+    if not look.up and not any(one.severity is Severity.ERROR for one in found):
+        yield from _deeper(look)
+
+
+# what a refused start says of it; 2026.9.6 leaves the path out ("mkdir [redacted-path]")
+_DENIED = re.compile(r"EACCES|EPERM|[Pp]ermission denied")
+MOST = 5000  # entries that are looked at
+
+
+def _deeper(look: Any) -> Iterable[Finding]:
+    """Access is denied, and nothing at the top of the state directory explains it: one `sudo
+    openclaw` leaves folders of root's anywhere below.
+    """
+    account = _owner(look.home.state_dir)
+    if account is None or not any(
+        _DENIED.search(line) and not logs.quoted(line) for line in look.log.splitlines()
+    ):
+        return
+    left = MOST
+    for base, folders, names in os.walk(str(look.home.state_dir)):
+        folders[:] = [name for name in folders if name not in ("node_modules", "iflow-doctor")]
+        for name in folders + names:
+            left -= 1
+            path = Path(base) / name
+            owner = _owner(path)
+            if owner is not None and owner != account:
+                yield error(
+                    "permissions/not-owner",
+                    "{} belongs to uid {}, and the gateway of uid {} is denied access".format(
+                        path, owner, account
+                    ),
+                    "{} 属于 uid {}，uid {} 的网关被拒绝访问".format(path, owner, account),
+                    path,
+                    _fix(look.home.state_dir, str(account)),
+                    owner=owner,
+                    wanted=account,
+                )
+                return
+        if left < 0:
+            return
+
+
+def _known(look: Any) -> Iterable[Finding]:
     home = look.home
     uid = os.geteuid() if hasattr(os, "geteuid") else None
     account = _account(home.state_dir)

@@ -61,6 +61,7 @@ def uninstall(app: App, dry_run: bool, only: Any) -> None:
         plan = platform.uninstall_watchdog(plan_only)
         if not plan_only:
             _end_by_hand(app)
+            _wait_for_repair(app)
         return plan
 
     steps = [("watchdog", watchdog), ("gateway", platform.uninstall)]
@@ -96,6 +97,29 @@ def _end_by_hand(app: App) -> None:
                 if row is not None and ours and place and same_place(place, home.state_dir):
                     told = app.host.signal(row, signal.SIGTERM)
         app.host.sleep(0.25)
+
+
+REPAIR_S = 120.0  # one that verifies what it did is through by then
+
+
+def _wait_for_repair(app: App) -> None:
+    """Level 3 at work outlives the watchdog that called it. Without a gateway to verify it would
+    undo what it did, and start what is being removed: it is waited for, within a bound.
+    """
+    from ..locks import lock_held
+    from ..openclaw.home import locate
+
+    lock = locate(app.host).doctor_dir / "treat.lock"
+    until, told = app.host.monotonic() + REPAIR_S, False
+    while lock_held(lock) and app.host.monotonic() < until:
+        if not told:
+            told = True
+            said = Text(
+                "A repair is at work: waiting for it to end, at most two minutes.",
+                "修复正在进行：等待其结束，最多两分钟。",
+            )
+            click.echo(said.to(app.lang), err=True)
+        app.host.sleep(0.5)
 
 
 @service.command()

@@ -1062,3 +1062,21 @@ def test_a_cache_folder_that_belongs_to_root_since_sudo(house, tmp_path):
     os.chown(str(cache), 65534, 65534)
     seen = ids(found(permissions, house, logs=said))
     assert "permissions/temp-folder" not in seen
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_folder_of_roots_deep_in_the_state_directory(house):
+    """The real 2026.9.6 after one `sudo openclaw`: it leaves the path out."""
+    deep = house.state / "agents" / "main" / "agent"
+    deep.mkdir(parents=True)
+    for base, folders, names in os.walk(str(house.state)):
+        for name in [*folders, *names, "."]:
+            os.chown(os.path.join(base, name), 65534, 65534)
+    said = "Gateway failed to start: Failed migrating legacy shared auth store: Error: EACCES: {}"
+    said = said.format("permission denied, mkdir [redacted-path].")
+    assert "permissions/not-owner" not in ids(found(permissions, house, logs=said))
+    os.chown(str(deep), 0, 0)
+    wrong = [f for f in found(permissions, house, logs=said) if f.severity.value == "error"]
+    assert [f.path for f in wrong] == [str(deep)]
+    assert "sudo chown -R 65534 '{}'".format(house.state) in wrong[0].fix_hint.en
+    assert "permissions/not-owner" not in ids(found(permissions, house, logs="no word of it"))

@@ -156,3 +156,25 @@ def test_uninstall_ends_only_a_watchdog_of_this_place(tmp_path, elsewhere, words
         holder.kill()
         holder.wait()
         holder.stdout.close()
+
+
+@pytest.mark.parametrize("ends_after, left", [(3, False), (10**6, True)])
+def test_uninstall_waits_for_a_repair_that_is_at_work_and_not_for_ever(
+    tmp_path, monkeypatch, capsys, ends_after, left
+):
+    """HealBench: level 3 went on verifying a gateway that was being removed."""
+    from skill import locks
+
+    asked, clock = [], [0.0]
+    monkeypatch.setattr(
+        locks, "lock_held", lambda path: asked.append(path) or len(asked) <= ends_after
+    )
+    host = Host(
+        env={"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": str(tmp_path)},
+        monotonic=lambda: clock[0],
+        sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds),
+    )
+    service._wait_for_repair(SimpleNamespace(host=host, lang="zh"))
+    assert str(asked[0]).endswith("treat.lock")
+    assert (clock[0] >= service.REPAIR_S) is left and clock[0] < service.REPAIR_S + 1
+    assert capsys.readouterr().err.count("修复正在进行") == 1
