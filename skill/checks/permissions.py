@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def run(ctx: Seen) -> Iterable[Finding]:
     look = looking(ctx)
     found = list(_known(look))
+    if any(one.check_id == "permissions/foreign-owner" for one in found):
+        found = [_whole(look, one) for one in found]  # else the next folder is denied next
     yield from found
     if not look.up and not any(one.severity is Severity.ERROR for one in found):
         yield from _deeper(look)
@@ -64,6 +67,13 @@ def _deeper(look: Any) -> Iterable[Finding]:
                 return
         if left < 0:
             return
+
+
+def _whole(look: Any, one: Finding) -> Finding:
+    wanted = one.evidence.get("wanted")
+    if one.check_id != "permissions/not-owner" or wanted is None:
+        return one
+    return replace(one, fix_hint=Text(*_fix(look.home.state_dir, str(wanted))))
 
 
 def _known(look: Any) -> Iterable[Finding]:

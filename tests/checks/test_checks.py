@@ -1080,3 +1080,16 @@ def test_a_folder_of_roots_deep_in_the_state_directory(house):
     assert [f.path for f in wrong] == [str(deep)]
     assert "sudo chown -R 65534 '{}'".format(house.state) in wrong[0].fix_hint.en
     assert "permissions/not-owner" not in ids(found(permissions, house, logs="no word of it"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_two_folders_of_roots_are_given_back_with_one_command(house):
+    os.chown(str(house.state.parent), 65534, 65534)
+    os.chown(str(house.state), 65534, 65534)
+    for name in ("logs", "tmp"):
+        (house.state / name).mkdir(exist_ok=True)
+        os.chown(str(house.state / name), 0, 0)
+    said = "Error: EACCES: permission denied, mkdir '{}/tmp/x'".format(house.state)
+    wrong = [f for f in found(permissions, house, logs=said) if f.check_id.endswith("/not-owner")]
+    assert [f.path for f in wrong] == [str(house.state / "tmp")]
+    assert wrong[0].fix_hint.en.startswith("sudo chown -R 65534 '{}' ".format(house.state))
