@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CHINESE = (ROOT / "docs" / "safety.zh-CN.md").read_text("utf-8")
 PAGE = (ROOT / "docs" / "safety.md").read_text("utf-8")
 
 
@@ -40,3 +41,14 @@ def test_no_promise_and_no_fault_is_left_out() -> None:
         assert rows and all("test_" in row for row in rows), number
     for number in range(1, 26):
         assert "\n| A{} ".format(number) in PAGE, number
+
+
+def test_the_chinese_page_names_the_same_places_tests_and_seeds() -> None:
+    def named(page: str) -> list:
+        rows = [line for line in page.splitlines() if line.startswith("| I")]
+        return [re.findall(r"`((?:test_|[AV]\d+-|[a-z_/]+\.py:)[\w*-]+)`", row) for row in rows]
+
+    assert named(CHINESE) == named(PAGE)
+    assert [line.split(" |")[0][:5] for line in CHINESE.splitlines() if line.startswith("| A")] == [
+        line.split(" |")[0][:5] for line in PAGE.splitlines() if line.startswith("| A")
+    ]
