@@ -80,7 +80,7 @@ class Systemd:
         if row is None or (kept.get("pid"), kept.get("started")) == (row.pid, row.started):
             return
         name, own = systemctl.unit_of(row.pid, self.proc)
-        if name in ("", self.usual, self.watchdog_unit):
+        if name in ("", self.watchdog_unit):
             if kept:
                 removal.remember_keeper(self.home, {})
             return
@@ -90,7 +90,8 @@ class Systemd:
             )
         except ServiceError:
             return
-        if main.strip().partition("=")[2] in (str(row.pid), str(row.ppid)):
+        usual = own and name == self.usual  # whatever starts the gateway in it
+        if usual or main.strip().partition("=")[2] in (str(row.pid), str(row.ppid)):
             removal.remember_keeper(
                 self.home, {"unit": name, "own": own, "pid": row.pid, "started": row.started}
             )
@@ -143,7 +144,19 @@ class Systemd:
         if unit == self.unit and seen.get("Restart") != "always" and ended_well:
             # a policy that leaves a clean end alone: whose signal it was decides (whose)
             state = replace(state, stopped_by_operator=state.stopped_by_operator or None)
+        if unit == self.unit and seen.get("Restart") == "always" and self._forgotten(state):
+            state = replace(state, stopped_by_operator=True)
         return whose(self.host, self.home, state) if unit == self.unit else state
+
+    def _forgotten(self, state: ServiceState) -> bool:
+        """Whether systemd knows nothing any more of a unit that kept the gateway in this boot: one
+        that is not enabled is let go once it is inactive, and a crash does not make it that.
+        """
+        kept, began = removal.kept_by(self.home), self.host.now() - self.host.monotonic()
+        started = kept.get("started")
+        ran = isinstance(started, (int, float)) and started >= began - 5.0
+        bare = state.active == "inactive" and state.exit_code is None and not state.stopped_mono
+        return state.exists and bare and ran and kept.get("unit") == self.unit
 
     def _dangling(self) -> bool:
         """An enable link that points nowhere: the unit was not uninstalled, it got lost."""

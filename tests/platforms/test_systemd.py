@@ -609,6 +609,29 @@ def test_attack_a6_what_a_unit_keeps_beside_the_gateway_is_not_ended(
     assert not manager.said("stop") and not manager.said("restart")
 
 
+@pytest.mark.parametrize("name", ["openclaw.service", "openclaw-gateway.service"])
+@pytest.mark.parametrize("boot", [True, False])
+def test_attack_a8_a_unit_that_is_not_enabled_is_forgotten_when_its_owner_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, boot: bool
+) -> None:
+    """systemd lets it go: no exit code, no time. Its owner's stop was answered by a start."""
+    group = OWN.replace("openclaw.service", name)
+    manager, platform = kept_elsewhere(tmp_path, monkeypatch, group)
+    platform.folder = tmp_path / "units"
+    platform.folder.mkdir()
+    (platform.folder / name).write_text("[Service]\nExecStart=/x\n")
+    host = platform.host
+    # the gateway began at 1.0 s of the epoch: in this boot, or before it
+    platform.host = replace(host, now=lambda: host.monotonic() if boot else 1e9)
+    platform.tend()
+    fresh = shown(ActiveState="inactive", Result="success", ExecMainCode="0", ExecMainStatus="0")
+    fresh.update(ExecMainStartTimestamp="", UnitFileState="disabled")
+    bare = "\n".join("=".join(pair) for pair in fresh.items())
+    manager.answers = {("show",): (0, bare, "")}
+    assert platform.service_state().stopped_by_operator is (True if boot else None)
+    assert platform.unit == name
+
+
 def test_a_unit_of_the_system_is_asked_without_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
