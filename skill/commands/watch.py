@@ -77,7 +77,7 @@ def _once(app: App, dog: Watchdog) -> int:
     found = report.of(examine.checked(dog.context()))
     code = found.conclusion.exit_code
     verdict, incident = found.ctx.verdict, dog.state.incident
-    until, _ = watch_state.pause(dog.home, app.host.now())
+    until, _ = watch_state.pause(dog.home, app.host)
     if app.as_json:
         app.out(
             {
@@ -140,7 +140,13 @@ def pause(app: App, duration: str) -> None:
     silence = _silence(app, home, until)
     write_json(
         home.doctor_dir / "pause.json",
-        {"until": until, "since": app.host.now(), **({"silence": silence} if silence else {})},
+        {
+            "until": until,
+            "since": app.host.now(),
+            "mono": app.host.monotonic(),
+            "boot": app.host.boot(),
+            **({"silence": silence} if silence else {}),
+        },
     )
     if app.as_json:
         app.out({"ok": True, "paused_until": clock_stamp(until)})

@@ -140,7 +140,7 @@ def watching(ctx: Context) -> Watching:
     held = lock_held(lock)
     pid, since = lock_owner(lock) if held else (0, "")
     state, wrong = watch_state.peek(ctx.home)
-    until, wrong_pause = watch_state.pause(ctx.home, ctx.host.now())
+    until, wrong_pause = watch_state.pause(ctx.home, ctx.host)
     return Watching(
         held,
         pid,

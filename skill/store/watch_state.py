@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from ..openclaw.judge import Memory
 
 NOTHING = Text("", "")
 SAME_BOOT = 5.0  # s: a clock that was set since makes the memory of a watchdog worthless, no more
+CLOCK_SET = 5.0  # s between two clocks from which on one of them was set
 LATELY = 60.0  # s since a watchdog that was killed last noted something: its successor comes
 GAP = 120.0  # s between the last good look and the first bad one that still count as one outage
 
@@ -197,20 +199,34 @@ def _newest(home: Home) -> Path:
     return here
 
 
-def pause(home: Home, now: float) -> Tuple[float, str]:
+def pause(home: Home, host: Host) -> Tuple[float, str]:
     """Epoch seconds at which a pause ends, 0.0 without one; and what is wrong with a damaged
     pause.json (then nothing is paused).
+
+    A clock that is set back makes a pause no longer than it was meant to be: in the boot of its
+    beginning the monotonic clock counts, before its beginning nothing but its length.
     """
     path = home.doctor_dir / "pause.json"
     try:
-        until = float((read_json(path) or {}).get("until", 0))
+        kept = read_json(path) or {}
+        until, since, mono = (float(kept.get(name, 0)) for name in ("until", "since", "mono"))
+        boot, now = str(kept.get("boot") or ""), host.now()
+        if not math.isfinite(until + since + mono):
+            raise ValueError(until)
     except SettingsError as error:
         return 0.0, error.message
     except OSError as error:
         return 0.0, "{}: {}".format(path, error.strerror)
     except (TypeError, AttributeError, ValueError):
         return 0.0, '{}: must be {{"until": epoch seconds}}'.format(path)
-    return (until if until > now else 0.0), ""
+    left = until - now
+    if since and boot and boot == host.boot():
+        left = min(left, until - since - (host.monotonic() - mono))
+    elif since and now < since:
+        left = min(left, until - since - host.monotonic())
+    if left <= 0:
+        return 0.0, ""
+    return until if abs(now + left - until) < CLOCK_SET else now + left, ""
 
 
 def _state(raw: Mapping[str, Any]) -> WatchState:

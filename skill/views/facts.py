@@ -92,7 +92,7 @@ def read(ctx: Context) -> Facts:
         crashes=memory.crashes,
         records=_once(home.doctor_dir / "records.json", lambda: tuple(Store(home).all()), ()),
         good_at=_good_at(home),
-        paused_until=watch_state.pause(home, now)[0],
+        paused_until=watch_state.pause(home, ctx.host)[0],
         waiting=len(outbox.waiting(home)),
         sent=_once(home.doctor_dir / "notify.log", lambda: _sent(home), {}),
         told=tuple(open_alerts.open_incidents(home)),

@@ -339,8 +339,9 @@ class Watchdog:
         # os.path: Path.exists() raises where the folder may not be entered (a volume of root's)
         if not os.path.exists(self.home.doctor_dir / "pause.json"):
             return False
-        until, damaged = watch_state.pause(self.home, now)
-        if (until, damaged) != self._pause:
+        until, damaged = watch_state.pause(self.home, self.host)
+        before = self._pause
+        if abs(until - before[0]) >= watch_state.CLOCK_SET or damaged != before[1]:
             self._pause = (until, damaged)
             self.log.line(
                 "pause", now, until=gateway.clock_stamp(until) if until else "", error=damaged

@@ -6,12 +6,14 @@ and two healed, and the records of three earlier ones.
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from skill.host import Host
 from skill.model import Healed, State, Text, Tried, Verdict
 from skill.openclaw.home import Home
 from skill.store import watch_state
@@ -118,3 +120,25 @@ def test_a_damaged_memory_is_named_and_set_aside(home: Home, text: str) -> None:
     assert state is None and "watch.json" in wrong and path.exists()
     state, aside = watch_state.load(home)
     assert state == WatchState() and aside and ".corrupt." in aside and not path.exists()
+
+
+def test_attack_a7_a_clock_that_is_set_back_makes_no_pause_longer(home: Home) -> None:
+    """A dead clock after a reboot: two hours of maintenance were a year of silence."""
+    hours = 3600.0
+
+    def paused(now: float, mono: float, boot: str) -> float:
+        host = Host(now=lambda: now, monotonic=lambda: mono, boot=lambda: boot)
+        until = watch_state.pause(home, host)[0]
+        return round((until - now) / hours, 1) if until else 0.0
+
+    home.doctor_dir.mkdir(parents=True, exist_ok=True)
+    end = {"until": NOW + 2 * hours, "since": NOW, "mono": 500.0, "boot": "a"}
+    (home.doctor_dir / "pause.json").write_text(json.dumps(end))
+    assert paused(NOW + hours, 500.0 + hours, "a") == 1.0
+    assert paused(NOW - 8766 * hours, 500.0 + hours, "a") == 1.0
+    assert paused(NOW - 8766 * hours, 500.0 + 3 * hours, "a") == 0.0
+    assert paused(NOW - 8766 * hours, hours, "b") == 1.0
+    assert paused(NOW - 8766 * hours, 3 * hours, "b") == 0.0
+    assert paused(NOW + 3 * hours, 500.0 + hours, "a") == 0.0  # the machine slept meanwhile
+    (home.doctor_dir / "pause.json").write_text('{"until": Infinity}')
+    assert watch_state.pause(home, Host())[1]
