@@ -159,7 +159,7 @@ CHANGED: Tuple[Row, ...] = (
 )
 
 # Last before an AI: OpenClaw's own doctor, for a config that validation calls wrong. Not for a
-# refused migration (log/migration-refused): that changes databases, and a person copies them first.
+# refused migration: that is a case's (CASE-039), after a verified backup of the databases.
 LAST: Tuple[Row, ...] = tuple(
     Row(check, "openclaw-doctor-fix", when=NOT_UP)
     for check in (

@@ -47,6 +47,8 @@ ABILITIES: Dict[str, Tuple[str, str]] = {
     "exit-78-mode": ("2026.4.10", ""),
     "exit-78-broken": ("2026.5.28", ""),
     "exit-78-invalid": ("2026.7.1", ""),
+    # `backup create --verify --no-include-workspace`, run on 2026.9.6 and in the manual since
+    "backup-create": ("2026.3.13", ""),
     "config-validate": ("2026.3.2", ""),
     "config-schema": ("2026.3.28", ""),
     # the validator says only "gateway: Invalid input", without the key, in these

@@ -18,7 +18,7 @@ from skill.doctor import steps as healing
 from skill.errors import CannotPlan, RepairError
 from skill.host import Completed, Process, Reply
 from skill.model import Delete, Move, Plan, Risk, Run, Service, Severity, State, Text, Write
-from skill.openclaw import gateway
+from skill.openclaw import gateway, install
 from skill.openclaw.config import diff, parse
 from skill.store import good_copies, snapshots
 
@@ -247,6 +247,36 @@ def test_doctor_fix_that_drops_the_whole_parent_still_loses_only_the_fault(world
     ctx = world.context(finding("config/unrecognized-key", "gateway.bogus"))
     assert execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})).healed
     assert not diff(parse(CONFIG), parse(world.config.read_text()))
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_doctor_fix_for_a_migration_runs_only_after_a_verified_backup(
+    world: World, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    monkeypatch.setattr(install, "version", lambda _package: "2026.9.6")
+    doctor(world, {})
+    ran = []
+
+    def run(argv: list) -> Completed:
+        ran.append(next((word for word in ("backup", "doctor") if word in argv), ""))
+        return Completed(argv, 0 if copied or "backup" not in argv else 1, "{}")
+
+    world.on_run = run
+    world.healthy = lambda: "doctor" in ran
+    ctx = world.context(finding("log/migration-refused"), state=State.MISCONFIGURED)
+    outcome = execute.execute(ctx, repairs.ALL["openclaw-doctor-fix"].plan(ctx, {}))
+    done = [word for word in ran if word]
+    assert done[:2] == (["backup", "doctor"] if copied else ["backup"]) and outcome.healed is copied
+
+
+def test_doctor_fix_for_a_migration_is_not_planned_without_a_backup(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "version", lambda _package: "2026.2.9")
+    doctor(world, {})
+    with pytest.raises(CannotPlan):
+        ctx = world.context(finding("log/migration-refused"))
+        repairs.ALL["openclaw-doctor-fix"].plan(ctx, {})
 
 
 @pytest.mark.parametrize("broken", ["garbage" + CONFIG, CONFIG[:60], "", None])
