@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from .. import files
 from ..files import json_bounded, private_dir, write_atomic
 from ..model import Alert, Text
+from ..redact import sentences
 from . import incidents
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def enqueue(ctx: "Context", alert: Alert) -> bool:
     if alert.kind in ("opened", "escalated"):
         with contextlib.suppress(OSError):
             incidents.opened(ctx.home, alert)
-    content = json.dumps(to_json(alert), ensure_ascii=False) + "\n"
+    content = json.dumps(sentences(to_json(alert)), ensure_ascii=False) + "\n"
     try:
         private_dir(new_dir(ctx.home).parent)
         write_atomic(private_dir(new_dir(ctx.home)) / name, content)

@@ -18,7 +18,16 @@ from . import known, masks
 from .known import LIMIT, drop_chat, shortened, visible
 from .masks import PLAIN, Lazy, is_secret_key
 
-__all__ = ["LIMIT", "PLACEHOLDER", "Redactor", "drop_chat", "is_secret_key", "public_ip", "visible"]
+__all__ = [
+    "LIMIT",
+    "PLACEHOLDER",
+    "Redactor",
+    "drop_chat",
+    "is_secret_key",
+    "public_ip",
+    "sentences",
+    "visible",
+]
 
 REMEMBERED = 5  # characters from which a masked value is masked everywhere
 
@@ -347,6 +356,24 @@ class Redactor:
 
     def _ip(self, match: "re.Match[str]") -> str:
         return self._mask("IP", match.group(0)) if public_ip(match.group(0)) else match.group(0)
+
+
+def sentences(value: Any) -> Any:
+    """A JSON value that is about to be kept, with its sentences clean by key names and shapes;
+    names, paths and numbers (what has no blank) stay as they are.
+    """
+    redactor = Redactor.shapes_only()
+
+    def clean(item: Any) -> Any:
+        if isinstance(item, Mapping):
+            return {key: clean(one) for key, one in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [clean(one) for one in item]
+        if isinstance(item, str) and (" " in item or not item.isascii()):
+            return redactor.clean(item)
+        return item
+
+    return clean(value)
 
 
 def _secret_key(match: "re.Match[str]") -> Tuple[str, str]:

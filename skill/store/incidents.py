@@ -12,6 +12,7 @@ from typing import Any, Dict, Mapping, Tuple
 from ..errors import SettingsError
 from ..files import memory, memory_dir, private_dir, read_json, write_json
 from ..openclaw.home import Home
+from ..redact import sentences
 from . import watch_state
 
 INTERRUPTED = 2  # a repair that was interrupted this often is not begun again
@@ -77,16 +78,16 @@ class Incident:
         target, spare = result_files(self.home, self.id)
         try:
             private_dir(self.folder)
-            write_json(target, dict(result))
+            write_json(target, sentences(result))
             return target
         except OSError:
             memory(self.home.state_dir)
-            write_json(spare, dict(result))
+            write_json(spare, sentences(result))
             return spare
 
     def _save(self) -> None:
         private_dir(self.folder)
-        write_json(self.path, self.value)
+        write_json(self.path, sentences(self.value))
 
 
 def result_files(home: Home, incident: str) -> Tuple[Path, Path]:

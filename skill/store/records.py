@@ -15,6 +15,7 @@ from ..files import private_dir, read_json, set_aside, write_json
 from ..locks import owned_lock
 from ..model import Healed, Text
 from ..openclaw.home import Home
+from ..redact import sentences
 
 KEEP = (
     500  # incidents; older ones go to records.1.json, which is overwritten when it is full itself
@@ -55,7 +56,7 @@ class Store:
         private_dir(self.path.parent)
         with _patient_lock(self.path.with_name("records.lock")):
             records = [item for item in self.all() if item.get("id") != record.get("id")]
-            records.append(dict(record))
+            records.append(sentences(record))
             if len(records) > KEEP:
                 old = records[:-KEEP]
                 records = records[-KEEP:]

@@ -115,6 +115,15 @@ def test_enqueue_takes_each_alert_once_also_after_a_restart_and_after_delivery(t
     assert enqueue(ctx, alert("recovered")) and not enqueue(ctx, alert("recovered"))
 
 
+def test_v11_a_queued_alert_is_clean_when_it_is_written(tmp_path):
+    ctx, _ = world(tmp_path)
+    words = "Port taken by: nc -l 18789 --password Hunter2CanaryA --user x"
+    enqueue(ctx, alert(title=words))
+    kept = [path.read_text() for path in tmp_path.rglob("*.json") if "outbox" in str(path)]
+    assert kept and not any("Hunter2CanaryA" in text for text in kept)
+    assert "--password <SECRET_1>" in kept[0]
+
+
 def test_outbox_files_are_private(tmp_path):
     ctx, _ = world(tmp_path)
     enqueue(ctx, alert())

@@ -8,6 +8,7 @@ from pathlib import Path
 from skill.model import Healed
 from skill.openclaw.home import Home
 from skill.store import records
+from skill.store.incidents import Incident
 from skill.store.records import Store, wilson
 
 
@@ -102,3 +103,16 @@ def test_the_watchdog_completes_a_record(tmp_path: Path) -> None:
         and record["level"] == 4
         and record["actions"]
     )
+
+
+def test_v11_what_is_kept_is_clean_when_it_is_written(tmp_path: Path) -> None:
+    """A foreign program's command line once stood in records, incidents and queued alerts."""
+    place, words = home(tmp_path), "held by: nc -l 18789 --password Hunter2CanaryA --user x"
+    Store(place).add({**acted(0, "failed"), "cause": {"en": words, "zh": words}, "id": "i-0"})
+    incident = Incident(place, "i-0")
+    incident.keep_ai({"calls": 1, "said": words})
+    incident.write_result({"cause": words, "path": "/a/b", "tried": [words]})
+    kept = [path.read_text() for path in tmp_path.rglob("*.json")]
+    assert len(kept) == 3 and not any("Hunter2CanaryA" in text for text in kept)
+    assert all("held by: nc -l 18789 --password <SECRET_1>" in text for text in kept)
+    assert any('"/a/b"' in text for text in kept)
