@@ -301,3 +301,13 @@ def test_v31_what_stands_in_config_env_or_environment_is_masked_where_it_turns_u
     assert leaks == []
     plain = "the gateway on loopback port 18789 is ready; openai/gpt-6 in agents.list"
     assert clean(plain) == plain
+
+
+def test_attack_a9_what_follows_a_mask_is_no_secret() -> None:
+    """<SECRET_1> was read as a key: a difference that is shown for a yes lost its next lines."""
+    config = {"auth": {"mode": "token", "token": "t0k"}, "bogusKey": 1, "botToken": "t0k"}
+    text = json.dumps(config, indent=1)
+    shown = Redactor(["t0k"]).clean(text)
+    assert shown == text.replace("t0k", "<SECRET_1>")
+    said = Redactor(["t0k"]).clean('t0k: "hunter2hunter2", password: "hunter3hunter3"')
+    assert "hunter3" not in said

@@ -130,6 +130,13 @@ def public_ip(text: str) -> bool:
     return not (a == 100 and 64 <= b < 128)
 
 
+def _in_placeholder(text: str, at: int) -> bool:
+    """Whether a word stands in a placeholder: <SECRET_1> is no key, and what follows no value."""
+    begin = text.rfind("<", max(0, at - 16), at)
+    found = PLACEHOLDER.match(text, begin) if begin >= 0 else None
+    return found is not None and found.end() > at
+
+
 class Redactor:
     """Given known secret values (any order, duplicates allowed), clean() any text. Not thread-safe;
     make one per run.
@@ -254,7 +261,7 @@ class Redactor:
         parts: List[str] = []
         last = 0
         for match in pattern.finditer(text):
-            if match.start() < last:
+            if match.start() < last or _in_placeholder(text, match.start()):
                 continue
             key, sep = key_of(match)
             if not sep:
