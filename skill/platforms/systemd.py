@@ -156,7 +156,8 @@ class Systemd:
         started = kept.get("started")
         ran = isinstance(started, (int, float)) and started >= began - 5.0
         bare = state.active == "inactive" and state.exit_code is None and not state.stopped_mono
-        return state.exists and bare and ran and kept.get("unit") == self.unit
+        loose = state.exists and state.enabled is not True  # else default.target holds it
+        return loose and bare and ran and kept.get("unit") == self.unit
 
     def _dangling(self) -> bool:
         """An enable link that points nowhere: the unit was not uninstalled, it got lost."""

@@ -629,6 +629,9 @@ def test_attack_a8_a_unit_that_is_not_enabled_is_forgotten_when_its_owner_stops_
     bare = "\n".join("=".join(pair) for pair in fresh.items())
     manager.answers = {("show",): (0, bare, "")}
     assert platform.service_state().stopped_by_operator is (True if boot else None)
+    held = bare.replace("disabled", "enabled")  # by default.target: it is not forgotten
+    manager.answers = {("show",): (0, held, "")}
+    assert platform.service_state().stopped_by_operator is None
     assert platform.unit == name
 
 
