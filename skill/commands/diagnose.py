@@ -211,8 +211,10 @@ def _show_diagnosis(app: App, found: Report) -> None:
         f for f in verdict.findings if f.severity != Severity.INFO and f.message != conclusion.cause
     ]
     for finding in others[:4]:
-        where = " ({})".format(finding.path) if finding.path else ""
-        app.say("   - " + finding.message.to(lang) + where)
+        said = finding.message.to(lang)
+        named = not finding.path or finding.path in said
+        where = "" if named else Text(" ({})", "（{}）").to(lang).format(finding.path)
+        app.say("   - " + said + where)
     if found.matches and not found.words:
         best = found.matches[0]
         line = ("Case: {} {} [{}]", "案例：{} {} [{}]")

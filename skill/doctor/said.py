@@ -170,8 +170,8 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
         if lacking is not None:
             return Reply(
                 Text.of(
-                    "Your words sound like {} ({}), and {} here. Checked: {}.",
-                    "你的描述像是{}（{}），但这里{}。已检查：{}。",
+                    'Your words sound like "{}" ({}), and {} here. Checked: {}.',
+                    "你的描述像是“{}”（{}），但这里{}。已检查：{}。",
                     words[0].case.title,
                     words[0].case.id,
                     lacking,
@@ -192,9 +192,9 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
     if verdict.state not in FINE and breaks != "gateway" or verdict.state is State.STOPPED:
         return Reply(
             Text.of(
-                "What you describe sounds like {} ({}). While the gateway is not up, nothing of "
-                "it can be told: look again once it is ready.",
-                "你的描述像是{}（{}）。网关没有运行时无法判断：等它就绪后再看。",
+                'What you describe sounds like "{}" ({}). While the gateway is down this cannot '
+                "be checked: look again once it is ready.",
+                "你的描述像是“{}”（{}）。网关没有运行时无法判断：等它就绪后再看。",
                 case.title,
                 case.id,
             ),
@@ -203,8 +203,8 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
     if cause is not None and _speaks_of(case, cause):
         return Reply(
             Text.of(
-                "Your words and what was seen agree: {} ({}).",
-                "你的描述与检查结果一致：{}（{}）。",
+                'Your words and what was seen agree: "{}" ({}).',
+                "你的描述与检查结果一致：“{}”（{}）。",
                 case.title,
                 case.id,
             ),
@@ -218,8 +218,8 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
     )
     return Reply(
         Text.of(
-            "Your words sound like {} ({}). Checked for it: {}. More: iflow-doctor explain {}",
-            "你的描述像是{0}（{1}）。为此已检查：{2}。详情：iflow-doctor explain {3}",
+            'Your words sound like "{}" ({}). Checked for it: {}. More: iflow-doctor explain {}',
+            "你的描述像是“{0}”（{1}）。为此已检查：{2}。详情：iflow-doctor explain {3}",
             case.title,
             case.id,
             _sound(verdict, rooms),

@@ -149,9 +149,10 @@ def span(seconds: float) -> Text:
     parts = [(days, "d", "天"), (hours, "h", "小时"), (minutes, "min", "分"), (rest, "s", "秒")]
     first = next((i for i, part in enumerate(parts) if part[0]), 3)
     shown = [part for part in parts[first : first + 2] if part[0]] or [parts[3]]
+    zh_shown = " ".join("{} {}".format(n, zh) for n, _, zh in shown)
     return Text(
         " ".join("{} {}".format(n, en) for n, en, _ in shown),
-        " ".join("{} {}".format(n, zh) for n, _, zh in shown),
+        zh_shown + ("钟" if zh_shown.endswith("分") else ""),
     )
 
 

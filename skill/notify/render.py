@@ -115,7 +115,9 @@ def when(at: float, lang: str, seconds: bool = True) -> str:
     offset = time.strftime("%z", moment)
     shape = "%Y-%m-%d %H:%M:%S" if seconds else "%m-%d %H:%M"
     return time.strftime(shape, moment) + (
-        " (UTC{}:{})".format(offset[:3], offset[3:]) if seconds and offset else ""
+        " (UTC{})".format((offset[:3] + ":" + offset[3:]) * bool(offset.strip("+-0")))
+        if seconds and offset
+        else ""
     )
 
 

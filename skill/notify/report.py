@@ -151,7 +151,7 @@ def overview_text(value: Mapping[str, Any], lang: str) -> str:
 
     if not reached(value):
         nobody = Text("Nobody would be told: ", "不会通知任何人：").to(lang) + (
-            Text("no way is set up", "尚未设置任何通道")
+            Text("no alert channel is set up", "尚未设置任何告警通道")
             if value["enabled"]
             else Text("notify.enabled is false", "notify.enabled 为 false")
         ).to(lang)

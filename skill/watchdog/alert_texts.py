@@ -50,7 +50,7 @@ ESCALATED = (
         "it is watched, and started as soon as that can work",
         "持续观察，一旦条件具备就自动启动",
     ),
-    Text("no: until then nobody gets an answer", "不能：在此之前没有人能收到回复"),
+    Text("no; until then nobody gets an answer", "不能，在此之前没有人能收到回复"),
 )
 HOPELESS = Text(
     "nothing more is tried; once you have fixed it, it is started within a minute",
@@ -125,13 +125,13 @@ def quiet(name: str, rows: Sequence[Sequence[str]], now: float, home: Home) -> A
     hint = Text("\n".join(row[3] for row in rows), "\n".join(row[4] for row in rows))
     waits = (
         Text(
-            "no: what is written meanwhile goes into the new database",
-            "不能：在此期间写入的内容会进入新的数据库",
+            "no; what is written meanwhile goes into the new database",
+            "不能，在此期间写入的内容会进入新的数据库",
         )
         if lost
         else Text("yes, but not for days", "能，但不要拖几天")
     )
-    nothing = Text("nothing: a restart would not bring it back", "无：重启也找不回来")
+    nothing = Text("nothing; a restart would not bring it back", "无，重启也找不回来")
     return Alert(
         name,
         "escalated",
@@ -198,9 +198,9 @@ def deaf(name: str, rows: Sequence[Mapping[str, Any]], now: float) -> Alert:
     hints = list(dict.fromkeys(tuple(row["hint"]) for row in sorted_rows if row["hint"][0]))
     step = Text("\n".join(h[0] for h in hints[:3]), "\n".join(h[1] for h in hints[:3]))
     wait = (
-        Text("no: what is written meanwhile may be lost", "不能：在此期间写入的内容可能丢失")
+        Text("no; what is written meanwhile may be lost", "不能，在此期间写入的内容可能丢失")
         if loses
-        else Text("no: that part does not work until then", "不能：在此之前这部分无法使用")
+        else Text("no; that part does not work until then", "不能，在此之前这部分无法使用")
         if grave
         else Text("yes, if nobody needs that part", "如果没人需要这部分，能")
     )
@@ -239,7 +239,7 @@ def moment(at: float, now: float) -> str:
     same = then[:3] == time.localtime(now)[:3]
     offset = time.strftime("%z", then)
     return time.strftime("%H:%M:%S" if same else "%m-%d %H:%M", then) + (
-        " UTC{}:{}".format(offset[:3], offset[3:]) if offset else ""
+        " UTC" + (offset[:3] + ":" + offset[3:]) * bool(offset.strip("+-0")) if offset else ""
     )
 
 

@@ -53,7 +53,7 @@ ENDED = Text("the gateway process ended by itself", "网关进程自行退出")
 # an exit code of a signal, by its number: as the kernel (-9) and as a shell (137) tell it
 SIGNALS: Dict[int, Text] = {
     9: Text(
-        "the gateway process was killed (signal 9): out of memory, or somebody's kill",
+        "the gateway process was killed (signal 9): out of memory, or somebody killed it",
         "网关进程被强制结束（信号 9）：内存不足，或被人强行终止",
     ),
     15: Text(
@@ -193,7 +193,7 @@ def tried(one: Tried) -> Text:
     title = title or OTHERS.get(one.repair) or Text(one.repair, one.repair)
     if not one.outcome or one.outcome == "healed":
         return title
-    return Text.of("{} ({})", "{}（{}）", title, words)
+    return Text.of("tried: {} ({})", "已尝试：{}（{}）", title, words)
 
 
 # -- a line of watchdog.log ---------------------------------------------------------------------

@@ -86,7 +86,7 @@ NOTES = {
 # code: (title, what was measured in both languages, what it means, what to do)
 LEVELS = {
     "memory": (
-        Text("OpenClaw uses unusually much memory", "OpenClaw 占用内存异常偏高"),
+        Text("OpenClaw uses an unusual amount of memory", "OpenClaw 占用内存异常偏高"),
         Text(
             "It is not restarted for that. Long sessions and plugins are the usual cause.",
             "不会因此重启。常见原因是会话过长或插件。",
@@ -128,10 +128,10 @@ LEVELS = {
 
 YES = Text("yes", "能")
 WAIT = {
-    "safe_mode": Text("yes: they come back by themselves", "能：会自动恢复"),
-    "resume_failed": Text("no: nobody gets an answer in chat", "不能：聊天里没有人能收到回复"),
+    "safe_mode": Text("yes, they come back by themselves", "能，会自动恢复"),
+    "resume_failed": Text("no; nobody gets an answer in chat", "不能，聊天里没有人能收到回复"),
     "stopped": Text("yes, if it was you", "如果是你停的，能"),
-    "degraded": Text("no: what is affected does not work", "不能：受影响的部分无法使用"),
+    "degraded": Text("no; what is affected does not work", "不能，受影响的部分无法使用"),
     "repair-suspended": Text("no, while OpenClaw is down", "OpenClaw 停机时不能"),
     "rival": Text("no, if the other one does not start it", "如果另一个没有启动它，不能"),
 }

@@ -649,3 +649,16 @@ def test_an_alertmanager_gets_one_alert_an_incident_with_the_same_labels_until_i
     assert opened[0]["labels"]["alertname"] == "OpenClawIncident"
     assert opened[0]["labels"]["gateway"].endswith(":18789")
     assert opened[0]["startsAt"] < opened[0]["endsAt"] > over[0]["endsAt"] == stamp(NOW + 90)
+
+
+def test_a_length_and_a_time_read_as_a_person_writes_them(monkeypatch):
+    from skill.notify.incidents import span
+    from skill.watchdog.alert_texts import moment
+
+    assert span(180) == Text("3 min", "3 分钟") and span(65) == Text("1 min 5 s", "1 分 5 秒")
+    for zone, shown in (("UTC0", "UTC"), ("CST-8", "UTC+08:00"), ("EST5", "UTC-05:00")):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert moment(1790000000, 1790000000).split(" ")[1] == shown
+    monkeypatch.undo()
+    time.tzset()

@@ -76,11 +76,11 @@ def test_an_escalation_says_what_since_when_what_was_tried_and_what_to_do():
     assert alert.what == Text(
         "Your bot answers nobody. The disk is full.", "你的机器人现在谁都不回复。磁盘已满。"
     )
-    deleted = "Delete old rotated logs and our own spare copies (did not help)"
+    deleted = "tried: Delete old rotated logs and our own spare copies (did not help)"
     assert [text.en for text in alert.done] == ["restarted 2 times, without success", deleted]
     assert [text.zh for text in alert.done] == [
         "已重启 2 次，没有恢复",
-        "删除旧的轮转日志和我们自己的多余副本（无效）",
+        "已尝试：删除旧的轮转日志和我们自己的多余副本（无效）",
     ]
     rows = {label.en: value for label, value in alert.details}
     assert rows["Down since"].en.endswith("(for 6 min 50 s)")  # from the last good look
