@@ -221,6 +221,7 @@ def why(row: Dict[str, Any]) -> str:
     """Return a red cell's reason, in one short line."""
     told = re.findall(r"(?:escalate|could not be run): (.+)", row["printed"])
     said = row["cause"] or (told or [results.last_line(row["printed"]) or "nothing was said"])[-1]
+    said = re.sub(r"/\S*/iflow-drill-[^/]+/home/", "~/", said)
     return re.sub(r"\s+", " ", said.replace("|", "/"))[-160:].strip()
 
 
