@@ -121,13 +121,20 @@ class Visit:
                 )
             if outcome is not None and (outcome.edited or outcome.by_itself):
                 # Somebody is at work here, or nobody is needed: hands off, and no credit taken.
-                return self._answer("nothing", outcome.detail, None)
+                return self._answer("nothing", self._let_go_of(choice, outcome), None)
             if self.ctx.host.monotonic() - self.began > VISIT_S:
                 break
             self._settle(max(self.patience, AGAIN_S))
         if self.plan_only or self.agreed:
             return self._escalate(False)
         return self._ask_ai() or self._escalate(False)
+
+    def _let_go_of(self, choice: Choice, outcome: Outcome) -> Text:
+        """Why nothing was done. An edit that made us let go is not what is wrong: both are said."""
+        if not outcome.edited or outcome.serves:
+            return outcome.detail
+        wrong = choice.finding.message if choice.finding else self._conclusion().cause
+        return Text.of("{0}; {1}", "{0}；{1}", wrong, outcome.detail)
 
     # -- looking -----------------------------------------------------------------------------------
     def _look(self) -> Context:

@@ -69,9 +69,12 @@ def test_a2_an_edit_during_the_wait_stays_and_ends_the_work(world: World) -> Non
     assert outcome.seconds < 60, "nobody waits on for what an owner is correcting"
 
 
-def test_everyday_2_what_came_up_with_the_owners_edit_is_not_our_credit(world: World) -> None:
+@pytest.mark.parametrize("helps", [True, False])
+def test_everyday_2_what_came_up_with_the_owners_edit_is_not_our_credit(
+    world: World, helps: bool
+) -> None:
     world.config.write_text(CONFIG[:50])
-    world.healthy = lambda: world.config.read_text() == OWNERS
+    world.healthy = lambda: helps and world.config.read_text() == OWNERS
     ctx = later(world, 2, lambda: world.config.write_text(OWNERS))
     seen = finding("config/syntax", str(world.config))
 
@@ -85,6 +88,8 @@ def test_everyday_2_what_came_up_with_the_owners_edit_is_not_our_credit(world: W
     ).treat()
     assert result.outcome == "nothing" and world.config.read_text() == OWNERS
     assert "somebody else" in result.cause.en
+    # the edit that made us let go is not what is wrong: the fault stays in the telling
+    assert ("config/syntax" in result.cause.en) is not helps
     assert result.actions[-1]["outcome"] == "let-go"
     assert result.actions[-1]["edited"] == [str(world.config)]
     assert Incident(world.home, "i1").may_try("restore-config"), "it was not given a chance"
