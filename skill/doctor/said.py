@@ -13,6 +13,7 @@ from ..model import (
     FINE,
     NOT_SERVING,
     Case,
+    Confidence,
     Finding,
     Match,
     Severity,
@@ -188,6 +189,15 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
             None,
         )
     case = words[0].case
+    if verdict.state not in FINE and _vague(words) and not (cause and _speaks_of(case, cause)):
+        return Reply(
+            Text.of(
+                "Your words fit several known cases and none of them clearly. Checked: {}.",
+                "你的描述可能对应多个已知案例，无法确定是哪一个。已检查：{}。",
+                _sound(verdict, ("health", "channels", "models", "config", "database")),
+            ),
+            None,
+        )
     breaks = str(case.raw.get("breaks", "gateway"))
     if verdict.state not in FINE and breaks != "gateway" or verdict.state is State.STOPPED:
         return Reply(
@@ -227,6 +237,13 @@ def reply(words: Sequence[Match], ctx: Context, place: Here, cause: Optional[Fin
         ),
         _look(case),
     )
+
+
+def _vague(words: Sequence[Match]) -> bool:
+    """Whether the best case is no more than possible, and others come close to it."""
+    if words[0].confidence is not Confidence.POSSIBLE or len(words) < 2:
+        return False
+    return words[1].score >= 0.6 * words[0].score
 
 
 def _speaks_of(case: Case, cause: Finding) -> bool:

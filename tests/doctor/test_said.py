@@ -10,7 +10,7 @@ import pytest
 from skill.cases import library, matcher
 from skill.context import Context
 from skill.doctor import conclude, said
-from skill.model import Finding, Match, Severity, State, Text, Verdict
+from skill.model import Confidence, Finding, Match, Severity, State, Text, Verdict
 from skill.openclaw.home import Home
 
 LIBRARY = library.shipped()
@@ -41,6 +41,18 @@ def case(slug):
 
 
 DEAD = (("process/none", Severity.ERROR), ("health/refused", Severity.ERROR))
+
+
+@pytest.mark.parametrize("text", ["网关起不来", "gateway won't start"])
+def test_a_vague_sentence_is_compared_with_no_precise_case(ctx, text):
+    """`网关起不来` on a stopped gateway: "sounds like a syntax error", of a config that is sound."""
+    found = words(text)
+    assert len(found) > 1 and found[0].confidence is Confidence.POSSIBLE
+    reply = said.reply(found, at(ctx, State.DOWN, *DEAD), said.here(ctx), None)
+    assert found[0].case.title.en not in reply.said.en and "several known cases" in reply.said.en
+    clear = words("telegram bot does not answer")
+    named = said.reply(clear, at(ctx, State.HEALTHY), said.here(ctx), None)
+    assert clear[0].case.title.en in named.said.en
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,9 @@ def test_attack_a1_a_pattern_that_never_ends_decides_nothing_and_costs_a_second(
     """Alertmanager's engine does not go back; ours took the watchdog's CPU for ever."""
     value = "(web|openclaw|[a-z-]+)+[0-9]+"
     endless = {"name": "gateway", "value": value, "isRegex": True}
-    host, home, settings = world(silence([endless]), prometheus="", gateway="openclaw-prod-eu-west")
+    host, home, settings = world(
+        silence([endless]), prometheus="", gateway="openclaw-prod-eu-west-abcd-"
+    )
     began = time.monotonic()
     for _ in range(5):
         assert fleet.held(host, home, settings) == ("", "")
