@@ -48,6 +48,13 @@ NEIGHBOURS = frozenset(
     "caddy containerd curl docker dockerd envoy ffmpeg git haproxy nginx npx podman psql rsync "
     "smbd snapd ssh sshd sudo wget".split()
 )
+# Programs of others, unless the words speak of a bot.
+OTHER_CLIENT = re.compile(
+    r"\b(?:codex|qwen|aws|azure|gcloud|github|gh|heroku|vercel) cli\b|\b\w+ desktop\b|"
+    r"(?:微信|飞书|钉钉|企业微信|qq|telegram) ?(?:电脑版|桌面版|客户端|手机版)",
+    re.I,
+)
+BOT = re.compile(r"\bbots?\b|\bagents?\b|assistant|机器人|助手|智能体", re.I)
 # What else is called a gateway.
 OTHER_GATEWAY = re.compile(
     r"\b(?:api(?: management)?|cloud|default|egress|ingress|internet|iot|mail|nat|payment|sms|"
@@ -58,10 +65,7 @@ OTHER_GATEWAY = re.compile(
 )
 # Other programs with errors of the same words.
 OTHER = re.compile(
-    r"claude[ -]code|\b(?:codex|gemini|qwen|aws|azure|gcloud|github|gh|heroku|vercel) cli\b|"
-    r"gemini-cli|\b\w+ desktop\b|"
-    r"(?:微信|飞书|钉钉|企业微信|qq|telegram) ?(?:电脑版|桌面版|客户端|手机版)|"
-    r"continue (?:extension|\.dev|ide|plugin)|"
+    r"claude[ -]code|gemini[ -]cli|continue (?:extension|\.dev|ide|plugin)|"
     r"cursor (?:ide|editor|agent|ai|pro|cannot|can.?t|says|does|is|with)|"
     r"on my (?:website|web site|blog)|in cursor\b|github copilot|copilot chat|"
     r"\bopencode\b(?![/:])|vs ?code|\bn8n\b|lobe[ -]?chat|cherry studio|\bwaha\b|noweb|"
@@ -173,16 +177,26 @@ SOLVED = re.compile(
     r"\b(?:i|we) (?:fixed|solved|resolved) (?:it|this|that|the)\b|"
     r"\b(?:looks|works|running|runs|all) (?:good|great|perfectly|smoothly|fine)(?: now"
     r"| again)?\W*$|\bmy working\b|(?:已|已经)(?:解决|修复|搞定|恢复正常)|"
-    r"解决(?:了|方法|办法|方案)[。！!]?$|^(?:many )?(?:thanks|thank you|thx)\b|^(?:谢谢|多谢|感谢)|"
-    r"\bnever ?mind\b|\b(?:it|everything) works (?:now|again)\W*$|"
-    r"(?:已经?(?:好|正常|可以)|搞定|修好|弄好)了(?!.*(?:又|但|可是|还是|再次))",
+    r"解决(?:了|方法|办法|方案)[。！!]?$|\b(?:it|everything) works (?:now|again)\W*$",
     re.I,
 )
-# Somebody else's words, and work for the assistant.
+# Thanks, an act of one's own, work for the assistant: unless something is said to be wrong.
+SMALL_TALK = re.compile(
+    r"^(?:many )?(?:thanks|thank you|thx)\b|^(?:谢谢|多谢|感谢)|\bnever ?mind\b|"
+    r"\bon purpose\b|\b(?:stop|shutdown|restart)\w* by me\b|"
+    r"^(?:please |pls )?remind me|写(?:一|个|首|篇|段)|讲(?:一?个|段)|翻译|总结一下|提醒我",
+    re.I,
+)
+# A sentence that begins as an order to the assistant, or as the end of a trouble, is one.
+BEGINS = re.compile(
+    r"^(?:(?:please|pls|hey|could you|can you)[, ]+)*(?:tell me an? |"
+    r"(?:write|compose|draw|sing|translate|summari[sz]e) (?:me |us )?(?:an?|the|this|some)\b)|"
+    r"^(?:(?:谢谢|多谢|感谢)[，,！! ]*)?(?:已经?(?:好|正常|可以)|搞定|修好|弄好)了"
+    r"(?!.*(?:又|但|可是|还是|再次|今天|后来|现在|却))",
+    re.I,
+)
+# Somebody else's words.
 QUOTED = re.compile(
-    r"\btell me an? |\b(?:write|compose|draw|sing|translate|summari[sz]e) (?:me |us )?"
-    r"(?:an?|the|this|some)\b|"
-    r"^(?:please |pls )?remind me|写(?:一|个|首|篇|段)|讲(?:一?个|段)|翻译|总结一下|提醒我|"
     r"\b(?:told|tells|wrote|writes|explain(?:s|ed)) (?:me |us )?(?:(?:an?|the) )?(?:story|joke|"
     r"poem|essay|song|about\b)|^what (?:do|does|is|are) .{1,60}\b(?:do|mean|for)\W*$|"
     r"some(?:body|one) (?:wrote|asked|posted|pasted|sent)|"
@@ -193,7 +207,6 @@ QUOTED = re.compile(
 )
 # The person says that nothing is broken.
 CALM = re.compile(
-    r"\bon purpose\b|\b(?:stop|shutdown|restart)\w* by me\b|"
     r"\bnon-?fatal\b|is (?:this|it|that) (?:normal|expected|a problem|ok(?:ay)?)\b|"
     r"(?:finish|start|run|work|complet|updat|install|upgrad)\w* (?:\w+ )?without (?:an"
     r"y )?(?:problems?|errors?|issues?)\b|everything (?:still )?works|"
@@ -225,7 +238,7 @@ COMPLAINT = re.compile(
     r"\bbug|\b[45]\d\d\b|\bexit|abort|requir|needs?\b|\bold|stale|\btoo\b|only|(?-i:\bE[A-Z]{4,})|"
     r"keeps?|although|though|in use|exhaust|cooldown|quota|credit|[不没無无]|失败|错|断|掉|卡|"
     r"重启|重复|占用|丢|报|提示|限|坏|只|一直|被杀|"
-    r"崩|挂|死|慢|满|超|异常|失效|过期|冲突|退出|拒绝|消失|闪|泄漏",
+    r"\bred\b|unhealthy|崩|挂|死|慢|满|超|异常|失效|过期|冲突|退出|拒绝|消失|闪|泄漏",
     re.I,
 )
 # Words of trouble that a question may hold without any.
@@ -243,6 +256,9 @@ NAME = re.compile(
 SNAKE = re.compile(r"(?<![\w./@$%-])[a-z]+(?:_[a-z]+){2,}(?![\w/@.])")
 CAMEL = re.compile(r"(?:[A-Z]+[a-z]+){2,}$|[A-Z]{2,}[a-z]+$|[A-Z][a-z]+[A-Z]{2,}$")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+PATTERNS = (WISH, SOLVED, QUOTED, CALM, ADVISORY, BEGINS)
 
 
 class Scope(NamedTuple):
@@ -276,7 +292,9 @@ def judge(
     nothing = (
         not (symptom.strip() or own)
         or bool(lines and not own)
-        or any(pattern.search(symptom) for pattern in (WISH, SOLVED, QUOTED, CALM, ADVISORY))
+        or any(pattern.search(symptom) for pattern in PATTERNS)
+        or SMALL_TALK.search(symptom) is not None
+        and not COMPLAINT.search(symptom)
         or len(own) <= 20
         and any(ADVISORY.search(line) for line in own)
         or not trouble
@@ -294,6 +312,8 @@ def judge(
             and not placed
             or any(MODULES.search(line) or STACK.search(line) for line in own)
             or bool(OTHER_GATEWAY.search(symptom))
+            or OTHER_CLIENT.search(symptom) is not None
+            and not BOT.search(symptom)
             or not placed
             and any(
                 not NEUTRAL.search(found.group(found.lastindex or 0))

@@ -252,3 +252,34 @@ def test_words_alone_must_speak_up_beside_a_log():
         )
         == []
     )
+
+
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "每天早上提醒我开会的定时任务昨晚没有执行",
+        "让机器人翻译文章，它一直不回复",
+        "the bot crashes when I ask it to translate the document",
+        "cron job that should remind me every day did not run",
+        "微信客户端发消息 机器人没反应",
+        "thanks in advance, my gateway won't start",
+        "昨天修好了，今天网关起不来",
+    ],
+)
+def test_a_complaint_stays_one_whatever_else_is_spoken_of(symptom):
+    """What the bot was asked to do, a client that was used, a word of thanks: no reason to be deaf."""
+    assert not judge(symptom, [], KNOWN).nothing
+
+
+@pytest.mark.parametrize(
+    "symptom",
+    [
+        "write a poem about error 429",
+        "翻译这段话",
+        "提醒我明天开会",
+        "谢谢，已经好了，重启一下就可以了",
+        "微信电脑版登录不上",
+    ],
+)
+def test_small_talk_is_no_trouble(symptom):
+    assert match(LIBRARY, symptom, "") == []
