@@ -126,11 +126,12 @@ class Ledger:
 
     def since_stop(self, mono: float) -> Optional[Act]:
         """The newest act that shows a process living after a stop that the manager noted at this
-        monotonic second of this boot (0.0: unknown): served, or ended by us. None where none does.
+        monotonic second of this boot (0.0: unknown): seen, served, or ended by us. None where none
+        does.
         """
         for act in reversed(self.acts()):
             later = bool(mono) and act.boot == _boot() and act.mono > mono
-            if act.act in ("terminate", "kill") and later:
+            if act.act in (LIVING, "terminate", "kill") and later:
                 return act
             if act.act in ("stop", "start", "restart") and not mono:
                 return None

@@ -184,17 +184,15 @@ def whose(host: Host, home: Home, state: ServiceState) -> ServiceState:
         return state
     ledger = Ledger(host, home)
     ours = ledger.owed_start()
-    if ours is not None and _asked_since(home, ours.at):
-        return state
-    if ours is not None:
+    if ours is not None and not _asked_since(home, ours.at):
         said = "stopped by {}, not by a person".format(ours.who)
         return replace(state, stopped_by_operator=False, detail=said)
     later = ledger.since_stop(state.stopped_mono)
-    if later is None or left_by_signal(host, home, later.at):
+    if later is None or left_by_signal(host, home, later.at) or _stays_stopped(host, home):
         return state
-    return replace(
-        state, stopped_by_operator=False, detail="a gateway was started by hand after the stop"
-    )
+    said = "a gateway was started by hand after the stop"
+    # how the manager's own process ended says nothing of that one
+    return replace(state, stopped_by_operator=False, detail=said, exit_code=None, result="")
 
 
 def _stays_stopped(host: Host, home: Home) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .rules import BOUND, HARD_WINDOW, LATE, PLAIN, QUIET, UNSTARTED, Rules
+from .rules import AT_ONCE, BOUND, HARD_WINDOW, LATE, PLAIN, QUIET, UNSTARTED, Rules
 
 
 class Outages(Rules):
@@ -14,6 +14,12 @@ class Outages(Rules):
         self.down_since = None
 
     def ended(self, gateway: Any) -> None:
+        """A start by hand that is refused at once is read where it was typed: whether it is to be
+        tried again nobody but its owner knows, and no look of ours has seen it.
+        """
+        at_once = self.world.mono - gateway.began < AT_ONCE
+        if gateway.kept_by == "terminal" and at_once and not gateway.ever_ready:
+            self.world.wants("any")
         if self.down_since is None and self.world.intent == "up":
             self.down_since = self.world.mono
 

@@ -34,6 +34,7 @@ BOUND = 2400.0  # s after which an outage that nobody was told of is a quiet one
 STARTS = 947.0  # s of a start that shows progress (OpenClaw's documents)
 DOOMED = 120.0  # s: who ends so soon after it is ready crashes in a loop; a repair may cut its start short
 LATE = 420.0  # s after which a deaf process must have been ended, where nothing else is wrong
+AT_ONCE = 1.0  # s in which a start that is refused ends before anybody can look
 UNSTARTED = 900.0  # s after a stop of ours without a start and without a word
 QUIET = 300.0  # s without anything done, after which one that refuses to start is given up
 PLAIN = ("hang", "process", "start")  # families that disturb nothing but the gateway itself
