@@ -151,6 +151,23 @@ class Ledger:
         """When a signal or a stop of ours last went to the gateway, epoch seconds; 0.0 never."""
         return max((act.at for act in self.acts() if act.act in ENDS), default=0.0)
 
+    def started_since_end(self, until: float) -> bool:
+        """Whether after our last end of it another one was started or seen alive, up to this time
+        (epoch). The one that was told to end may still answer for a while.
+        """
+        acts = self.acts()
+        last = next((at for at in reversed(range(len(acts))) if acts[at].act in ENDS), None)
+        if last is None:
+            return False
+        return any(
+            act.act == "start"
+            or act.act in ("serving", LIVING)
+            and acts[last].pid != 0
+            and act.pid not in (0, acts[last].pid)
+            for act in acts[last + 1 :]
+            if act.at <= until
+        )
+
     def ended_by_us(self, pid: int, within: float = 3600.0) -> bool:
         """Whether a signal to this process was ours."""
         return any(

@@ -229,8 +229,12 @@ def left_by_signal(host: Host, home: Home, after: float = 0.0) -> bool:
         told = logs.told_to_end(host, home)
     except Exception:  # a log that cannot be read says nothing
         return False
-    ours = Ledger(host, home).last_end()
-    return told > 0 and told >= after and not 0 <= told - ours < GRACE_AFTER_OURS
+    if told <= 0 or told < after:
+        return False
+    ledger = Ledger(host, home)
+    # who came after our last end of one was not told to end by it
+    recent = 0 <= told - ledger.last_end() < GRACE_AFTER_OURS
+    return not recent or ledger.started_since_end(told)
 
 
 SHOWN = (

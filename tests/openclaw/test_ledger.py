@@ -21,7 +21,7 @@ from skill.host import Host, Reply
 from skill.openclaw.gateway import end_gateway
 from skill.openclaw.gateway_process import Ended, look_at
 from skill.openclaw.home import locate
-from skill.openclaw.ledger import HARD_LIMIT, NAME, Ledger
+from skill.openclaw.ledger import HARD_LIMIT, LIVING, NAME, Ledger
 
 pytestmark = pytest.mark.real_processes
 READY = Reply(200, b'{"ready":true,"failing":[]}')
@@ -305,3 +305,37 @@ def test_a_disk_that_took_half_a_line_is_a_disk_that_refused(world, monkeypatch)
     monkeypatch.setattr(os, "write", real)
     assert len(ledger.hard_kills()) == 1, "it is remembered here"
     assert ledger.note("kill", who="level 2") and len(ledger.hard_kills()) == 2
+
+
+@pytest.mark.parametrize(
+    "acts, another",
+    [
+        ([("terminate", 7)], False),
+        ([("terminate", 7), ("start", 0)], True),
+        ([("terminate", 7), ("serving", 7)], False),  # still answering, not yet gone
+        ([("terminate", 7), ("serving", 8)], True),
+        ([("stop", 0), ("serving", 8)], False),  # whom the manager ended is not known
+        ([("terminate", 7), (LIVING, 8)], True),
+        ([("start", 0), ("terminate", 7)], False),
+        ([("start", 0)], False),
+    ],
+)
+def test_another_one_came_after_our_last_end(world, acts, another):
+    """Seed V40: the owner's stop soon after a repair was taken for ours."""
+    ledger = Ledger(world.host, locate(world.host))
+    for act, pid in acts:
+        ledger.note(act, who="test", pid=pid)
+        world.pass_(10)
+    assert ledger.started_since_end(world.wall) is another
+    assert not ledger.started_since_end(world.wall - 1000)
+
+
+def test_a_process_that_was_seen_lives_after_the_stop_that_the_manager_noted(world):
+    """Seed V39: a look that asks no manager leaves only that it saw one."""
+    ledger, stopped = Ledger(world.host, locate(world.host)), world.mono
+    world.pass_(10)
+    assert ledger.since_stop(stopped) is None
+    ledger.note(LIVING, who="level 2", pid=8)
+    found = ledger.since_stop(stopped)
+    assert found is not None and found.act == LIVING
+    assert ledger.since_stop(world.mono + 5) is None
