@@ -12,6 +12,8 @@ from typing import Any, Dict, List
 
 from test_systemd import OURS, UNIT, Stand, pytestmark, stand
 
+from skill.openclaw.ledger import LIVING, STOPPED
+
 __all__ = ["pytestmark", "stand"]  # the module's fixture is this module's, too
 
 STALL = """
@@ -41,9 +43,10 @@ PACKAGE = {
 
 
 def acts(stand: Stand) -> List[Dict[str, Any]]:
-    """The ledger: every signal, stop and start of ours."""
+    """The ledger: every signal, stop and start of ours; not what was only seen."""
     said = stand.bed.user("cat ~/.openclaw/iflow-doctor/ledger.jsonl").stdout.decode()
-    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return [row for row in rows if row["act"] not in (STOPPED, LIVING)]
 
 
 def decided(stand: Stand, since: float, kind: str) -> bool:
