@@ -148,7 +148,7 @@ class Observer:
 
 
 def as_json(seen: Seen, zero: float) -> List[Dict[str, Any]]:
-    """The changes between looks, for whoever reads a result."""
+    """The changes between looks, for the reader of a result."""
     out: List[Dict[str, Any]] = []
     last: Optional[Tuple[Any, ...]] = None
     for look in seen.looks:

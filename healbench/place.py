@@ -116,7 +116,7 @@ class Place:
         self.subject_roots: Dict[int, str] = {}
         self.mail_port = 0
         self.asked: Set[int] = set()  # gateways that the owner wanted ended
-        self.subject: Any = None  # set by whoever runs the case: faults act through it
+        self.subject: Any = None  # set by the runner of the case: faults act through it
         self._children: List["subprocess.Popen[bytes]"] = []
         self._cleanups: List[Any] = []
         self._gateways: Dict[procs.Who, bool] = {}

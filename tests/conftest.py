@@ -24,7 +24,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _texts_are_read_once() -> Iterator[None]:
-    """The library is weighed anew in each home with cases of its own; what its 3,000 texts hold is
+    """The library is weighed again in each home with cases of its own; what its 3,000 texts hold is
     the same each time. (In the product this would cost memory for nothing.)
     """
     from skill.cases import phrases

@@ -1,4 +1,4 @@
-"""Locks: one holder, whoever asks, also where nothing can be written."""
+"""Locks: one holder, no matter who asks, also where nothing can be written."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def all_prose() -> List[Tuple[str, str]]:
 
 
 def prose() -> Iterator[Tuple[str, str]]:
-    for path in sorted((ROOT / "skill").rglob("*.py")):
+    for path in sorted([*(ROOT / "skill").rglob("*.py"), *(ROOT / "healbench").rglob("*.py")]):
         if path.name not in FOREIGN:
             yield from of_python(path)
     for path in [ROOT / "cases.json", *sorted((ROOT / "skill").rglob("*.json"))]:
@@ -143,7 +143,8 @@ def test_the_glossary_gives_up_words_and_they_are_found() -> None:
 
 def pages_and_comments() -> Iterator[Tuple[str, str]]:
     """The English pages but the glossary itself, and what comments say."""
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "healbench").glob("*.md")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "healbench").rglob("*.md")]
+    pages += (ROOT / "templates" / "prompts").glob("*.md")
     for path in sorted(pages):
         if "zh-CN" not in path.name and path.name != "glossary.md":
             for at, line in of_markdown(path):

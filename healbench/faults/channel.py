@@ -114,7 +114,7 @@ def _by_variable(p: Place) -> None:
     targets=BOTH,
 )
 def behind_proxy(p: Place) -> None:
-    """The proxy listens elsewhere: only whoever asks the wrong port believes it."""
+    """The proxy listens elsewhere: only a watcher that asks the wrong port believes it."""
     from .base import squat
 
     squat(p, p.port + 2, 200, '{"ok":true,"status":"live"}')

@@ -70,7 +70,7 @@ def blocks(p: Place) -> None:
 @fault(
     "plugin-blocks-load",
     "plugin",
-    "a plugin loops for ever while it is loaded",
+    "a plugin loops forever while it is loaded",
     HEAL,
     oracle=off,
     limit_s=420,

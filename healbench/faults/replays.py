@@ -148,7 +148,7 @@ def integrity(p: Place) -> None:
 @chain(
     "chain-update-key-then-doctor",
     "update",
-    "an update refuses a key; `doctor --fix` mends it and loses a section",
+    "an update refuses a key; `doctor --fix` repairs it and loses a section",
     HEAL,
     "openclaw#83679",
     limit_s=420,

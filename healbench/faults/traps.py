@@ -62,7 +62,7 @@ def fix_nothing(p: Place) -> None:
 @trap(
     "trap-fix-drops-section",
     "config",
-    "`doctor --fix` mends a key and loses two sections",
+    "`doctor --fix` repairs a key and loses two sections",
     HEAL,
     limit_s=300,
     smoke=True,
@@ -207,7 +207,7 @@ def secret_told(p: Place) -> None:
     targets=BOTH,
 )
 def recovers(p: Place) -> None:
-    """A stall that ends while whoever watches is making up his mind."""
+    """A stall that ends while the watcher is still deciding."""
     who = p.signal_gateway(signal.SIGSTOP)
     if who:
         p.wait(seconds(p, 6, 9), lambda: False)
@@ -237,7 +237,7 @@ def two_healers(p: Place) -> None:
     limit_s=300,
 )
 def home_made(p: Place) -> None:
-    """It starts a gateway when none answers: a race with whoever heals."""
+    """It starts a gateway when none answers: a race with the healer."""
     code = (
         "import subprocess, sys, time, urllib.request\nfor _ in range(60):\n    try:\n"
         "        urllib.request.urlopen('http://127.0.0.1:%s/healthz' % sys.argv[1], timeout=2).read()\n"
@@ -256,7 +256,7 @@ def home_made(p: Place) -> None:
 @trap(
     "trap-healer-killed-at-act",
     "config",
-    "kill -9 of whoever heals as soon as it changes the config",
+    "kill -9 of the healer as soon as it changes the config",
     HEAL,
     limit_s=420,
     spoils=("config",),
@@ -289,7 +289,7 @@ def _when(p: Place, test: object, for_s: float) -> None:
 @trap(
     "trap-owner-edits-in-repair",
     "config",
-    "the owner mends the config himself while it is being repaired",
+    "the owner fixes the config himself while it is being repaired",
     HEAL,
     limit_s=300,
     spoils=("config",),
@@ -300,12 +300,12 @@ def owner_edits(p: Place) -> None:
     p.write(configs._cut(p, text))
     p.kill_gateway()
 
-    def mend() -> None:
+    def fix() -> None:
         data = __import__("healbench.json5", fromlist=["loads"]).loads(text)
         data["messages"]["ackReaction"] = "owner_was_here"
         p.write(json.dumps(data, indent=2) + "\n", meant=True)
 
-    p.later(seconds(p, 2, 14), mend)
+    p.later(seconds(p, 2, 14), fix)
 
 
 @trap(

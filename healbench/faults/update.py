@@ -135,7 +135,7 @@ def midway(p: Place) -> None:
     p.kill_gateway()
 
 
-@fault("update-never-ends", "update", "an update that hangs for ever holds the gateway down: a person is told", ESCALATE, limit_s=1500, targets=PRACTICE, facts=Facts(
+@fault("update-never-ends", "update", "an update that hangs forever holds the gateway down: a person is told", ESCALATE, limit_s=1500, targets=PRACTICE, facts=Facts(
     cause=(r"updat",),
     evidence=(r"npm|pid|minutes|min|since|{updater}|\d+ ?s",),
     remedy=(r"stop|end|kill|finish|wait|openclaw update|repair",),

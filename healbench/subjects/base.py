@@ -118,7 +118,7 @@ class Base:
         return shlex.quote(str(place.root / "log" / "gateway.log"))
 
     def loop(self, place: "Place", *argv: str, log: str = "subject.log", **env: str) -> None:
-        """Run a program of the subject for ever, as its own service manager would: one second
+        """Run a program of the subject without end, as its own service manager would: one second
         after it ended it is started again.
         """
         argv = ("sh", "-c", LOOP, "loop", *argv)

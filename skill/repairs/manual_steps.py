@@ -64,8 +64,8 @@ def _value(ctx: Context, finding: Finding) -> Text:
 
 def _include(ctx: Context, finding: Finding) -> Text:
     if finding.evidence.get("broken"):
-        mend = Text("Correct it, or take its $include out.", "请改正它，或删除对应的 $include。")
-        return _lines(mend, "nano " + quote(str(finding.path)), CHECK)
+        correct = Text("Correct it, or take its $include out.", "请改正它，或删除对应的 $include。")
+        return _lines(correct, "nano " + quote(str(finding.path)), CHECK)
     said = Text(
         "Put the missing file back, or take its $include out.",
         "请放回缺少的文件，或删除对应的 $include。",

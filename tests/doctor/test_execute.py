@@ -60,7 +60,7 @@ def test_a_newer_edit_survives_where_a_small_cure_is_enough(world: World, broken
 def test_what_lies_in_the_configs_place_is_set_aside(world: World, what: str) -> None:
     world.config.unlink()
     if what == "pipe":
-        os.mkfifo(str(world.config))  # reading it would wait for ever
+        os.mkfifo(str(world.config))  # reading it would wait forever
     elif what == "loop":
         world.config.symlink_to(world.config.name)
     else:
@@ -433,14 +433,14 @@ def interrupted_repair(world: World) -> "tuple[object, str]":
 
 
 def test_nothing_is_put_back_under_a_gateway_that_is_ready(world: World) -> None:
-    """Killed before its own start; level 2 started what it had mended. In the next incident the old
+    """Killed before its own start; level 2 started what it had repaired. In the next incident the old
     fault must not come back.
     """
-    ctx, mended = interrupted_repair(world)
+    ctx, repaired = interrupted_repair(world)
     world.started = True
     outcome = recover.recover(ctx)
     assert outcome is not None and outcome.healed and not outcome.rolled_back
-    assert world.config.read_text() == mended and not journal.path_of(world.home).exists()
+    assert world.config.read_text() == repaired and not journal.path_of(world.home).exists()
 
 
 def test_what_was_written_long_after_a_repair_died_is_not_overwritten(world: World) -> None:

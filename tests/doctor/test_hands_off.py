@@ -200,7 +200,7 @@ def test_a_rollback_gives_modes_back_that_a_program_tightened(world: World) -> N
     assert os.stat(str(world.state)).st_mode & 0o777 == 0o755
 
 
-# -- whoever stops starts again --------------------------------------------------------------------
+# -- who stops it starts it again ------------------------------------------------------------------
 def stopping(world: World) -> None:
     """The platform says of its last stop that an operator asked for it, as systemd does."""
     world.service_state = lambda: SimpleNamespace(  # type: ignore[method-assign]

@@ -133,6 +133,6 @@ def test_ready_and_wrong_is_no_heal() -> None:
     ready(e, T + 20, T + 40)
     assert e.outcome(T + 40, 5, False) == "heal"
     log(
-        e, T + 24, "decision", kind="escalate", state="healthy", reason="the database was made anew"
+        e, T + 24, "decision", kind="escalate", state="healthy", reason="the database was recreated"
     )
     assert e.outcome(T + 40, 5, False) == "escalate"

@@ -247,7 +247,7 @@ def test_the_ai_is_asked_last_and_a_bad_one_is_stopped(lab, tmp_path):
         scripted(structured(dict(plan, repair="restart", params={})))
         result = visit.treat(lab.context(ai=ai), "e2e-in-vain", patience=120)
         print(
-            "in vain: {} after {:.1f} s; told: {}".format(
+            "without success: {} after {:.1f} s; told: {}".format(
                 result.outcome, result.seconds, result.next_step.en
             )
         )

@@ -296,7 +296,7 @@ def parts(stand: Stand) -> Iterator[None]:
 def test_exit_78_stays_down_until_its_file_is_mended_and_then_no_longer(
     stand: Stand, parts: None, name: str
 ) -> None:
-    """After exit 78 systemd has parked the unit. A person mends the file: that is all they have to
+    """After exit 78 systemd has parked the unit. A person fixes the file: that is all they have to
     do.
     """
     stand.calm()
@@ -315,7 +315,7 @@ def test_exit_78_stays_down_until_its_file_is_mended_and_then_no_longer(
     stand.quiet(15)
     assert stand.started() == parked, "started again although nothing changed\n" + stand.words()
     stand.write(name, good)
-    stand.shown("{} mended after exit 78, back after".format(name), stand.until_ready())
+    stand.shown("{} fixed after exit 78, back after".format(name), stand.until_ready())
 
 
 def test_port_of_a_foreign_program(stand: Stand) -> None:
@@ -369,11 +369,11 @@ def test_small_heap_in_the_service_environment(stand: Stand) -> None:
     print("by", by)
     assert any("repair-service-env" in row for row in by), stand.words()
     assert "--max-old-space-size=2048" in stand.do("systemctl --user cat " + UNIT)
-    mend = (
+    fix = (
         "sed -i s/max-old-space-size=48/max-old-space-size=8192/ {p}; rm -f "
         "{p}.d/iflow-doctor.conf; systemctl --user daemon-reload"
     )
-    stand.do(mend.format(p=path))
+    stand.do(fix.format(p=path))
     stand.boot()
 
 

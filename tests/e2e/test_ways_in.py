@@ -418,7 +418,7 @@ def test_the_owner_starts_a_repair_in_chat(gateway: str, world: Any, tmp_path: P
 def test_a_repair_needs_the_owner_and_leaves_a_healthy_gateway_alone(
     gateway: str, world: Any
 ) -> None:
-    """A client without operator.admin is refused in chat; whoever holds the gateway's token is its
+    """A client without operator.admin is refused in chat; the holder of the gateway's token is its
     operator at /tools/invoke.
     """
     before = gateway_pid()

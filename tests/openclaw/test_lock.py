@@ -241,7 +241,9 @@ def test_a_lock_that_another_container_keeps_is_neither_dead_nor_moved(place: Pl
     connection = sqlite3.connect(str(path) + ".sqlite", isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     assert place.life() is Life.UNKNOWN and not lock.proven_dead(place.host, place.home)
-    place.row("python3", "/home/me/app.py", ticks=9)  # nor does whoever has that number here count
+    place.row(
+        "python3", "/home/me/app.py", ticks=9
+    )  # nor does the process with that number here count
     assert place.life() is Life.UNKNOWN
     connection.rollback()
     connection.close()

@@ -133,7 +133,7 @@ def test_definitions_are_documented_and_start_again_every_minute(tmp_path):
         root = check(dict(plan.files)[plan.commands[0][5]])
         assert [e.text for e in root.iter(NS + "UserId")] == ["PC&1\\张 三"] * 2
         assert root.find(".//{0}TimeTrigger/{0}Repetition/{0}Interval".format(NS)).text == "PT1M"
-        assert root.find(".//{0}Repetition/{0}Duration".format(NS)) is None  # without it: for ever
+        assert root.find(".//{0}Repetition/{0}Duration".format(NS)) is None  # without it: no end
         assert root.find(".//{0}LogonTrigger".format(NS)) is not None
         create, run = plan.commands
         assert (

@@ -28,7 +28,7 @@ class Invariants(Signals, Outages, Bytes):
             )
 
     def intent_changed(self) -> None:
-        """A start in vain begins no new outage: who was told of it once knows. A start after a stop
+        """A start that fails begins no new outage: who was told of it once knows. A start after a stop
         does.
         """
         if self.world.intent != "up":

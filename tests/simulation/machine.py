@@ -79,7 +79,7 @@ class Machine:
         return self.table.get(pid)
 
     def exit(self, proc: Proc, code: int, by: str = "") -> None:
-        """The process is gone; whoever waits for it is told."""
+        """The process is gone; who waits for it is told."""
         if not proc.alive:
             return
         proc.alive, proc.code, proc.ended_by = False, code, by

@@ -56,7 +56,7 @@ def no_ledger() -> None:
 
 
 def everybody_is_a_gateway() -> None:
-    """Whoever has the pid of the lock is the gateway."""
+    """The process with the pid of the lock is the gateway."""
     lock = _module("openclaw.lock")
     lock._reused = lambda *args: False
     lock.is_main = lambda *args: True

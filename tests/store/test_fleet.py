@@ -101,7 +101,7 @@ def test_a_silence_of_this_gateway_holds_one_of_an_alert_does_not(matchers: Any,
 
 
 def test_attack_a1_a_pattern_that_never_ends_decides_nothing_and_costs_a_second() -> None:
-    """Alertmanager's engine does not go back; ours took the watchdog's CPU for ever."""
+    """Alertmanager's engine does not go back; ours took the watchdog's CPU without end."""
     value = "(web|openclaw|[a-z-]+)+[0-9]+"
     endless = {"name": "gateway", "value": value, "isRegex": True}
     host, home, settings = world(

@@ -77,7 +77,7 @@ def test_what_was_shown_is_carried_out_although_a_second_has_passed(broken: Brok
 
 
 def test_a_yes_to_one_plan_is_no_yes_to_the_next(broken: Broken) -> None:
-    """Attack A3: whoever agreed to a config that is put back has not agreed to a database that is
+    """Attack A3: a person who agreed to a config that is put back has not agreed to a database that is
     moved away.
     """
     broken.database.parent.mkdir()

@@ -152,7 +152,7 @@ def test_a_file_that_something_rewrites_all_the_time_does_not_keep_us_starting()
 
 
 def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
-    """Level 3 at work beside it would take the machine away from the very start that mends the
+    """Level 3 at work beside it would take the machine away from the very start that repairs the
     outage.
     """
     dies = [
@@ -165,11 +165,11 @@ def test_the_start_after_an_edit_is_not_disturbed_by_crashes_before_it():
     now, calls = 1_000_060.0, []
     for _ in range(20):
         now += 1
-        state, decisions = step(state, verdict(State.STARTING, 99), now, RULES, "mended", "x")
+        state, decisions = step(state, verdict(State.STARTING, 99), now, RULES, "repaired", "x")
         calls += [d.kind for d in decisions if d.kind in ("heal", "restart")]
     assert calls == []
     state, decisions = step(
-        state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "mended", "x"
+        state, verdict(State.STARTING, code=1, unclean=True), now + 1, RULES, "repaired", "x"
     )
     assert [d.kind for d in decisions if d.kind != "none"] == ["heal"]
 
