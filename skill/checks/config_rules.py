@@ -6,7 +6,6 @@ Each rule was seen on the real 2026.9.6: `config validate` says valid, `gateway 
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import stat
@@ -14,9 +13,11 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Tuple
 from urllib.parse import quote
 
+from ..files import json_bounded
 from ..model import Finding
 from ..openclaw import abilities
 from ..openclaw.config import ConfigView, missing_variables, resolve
+from ..openclaw.secrets import at_pointer
 from .base import Look, error, info, warning
 
 
@@ -306,19 +307,13 @@ def _not_in(place: str, provider: Mapping[str, Any], name: str) -> Optional[Why]
         return None
     try:
         with open(place, encoding="utf-8-sig") as handle:
-            value: Any = json.loads(handle.read(1 << 20))
+            at_pointer(json_bounded(handle.read(1 << 20)), name)
     except OSError:
         return None
+    except KeyError:
+        return "{} is not in {}".format(name, place), "{1} 中没有 {0}".format(name, place), None
     except (ValueError, RecursionError):
         return "{} is no valid JSON".format(place), "{} 不是有效的 JSON".format(place), None
-    for part in name.lstrip("/").split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
-            value = value[int(key)]
-        elif isinstance(value, Mapping) and key in value:
-            value = value[key]
-        else:
-            return "{} is not in {}".format(name, place), "{1} 中没有 {0}".format(name, place), None
     return None
 
 

@@ -28,6 +28,19 @@ _SHORT = re.compile(r"^\$(?:\{([A-Z][A-Z0-9_]{0,127})\}|([A-Z][A-Z0-9_]{0,127}))
 _MAX = 1 << 20  # OpenClaw's own bound for a file or an exec provider's output
 
 
+def at_pointer(value: Any, pointer: str) -> Any:
+    """Return what a JSON pointer (RFC 6901) names in `value`. Raise KeyError where nothing is."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, Mapping) and key in value:
+            value = value[key]
+        else:
+            raise KeyError(pointer)
+    return value
+
+
 @dataclass(frozen=True)
 class Secrets:
     """What is needed to resolve references: `data` is openclaw.json (or its kept copy), `values`
@@ -130,16 +143,12 @@ class Secrets:
             value: Any = json_bounded(text)
         except ValueError:
             raise CannotTell(Text.of("{}: is not JSON", "{}：不是 JSON", path)) from None
-        for part in pointer.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
-            elif isinstance(value, Mapping) and part in value:
-                value = value[part]
-            else:
-                raise CannotTell(
-                    Text.of("{}: has nothing at {}", "{}：{} 处没有内容", path, pointer)
-                )
+        try:
+            value = at_pointer(value, pointer)
+        except KeyError:
+            raise CannotTell(
+                Text.of("{}: has nothing at {}", "{}：{} 处没有内容", path, pointer)
+            ) from None
         if not isinstance(value, str) or not value:
             raise CannotTell(Text.of("{}: {} is not text", "{}：{} 不是文本", path, pointer))
         return value

@@ -286,17 +286,20 @@ def test_a_case_for_a_person_is_told_before_anything_is_restarted(world: World) 
     )
 
 
+TABLES = (
+    repair_table.PERSON,
+    repair_table.SPECIFIC,
+    repair_table.PERSON_AFTER,
+    repair_table.CHEAP,
+    repair_table.CHANGED,
+    repair_table.LAST,
+)
+
+
 def test_the_tables_name_only_repairs_and_parameters_that_exist() -> None:
     import jsonschema
 
-    for table in (
-        repair_table.PERSON,
-        repair_table.SPECIFIC,
-        repair_table.PERSON_AFTER,
-        repair_table.CHEAP,
-        repair_table.CHANGED,
-        repair_table.LAST,
-    ):
+    for table in TABLES:
         for row in table:
             schema = dict(repairs.ALL[row.repair].params)
             jsonschema.Draft7Validator.check_schema(schema)
@@ -310,15 +313,7 @@ def test_every_row_answers_a_finding_that_a_check_can_make() -> None:
     text = "".join(p.read_text("utf-8") for p in Path(log.__file__).parent.glob("*.py"))
     made = set(re.findall(r'"([a-z-]+/[a-z0-9-]+)"', text))
     made |= {"log/" + slug for slug, _, _ in log.SIGNATURES}
-    tables = (
-        repair_table.PERSON,
-        repair_table.SPECIFIC,
-        repair_table.PERSON_AFTER,
-        repair_table.CHEAP,
-        repair_table.CHANGED,
-        repair_table.LAST,
-    )
-    assert {row.check for table in tables for row in table if row.check} - made == set()
+    assert {row.check for table in TABLES for row in table if row.check} - made == set()
 
 
 def test_evidence_terms() -> None:
